@@ -1,1 +1,12 @@
-//! .
+//! The traits of `qorgan_protocol::crypto`, done with ring, and the two ways bytes are sealed:
+//! under a shared key ([`SecretKey`]) and to a public key ([`SealingKey`], [`seal_to`]).
+//!
+//! # Invariants
+//! * ring is the only provider of cryptography here and anywhere.
+//! * A nonce is random for every seal; a key seals far fewer than 2³² messages.
+
+mod sealed;
+mod signing;
+
+pub use sealed::{SealError, SealingKey, SealingPublicKey, SecretKey, seal_to};
+pub use signing::{KeyError, Keys, Ring, freshness_code, hmac_sha256, random};

@@ -1,0 +1,150 @@
+//! What a sitting requires before and while items are shown (decision 1).
+
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::evidence::StreamKind;
+
+/// Where the candidate sits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum GateMode {
+    /// At home: camera, microphone and every display, which no setting can lower.
+    Remote,
+    /// In the testing centre: any subset; a proctor who is present opens.
+    OnSite,
+}
+
+/// How long content stays in view after a loss, by cause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Grace {
+    /// Agent gone or device lost, in milliseconds (at most 5 000).
+    pub agent_ms: u64,
+    /// Network lost while the local agent attests capture, in milliseconds (at most 20 000).
+    pub network_ms: u64,
+}
+
+impl Grace {
+    /// The longest and default graces: 5 s and 20 s.
+    pub const DEFAULT: Self = Self {
+        agent_ms: 5_000,
+        network_ms: 20_000,
+    };
+
+    /// Returns the grace for a lost agent or device.
+    #[must_use]
+    pub const fn agent(self) -> Duration {
+        Duration::from_millis(self.agent_ms)
+    }
+
+    /// Returns the grace for a lost network.
+    #[must_use]
+    pub const fn network(self) -> Duration {
+        Duration::from_millis(self.network_ms)
+    }
+}
+
+/// The policy in force; signed into the manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct GatePolicy {
+    /// Remote or on site.
+    pub mode: GateMode,
+    /// Required sources on site, sorted; a remote sitting always requires camera, microphone and
+    /// screen, whatever stands here.
+    pub required_on_site: Vec<StreamKind>,
+    /// The most displays a candidate may have.
+    pub displays_max: u8,
+    /// Whether files may stand for devices (demo and tests).
+    pub simulated_sources: bool,
+    /// Whether a proctor must open the gate by hand (always so on site).
+    pub proctor_opens: bool,
+    /// Whether identity must be approved before the start, or may wait for review.
+    pub identity_before_start: bool,
+    /// Whether freshness codes are asked for.
+    pub freshness: bool,
+    /// Graces by cause.
+    pub grace: Grace,
+    /// How long after the deadline a kept submission is accepted, in milliseconds.
+    pub late_delivery_ms_max: u64,
+    /// Whether time under cover is given back.
+    pub credit_covered_time: bool,
+}
+
+impl GatePolicy {
+    /// The policy of a remote sitting.
+    #[must_use]
+    pub const fn remote() -> Self {
+        Self {
+            mode: GateMode::Remote,
+            required_on_site: Vec::new(),
+            displays_max: 1,
+            simulated_sources: false,
+            proctor_opens: false,
+            identity_before_start: false,
+            freshness: true,
+            grace: Grace::DEFAULT,
+            late_delivery_ms_max: 15 * 60 * 1_000,
+            credit_covered_time: true,
+        }
+    }
+
+    /// The default policy of a sitting in the testing centre: the screen alone, opened by a proctor.
+    #[must_use]
+    pub fn on_site() -> Self {
+        Self {
+            mode: GateMode::OnSite,
+            required_on_site: vec![StreamKind::Screen],
+            proctor_opens: true,
+            ..Self::remote()
+        }
+    }
+
+    /// Returns the kinds of source that must be live, sorted.
+    #[must_use]
+    //= tests/data/sop-2-28.md#10-start-gate
+    pub fn required(&self) -> Vec<StreamKind> {
+        match self.mode {
+            GateMode::Remote => {
+                vec![
+                    StreamKind::Camera,
+                    StreamKind::Microphone,
+                    StreamKind::Screen,
+                ]
+            }
+            GateMode::OnSite => {
+                let mut required = self.required_on_site.clone();
+                required.retain(|kind| *kind != StreamKind::Events);
+                required.sort_unstable();
+                required.dedup();
+                required
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    //= tests/data/sop-2-28.md#10-start-gate
+    //= type=test
+    fn no_setting_lowers_what_a_remote_sitting_requires() {
+        let lowered = GatePolicy {
+            required_on_site: vec![StreamKind::Screen],
+            ..GatePolicy::remote()
+        };
+        assert_eq!(
+            lowered.required(),
+            [
+                StreamKind::Camera,
+                StreamKind::Microphone,
+                StreamKind::Screen
+            ]
+        );
+    }
+}

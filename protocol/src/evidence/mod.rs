@@ -1,0 +1,14 @@
+//! What is recorded, and how it is believed: chunks in hash chains, beats signed over their heads,
+//! receipts signed by the server.
+//!
+//! # Invariants
+//! * A chunk's header names the hash of the header before it, so a stream can only grow.
+//! * One signature a second and agent: the [`BeatBody`] covers the newest header of every stream.
+
+mod beat;
+mod chunk;
+mod receipt;
+
+pub use beat::{Beat, BeatBody, Head, SourceHealth, SourceState};
+pub use chunk::{ChainError, ChunkHeader, ChunkSeq, StreamChain, StreamId, StreamKind};
+pub use receipt::{AttemptKeyCertificate, AttemptRole, Receipt, ReceiptBatch};

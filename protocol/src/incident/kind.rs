@@ -1,0 +1,128 @@
+//! Everything that can be flagged, with its default severity and its box on Form 1.
+
+use serde::{Deserialize, Serialize};
+
+use super::Severity;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $word:literal, $severity:literal, $box:expr;)*) => {
+        /// What was seen.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+        #[serde(rename_all = "snake_case")]
+        pub enum IncidentKind {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl IncidentKind {
+            /// Every kind, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// Returns the word used on the wire, in SQL and as key of texts.
+            #[must_use]
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$name => $word,)* }
+            }
+
+            /// Returns the kind that `word` names.
+            #[must_use]
+            pub fn from_word(word: &str) -> Option<Self> {
+                match word { $($word => Some(Self::$name),)* _ => None }
+            }
+
+            /// Returns the severity it has where the exam sets no other.
+            #[must_use]
+            pub const fn default_severity(self) -> Severity {
+                match self { $(Self::$name => Severity::clamped($severity),)* }
+            }
+
+            /// Returns the box of Form 1 that it ticks once a person confirmed it; `None` puts it
+            /// on the line for other breaches.
+            #[must_use]
+            pub const fn form1_box(self) -> Option<Form1Box> {
+                match self { $(Self::$name => $box,)* }
+            }
+        }
+    };
+}
+
+/// The six boxes of Form 1 (`forms.md`), in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Form1Box {
+    /// Use of a mobile phone.
+    MobilePhone,
+    /// Use of crib sheets.
+    CribSheets,
+    /// Use of electronic communication devices.
+    CommunicationDevices,
+    /// Reading from another computer's screen.
+    OtherScreen,
+    /// Changing seat or leaving the room.
+    LeftSeat,
+    /// Talking between students.
+    Talking,
+}
+
+impl Form1Box {
+    /// Every box, in the form's order.
+    pub const ALL: [Self; 6] = [
+        Self::MobilePhone,
+        Self::CribSheets,
+        Self::CommunicationDevices,
+        Self::OtherScreen,
+        Self::LeftSeat,
+        Self::Talking,
+    ];
+}
+
+kinds! {
+    /// Another window became active.
+    WindowSwitch = "window_switch", 0.6, None;
+    /// A window appeared over or beside the exam.
+    ForeignWindow = "foreign_window", 0.5, None;
+    /// A key or close request tried to leave the kiosk.
+    LockdownBreach = "lockdown_breach", 0.5, None;
+    /// A display was added or shows something else.
+    SecondDisplay = "second_display", 0.7, Some(Form1Box::OtherScreen);
+    /// A program on the deny list runs.
+    DeniedProcess = "denied_process", 0.7, None;
+    /// Remote-control, call or screen-sharing software runs.
+    RemoteControl = "remote_control", 0.8, Some(Form1Box::CommunicationDevices);
+    /// The clipboard changed.
+    ClipboardChanged = "clipboard_changed", 0.3, None;
+    /// The camera is dark or covered.
+    CameraCovered = "camera_covered", 0.7, None;
+    /// The camera repeats one picture.
+    CameraFrozen = "camera_frozen", 0.7, None;
+    /// The camera is a virtual one.
+    VirtualCamera = "virtual_camera", 0.8, None;
+    /// The microphone gives digital silence.
+    MicrophoneMuted = "microphone_muted", 0.6, None;
+    /// The microphone was changed for another source.
+    MicrophoneChanged = "microphone_changed", 0.5, None;
+    /// A stream was lost.
+    StreamLost = "stream_lost", 0.5, None;
+    /// A piece of the recording is missing for good.
+    RecordingGap = "recording_gap", 0.6, None;
+    /// The agent ended and was started again.
+    AgentRestarted = "agent_restarted", 0.6, None;
+    /// A clock was stepped, or the machine slept.
+    ClockStepped = "clock_stepped", 0.4, None;
+    /// A freshness code was not found on the recorded screen.
+    FreshnessMissed = "freshness_missed", 0.7, None;
+    /// Another machine asked for the attempt.
+    SecondMachine = "second_machine", 0.7, None;
+    /// Responses or recording do not match what was signed.
+    Tampering = "tampering", 1.0, None;
+    /// Responses came after the lease had ended.
+    LateResponses = "late_responses", 0.4, None;
+    /// Nobody is in view.
+    NobodyInView = "nobody_in_view", 0.6, Some(Form1Box::LeftSeat);
+    /// A second face is in view.
+    SecondFace = "second_face", 0.8, Some(Form1Box::Talking);
+    /// Another voice is heard.
+    AnotherVoice = "another_voice", 0.7, Some(Form1Box::Talking);
+    /// A proctor flagged it by hand.
+    ProctorFlag = "proctor_flag", 0.5, None;
+}

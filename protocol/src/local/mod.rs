@@ -1,0 +1,183 @@
+//! The local socket between client and agent: a 4-byte big-endian length, then the canonical bytes
+//! of [`ClientFrame`] or [`AgentFrame`], at most [`crate::limits::LOCAL_FRAME_BYTES_MAX`].
+//!
+//! Nothing the server decides rests on what is said here: it can close the gate, never open it
+//! (decision 6).
+//!
+//! # Order
+//! agent `Hello` → client `Provision` (where the agent is not bound yet) → agent `Bound` → client
+//! `Proof` → agent `Proof` → `Status` twice a second. Before both proofs nothing else is answered.
+
+use serde::{Deserialize, Serialize};
+
+use crate::crypto::{Label, PublicKey, Signable, SignedBytes};
+use crate::evidence::{AttemptRole, SourceHealth, StreamId};
+use crate::ids::{AttemptId, Epoch, InstitutionId};
+
+/// The socket's file name inside its 0700 directory.
+pub const SOCKET_NAME: &str = "agent.sock";
+
+/// What the agent needs to reach the server for one attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provision {
+    /// The server's origin, such as `https://exam.example.kz:8443`.
+    pub server: String,
+    /// The authority to trust, DER; `None` for platform roots.
+    pub ca_der: Option<Vec<u8>>,
+    /// The institution.
+    pub institution: InstitutionId,
+    /// Whose attempt.
+    pub attempt: AttemptId,
+    /// On which machine and key.
+    pub epoch: Epoch,
+    /// The token for enrolment and link.
+    pub agent_token: String,
+    /// The server's signing key, to check certificates and receipts.
+    pub server_key: PublicKey,
+    /// `economy`, `standard` or `rich`.
+    pub bandwidth: String,
+}
+
+/// What both sides sign: neither can be replayed, nor taken for the other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelProof {
+    /// Whose attempt.
+    pub attempt: AttemptId,
+    /// On which machine and key.
+    pub epoch: Epoch,
+    /// Who signs.
+    pub role: AttemptRole,
+    /// The agent's nonce of this connection.
+    pub agent_nonce: [u8; 32],
+    /// The client's nonce of this connection.
+    pub client_nonce: [u8; 32],
+    /// The agent's attempt key.
+    pub agent_key: PublicKey,
+    /// The client's attempt key.
+    pub client_key: PublicKey,
+}
+
+impl Signable for ChannelProof {
+    const LABEL: Label = Label::ChannelProof;
+    const VERSION: u16 = 1;
+    const NAME: &'static str = "channel proof";
+}
+
+/// What the client says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClientFrame {
+    /// Binds an agent to an attempt, once.
+    Provision(Box<Provision>),
+    /// Proves the client's key: its certificate, its nonce, its signed [`ChannelProof`].
+    Proof {
+        /// The signed certificate.
+        certificate: SignedBytes,
+        /// The client's nonce.
+        nonce: [u8; 32],
+        /// The signed proof.
+        proof: SignedBytes,
+    },
+    /// Asks for small pictures of camera and screen in the status (check-in and gate), or no more.
+    Preview(bool),
+    /// Consent is given: devices may open.
+    OpenDevices,
+    /// The attempt is over for the client; the agent finishes, delivers and leaves.
+    Finish,
+}
+
+/// What the agent says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AgentFrame {
+    /// First on every connection.
+    Hello {
+        /// The oldest version it speaks.
+        version_min: u16,
+        /// The newest version it speaks.
+        version_max: u16,
+        /// The agent's nonce of this connection.
+        nonce: [u8; 32],
+        /// The attempt it is bound to, with its certificate.
+        bound: Option<(AttemptId, Epoch, SignedBytes)>,
+    },
+    /// The server certified the agent's key.
+    Bound {
+        /// The signed certificate.
+        certificate: SignedBytes,
+    },
+    /// Binding failed, or a frame came out of order; the connection ends.
+    Refused {
+        /// A word for the client to translate.
+        reason: LocalRefusal,
+        /// For the log, in English.
+        detail: String,
+    },
+    /// Proves the agent's key with its signed [`ChannelProof`].
+    Proof {
+        /// The signed proof.
+        proof: SignedBytes,
+    },
+    /// How everything does, twice a second and at each change.
+    Status(Box<AgentStatus>),
+}
+
+/// Why the agent refuses a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LocalRefusal {
+    /// It is bound to another attempt or epoch.
+    OtherAttempt,
+    /// Another client is connected and proved.
+    SecondClient,
+    /// A proof does not hold.
+    NotProved,
+    /// The server cannot be reached.
+    ServerUnreachable,
+    /// The server refused the agent.
+    ServerRefused,
+    /// A frame came out of order or could not be read.
+    BadFrame,
+    /// No common version.
+    Version,
+}
+
+/// Where the agent's link to the server stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LinkState {
+    /// Not yet asked for.
+    Idle,
+    /// On the way.
+    Connecting,
+    /// Frames flow and are receipted.
+    Live,
+    /// Lost; everything goes to the spool.
+    Lost,
+    /// Refused for good.
+    Refused,
+}
+
+/// One source as the candidate sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceStatus {
+    /// Its health.
+    pub health: SourceHealth,
+    /// What the system calls it.
+    pub label: String,
+    /// The sound level of a microphone, 0 to 100.
+    pub level: Option<u8>,
+    /// A small JPEG of a camera or screen, while previews are asked for.
+    pub preview: Option<Vec<u8>>,
+}
+
+/// How the agent does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentStatus {
+    /// Its link to the server.
+    pub link: LinkState,
+    /// Every source.
+    pub sources: Vec<SourceStatus>,
+    /// Streams whose newest chunk has a receipt not older than three seconds.
+    pub receipted: Vec<StreamId>,
+    /// Bytes that wait in the spool.
+    pub spooled_bytes: u64,
+    /// Whether capture goes on into the spool (the ground for the grace of decision 1).
+    pub capturing: bool,
+}
