@@ -1,0 +1,242 @@
+//! The suite: every check and every test, with a line for each.
+//!
+//! Invariant: each test is counted once, by the step that runs all of them; a
+//! step that fails without a failed test counts as one failure.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use crate::apply::apply;
+use crate::command::{Line, last_lines, read_log};
+use crate::error::SetUpError;
+use crate::machine;
+use crate::packages::Purpose;
+use crate::places::Places;
+use crate::plan::plan;
+use crate::programs;
+use crate::screen::{say, spoken};
+use crate::tally::{Tally, summaries};
+
+/// Runs the suite; `only` names the steps to run, none means all.
+///
+/// # Errors
+/// Fails where set-up fails or a step cannot be started; failed steps show in
+/// the exit code and in the closing line.
+pub(crate) fn run(places: &Places, only: &[String]) -> Result<ExitCode, SetUpError> {
+    let machine = machine::read(places);
+    apply(places, &machine, &plan(&machine, Purpose::Suite))?;
+    let start = Instant::now();
+    let checks: Vec<_> = checks(places)
+        .into_iter()
+        .filter(|check| only.is_empty() || only.iter().any(|name| name == check.name))
+        .collect();
+    let mut outcome = Outcome::default();
+    for (index, check) in checks.iter().enumerate() {
+        run_check(
+            places,
+            check,
+            &format!("[{}/{}]", index + 1, checks.len()),
+            &mut outcome,
+        )?;
+    }
+    say("");
+    for line in &outcome.closing {
+        say(line);
+    }
+    for name in &outcome.broken {
+        say(&format!(
+            "failed: {name} (log: {})",
+            log_of(places, name).display()
+        ));
+    }
+    say(&format!("the suite took {}", spoken(start.elapsed())));
+    say(&format!("suite: {}", outcome.tally));
+    Ok(if outcome.broken.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Returns the names of the steps in their order.
+pub(crate) fn names(places: &Places) -> Vec<&'static str> {
+    checks(places).iter().map(|check| check.name).collect()
+}
+
+#[derive(Debug)]
+struct Check {
+    name: &'static str,
+    line: Line,
+    /// Whether its runners' totals are the suite's.
+    counts: bool,
+    /// What to do with what it built.
+    keep: fn(&Places) -> Result<(), SetUpError>,
+}
+
+#[derive(Debug, Default)]
+struct Outcome {
+    tally: Tally,
+    closing: Vec<String>,
+    broken: Vec<&'static str>,
+}
+
+fn run_check(
+    places: &Places,
+    check: &Check,
+    at: &str,
+    outcome: &mut Outcome,
+) -> Result<(), SetUpError> {
+    say(&format!("{at} {} …", check.name));
+    let start = Instant::now();
+    let log = log_of(places, check.name);
+    let passed = check.line.run_into(&log)?.success();
+    if passed {
+        (check.keep)(places)?;
+    }
+    let text = read_log(&log);
+    if check.counts {
+        outcome.tally += Tally::of(&text);
+        outcome.closing.extend(summaries(&text).map(str::to_owned));
+    }
+    let word = if passed { "ok" } else { "FAILED" };
+    say(&format!(
+        "{at} {} {word} in {}",
+        check.name,
+        spoken(start.elapsed())
+    ));
+    if !passed {
+        say(&last_lines(&failure_text(&text), SHOWN_LINES));
+        outcome.broken.push(check.name);
+        if !check.counts || Tally::of(&text).failed == 0 {
+            outcome.tally.failed += 1;
+        }
+    }
+    Ok(())
+}
+
+/// Returns what explains a failure: from the first `failures:` or `error` on,
+/// without the lines of what was compiled and what passed.
+fn failure_text(text: &str) -> String {
+    text.lines()
+        .filter(|line| {
+            let line = line.trim_start();
+            !(line.starts_with("Compiling ")
+                || line.starts_with("Checking ")
+                || line.starts_with("Downloaded ")
+                || (line.starts_with("test ") && line.ends_with(" ok")))
+        })
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn log_of(places: &Places, name: &str) -> PathBuf {
+    places
+        .logs()
+        .join(format!("suite-{}.log", name.replace(' ', "-")))
+}
+
+fn checks(places: &Places) -> Vec<Check> {
+    let check = |name, line: Line| Check {
+        name,
+        line: line.set_all(places.variables()),
+        counts: false,
+        keep: |_| Ok(()),
+    };
+    let deny = Line::new([places.tools().join("bin").join("cargo-deny")]);
+    vec![
+        check("format", cargo("fmt --all -- --check")),
+        check(
+            "licences",
+            deny.with("--config .deny.toml --locked check licenses bans sources".split(' ')),
+        ),
+        check(
+            "lint",
+            cargo("clippy --locked --workspace --all-targets -- -D warnings"),
+        ),
+        check(
+            "wasm",
+            cargo("check --locked -p qorgan-protocol --target wasm32-unknown-unknown"),
+        ),
+        check("windows", cross("x86_64-pc-windows-gnu")),
+        check(
+            "macos",
+            with_stand_ins(places, cross("aarch64-apple-darwin")),
+        ),
+        Check {
+            keep: programs::keep_simulated,
+            ..check("simulated agent", cargo(programs::SIMULATED))
+        },
+        Check {
+            keep: programs::keep_packaged,
+            ..check("programs", cargo(programs::PACKAGED))
+        },
+        check(
+            "rules",
+            cargo("test --locked --workspace --test walls --test trace --test tidy"),
+        ),
+        Check {
+            counts: true,
+            ..check("tests", all_tests())
+        },
+    ]
+}
+
+fn cargo(words: &str) -> Line {
+    Line::new(["cargo"]).with(words.split(' '))
+}
+
+fn cross(target: &str) -> Line {
+    cargo("check --locked -p qorgan-protocol -p qorgan-client -p qorgan-agent --target")
+        .with([target])
+}
+
+/// No Apple headers are to be had here, and a check links nothing.
+fn with_stand_ins(places: &Places, line: Line) -> Line {
+    let folder = places.tree.join("tests").join("cross");
+    let compiler = folder.join("compiler");
+    line.set("CC_aarch64_apple_darwin", compiler.clone())
+        .set("CXX_aarch64_apple_darwin", compiler.clone())
+        .set("AR_aarch64_apple_darwin", compiler)
+        .set("CMAKE_aarch64_apple_darwin", folder.join("cmake"))
+        .set("SDKROOT", folder)
+}
+
+/// Each fuzz target gets [`FUZZ_MS`]; a run that hangs is ended.
+fn all_tests() -> Line {
+    Line::new(["timeout", "--kill-after=10", TESTS_LIMIT])
+        .with("cargo test --locked --workspace --no-fail-fast".split(' '))
+        .set("BOLERO_RANDOM_TEST_TIME_MS", FUZZ_MS)
+}
+
+const FUZZ_MS: &str = "60000";
+const TESTS_LIMIT: &str = "50m";
+const SHOWN_LINES: usize = 120;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exactly_one_step_counts_tests_so_that_none_is_counted_twice() {
+        let places = Places {
+            tree: PathBuf::from("/tree"),
+            target: PathBuf::from("/target"),
+        };
+
+        let counting: Vec<_> = checks(&places)
+            .into_iter()
+            .filter(|check| check.counts)
+            .map(|check| check.name)
+            .collect();
+
+        assert_eq!(counting, ["tests"]);
+    }
+
+    #[test]
+    fn a_failure_is_shown_without_what_compiled_and_passed() {
+        let text = "   Compiling a v1\ntest x ... ok\ntest y ... FAILED\nwhy\n";
+
+        assert_eq!(failure_text(text), "test y ... FAILED\nwhy");
+    }
+}
