@@ -1,5 +1,4 @@
-//! The traits of `qorgan_protocol::crypto`, done with ring, and the two ways bytes are sealed:
-//! under a shared key ([`SecretKey`]) and to a public key ([`SealingKey`], [`seal_to`]).
+//! The traits of `qorgan_protocol::crypto`, done with ring, and sealing under a [`SecretKey`].
 //!
 //! # Invariants
 //! * ring is the only provider of cryptography here and anywhere.
@@ -8,5 +7,5 @@
 mod sealed;
 mod signing;
 
-pub use sealed::{SealError, SealingKey, SealingPublicKey, SecretKey, seal_to};
+pub use sealed::{SealError, SecretKey};
 pub use signing::{KeyError, Keys, Ring, freshness_code, hmac_sha256, random};

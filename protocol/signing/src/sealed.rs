@@ -3,8 +3,6 @@
 use core::fmt;
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use ring::agreement::{self, EphemeralPrivateKey, UnparsedPublicKey, X25519};
-use ring::{hkdf, rand};
 
 use crate::signing::random;
 
@@ -17,9 +15,6 @@ pub enum SealError {
     /// The system gives no random bytes.
     #[error("the system gives no random bytes")]
     NoRandomness,
-    /// The public key is no X25519 key.
-    #[error("the sealing key is no X25519 key")]
-    NoKey,
 }
 
 /// An AES-256-GCM key.
@@ -44,9 +39,11 @@ impl SecretKey {
     /// Never: 32 bytes are the length that AES-256 takes.
     #[must_use]
     pub fn new(bytes: [u8; 32]) -> Self {
-        let unbound =
-            UnboundKey::new(&AES_256_GCM, &bytes).expect("32 bytes are an AES-256 key");
-        Self { bytes, key: LessSafeKey::new(unbound) }
+        let unbound = UnboundKey::new(&AES_256_GCM, &bytes).expect("32 bytes are an AES-256 key");
+        Self {
+            bytes,
+            key: LessSafeKey::new(unbound),
+        }
     }
 
     /// Makes a random key.
@@ -54,7 +51,9 @@ impl SecretKey {
     /// # Errors
     /// Where the system gives no random bytes.
     pub fn generate() -> Result<Self, SealError> {
-        random().map(Self::new).map_err(|_none| SealError::NoRandomness)
+        random()
+            .map(Self::new)
+            .map_err(|_none| SealError::NoRandomness)
     }
 
     /// Returns the key's bytes, to be wrapped by another key.
@@ -88,12 +87,17 @@ impl SecretKey {
     /// # Errors
     /// `DoesNotOpen` where a bit, the key or the place differs.
     pub fn open(&self, place: &[u8], sealed: &[u8]) -> Result<Vec<u8>, SealError> {
-        let (nonce, body) =
-            sealed.split_first_chunk::<NONCE_LEN>().ok_or(SealError::DoesNotOpen)?;
+        let (nonce, body) = sealed
+            .split_first_chunk::<NONCE_LEN>()
+            .ok_or(SealError::DoesNotOpen)?;
         let mut body = body.to_vec();
         let plain = self
             .key
-            .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(place), &mut body)
+            .open_in_place(
+                Nonce::assume_unique_for_key(*nonce),
+                Aad::from(place),
+                &mut body,
+            )
             .map_err(|_unspecified| SealError::DoesNotOpen)?;
         let len = plain.len();
         body.truncate(len);
@@ -101,37 +105,24 @@ impl SecretKey {
     }
 }
 
-/// An X25519 public key that bytes can be sealed to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SealingPublicKey(pub [u8; 32]);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The private half, kept by the server: derived anew for each use from 32 secret bytes.
-pub struct SealingKey {
-    secret: [u8; 32],
-}
-
-impl fmt::Debug for SealingKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SealingKey(‹private›)")
+    #[test]
+    fn sealed_bytes_open_only_whole_and_in_their_place() {
+        let key = SecretKey::generate().expect("random bytes");
+        let sealed = key.seal(b"here", b"response").expect("random bytes");
+        assert_eq!(
+            key.open(b"here", &sealed).as_deref(),
+            Ok(b"response".as_slice())
+        );
+        assert_eq!(key.open(b"there", &sealed), Err(SealError::DoesNotOpen));
+        for bit in 0..sealed.len() * 8 {
+            let mut bad = sealed.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(key.open(b"here", &bad), Err(SealError::DoesNotOpen));
+        }
+        assert_eq!(key.open(b"here", &sealed[..5]), Err(SealError::DoesNotOpen));
     }
-}
-
-struct FixedSecret([u8; 32]);
-
-struct KeyLen;
-
-impl hkdf::KeyType for KeyLen {
-    fn len(&self) -> usize {
-        32
-    }
-}
-
-fn derive(shared: &[u8], ours: &[u8], theirs: &[u8]) -> Result<SecretKey, SealError> {
-    let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, b"qorgan seal 1");
-    let mut key = [0; 32];
-    salt.extract(shared)
-        .expand(&[ours, theirs], KeyLen)
-        .and_then(|okm| okm.fill(&mut key))
-        .map_err(|_unspecified| SealError::NoKey)?;
-    Ok(SecretKey::new(key))
 }

@@ -37,7 +37,9 @@ impl Hasher for Ring {
 
 impl Verifier for Ring {
     fn verify(&self, key: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
-        UnparsedPublicKey::new(&ED25519, &key.0).verify(message, signature).is_ok()
+        UnparsedPublicKey::new(&ED25519, &key.0)
+            .verify(message, signature)
+            .is_ok()
     }
 }
 
@@ -49,7 +51,9 @@ pub struct Keys {
 
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keys").field("public", &self.public).finish_non_exhaustive()
+        f.debug_struct("Keys")
+            .field("public", &self.public)
+            .finish_non_exhaustive()
     }
 }
 
@@ -70,11 +74,13 @@ impl Keys {
     /// # Errors
     /// `NoKey` where the bytes hold none.
     pub fn from_pkcs8(pkcs8: &[u8]) -> Result<Self, KeyError> {
-        let pair =
-            Ed25519KeyPair::from_pkcs8(pkcs8).map_err(|_rejected| KeyError::NoKey)?;
+        let pair = Ed25519KeyPair::from_pkcs8(pkcs8).map_err(|_rejected| KeyError::NoKey)?;
         let mut public = [0; 32];
         public.copy_from_slice(pair.public_key().as_ref());
-        Ok(Self { pair, public: PublicKey(public) })
+        Ok(Self {
+            pair,
+            public: PublicKey(public),
+        })
     }
 }
 
@@ -148,7 +154,10 @@ mod tests {
         let body = certificate(other.public_key());
         let keys = Keys::from_pkcs8(&pkcs8).map_or(keys, |again| again);
         let signed = crypto::sign(&keys, &Ring, institution, &body).expect("writable");
-        assert_eq!(crypto::open(&Ring, &keys.public_key(), institution, &signed), Ok(body));
+        assert_eq!(
+            crypto::open(&Ring, &keys.public_key(), institution, &signed),
+            Ok(body)
+        );
         crypto::open::<AttemptKeyCertificate>(&Ring, &other.public_key(), institution, &signed)
             .expect_err("another key");
     }

@@ -219,7 +219,8 @@ pub struct AgentEnrolRequest {
 pub struct AgentEnrolReply {
     /// A signed [`crate::evidence::AttemptKeyCertificate`].
     pub certificate: SignedHex,
-    /// The server's X25519 public key that the spool is sealed to, 32 bytes.
+    /// The key that the spool is sealed under, 32 bytes; the same for one attempt and epoch, kept in
+    /// memory only.
     pub spool_key: Hex,
     /// The exam's rules for the agent.
     pub deny_processes: Vec<String>,
