@@ -1,0 +1,140 @@
+//! Who may reach whom, read off cargo's own dependency tree.
+
+use std::collections::BTreeSet;
+
+use qorgan_tests::tree::{cargo, output};
+
+const RUNTIMES: &[&str] = &["tokio", "async-std", "smol", "async-executor"];
+const NETWORKS: &[&str] = &[
+    "axum",
+    "hyper",
+    "reqwest",
+    "rustls",
+    "socket2",
+    "tokio-tungstenite",
+    "tungstenite",
+];
+const SCREENS: &[&str] = &["eframe", "egui", "egui_glow", "glow", "winit"];
+const DEVICES: &[&str] = &["cpal", "nokhwa", "x11rb", "xcap"];
+const CODECS: &[&str] = &["openh264", "openh264-sys2", "opus", "opusic-sys"];
+const STORES: &[&str] = &["libsqlite3-sys", "object_store", "sqlx"];
+const IMPURE: &[&[&str]] = &[RUNTIMES, NETWORKS, SCREENS, DEVICES, CODECS, STORES];
+const PROGRAMS: &[&str] = &["qorgan-agent", "qorgan-client", "qorgan-server"];
+const PURE: &[&str] = &[
+    "qorgan-agent-core",
+    "qorgan-client-core",
+    "qorgan-detect",
+    "qorgan-documents",
+    "qorgan-protocol",
+    "qorgan-server-core",
+];
+
+#[test]
+fn the_protocol_reaches_no_runtime_no_network_no_screen_and_no_device() {
+    let reached = reached_by("qorgan-protocol");
+
+    assert_reaches_none("qorgan-protocol", &reached, IMPURE);
+    for source_of_surprise in ["getrandom", "rand", "ring", "jiff", "chrono"] {
+        assert!(
+            !reached.contains(source_of_surprise),
+            "the protocol reaches {source_of_surprise}"
+        );
+    }
+}
+
+#[test]
+fn pure_crates_reach_no_runtime_no_network_no_screen_no_device_and_no_store() {
+    for pure in PURE {
+        assert_reaches_none(pure, &reached_by(pure), IMPURE);
+    }
+}
+
+#[test]
+fn the_client_reaches_neither_capture_nor_codecs() {
+    let reached = reached_by("qorgan-client");
+
+    assert_reaches_none(
+        "qorgan-client",
+        &reached,
+        &[CODECS, &["qorgan-capture", "qorgan-encode"]],
+    );
+    assert_reaches_none("qorgan-client", &reached, &[&["cpal", "nokhwa", "xcap"]]);
+}
+
+#[test]
+fn the_agent_and_the_server_never_reach_a_screen_library() {
+    for program in ["qorgan-agent", "qorgan-server"] {
+        assert_reaches_none(program, &reached_by(program), &[SCREENS]);
+    }
+}
+
+#[test]
+fn the_server_never_reaches_a_device() {
+    let reached = reached_by("qorgan-server");
+
+    assert_reaches_none("qorgan-server", &reached, &[DEVICES, &["qorgan-capture"]]);
+}
+
+#[test]
+fn programs_never_import_one_another() {
+    for program in PROGRAMS {
+        let others: Vec<_> = PROGRAMS
+            .iter()
+            .copied()
+            .filter(|other| other != program)
+            .collect();
+        assert_reaches_none(program, &reached_by(program), &[&others]);
+    }
+}
+
+#[test]
+fn no_product_crate_reaches_the_tests_or_the_installer() {
+    for program in PROGRAMS {
+        let reached = reached_by(program);
+        assert_reaches_none(program, &reached, &[&["qorgan-tests", "qorgan-installer"]]);
+    }
+}
+
+#[test]
+fn the_installer_has_no_dependency_so_that_it_builds_first() {
+    assert_eq!(reached_by("qorgan-installer"), BTreeSet::new());
+}
+
+/// Returns every crate that `name` needs on any system, itself left out.
+fn reached_by(name: &str) -> BTreeSet<String> {
+    let tree = output(
+        &cargo(),
+        &[
+            "tree",
+            "--locked",
+            "--package",
+            name,
+            "--edges",
+            "normal",
+            "--target",
+            "all",
+        ]
+        .into_iter()
+        .chain(["--all-features", "--prefix", "none", "--format", "{p}"])
+        .collect::<Vec<_>>(),
+    )
+    .expect("cargo prints the tree");
+    tree.lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|found| *found != name)
+        .map(str::to_owned)
+        .collect()
+}
+
+fn assert_reaches_none(name: &str, reached: &BTreeSet<String>, forbidden: &[&[&str]]) {
+    let broken: Vec<_> = forbidden
+        .iter()
+        .copied()
+        .flatten()
+        .filter(|forbidden| reached.contains(**forbidden))
+        .collect();
+    assert!(
+        broken.is_empty(),
+        "{name} reaches {broken:?}; `cargo tree --package {name} --invert CRATE` says by which way"
+    );
+}
