@@ -73,7 +73,7 @@ macro_rules! id {
         #[cfg(feature = "schema")]
         impl utoipa::PartialSchema for $name {
             fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-                <Uuid as utoipa::PartialSchema>::schema()
+                crate::wire::text_schema(concat!(stringify!($name), ", a UUID"))
             }
         }
 
@@ -158,7 +158,7 @@ pub struct BootId(pub [u8; 16]);
 #[cfg(feature = "schema")]
 impl utoipa::PartialSchema for BootId {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-        <[u8; 16] as utoipa::PartialSchema>::schema()
+        crate::wire::text_schema("Sixteen bytes")
     }
 }
 

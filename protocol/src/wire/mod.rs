@@ -14,6 +14,8 @@ pub use attempt::{
     MessageFrom, RaiseHandRequest, ResponseReceipt, ResponsesRequest, SendMessageRequest,
     SubmitReply, SubmitRequest, SystemCheckLine, SystemCheckRequest,
 };
+#[cfg(feature = "schema")]
+pub(crate) use hexbytes::text_schema;
 pub use hexbytes::{Hex, SignedHex};
 pub use problem::{Problem, ProblemCode};
 pub use sign_in::{
