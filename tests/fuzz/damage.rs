@@ -45,5 +45,9 @@ pub(crate) fn damaged(good: &[u8], damages: &[Damage]) -> Vec<u8> {
 }
 
 fn place(at: u16, length: usize) -> usize {
-    if length == 0 { 0 } else { usize::from(at) % length }
+    if length == 0 {
+        0
+    } else {
+        usize::from(at) % length
+    }
 }

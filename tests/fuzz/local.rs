@@ -1,10 +1,10 @@
 //! The local socket between client and agent: any process may connect.
 
 use qorgan_protocol::codec::encode;
+use qorgan_protocol::evidence::{SourceHealth, SourceState, StreamId, StreamKind};
 use qorgan_protocol::local::{
     AgentFrame, AgentStatus, ClientFrame, LinkState, LocalRefusal, SourceStatus,
 };
-use qorgan_protocol::evidence::{SourceHealth, SourceState, StreamId, StreamKind};
 
 use crate::damage::{Damage, damaged};
 use crate::wire::{assert_only_canonical, pick};
@@ -12,16 +12,25 @@ use crate::wire::{assert_only_canonical, pick};
 #[test]
 fn whatever_bytes_come_over_the_local_socket_only_canonical_frames_are_read() {
     let good = frames();
-    bolero::check!().with_type::<(u8, Vec<Damage>)>().for_each(|(which, damages)| {
-        let bytes = damaged(pick(&good, *which), damages);
-        assert_only_canonical::<ClientFrame>(&bytes);
-        assert_only_canonical::<AgentFrame>(&bytes);
-    });
+    bolero::check!()
+        .with_type::<(u8, Vec<Damage>)>()
+        .for_each(|(which, damages)| {
+            let bytes = damaged(pick(&good, *which), damages);
+            assert_only_canonical::<ClientFrame>(&bytes);
+            assert_only_canonical::<AgentFrame>(&bytes);
+        });
 }
 
 fn frames() -> Vec<Vec<u8>> {
-    let source = StreamId { kind: StreamKind::Microphone, index: 0 };
-    let health = SourceHealth { source, state: SourceState::Unplugged, newest: None };
+    let source = StreamId {
+        kind: StreamKind::Microphone,
+        index: 0,
+    };
+    let health = SourceHealth {
+        source,
+        state: SourceState::Unplugged,
+        newest: None,
+    };
     let status = AgentStatus {
         link: LinkState::Lost,
         sources: vec![SourceStatus {
@@ -35,12 +44,27 @@ fn frames() -> Vec<Vec<u8>> {
         capturing: true,
     };
     let agent = [
-        AgentFrame::Hello { version_min: 1, version_max: 1, nonce: [7; 32], bound: None },
-        AgentFrame::Refused { reason: LocalRefusal::SecondClient, detail: "busy".to_owned() },
+        AgentFrame::Hello {
+            version_min: 1,
+            version_max: 1,
+            nonce: [7; 32],
+            bound: None,
+        },
+        AgentFrame::Refused {
+            reason: LocalRefusal::SecondClient,
+            detail: "busy".to_owned(),
+        },
         AgentFrame::Status(Box::new(status)),
     ];
-    let client = [ClientFrame::Preview(true), ClientFrame::OpenDevices, ClientFrame::Finish];
+    let client = [
+        ClientFrame::Preview(true),
+        ClientFrame::OpenDevices,
+        ClientFrame::Finish,
+    ];
     let agent = agent.iter().map(|frame| encode("frame", frame));
     let client = client.iter().map(|frame| encode("frame", frame));
-    agent.chain(client).map(|bytes| bytes.expect("plain data")).collect()
+    agent
+        .chain(client)
+        .map(|bytes| bytes.expect("plain data"))
+        .collect()
 }

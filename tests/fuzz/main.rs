@@ -4,6 +4,8 @@
 //! minute (`BOLERO_RANDOM_TEST_TIME_MS`). A target asserts more than “no panic”:
 //! what a reader takes must be what the writer would have written.
 
+#![expect(clippy::tests_outside_test_module, reason = "the whole crate is tests")]
+
 mod damage;
 mod local;
 mod wire;

@@ -1,5 +1,7 @@
 //! Who may reach whom, read off cargo's own dependency tree.
 
+#![expect(clippy::tests_outside_test_module, reason = "the whole crate is tests")]
+
 use std::collections::BTreeSet;
 
 use qorgan_tests::tree::{cargo, output};
