@@ -1,0 +1,303 @@
+//! Applies measures in order and takes them back in the reverse order.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    journal::{Journal, JournalError, leftovers},
+    measure::{Measure, MeasureKind, MeasureOutcome, MeasureReport, Undo},
+    platform,
+};
+
+/// The measures in force, with the journal that can undo them after a crash.
+#[derive(Debug)]
+pub struct Lockdown {
+    journal: Journal,
+    in_force: Vec<InForce>,
+}
+
+#[derive(Debug)]
+struct InForce {
+    seq: u32,
+    undo: Undo,
+    measure: Box<dyn Measure>,
+}
+
+impl Lockdown {
+    /// Applies `measures` in their order, each journalled first.
+    ///
+    /// A measure that fails is reported and the rest goes on: whether an exam may begin without it
+    /// is the server's decision, which gets the reports.
+    ///
+    /// # Errors
+    /// Fails where the journal cannot be kept; what was applied by then is taken back.
+    pub fn engage(
+        journal_path: &Path,
+        measures: Vec<Box<dyn Measure>>,
+    ) -> Result<(Self, Vec<MeasureReport>), JournalError> {
+        let mut lockdown = Self {
+            journal: Journal::open(journal_path)?,
+            in_force: Vec::new(),
+        };
+        let mut reports = Vec::new();
+        for measure in measures {
+            let kind = measure.kind();
+            match lockdown.engage_one(measure) {
+                Ok(outcome) => reports.push(MeasureReport { kind, outcome }),
+                Err(error) => {
+                    lockdown.take_back();
+                    return Err(error);
+                }
+            }
+        }
+        Ok((lockdown, reports))
+    }
+
+    /// Applies again what something outside has loosened; returns what had to be renewed or failed.
+    pub fn renew(&mut self) -> Vec<MeasureReport> {
+        let mut reports = Vec::new();
+        for entry in &mut self.in_force {
+            let outcome = match entry.measure.renew() {
+                Ok(false) => continue,
+                Ok(true) => MeasureOutcome::Applied,
+                Err(error) => MeasureOutcome::Failed(error),
+            };
+            reports.push(MeasureReport {
+                kind: entry.measure.kind(),
+                outcome,
+            });
+        }
+        reports
+    }
+
+    /// Takes every measure back, newest first.
+    pub fn release(mut self) -> Vec<MeasureReport> {
+        self.take_back()
+    }
+
+    /// Returns the measures in force, in the order of their application.
+    #[must_use]
+    pub fn in_force(&self) -> Vec<MeasureKind> {
+        self.in_force
+            .iter()
+            .map(|entry| entry.measure.kind())
+            .collect()
+    }
+
+    fn engage_one(
+        &mut self,
+        mut measure: Box<dyn Measure>,
+    ) -> Result<MeasureOutcome, JournalError> {
+        let undo = match measure.survey() {
+            Ok(undo) => undo,
+            Err(error) => return Ok(MeasureOutcome::Failed(error)),
+        };
+        let seq = self.journal.intend(measure.kind(), &undo)?;
+        match measure.apply() {
+            Ok(()) => {
+                self.in_force.push(InForce { seq, undo, measure });
+                Ok(MeasureOutcome::Applied)
+            }
+            Err(error) => {
+                self.journal.reverted(seq)?;
+                Ok(MeasureOutcome::Failed(error))
+            }
+        }
+    }
+
+    fn take_back(&mut self) -> Vec<MeasureReport> {
+        let mut reports = Vec::new();
+        while let Some(mut entry) = self.in_force.pop() {
+            let kind = entry.measure.kind();
+            let outcome = match entry.measure.revert(&entry.undo) {
+                Ok(()) => {
+                    self.note_reverted(entry.seq);
+                    MeasureOutcome::Reverted
+                }
+                Err(error) => MeasureOutcome::Failed(error),
+            };
+            reports.push(MeasureReport { kind, outcome });
+        }
+        if let Err(error) = self.journal.clear_if_settled() {
+            tracing::warn!(%error, "Kept a settled lockdown journal");
+        }
+        reports
+    }
+
+    /// A line that cannot be written only means that the next start reverts once more, which is safe.
+    fn note_reverted(&mut self, seq: u32) {
+        if let Err(error) = self.journal.reverted(seq) {
+            tracing::warn!(%error, seq, "Could not note a reverted measure");
+        }
+    }
+}
+
+impl Drop for Lockdown {
+    fn drop(&mut self) {
+        for report in self.take_back() {
+            tracing::debug!(
+                measure = report.kind.name(),
+                "Reverted a measure on the way out"
+            );
+        }
+    }
+}
+
+/// Takes back, newest first, what a process that died left in force.
+///
+/// # Errors
+/// Fails where the journal cannot be read or written.
+pub fn revert_leftovers(journal_path: &Path) -> Result<Vec<MeasureReport>, JournalError> {
+    revert_leftovers_with(journal_path, platform::revert_leftover)
+}
+
+fn revert_leftovers_with(
+    journal_path: &Path,
+    revert: fn(MeasureKind, &Undo) -> Result<(), crate::measure::MeasureError>,
+) -> Result<Vec<MeasureReport>, JournalError> {
+    let path: PathBuf = journal_path.to_owned();
+    let mut left = leftovers(&path)?;
+    if left.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut journal = Journal::open(&path)?;
+    let mut reports = Vec::new();
+    while let Some(leftover) = left.pop() {
+        let outcome = match revert(leftover.measure, &leftover.undo) {
+            Ok(()) => {
+                journal.reverted(leftover.seq)?;
+                MeasureOutcome::Reverted
+            }
+            Err(error) => MeasureOutcome::Failed(error),
+        };
+        reports.push(MeasureReport {
+            kind: leftover.measure,
+            outcome,
+        });
+    }
+    journal.clear_if_settled()?;
+    Ok(reports)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::{fake::FakeMeasure, measure::MeasureError};
+
+    #[test]
+    fn measures_are_taken_back_in_the_reverse_order() {
+        let (folder, log) = setup();
+        let measures = vec![
+            FakeMeasure::boxed(MeasureKind::FullscreenOnTop, &log),
+            FakeMeasure::boxed(MeasureKind::KeyboardGrab, &log),
+            FakeMeasure::boxed(MeasureKind::DisplayAwake, &log),
+        ];
+
+        let (lockdown, reports) =
+            Lockdown::engage(&folder.path().join("journal"), measures).expect("engages");
+        assert!(
+            reports
+                .iter()
+                .all(|report| report.outcome == MeasureOutcome::Applied)
+        );
+        lockdown.release();
+
+        assert_eq!(
+            *log.lock().expect("no panic holds it"),
+            [
+                "apply fullscreen-on-top",
+                "apply keyboard-grab",
+                "apply display-awake",
+                "revert display-awake",
+                "revert keyboard-grab",
+                "revert fullscreen-on-top",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_journal_is_written_before_the_measure_is_applied() {
+        let (folder, log) = setup();
+        let path = folder.path().join("journal");
+        let measure =
+            FakeMeasure::new(MeasureKind::DisplayAwake, &log).checking_journal(path.clone());
+
+        let (lockdown, _) = Lockdown::engage(&path, vec![Box::new(measure)]).expect("engages");
+
+        assert_eq!(
+            log.lock()
+                .expect("no panic holds it")
+                .first()
+                .map(String::as_str),
+            Some("journal holds display-awake")
+        );
+        drop(lockdown);
+    }
+
+    #[test]
+    fn a_measure_that_fails_is_reported_and_the_rest_goes_on() {
+        let (folder, log) = setup();
+        let measures = vec![
+            FakeMeasure::new(MeasureKind::KeyboardGrab, &log).failing_boxed(),
+            FakeMeasure::boxed(MeasureKind::DisplayAwake, &log),
+        ];
+
+        let (lockdown, reports) =
+            Lockdown::engage(&folder.path().join("journal"), measures).expect("engages");
+
+        assert!(matches!(
+            reports[0].outcome,
+            MeasureOutcome::Failed(MeasureError::Refused { .. })
+        ));
+        assert_eq!(lockdown.in_force(), [MeasureKind::DisplayAwake]);
+    }
+
+    #[test]
+    fn what_a_dead_process_left_is_reverted_newest_first() {
+        let (folder, _) = setup();
+        let path = folder.path().join("journal");
+        let mut journal = Journal::open(&path).expect("opens");
+        journal
+            .intend(MeasureKind::KeyboardGrab, &Undo::DiesWithProcess)
+            .expect("writes");
+        journal
+            .intend(MeasureKind::DisplayAwake, &Undo::DiesWithProcess)
+            .expect("writes");
+        drop(journal);
+
+        let reports = revert_leftovers_with(&path, |_, _| Ok(())).expect("reverts");
+
+        let order: Vec<_> = reports.iter().map(|report| report.kind).collect();
+        assert_eq!(
+            order,
+            [MeasureKind::DisplayAwake, MeasureKind::KeyboardGrab]
+        );
+        assert_eq!(
+            revert_leftovers_with(&path, |_, _| Ok(())).expect("reads"),
+            vec![]
+        );
+    }
+
+    #[test]
+    fn a_leftover_that_cannot_be_reverted_stays_in_the_journal() {
+        let (folder, _) = setup();
+        let path = folder.path().join("journal");
+        let mut journal = Journal::open(&path).expect("opens");
+        journal
+            .intend(MeasureKind::DisplayAwake, &Undo::DiesWithProcess)
+            .expect("writes");
+        drop(journal);
+
+        revert_leftovers_with(&path, |_, _| {
+            Err(MeasureError::NotAvailable { reason: "test" })
+        })
+        .expect("reads");
+
+        assert_eq!(leftovers(&path).expect("reads").len(), 1);
+    }
+
+    fn setup() -> (tempfile::TempDir, Arc<Mutex<Vec<String>>>) {
+        (tempfile::tempdir().expect("a folder"), Arc::default())
+    }
+}
