@@ -131,6 +131,8 @@ pub enum Label {
     ResponseReceipt,
     /// A checkpoint of the Merkle log.
     Checkpoint,
+    /// What an export holds besides the sealed recording.
+    Supplement,
 }
 
 /// A structure that can be signed.
@@ -159,6 +161,39 @@ pub struct SignedBytes {
     pub bytes: Vec<u8>,
     /// The Ed25519 signature over them, 64 bytes.
     pub signature: Vec<u8>,
+}
+
+/// What a signed structure says about itself before anybody believes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// What it says it is.
+    pub label: Label,
+    /// For whom it says it was signed.
+    pub institution: InstitutionId,
+    /// Whose key it says signed it.
+    pub key: KeyId,
+}
+
+impl SignedBytes {
+    /// Returns what the bytes claim, to choose the key that [`open`] then checks them with.
+    ///
+    /// # Errors
+    /// Where the bytes begin with no such claim.
+    pub fn claim(&self) -> Result<Claim, CodecError> {
+        let (preamble, _body) =
+            postcard::take_from_bytes::<Preamble>(&self.bytes).map_err(|cause| {
+                CodecError::Malformed {
+                    what: "signed structure",
+                    len: self.bytes.len(),
+                    cause,
+                }
+            })?;
+        Ok(Claim {
+            label: preamble.label,
+            institution: preamble.institution,
+            key: preamble.key,
+        })
+    }
 }
 
 /// Says why a signed structure is not believed.

@@ -14,6 +14,8 @@ pub const STREAMS_MAX: usize = 16;
 pub const LOCAL_FRAME_BYTES_MAX: usize = 256 * 1024;
 /// The most chunks that may be sent and not yet receipted; more wait in the spool.
 pub const UNRECEIPTED_CHUNKS_MAX: usize = 256;
+/// The most payload bytes that may be sent and not yet receipted; more wait in the spool.
+pub const UNRECEIPTED_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The largest body of a JSON request, in bytes.
 pub const REQUEST_BYTES_MAX: usize = 1024 * 1024;
 /// The most response entries in one request.

@@ -29,6 +29,8 @@ pub struct ReceiptBatch {
     pub at: WallTime,
     /// The newest stored chunk of each stream that grew.
     pub receipts: Vec<Receipt>,
+    /// The beat that comes next: all before it are on disk.
+    pub beat_next: u64,
 }
 
 impl Signable for ReceiptBatch {

@@ -2,9 +2,19 @@
 //! each the canonical bytes of [`AgentFrame`] or [`ServerFrame`].
 //!
 //! # Order
-//! `Hello` → `Welcome` → for each stream `OpenStream`, its chunks in order, a beat a second →
+//! `Hello` → `Welcome` → `Sources`, then each stream's chunks in order and a beat a second →
 //! receipts come back. After a cut the agent says `Hello` again and the `Welcome` tells where each
 //! stream goes on: nothing is lost, nothing comes twice.
+//!
+//! [`LinkSender`] is the agent's half, [`LinkReceiver`] the server's; both are pure.
+
+mod frame;
+mod receiver;
+mod sender;
+
+pub use frame::{ChunkFrame, encode_chunk, read_chunk};
+pub use receiver::{LinkReceiver, LinkRefusal, Received, Standing, StreamStanding};
+pub use sender::{LinkSender, SendInput, SendOutput, SenderIdentity};
 
 use serde::{Deserialize, Serialize};
 
@@ -157,6 +167,38 @@ pub enum ServerFrame {
     },
 }
 
+/// What the server wants of an agent that is linked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AgentCommand {
+    /// Make a key frame now.
+    KeyFrame {
+        /// Of which stream.
+        stream: StreamId,
+    },
+    /// A proctor looks, or looks away.
+    Watch {
+        /// Which stream.
+        stream: StreamId,
+        /// Whether somebody looks.
+        live: bool,
+    },
+    /// The attempt is over: finish the recording.
+    End {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl From<AgentCommand> for ServerFrame {
+    fn from(command: AgentCommand) -> Self {
+        match command {
+            AgentCommand::KeyFrame { stream } => Self::KeyFrame { stream },
+            AgentCommand::Watch { stream, live } => Self::Watch { stream, live },
+            AgentCommand::End { reason } => Self::End { reason },
+        }
+    }
+}
+
 /// Why the server ends a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RefusalReason {
@@ -178,4 +220,22 @@ pub enum RefusalReason {
     Replaced,
     /// The server is shutting down: come back.
     ShuttingDown,
+}
+
+impl RefusalReason {
+    /// Tells whether the agent may try again with what it has.
+    #[must_use]
+    pub const fn passes(self) -> bool {
+        match self {
+            Self::ShuttingDown => true,
+            Self::Version
+            | Self::NotProved
+            | Self::OldEpoch
+            | Self::WrongPhase
+            | Self::BrokenChain
+            | Self::SourceNotAllowed
+            | Self::BadFrame
+            | Self::Replaced => false,
+        }
+    }
 }

@@ -1,0 +1,588 @@
+//! The agent's half of the link: what to send next, what to send again, what may be forgotten.
+//!
+//! The machine holds no payloads: it names chunks and beats, and the shell reads them from the
+//! spool. The shell's loop: hand every event to [`LinkSender::handle`], then do what
+//! [`LinkSender::poll`] says until it says nothing, then sleep until [`LinkSender::wake_at`].
+//!
+//! # Invariants
+//! * Chunks and beats go out in the order in which they were spooled, so that a beat never comes
+//!   before a chunk that it covers.
+//! * Nothing leaves the spool before the server's signed receipt, or its `Welcome`, says that it is
+//!   on the server's disk.
+//! * At most [`UNRECEIPTED_CHUNKS_MAX`] chunks and [`UNRECEIPTED_BYTES_MAX`] bytes are on the way.
+
+use core::time::Duration;
+use std::collections::{BTreeMap, VecDeque};
+
+use super::{
+    AgentCommand, AgentFrame, Hello, LINK_VERSION, LINK_VERSION_MIN, RefusalReason, ResumePoint,
+    ServerFrame, SourceStatement,
+};
+use crate::codec;
+use crate::crypto::{self, PublicKey, Sha256, SignedBytes, Verifier};
+use crate::evidence::{ChunkHeader, ChunkSeq, ReceiptBatch, StreamChain, StreamId};
+use crate::ids::{AttemptId, BootId, Epoch, InstitutionId};
+use crate::limits::{UNRECEIPTED_BYTES_MAX, UNRECEIPTED_CHUNKS_MAX};
+use crate::time::{Now, WallTime};
+
+/// Who sends, and whom it believes.
+#[derive(Debug, Clone)]
+pub struct SenderIdentity {
+    /// The institution.
+    pub institution: InstitutionId,
+    /// Whose recording.
+    pub attempt: AttemptId,
+    /// On which machine and key.
+    pub epoch: Epoch,
+    /// The run of the machine's kernel.
+    pub boot: BootId,
+    /// The agent's version.
+    pub agent_version: String,
+    /// Whether this build can play files as sources.
+    pub simulated_build: bool,
+    /// The key that receipts must be signed with.
+    pub server_key: PublicKey,
+}
+
+/// What happens to the sender.
+#[derive(Debug)]
+pub enum SendInput<'a> {
+    /// The WebSocket is up; the response carried this nonce.
+    Connected {
+        /// The value of `x-qorgan-nonce`.
+        nonce: [u8; 32],
+    },
+    /// The WebSocket is gone, or could not be made.
+    Disconnected,
+    /// The server's binary message.
+    Frame(&'a [u8]),
+    /// A chunk is in the spool; also said for each chunk found there after a start.
+    ChunkSpooled(&'a ChunkHeader, Sha256),
+    /// A beat is in the spool; also said for each beat found there after a start.
+    BeatSpooled(u64),
+    /// What feeds the sources, all of them.
+    Sources(Vec<SourceStatement>),
+    /// The newest small picture of a stream.
+    Thumbnail {
+        /// Which stream.
+        stream: StreamId,
+        /// The JPEG.
+        jpeg: Vec<u8>,
+    },
+    /// Nothing more will be recorded; say so once everything is receipted.
+    Finish,
+    /// The time of [`LinkSender::wake_at`] has come.
+    Tick,
+}
+
+/// What the shell must do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SendOutput {
+    /// Open the WebSocket.
+    Connect,
+    /// Close the WebSocket; it gives nothing, or what came over it is not to be believed.
+    Disconnect {
+        /// For the log.
+        detail: String,
+    },
+    /// Sign this and send it as [`AgentFrame::Hello`].
+    Hello(Hello),
+    /// Send this frame.
+    Send(AgentFrame),
+    /// Read this chunk from the spool and send it ([`super::encode_chunk`]).
+    SendChunk {
+        /// Which stream.
+        stream: StreamId,
+        /// Which chunk.
+        seq: ChunkSeq,
+    },
+    /// Read this beat from the spool and send it.
+    SendBeat {
+        /// Which beat.
+        seq: u64,
+    },
+    /// The server knows the recording up to here: where a started agent goes on.
+    Resumed {
+        /// The server's clock.
+        now: WallTime,
+        /// The head of every stream that the server has.
+        chains: Vec<StreamChain>,
+        /// The next beat's place.
+        beat_next: u64,
+        /// Hash of the newest stored beat.
+        beat_head: Sha256,
+    },
+    /// Chunks up to and with this one are on the server's disk and may leave the spool.
+    Release {
+        /// Which stream.
+        stream: StreamId,
+        /// Up to and with.
+        through: ChunkSeq,
+    },
+    /// Beats before this one are on the server's disk and may leave the spool.
+    ReleaseBeats {
+        /// Before.
+        before: u64,
+    },
+    /// A believed receipt, to be kept.
+    Keep(SignedBytes),
+    /// The server lacks chunks that are no longer in the spool: they are lost for good.
+    Gap {
+        /// Which stream.
+        stream: StreamId,
+        /// What the server waits for.
+        expected: ChunkSeq,
+        /// The oldest that the spool has.
+        oldest: ChunkSeq,
+    },
+    /// The server wants something.
+    Command(AgentCommand),
+    /// The server refused the link; the sender does not try again unless `passes`.
+    Refused {
+        /// Why.
+        reason: RefusalReason,
+        /// For the log.
+        detail: String,
+    },
+    /// Everything is receipted and `Finish` was sent: the agent may leave.
+    Finished,
+}
+
+/// The agent's half of the link.
+#[derive(Debug)]
+pub struct LinkSender {
+    identity: SenderIdentity,
+    state: State,
+    /// What is in the spool and not yet receipted, oldest first; bounded by the spool's size.
+    queue: VecDeque<Entry>,
+    /// How many entries of the queue's front were sent over this connection.
+    sent: usize,
+    sent_chunks: usize,
+    sent_bytes: usize,
+    sources: Vec<SourceStatement>,
+    sources_due: bool,
+    thumbnails: BTreeMap<StreamId, Vec<u8>>,
+    newest: BTreeMap<StreamId, ResumePoint>,
+    finish: Finish,
+    outputs: VecDeque<SendOutput>,
+    retries: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Waiting { until: Now },
+    Connecting,
+    AwaitingWelcome { until: Now },
+    Live { heard: Now },
+    Refused,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Finish {
+    No,
+    Wanted,
+    Sent,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Entry {
+    Chunk {
+        stream: StreamId,
+        seq: ChunkSeq,
+        header: Sha256,
+        len: usize,
+    },
+    Beat {
+        seq: u64,
+    },
+}
+
+impl LinkSender {
+    /// Makes a sender that wants to connect at once.
+    #[must_use]
+    pub const fn new(identity: SenderIdentity, now: Now) -> Self {
+        Self {
+            identity,
+            state: State::Waiting { until: now },
+            queue: VecDeque::new(),
+            sent: 0,
+            sent_chunks: 0,
+            sent_bytes: 0,
+            sources: Vec::new(),
+            sources_due: false,
+            thumbnails: BTreeMap::new(),
+            newest: BTreeMap::new(),
+            finish: Finish::No,
+            outputs: VecDeque::new(),
+            retries: 0,
+        }
+    }
+
+    /// Tells whether frames flow.
+    #[must_use]
+    pub const fn is_live(&self) -> bool {
+        matches!(self.state, State::Live { .. })
+    }
+
+    /// Returns how many chunks and beats wait for a receipt.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Takes an event.
+    pub fn handle(&mut self, verifier: &impl Verifier, now: Now, input: SendInput<'_>) {
+        match input {
+            SendInput::Connected { nonce } => self.connected(now, nonce),
+            SendInput::Disconnected => self.disconnected(now),
+            SendInput::Frame(bytes) => self.frame(verifier, now, bytes),
+            SendInput::ChunkSpooled(header, hash) => self.chunk_spooled(header, hash),
+            SendInput::BeatSpooled(seq) => self.queue.push_back(Entry::Beat { seq }),
+            SendInput::Sources(sources) => {
+                self.sources = sources;
+                self.sources_due = true;
+            }
+            SendInput::Thumbnail { stream, jpeg } => {
+                if self.is_live() {
+                    self.thumbnails.insert(stream, jpeg);
+                }
+            }
+            SendInput::Finish => {
+                if self.finish == Finish::No {
+                    self.finish = Finish::Wanted;
+                }
+            }
+            SendInput::Tick => self.tick(now),
+        }
+    }
+
+    /// Returns the next thing to do.
+    pub fn poll(&mut self) -> Option<SendOutput> {
+        if let Some(output) = self.outputs.pop_front() {
+            return Some(output);
+        }
+        if !self.is_live() {
+            return None;
+        }
+        if core::mem::take(&mut self.sources_due) {
+            return Some(SendOutput::Send(AgentFrame::Sources(self.sources.clone())));
+        }
+        self.next_entry()
+            .or_else(|| self.next_thumbnail())
+            .or_else(|| self.next_finish())
+    }
+
+    /// Returns when [`SendInput::Tick`] is due.
+    #[must_use]
+    pub fn wake_at(&self) -> Option<Now> {
+        match self.state {
+            State::Waiting { until } | State::AwaitingWelcome { until } => Some(until),
+            State::Live { heard } if self.sent > 0 => Some(heard + SILENCE_MAX),
+            State::Live { .. } | State::Connecting | State::Refused => None,
+        }
+    }
+
+    fn connected(&mut self, now: Now, nonce: [u8; 32]) {
+        self.state = State::AwaitingWelcome {
+            until: now + WELCOME_WAIT_MAX,
+        };
+        self.rewind();
+        self.outputs.push_back(SendOutput::Hello(Hello {
+            version_min: LINK_VERSION_MIN,
+            version_max: LINK_VERSION,
+            nonce,
+            attempt: self.identity.attempt,
+            epoch: self.identity.epoch,
+            boot: self.identity.boot,
+            agent_version: self.identity.agent_version.clone(),
+            simulated_build: self.identity.simulated_build,
+        }));
+    }
+
+    fn disconnected(&mut self, now: Now) {
+        self.rewind();
+        self.thumbnails.clear();
+        if self.state == State::Refused {
+            return;
+        }
+        let wait = RETRY_FIRST * 2u32.saturating_pow(self.retries.min(RETRY_DOUBLINGS_MAX));
+        self.retries = self.retries.saturating_add(1);
+        self.state = State::Waiting {
+            until: now + wait.min(RETRY_MAX),
+        };
+    }
+
+    fn rewind(&mut self) {
+        (self.sent, self.sent_chunks, self.sent_bytes) = (0, 0, 0);
+        self.sources_due = !self.sources.is_empty();
+        if self.finish == Finish::Sent {
+            self.finish = Finish::Wanted;
+        }
+    }
+
+    fn tick(&mut self, now: Now) {
+        match self.state {
+            State::Waiting { until } if until <= now => {
+                self.state = State::Connecting;
+                self.outputs.push_back(SendOutput::Connect);
+            }
+            State::AwaitingWelcome { until } if until <= now => {
+                self.give_up("the server sent no welcome");
+            }
+            State::Live { heard } if self.sent > 0 && heard + SILENCE_MAX <= now => {
+                self.give_up("the server sent no receipt");
+            }
+            State::Waiting { .. }
+            | State::AwaitingWelcome { .. }
+            | State::Live { .. }
+            | State::Connecting
+            | State::Refused => {}
+        }
+    }
+
+    /// Asks the shell to close; its `Disconnected` then starts the wait.
+    fn give_up(&mut self, detail: &str) {
+        self.state = State::Connecting;
+        self.outputs.push_back(SendOutput::Disconnect {
+            detail: detail.to_owned(),
+        });
+    }
+
+    fn chunk_spooled(&mut self, header: &ChunkHeader, hash: Sha256) {
+        let point = ResumePoint {
+            stream: header.stream,
+            next: header.seq.next(),
+            head: hash,
+        };
+        self.newest.insert(header.stream, point);
+        self.queue.push_back(Entry::Chunk {
+            stream: header.stream,
+            seq: header.seq,
+            header: hash,
+            len: usize::try_from(header.payload_len).unwrap_or(usize::MAX),
+        });
+    }
+
+    fn frame(&mut self, verifier: &impl Verifier, now: Now, bytes: &[u8]) {
+        let frame = match codec::decode::<ServerFrame>("server frame", bytes) {
+            Ok(frame) => frame,
+            Err(error) => return self.give_up(&error.to_string()),
+        };
+        match (self.state, frame) {
+            (State::AwaitingWelcome { .. }, ServerFrame::Welcome { version, .. })
+                if !(LINK_VERSION_MIN..=LINK_VERSION).contains(&version) =>
+            {
+                self.give_up("the server speaks another version");
+            }
+            (
+                State::AwaitingWelcome { .. },
+                ServerFrame::Welcome {
+                    now: wall,
+                    resume,
+                    beat_next,
+                    beat_head,
+                    ..
+                },
+            ) => {
+                self.state = State::Live { heard: now };
+                self.retries = 0;
+                self.welcome(wall, &resume, beat_next, beat_head);
+            }
+            (State::Live { .. }, ServerFrame::Receipts(signed)) => {
+                self.receipts(verifier, now, signed);
+            }
+            (State::Live { .. }, ServerFrame::KeyFrame { stream }) => {
+                self.command(AgentCommand::KeyFrame { stream });
+            }
+            (State::Live { .. }, ServerFrame::Watch { stream, live }) => {
+                self.command(AgentCommand::Watch { stream, live });
+            }
+            (State::Live { .. }, ServerFrame::End { reason }) => {
+                self.command(AgentCommand::End { reason });
+            }
+            (_, ServerFrame::Refused { reason, detail }) => {
+                if !reason.passes() {
+                    self.state = State::Refused;
+                }
+                self.outputs
+                    .push_back(SendOutput::Refused { reason, detail });
+            }
+            (
+                State::Waiting { .. }
+                | State::Connecting
+                | State::AwaitingWelcome { .. }
+                | State::Live { .. }
+                | State::Refused,
+                _,
+            ) => self.give_up("the server's frame came out of order"),
+        }
+    }
+
+    fn command(&mut self, command: AgentCommand) {
+        self.outputs.push_back(SendOutput::Command(command));
+    }
+
+    fn welcome(
+        &mut self,
+        now: WallTime,
+        resume: &[ResumePoint],
+        beat_next: u64,
+        beat_head: Sha256,
+    ) {
+        let (attempt, epoch) = (self.identity.attempt, self.identity.epoch);
+        let chains = resume.iter().map(|point| StreamChain {
+            attempt,
+            epoch,
+            stream: point.stream,
+            next: point.next,
+            head: point.head,
+        });
+        self.outputs.push_back(SendOutput::Resumed {
+            now,
+            chains: chains.collect(),
+            beat_next,
+            beat_head,
+        });
+        for point in resume.iter().filter(|point| point.next.0 > 0) {
+            self.newest.entry(point.stream).or_insert(*point);
+            self.release(point.stream, ChunkSeq(point.next.0 - 1));
+        }
+        self.release_beats(beat_next);
+        self.report_gaps(resume);
+    }
+
+    fn report_gaps(&mut self, resume: &[ResumePoint]) {
+        let mut oldest = BTreeMap::new();
+        for entry in &self.queue {
+            if let Entry::Chunk { stream, seq, .. } = entry {
+                oldest.entry(*stream).or_insert(*seq);
+            }
+        }
+        for (stream, oldest) in oldest {
+            let expected = resume
+                .iter()
+                .find(|point| point.stream == stream)
+                .map_or(ChunkSeq(0), |point| point.next);
+            if expected < oldest {
+                self.outputs.push_back(SendOutput::Gap {
+                    stream,
+                    expected,
+                    oldest,
+                });
+            }
+        }
+    }
+
+    fn receipts(&mut self, verifier: &impl Verifier, now: Now, signed: SignedBytes) {
+        let identity = &self.identity;
+        let opened = crypto::open::<ReceiptBatch>(
+            verifier,
+            &identity.server_key,
+            identity.institution,
+            &signed,
+        );
+        let batch = match opened {
+            Ok(batch) => batch,
+            Err(error) => return self.give_up(&error.to_string()),
+        };
+        if (batch.attempt, batch.epoch) != (identity.attempt, identity.epoch) {
+            return self.give_up("the receipt is another recording's");
+        }
+        for receipt in &batch.receipts {
+            let fits = self.queue.iter().take(self.sent).any(|entry| {
+                matches!(entry, Entry::Chunk { stream, seq, header, .. }
+                    if (*stream, *seq, *header) == (receipt.stream, receipt.seq, receipt.header))
+            });
+            if fits {
+                self.release(receipt.stream, receipt.seq);
+            }
+        }
+        self.release_beats(batch.beat_next);
+        self.outputs.push_back(SendOutput::Keep(signed));
+        self.state = State::Live { heard: now };
+    }
+
+    fn release(&mut self, stream: StreamId, through: ChunkSeq) {
+        let gone = self.forget(|entry| {
+            matches!(entry, Entry::Chunk { stream: of, seq, .. }
+                if *of == stream && *seq <= through)
+        });
+        if gone {
+            self.outputs
+                .push_back(SendOutput::Release { stream, through });
+        }
+    }
+
+    fn release_beats(&mut self, before: u64) {
+        if self.forget(|entry| matches!(entry, Entry::Beat { seq } if *seq < before)) {
+            self.outputs.push_back(SendOutput::ReleaseBeats { before });
+        }
+    }
+
+    fn forget(&mut self, gone: impl Fn(&Entry) -> bool) -> bool {
+        let before = self.queue.len();
+        let (mut place, sent) = (0, self.sent);
+        let (mut entries, mut chunks, mut bytes) = (0, 0, 0);
+        self.queue.retain(|entry| {
+            let was_sent = place < sent;
+            place += 1;
+            let stays = !gone(entry);
+            if was_sent && stays {
+                entries += 1;
+                if let Entry::Chunk { len, .. } = entry {
+                    chunks += 1;
+                    bytes += len;
+                }
+            }
+            stays
+        });
+        (self.sent, self.sent_chunks, self.sent_bytes) = (entries, chunks, bytes);
+        self.queue.len() < before
+    }
+
+    fn next_entry(&mut self) -> Option<SendOutput> {
+        let output = match *self.queue.get(self.sent)? {
+            Entry::Beat { seq } => SendOutput::SendBeat { seq },
+            Entry::Chunk {
+                stream, seq, len, ..
+            } => {
+                let full = self.sent_chunks >= UNRECEIPTED_CHUNKS_MAX
+                    || (self.sent_chunks > 0 && self.sent_bytes + len > UNRECEIPTED_BYTES_MAX);
+                if full {
+                    return None;
+                }
+                self.sent_chunks += 1;
+                self.sent_bytes += len;
+                SendOutput::SendChunk { stream, seq }
+            }
+        };
+        self.sent += 1;
+        Some(output)
+    }
+
+    fn next_thumbnail(&mut self) -> Option<SendOutput> {
+        let (stream, jpeg) = self.thumbnails.pop_first()?;
+        Some(SendOutput::Send(AgentFrame::Thumbnail { stream, jpeg }))
+    }
+
+    fn next_finish(&mut self) -> Option<SendOutput> {
+        if self.finish != Finish::Wanted || !self.queue.is_empty() {
+            return None;
+        }
+        self.finish = Finish::Sent;
+        self.outputs.push_back(SendOutput::Finished);
+        Some(SendOutput::Send(AgentFrame::Finish {
+            last: self.newest.values().copied().collect(),
+        }))
+    }
+}
+
+/// How long a welcome may take.
+const WELCOME_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How long the server may leave what was sent without a receipt; then the link counts as dead.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
+/// The wait before the first retry.
+const RETRY_FIRST: Duration = Duration::from_millis(250);
+/// The longest wait before a retry.
+const RETRY_MAX: Duration = Duration::from_secs(4);
+const RETRY_DOUBLINGS_MAX: u32 = 8;
