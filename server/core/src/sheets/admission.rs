@@ -1,0 +1,288 @@
+//! The admission sheet (ЖР ведомосі): who may sit an exam (SOP 7).
+
+use core::fmt;
+use std::collections::BTreeMap;
+
+use super::people::is_login_character;
+use super::table::{self, Column, Row, Table};
+use crate::fault::{Fault, FaultKind, Place};
+
+/// The least rating that is positive where the institution sets no other.
+pub const POSITIVE_RATING_DEFAULT: Rating = Rating(5_000);
+
+/// An admission rating, 0.00 to 100.00, in hundredths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rating(u16);
+
+impl Rating {
+    /// Reads a rating such as `72`, `72.5` or `72,50`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim().trim_end_matches('%').replace(',', ".");
+        let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
+        if part.len() > 2 || !digits(whole) || (!part.is_empty() && !digits(part)) {
+            return None;
+        }
+        let whole: u16 = whole.parse().ok()?;
+        let part: u16 = format!("{part:0<2}").parse().ok()?;
+        let hundredths = whole.checked_mul(100)?.checked_add(part)?;
+        (hundredths <= 10_000).then_some(Self(hundredths))
+    }
+
+    /// Returns the rating in hundredths, for storage.
+    #[must_use]
+    pub const fn hundredths(self) -> u16 {
+        self.0
+    }
+}
+
+impl fmt::Display for Rating {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:02}", self.0 / 100, self.0 % 100)
+    }
+}
+
+/// One line of the sheet.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AdmissionRow {
+    /// The line, from 1.
+    pub line: u32,
+    /// The candidate's login, in lower case.
+    pub login: String,
+    /// The rating, where one stands.
+    pub rating: Option<Rating>,
+    /// Whether the candidate is admitted.
+    pub admitted: bool,
+    /// Why not, as the sheet says; empty where the rating decides.
+    pub reason: String,
+    /// More time, in minutes.
+    pub extra_minutes: u16,
+    /// Whether the accessibility adapter stays on while items are shown.
+    pub accessibility: bool,
+}
+
+impl fmt::Debug for AdmissionRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdmissionRow")
+            .field("line", &self.line)
+            .field("admitted", &self.admitted)
+            .finish_non_exhaustive()
+    }
+}
+
+const COLUMNS: &[Column] = &[
+    Column {
+        key: "login",
+        names: &["login", "логин", "жсн", "иин", "iin", "пайдаланушы"],
+        required: true,
+    },
+    Column {
+        key: "name",
+        names: &["name", "full name", "атж", "әтә", "атә", "аты жөні", "фио"],
+        required: false,
+    },
+    Column {
+        key: "rating",
+        names: &[
+            "rating",
+            "жр",
+            "рейтинг",
+            "жіберу рейтингі",
+            "рейтинг допуска",
+            "рд",
+        ],
+        required: false,
+    },
+    Column {
+        key: "admitted",
+        names: &["admitted", "жіберілді", "жіберу", "допущен", "допуск"],
+        required: false,
+    },
+    Column {
+        key: "reason",
+        names: &["reason", "себебі", "себеп", "причина"],
+        required: false,
+    },
+    Column {
+        key: "extra_minutes",
+        names: &[
+            "extra minutes",
+            "қосымша уақыт",
+            "қосымша минут",
+            "доп. минуты",
+            "дополнительное время",
+        ],
+        required: false,
+    },
+    Column {
+        key: "accessibility",
+        names: &["accessibility", "қолжетімділік", "доступность"],
+        required: false,
+    },
+];
+
+const YES: &[&str] = &[
+    "yes",
+    "y",
+    "1",
+    "+",
+    "иә",
+    "ия",
+    "да",
+    "true",
+    "жіберілді",
+    "допущен",
+];
+const NO: &[&str] = &[
+    "no",
+    "n",
+    "0",
+    "-",
+    "жоқ",
+    "нет",
+    "false",
+    "жіберілмеді",
+    "не допущен",
+];
+
+/// The most extra minutes.
+const EXTRA_MINUTES_MAX: u16 = 480;
+
+/// Reads an admission sheet; whose rating is at least `positive` is admitted, where the sheet does
+/// not say itself.
+///
+/// # Errors
+/// Every fault, with line and column; among them a sheet that admits somebody whose rating is not
+/// positive.
+//= tests/data/sop-2-28.md#7-admission
+pub fn read_admission(
+    file: &str,
+    bytes: &[u8],
+    positive: Rating,
+) -> Result<Vec<AdmissionRow>, Vec<Fault>> {
+    let mut faults = Vec::new();
+    let table = table::read(file, bytes, COLUMNS, &mut faults);
+    let mut rows = Vec::new();
+    if faults.iter().all(|fault| fault.place.line != Some(1)) {
+        let mut first_lines = BTreeMap::new();
+        for row in &table.rows {
+            rows.push(admission(
+                &table,
+                row,
+                positive,
+                &mut first_lines,
+                &mut faults,
+            ));
+        }
+        if rows.is_empty() && faults.is_empty() {
+            faults.push(Fault::new(Place::file(file), FaultKind::Empty));
+        }
+    }
+    faults.sort();
+    if faults.is_empty() {
+        Ok(rows)
+    } else {
+        Err(faults)
+    }
+}
+
+fn admission(
+    table: &Table,
+    row: &Row,
+    positive: Rating,
+    first_lines: &mut BTreeMap<String, u32>,
+    faults: &mut Vec<Fault>,
+) -> AdmissionRow {
+    let mut fault = |key, kind| faults.push(Fault::new(table.place(row, key), kind));
+    let login = row.field("login").to_lowercase();
+    if login.is_empty() {
+        fault("login", FaultKind::EmptyField);
+    } else if !login.chars().all(is_login_character) {
+        let login = login.clone();
+        fault("login", FaultKind::BadLogin { login });
+    }
+    if let Some(first) = first_lines.get(&login).copied() {
+        let login = login.clone();
+        fault("login", FaultKind::RepeatedLogin { login, first });
+    }
+    first_lines.entry(login.clone()).or_insert(row.line);
+    let rating = match row.field("rating") {
+        "" => None,
+        text => {
+            let rating = Rating::parse(text);
+            if rating.is_none() {
+                let number = text.to_owned();
+                fault(
+                    "rating",
+                    FaultKind::BadNumber {
+                        number,
+                        min: 0,
+                        max: 100,
+                    },
+                );
+            }
+            rating
+        }
+    };
+    let stated = yes_or_no(row.field("admitted")).unwrap_or_else(|word| {
+        let expected = "иә/жоқ, да/нет, yes/no".to_owned();
+        fault("admitted", FaultKind::BadWord { word, expected });
+        None
+    });
+    let by_rating = rating.map(|rating| rating >= positive);
+    if stated == Some(true) && by_rating == Some(false) {
+        let rating = row.field("rating").to_owned();
+        let positive = positive.to_string();
+        fault(
+            "admitted",
+            FaultKind::RatingContradiction { rating, positive },
+        );
+    }
+    let extra_minutes = match row.field("extra_minutes") {
+        "" => 0,
+        text => text
+            .parse()
+            .ok()
+            .filter(|minutes| *minutes <= EXTRA_MINUTES_MAX)
+            .unwrap_or_else(|| {
+                let (number, max) = (text.to_owned(), u32::from(EXTRA_MINUTES_MAX));
+                fault(
+                    "extra_minutes",
+                    FaultKind::BadNumber {
+                        number,
+                        min: 0,
+                        max,
+                    },
+                );
+                0
+            }),
+    };
+    let accessibility = yes_or_no(row.field("accessibility")).unwrap_or_else(|word| {
+        let expected = "иә/жоқ, да/нет, yes/no".to_owned();
+        fault("accessibility", FaultKind::BadWord { word, expected });
+        None
+    });
+    AdmissionRow {
+        line: row.line,
+        login,
+        rating,
+        admitted: stated.or(by_rating).unwrap_or(true),
+        reason: row.field("reason").to_owned(),
+        extra_minutes,
+        accessibility: accessibility.unwrap_or(false),
+    }
+}
+
+fn yes_or_no(text: &str) -> Result<Option<bool>, String> {
+    let wanted = text.to_lowercase();
+    match wanted.as_str() {
+        "" => Ok(None),
+        word if YES.contains(&word) => Ok(Some(true)),
+        word if NO.contains(&word) => Ok(Some(false)),
+        _ => Err(wanted),
+    }
+}
+
+fn digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}

@@ -1,0 +1,240 @@
+//! Packages of QTI 3, good and bad.
+
+use qorgan_protocol::assessment::{AssessmentTest, Block, Interaction, Response, score};
+use qorgan_protocol::time::WallTime;
+use qorgan_server_core::fault::{Fault, FaultKind};
+use qorgan_server_core::qti::{Identifiers, Package, Stated, read_package};
+
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\nrest";
+
+const MANIFEST: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+<manifest xmlns="http://www.imsglobal.org/xsd/qti/qtiv3p0/imscp_v1p1" identifier="m">
+  <resources>
+    <resource identifier="t" type="imsqti_test_xmlv3p0" href="test.xml"/>
+    <resource identifier="i1" type="imsqti_item_xmlv3p0" href="items/q1.xml"/>
+    <resource identifier="i2" type="imsqti_item_xmlv3p0" href="items/q2.xml"/>
+  </resources>
+</manifest>"#;
+
+const TEST: &str = r#"<qti-assessment-test xmlns="http://www.imsglobal.org/xsd/imsqtiasi_v3p0"
+    identifier="t" title="Қалыпты физиология" xml:lang="kk">
+  <qti-test-part identifier="p" navigation-mode="nonlinear" submission-mode="simultaneous">
+    <qti-assessment-section identifier="s" title="1" visible="true">
+      <qti-assessment-item-ref identifier="q1" href="items/q1.xml"/>
+      <qti-assessment-item-ref identifier="q2" href="items/q2.xml"/>
+    </qti-assessment-section>
+  </qti-test-part>
+</qti-assessment-test>"#;
+
+const SINGLE: &str = r#"<qti-assessment-item xmlns="http://www.imsglobal.org/xsd/imsqtiasi_v3p0"
+    identifier="q1" title="Кезбе жүйке" adaptive="false" time-dependent="false" xml:lang="kk">
+  <qti-response-declaration identifier="RESPONSE" cardinality="single" base-type="identifier">
+    <qti-correct-response><qti-value>B</qti-value></qti-correct-response>
+  </qti-response-declaration>
+  <qti-item-body>
+    <p>Суретке <em>қараңыз</em>.</p>
+    <p><img src="../pictures/heart.png" alt="Жүректің сызбасы"/></p>
+    <qti-choice-interaction response-identifier="RESPONSE" max-choices="1">
+      <qti-prompt>Жүректің жиырылу жиілігін қай жүйке баяулатады?</qti-prompt>
+      <qti-simple-choice identifier="A">Симпатикалық жүйке</qti-simple-choice>
+      <qti-simple-choice identifier="B">Кезбе жүйке</qti-simple-choice>
+    </qti-choice-interaction>
+  </qti-item-body>
+  <qti-response-processing template="https://purl.imsglobal.org/spec/qti/v3p0/rptemplates/match_correct.xml"/>
+</qti-assessment-item>"#;
+
+const MULTIPLE: &str = r#"<qti-assessment-item xmlns="http://www.imsglobal.org/xsd/imsqtiasi_v3p0"
+    identifier="q2" title="Қан" xml:lang="kk">
+  <qti-response-declaration identifier="RESPONSE" cardinality="multiple" base-type="identifier">
+    <qti-correct-response><qti-value>C</qti-value><qti-value>A</qti-value></qti-correct-response>
+  </qti-response-declaration>
+  <qti-item-body>
+    <qti-choice-interaction response-identifier="RESPONSE" max-choices="0">
+      <qti-prompt>Қайсысы қан жасушасы?</qti-prompt>
+      <qti-simple-choice identifier="A">Эритроцит</qti-simple-choice>
+      <qti-simple-choice identifier="B">Нейрон</qti-simple-choice>
+      <qti-simple-choice identifier="C">Лейкоцит</qti-simple-choice>
+    </qti-choice-interaction>
+  </qti-item-body>
+</qti-assessment-item>"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    //= tests/data/sop-2-28.md#3-test-application
+    //= type=test
+    fn a_good_package_gives_items_pictures_and_keys_in_order() {
+        let test = read(&good()).expect("a good package");
+
+        assert_eq!(test.title, "Қалыпты физиология");
+        assert_eq!(test.items.len(), 2);
+        assert_eq!(test.pictures.len(), 1);
+        let item = &test.items[0];
+        assert_eq!(item.correct, ["B"]);
+        assert!(matches!(&item.body[0], Block::Text { text } if text == "Суретке қараңыз."));
+        assert!(matches!(&item.body[1], Block::Picture { picture, alt }
+            if *picture == test.pictures[0].id && alt == "Жүректің сызбасы"));
+        assert!(
+            matches!(&test.items[1].interaction, Interaction::MultipleChoice { choices, .. }
+            if choices.len() == 3)
+        );
+        let response = Response::choices(vec!["C".to_owned(), "A".to_owned()]);
+        assert_eq!(score(&test.items[1], &response), 1);
+    }
+
+    #[test]
+    fn every_fault_is_told_not_only_the_first() {
+        let mut package = good();
+        put(
+            &mut package,
+            "items/q1.xml",
+            &SINGLE.replace("<qti-value>B", "<qti-value>E"),
+        );
+        put(
+            &mut package,
+            "items/q2.xml",
+            &MULTIPLE.replace("Қайсысы қан жасушасы?", " "),
+        );
+        package.remove("pictures/heart.png");
+
+        let faults = read(&package).expect_err("three faults");
+
+        let words: Vec<_> = faults.iter().map(|fault| fault.kind.word()).collect();
+        assert_eq!(words, ["unknown-correct", "missing-file", "no-prompt"]);
+        assert_eq!(faults[0].place.file, "items/q1.xml");
+        assert_eq!(faults[0].place.item.as_deref(), Some("q1"));
+        assert_eq!(faults[0].place.line, Some(3));
+        assert_eq!(faults[1].place.line, Some(8));
+    }
+
+    #[test]
+    fn the_technical_check_finds_language_count_title_and_control_form() {
+        let stated = Stated {
+            language: "ru".to_owned(),
+            title: Some("Анатомия".to_owned()),
+            items: Some(20),
+            control_form: Some("oral".to_owned()),
+            ..Stated::default()
+        };
+
+        let faults = read_as(&good(), &stated).expect_err("nothing agrees");
+
+        for word in [
+            "wrong-language",
+            "wrong-title",
+            "wrong-count",
+            "wrong-control-form",
+        ] {
+            assert!(
+                faults.iter().any(|fault| fault.kind.word() == word),
+                "{word}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_unknown_element_is_refused_rather_than_skipped() {
+        let mut package = good();
+        let changed = MULTIPLE.replace("<qti-item-body>", "<qti-item-body><script>x</script>");
+        put(&mut package, "items/q2.xml", &changed);
+
+        let faults = read(&package).expect_err("script");
+
+        assert!(
+            matches!(&faults[0].kind, FaultKind::UnknownElement { element, .. }
+            if element == "script")
+        );
+    }
+
+    #[test]
+    fn a_single_choice_with_two_right_choices_is_a_fault() {
+        let mut package = good();
+        let changed = MULTIPLE.replace("\"multiple\"", "\"single\"");
+        put(&mut package, "items/q2.xml", &changed);
+
+        let faults = read(&package).expect_err("cardinality");
+
+        assert_eq!(faults[0].kind.word(), "cardinality");
+    }
+
+    #[test]
+    fn a_name_that_leads_out_of_the_package_is_refused() {
+        let mut package = good();
+        package.insert("../passwd".to_owned(), Vec::new());
+        assert_eq!(
+            read(&package).expect_err("dots")[0].kind,
+            FaultKind::BadFileName
+        );
+
+        let mut package = good();
+        let changed = SINGLE.replace("../pictures/heart.png", "../../../etc/passwd");
+        put(&mut package, "items/q1.xml", &changed);
+        assert_eq!(
+            read(&package).expect_err("dots")[0].kind.word(),
+            "missing-file"
+        );
+    }
+
+    #[test]
+    fn a_picture_that_is_no_picture_is_refused() {
+        let mut package = good();
+        package.insert("pictures/heart.png".to_owned(), b"<svg/>".to_vec());
+
+        assert_eq!(
+            read(&package).expect_err("svg")[0].kind.word(),
+            "bad-picture"
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_fail_otherwise_than_by_a_fault(
+            bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..300),
+            cut in 0usize..1_000,
+        ) {
+            let mut package = good();
+            package.insert("items/q2.xml".to_owned(), bytes);
+            let shorter = SINGLE.as_bytes().get(..cut).unwrap_or(SINGLE.as_bytes()).to_vec();
+            package.insert("items/q1.xml".to_owned(), shorter);
+
+            proptest::prop_assert!(read(&package).is_err());
+        }
+    }
+
+    fn good() -> Package {
+        let mut package = Package::new();
+        put(&mut package, "imsmanifest.xml", MANIFEST);
+        put(&mut package, "test.xml", TEST);
+        put(&mut package, "items/q1.xml", SINGLE);
+        put(&mut package, "items/q2.xml", MULTIPLE);
+        package.insert("pictures/heart.png".to_owned(), PNG.to_vec());
+        package
+    }
+
+    fn put(package: &mut Package, name: &str, text: &str) {
+        package.insert(name.to_owned(), text.as_bytes().to_vec());
+    }
+
+    fn read(package: &Package) -> Result<AssessmentTest, Vec<Fault>> {
+        let stated = Stated {
+            language: "kk".to_owned(),
+            ..Stated::default()
+        };
+        read_as(package, &stated)
+    }
+
+    fn read_as(package: &Package, stated: &Stated) -> Result<AssessmentTest, Vec<Fault>> {
+        let mut next = 0u8;
+        let mut random = || {
+            next = next.wrapping_add(1);
+            [next; 10]
+        };
+        let mut identifiers = Identifiers {
+            at: WallTime::from_unix_ms(1_790_000_000_000),
+            random: &mut random,
+        };
+        read_package(package, stated, &mut identifiers)
+    }
+}

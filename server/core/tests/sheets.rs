@@ -1,0 +1,126 @@
+//! Lists of people and admission sheets, good and bad.
+
+#[cfg(test)]
+mod tests {
+    use qorgan_server_core::fault::FaultKind;
+    use qorgan_server_core::sheets::{
+        POSITIVE_RATING_DEFAULT, Rating, Role, read_admission, read_people,
+    };
+
+    #[test]
+    fn kazakh_headings_semicolons_and_a_byte_order_mark_are_read() {
+        let sheet = "\u{feff}ЖСН;Тегі;Аты;Әкесінің аты;Рөлі;Тілі;Факультет;Курс;Топ\n\
+            040101500001;Әбілқасымова;Гүлнұр;Өмірбекқызы;;қаз;Жалпы медицина;2;ЖМ-21-03\n\
+            proctor.1;Серікұлы;Ерлан;;проктор;;;;\n";
+
+        let people = read_people("people.csv", sheet.as_bytes()).expect("a good list");
+
+        assert_eq!(people.len(), 2);
+        assert_eq!(people[0].full_name(), "Әбілқасымова Гүлнұр Өмірбекқызы");
+        assert_eq!(people[0].role, Role::Candidate);
+        assert_eq!(people[0].group, "ЖМ-21-03");
+        assert_eq!(people[1].role, Role::Proctor);
+        assert!(people[1].password.is_none());
+    }
+
+    #[test]
+    fn russian_headings_and_commas_are_read() {
+        let sheet = "Логин,Фамилия,Имя\nivan,Иванов,\"Иван, младший\"\n";
+
+        let people = read_people("people.csv", sheet.as_bytes()).expect("a good list");
+
+        assert_eq!(people[0].given_name, "Иван, младший");
+    }
+
+    #[test]
+    fn every_wrong_field_is_named_with_line_and_column() {
+        let sheet = "login;тегі;аты;тілі\na b;А;Б;kk\nc;;Б;de\nC;А;Б;ru\nd;А;Б\n";
+
+        let faults = read_people("people.csv", sheet.as_bytes()).expect_err("five faults");
+
+        let found: Vec<_> = faults
+            .iter()
+            .map(|fault| {
+                (
+                    fault.place.line,
+                    fault.place.column.as_deref(),
+                    fault.kind.word(),
+                )
+            })
+            .collect();
+        assert_eq!(
+            found,
+            [
+                (Some(2), Some("login"), "bad-login"),
+                (Some(3), Some("тегі"), "empty-field"),
+                (Some(3), Some("тілі"), "bad-word"),
+                (Some(4), Some("login"), "repeated-login"),
+                (Some(5), None, "wrong-fields"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_missing_heading_is_told_with_the_names_it_may_have() {
+        let faults = read_people("people.csv", "аты\nГүлнұр\n".as_bytes()).expect_err("no login");
+
+        assert!(faults.iter().any(|fault| matches!(&fault.kind,
+            FaultKind::MissingColumn { names, .. } if names.contains("жсн"))));
+    }
+
+    #[test]
+    fn bytes_of_another_encoding_are_told_by_line() {
+        let mut sheet = b"login;last name;first name\na;b;c\nd;".to_vec();
+        sheet.extend([0xC0, 0xE1]);
+        sheet.extend(b";f\n");
+
+        let faults = read_people("people.csv", &sheet).expect_err("windows-1251");
+
+        assert_eq!(faults[0].kind, FaultKind::NotUtf8);
+        assert_eq!(faults[0].place.line, Some(3));
+    }
+
+    #[test]
+    //= tests/data/sop-2-28.md#7-admission
+    //= type=test
+    fn only_a_positive_rating_admits() {
+        let sheet = "логин;ЖР\nа;50\nб;49,99\nв;100\n";
+
+        let rows = read_admission("zhr.csv", sheet.as_bytes(), POSITIVE_RATING_DEFAULT)
+            .expect("a good sheet");
+
+        let admitted: Vec<_> = rows.iter().map(|row| row.admitted).collect();
+        assert_eq!(admitted, [true, false, true]);
+    }
+
+    #[test]
+    //= tests/data/sop-2-28.md#7-admission
+    //= type=test
+    fn a_sheet_that_admits_against_its_own_rating_is_refused() {
+        let sheet = "логин;ЖР;жіберілді\nа;30;иә\n";
+
+        let faults = read_admission("zhr.csv", sheet.as_bytes(), POSITIVE_RATING_DEFAULT)
+            .expect_err("contradiction");
+
+        assert_eq!(faults[0].kind.word(), "rating-contradiction");
+    }
+
+    #[test]
+    fn ratings_are_read_in_both_notations_and_bounded() {
+        assert_eq!(Rating::parse("72,5").map(Rating::hundredths), Some(7_250));
+        assert_eq!(Rating::parse("72.05").map(Rating::hundredths), Some(7_205));
+        for bad in ["", "-1", "100.01", "7e1", "+5", "1.234", "ж"] {
+            assert_eq!(Rating::parse(bad), None, "{bad}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_the_readers_fail_otherwise_than_by_a_fault(
+            bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..400),
+        ) {
+            let _people = read_people("a.csv", &bytes);
+            let _rows = read_admission("a.csv", &bytes, POSITIVE_RATING_DEFAULT);
+        }
+    }
+}
