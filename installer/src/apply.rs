@@ -7,7 +7,9 @@ use std::time::Instant;
 use crate::command::{Line, last_lines, read_log};
 use crate::error::SetUpError;
 use crate::machine::{browser_folder, mark, pins, python_requirements};
-use crate::packages::{CARGO_DENY_VERSION, HTMX_SHA256};
+use crate::packages::{
+    CARGO_DENY_VERSION, HTMX_SHA256, PORTRAIT_FILE, PORTRAIT_PACKAGE, PORTRAIT_SHA256,
+};
 use crate::places::Places;
 use crate::plan::{Machine, Made, Step, install_line};
 use crate::screen::{agrees, complain, has_person, say, spoken};
@@ -80,6 +82,7 @@ fn make(places: &Places, made: Made) -> Result<(), SetUpError> {
     match made {
         Made::CargoDeny => make_cargo_deny(places)?,
         Made::Python => make_python(places)?,
+        Made::Portrait => make_portrait(places)?,
         Made::Node => make_node(places)?,
         Made::Htmx => make_htmx(places)?,
     }
@@ -148,7 +151,36 @@ fn make_htmx(places: &Places) -> Result<(), SetUpError> {
         .join("htmx.org")
         .join("dist")
         .join("htmx.min.js");
-    let line = Line::new(["sha256sum", "--binary"]).with([from.clone()]);
+    check(&from, HTMX_SHA256)?;
+    copy(&from, &places.assets().join("htmx.min.js"))
+}
+
+fn make_portrait(places: &Places) -> Result<(), SetUpError> {
+    let folder = places.media().join("package");
+    let python = places.python().join("bin").join("python");
+    let download = Line::new([&python])
+        .with("-m pip download --no-deps --only-binary=:all:".split(' '))
+        .with([PORTRAIT_PACKAGE, "--dest"])
+        .with([&folder]);
+    quietly(places, "portrait-package", &download)?;
+    let unpack = "import glob, sys, zipfile\n\
+        zipfile.ZipFile(glob.glob(sys.argv[1] + '/*.whl')[0]).extract(sys.argv[2], sys.argv[1])";
+    let unpack = Line::new([&python])
+        .with(["-c", unpack])
+        .with([&folder])
+        .with([PORTRAIT_FILE]);
+    quietly(places, "portrait", &unpack)?;
+    let portrait = folder.join(PORTRAIT_FILE);
+    check(&portrait, PORTRAIT_SHA256)?;
+    copy(&portrait, &places.media().join("portrait.png"))?;
+    fs::remove_dir_all(&folder).map_err(|source| SetUpError::File {
+        path: folder,
+        source,
+    })
+}
+
+fn check(file: &Path, sha256: &str) -> Result<(), SetUpError> {
+    let line = Line::new(["sha256sum", "--binary"]).with([file]);
     let said = line.output().ok_or_else(|| SetUpError::Failed {
         line: line.text(),
         log: None,
@@ -158,13 +190,14 @@ fn make_htmx(places: &Places) -> Result<(), SetUpError> {
         .next()
         .unwrap_or("")
         .trim_start_matches('\\');
-    if found != HTMX_SHA256 {
-        return Err(SetUpError::Checksum {
-            path: from,
+    if found == sha256 {
+        Ok(())
+    } else {
+        Err(SetUpError::Checksum {
+            path: file.to_path_buf(),
             found: found.to_owned(),
-        });
+        })
     }
-    copy(&from, &places.assets().join("htmx.min.js"))
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), SetUpError> {

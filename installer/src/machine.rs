@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::command::{Line, on_path};
-use crate::packages::{CARGO_DENY_VERSION, HTMX_SHA256, PACKAGES};
+use crate::packages::{CARGO_DENY_VERSION, HTMX_SHA256, PACKAGES, PORTRAIT_SHA256};
 use crate::places::Places;
 use crate::plan::{Machine, Made};
 
@@ -24,10 +24,16 @@ pub(crate) fn read(places: &Places) -> Machine {
             .map(str::to_owned)
             .collect(),
         rust_targets: lines(&Line::new(["rustup", "target", "list", "--installed"])),
-        made: [Made::CargoDeny, Made::Python, Made::Node, Made::Htmx]
-            .into_iter()
-            .filter(|&made| is_made(places, made))
-            .collect(),
+        made: [
+            Made::CargoDeny,
+            Made::Python,
+            Made::Portrait,
+            Made::Node,
+            Made::Htmx,
+        ]
+        .into_iter()
+        .filter(|&made| is_made(places, made))
+        .collect(),
     }
 }
 
@@ -36,6 +42,7 @@ pub(crate) fn mark(places: &Places, made: Made) -> PathBuf {
     match made {
         Made::CargoDeny => places.tools().join("made-from.txt"),
         Made::Python => places.python().join("made-from.txt"),
+        Made::Portrait => places.media().join("made-from.txt"),
         Made::Node => places.node().join("made-from.txt"),
         Made::Htmx => places.assets().join("made-from.txt"),
     }
@@ -48,6 +55,7 @@ pub(crate) fn pins(places: &Places, made: Made) -> String {
         Made::CargoDeny => CARGO_DENY_VERSION.to_owned(),
         Made::Python => file(python_requirements(&places.tree)),
         Made::Node => file(browser_folder(&places.tree).join("package-lock.json")),
+        Made::Portrait => PORTRAIT_SHA256.to_owned(),
         Made::Htmx => HTMX_SHA256.to_owned(),
     }
 }

@@ -107,12 +107,12 @@ pub(crate) const PACKAGES: &[Package] = &[
     command(Purpose::Demo, "chromium", "chromium"),
     command(Purpose::Demo, "nodejs", "node"),
     command(Purpose::Demo, "npm", "npm"),
+    package(Purpose::Demo, "python3-venv"),
     // Suite: outside tools that judge what we make, and the cross compiler.
     package(Purpose::Suite, "at-spi2-core"),
     package(Purpose::Suite, "mesa-vulkan-drivers"),
     package(Purpose::Suite, "mingw-w64"),
     package(Purpose::Suite, "poppler-utils"),
-    package(Purpose::Suite, "python3-venv"),
     package(Purpose::Suite, "qpdf"),
     package(Purpose::Suite, "sox"),
     package(Purpose::Suite, "wmctrl"),
@@ -135,6 +135,17 @@ pub(crate) const CARGO_DENY_VERSION: &str = "0.20.2";
 /// SHA-256 of `dist/htmx.min.js` in the pinned version of htmx.
 pub(crate) const HTMX_SHA256: &str =
     "d6fdc75f204e6bdefa99b69bf1e6d4ac69b8a364f77929f45c13476b4000f717";
+
+/// The Python package that carries the portrait that stands before the demo's
+/// camera where there is none: NASA's of Eileen Collins, in the public domain.
+pub(crate) const PORTRAIT_PACKAGE: &str = "scikit-image==0.25.2";
+
+/// The portrait's path in that package.
+pub(crate) const PORTRAIT_FILE: &str = "skimage/data/astronaut.png";
+
+/// SHA-256 of the portrait.
+pub(crate) const PORTRAIT_SHA256: &str =
+    "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5";
 
 #[cfg(test)]
 mod tests {

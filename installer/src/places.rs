@@ -52,6 +52,11 @@ impl Places {
         self.target.join("qorgan-python")
     }
 
+    /// Returns the folder of what stands in for devices.
+    pub(crate) fn media(&self) -> PathBuf {
+        self.target.join("qorgan-media")
+    }
+
     /// Returns the folder of cargo's own tools.
     pub(crate) fn tools(&self) -> PathBuf {
         self.target.join("qorgan-tools")
@@ -68,6 +73,7 @@ impl Places {
             ("CARGO_TARGET_DIR", self.target.clone()),
             ("QORGAN_ASSETS", self.assets()),
             ("QORGAN_BIN", self.programs()),
+            ("QORGAN_MEDIA", self.media()),
             ("QORGAN_NODE_MODULES", self.node().join("node_modules")),
             ("QORGAN_PYTHON", self.python().join("bin").join("python")),
             ("QORGAN_TREE", self.tree.clone()),

@@ -31,6 +31,8 @@ pub(crate) enum Made {
     CargoDeny,
     /// A Python environment with pyHanko.
     Python,
+    /// A portrait to stand before a camera that is not there.
+    Portrait,
     /// The browser tests' packages and htmx.
     Node,
     /// htmx, checked and put where the server reads it.
@@ -67,6 +69,7 @@ impl fmt::Display for Step {
             Self::AddRustTargets(names) => write!(f, "add Rust targets: {}", names.join(" ")),
             Self::Make(Made::CargoDeny) => f.write_str("compile cargo-deny"),
             Self::Make(Made::Python) => f.write_str("make a Python environment with pyHanko"),
+            Self::Make(Made::Portrait) => f.write_str("fetch a portrait for the sample camera"),
             Self::Make(Made::Node) => f.write_str("fetch the browser tests' packages and htmx"),
             Self::Make(Made::Htmx) => {
                 f.write_str("check htmx and put it where the server reads it")
@@ -127,11 +130,12 @@ fn missing_packages(machine: &Machine, purpose: Purpose) -> Vec<&'static str> {
 }
 
 /// What is made, by the smallest purpose that needs it, in order: htmx comes
-/// out of the packages that `Node` fetches.
-const MAKES: [(Purpose, Made); 4] = [
+/// out of the packages that `Node` fetches, `Python` fetches the portrait.
+const MAKES: [(Purpose, Made); 5] = [
     (Purpose::Demo, Made::Node),
     (Purpose::Demo, Made::Htmx),
-    (Purpose::Suite, Made::Python),
+    (Purpose::Demo, Made::Python),
+    (Purpose::Demo, Made::Portrait),
     (Purpose::Suite, Made::CargoDeny),
 ];
 
@@ -145,7 +149,7 @@ mod tests {
 
         assert!(matches!(steps.first(), Some(Step::InstallPackages(_))));
         assert!(matches!(steps.get(1), Some(Step::AddRustTargets(_))));
-        assert_eq!(steps.len(), 6);
+        assert_eq!(steps.len(), 7);
     }
 
     #[test]
