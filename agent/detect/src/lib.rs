@@ -1,1 +1,125 @@
-//! .
+//! Detectors: pictures and sound in, scores out; pure compute.
+//!
+//! # Invariants
+//! * A score is a pure function of the scored input alone, so that [`replay`] gives the same score
+//!   on what was kept with an incident (decision 12).
+//! * A detector says its name with its version; a change of the score's meaning raises it.
+//! * When a score counts, how long it must hold and what is said about it is decided outside.
+
+mod covered;
+mod frozen;
+mod input;
+mod muted;
+
+pub use covered::CoveredCamera;
+pub use frozen::FrozenCamera;
+pub use input::{InputError, Luma, SMALL_HEIGHT, SMALL_WIDTH, Small};
+pub use muted::{MutedMicrophone, level_percent};
+
+use core::time::Duration;
+
+use qorgan_protocol::incident::{IncidentKind, Severity};
+use qorgan_protocol::time::Now;
+
+/// What a detector is given.
+#[derive(Debug, Clone, Copy)]
+pub enum Input<'a> {
+    /// A picture's brightness, as captured.
+    Picture(Luma<'a>),
+    /// Mono samples at 48 kHz, as captured.
+    Sound(&'a [i16]),
+}
+
+/// One score with what was scored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scored {
+    /// The score.
+    pub score: Severity,
+    /// Facts in few words.
+    pub detail: String,
+    input: KeptInput,
+}
+
+/// What was scored, encoded only when somebody asks.
+#[derive(Debug, Clone, PartialEq)]
+enum KeptInput {
+    Pictures(Vec<Small>),
+    Samples(Vec<i16>),
+}
+
+impl Scored {
+    /// Returns the exact input that was scored: a PNG, or 16-bit little-endian PCM at 48 kHz.
+    ///
+    /// # Errors
+    /// Where the PNG cannot be written.
+    pub fn input(&self) -> Result<Vec<u8>, InputError> {
+        match &self.input {
+            KeptInput::Pictures(pictures) => input::png_of(pictures),
+            KeptInput::Samples(samples) => Ok(input::pcm_of(samples)),
+        }
+    }
+}
+
+/// How long a score must count before something is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// Until it is said to have begun.
+    pub begin_after: Duration,
+    /// Until it is said to have ended.
+    pub end_after: Duration,
+}
+
+/// Scores pictures or sound.
+pub trait Detector: core::fmt::Debug + Send {
+    /// Returns its name and version, such as `covered-camera/1`.
+    fn name(&self) -> &'static str;
+    /// Returns what it looks for.
+    fn kind(&self) -> IncidentKind;
+    /// Returns the score from which it counts.
+    fn threshold(&self) -> Severity;
+    /// Returns how long the score must count.
+    fn patience(&self) -> Patience;
+    /// Takes one input; returns a score when it has one.
+    fn look(&mut self, now: Now, input: Input<'_>) -> Option<Scored>;
+}
+
+/// Scores a kept input again.
+///
+/// # Errors
+/// Where the detector is unknown in this version or the input is none of its.
+pub fn replay(detector: &str, input: &[u8]) -> Result<Severity, InputError> {
+    match detector {
+        covered::NAME => {
+            let pictures = input::pictures_of(input, 1)?;
+            Ok(pictures
+                .first()
+                .map_or(Severity::clamped(0.0), covered::score))
+        }
+        frozen::NAME => {
+            let pictures = input::pictures_of(input, 2)?;
+            match pictures.as_slice() {
+                [before, after] => Ok(frozen::score(before, after)),
+                [] | [_] | [_, _, ..] => Err(InputError::NotScored),
+            }
+        }
+        muted::NAME => Ok(muted::score(&input::samples_of(input)?)),
+        _ => Err(InputError::UnknownDetector {
+            name: detector.to_owned(),
+        }),
+    }
+}
+
+/// Returns the detectors of a camera.
+#[must_use]
+pub fn camera_detectors() -> Vec<Box<dyn Detector>> {
+    vec![
+        Box::new(CoveredCamera::default()),
+        Box::new(FrozenCamera::default()),
+    ]
+}
+
+/// Returns the detectors of a microphone.
+#[must_use]
+pub fn microphone_detectors() -> Vec<Box<dyn Detector>> {
+    vec![Box::new(MutedMicrophone::default())]
+}

@@ -1,0 +1,212 @@
+//! Which running programs are worth a look.
+
+use std::collections::BTreeMap;
+
+use qorgan_protocol::incident::IncidentKind;
+
+/// The exam's rules about programs.
+#[derive(Debug, Clone, Default)]
+pub struct ProcessRules {
+    deny: Vec<String>,
+    allow: Vec<String>,
+}
+
+/// One running program.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ProcessFacts {
+    /// Its number.
+    pub pid: u32,
+    /// Its short name and, where known, the file name of its executable.
+    pub names: Vec<String>,
+}
+
+/// A program that is worth a look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcessFinding {
+    /// As what.
+    pub kind: IncidentKind,
+    /// The name that matched.
+    pub name: String,
+}
+
+impl ProcessRules {
+    /// Makes rules from the exam's lists.
+    #[must_use]
+    pub fn new(deny: &[String], allow: &[String]) -> Self {
+        let plain = |list: &[String]| list.iter().map(|name| plain_name(name)).collect();
+        Self {
+            deny: plain(deny),
+            allow: plain(allow),
+        }
+    }
+
+    /// Returns what is wrong with a program; the allow list comes before all others.
+    #[must_use]
+    pub fn judge(&self, process: &ProcessFacts) -> Option<ProcessFinding> {
+        let names: Vec<String> = process.names.iter().map(|name| plain_name(name)).collect();
+        let on = |list: &[String]| {
+            names
+                .iter()
+                .find(|name| list.iter().any(|rule| matches(name, rule)))
+                .cloned()
+        };
+        if on(&self.allow).is_some() {
+            return None;
+        }
+        if let Some(name) = on(&self.deny) {
+            return Some(ProcessFinding {
+                kind: IncidentKind::DeniedProcess,
+                name,
+            });
+        }
+        names
+            .iter()
+            .find(|name| REMOTE_CONTROL.iter().any(|rule| matches(name, rule)))
+            .map(|name| ProcessFinding {
+                kind: IncidentKind::RemoteControl,
+                name: name.clone(),
+            })
+    }
+}
+
+/// Follows which flagged programs run.
+#[derive(Debug, Default)]
+pub struct ProcessWatch {
+    flagged: BTreeMap<u32, ProcessFinding>,
+}
+
+/// A flagged program appeared or ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProcessChange {
+    /// It runs.
+    Began(u32, ProcessFinding),
+    /// It ended.
+    Ended(u32, ProcessFinding),
+}
+
+impl ProcessWatch {
+    /// Takes the programs that are new and the numbers of all that run; returns what changed.
+    pub fn look(
+        &mut self,
+        rules: &ProcessRules,
+        new: &[ProcessFacts],
+        running: &dyn Fn(u32) -> bool,
+    ) -> Vec<ProcessChange> {
+        let mut changes = Vec::new();
+        let gone: Vec<u32> = self
+            .flagged
+            .keys()
+            .copied()
+            .filter(|pid| !running(*pid))
+            .collect();
+        for pid in gone {
+            if let Some(finding) = self.flagged.remove(&pid) {
+                changes.push(ProcessChange::Ended(pid, finding));
+            }
+        }
+        for process in new {
+            let Some(finding) = rules.judge(process) else {
+                continue;
+            };
+            if !self.flagged.contains_key(&process.pid) {
+                self.flagged.insert(process.pid, finding.clone());
+                changes.push(ProcessChange::Began(process.pid, finding));
+            }
+        }
+        changes
+    }
+}
+
+fn plain_name(name: &str) -> String {
+    let name = name.rsplit(['/', '\\']).next().unwrap_or(name);
+    let low = name.to_lowercase();
+    low.strip_suffix(".exe").unwrap_or(&low).to_owned()
+}
+
+/// Linux cuts a process's short name at fifteen bytes.
+fn matches(name: &str, rule: &str) -> bool {
+    name == rule || (name.len() == COMM_BYTES && rule.len() > COMM_BYTES && rule.starts_with(name))
+}
+
+const COMM_BYTES: usize = 15;
+const REMOTE_CONTROL: [&str; 27] = [
+    "anydesk",
+    "teamviewer",
+    "teamviewer_desktop",
+    "teamviewerd",
+    "rustdesk",
+    "x11vnc",
+    "x0vncserver",
+    "vncserver",
+    "tvnserver",
+    "winvnc",
+    "wayvnc",
+    "xrdp",
+    "gnome-remote-desktop-daemon",
+    "krfb",
+    "nxserver.bin",
+    "parsecd",
+    "sunshine",
+    "supremo",
+    "ammyy",
+    "aeroadmin",
+    "radmin",
+    "zoom",
+    "zoom.us",
+    "discord",
+    "skypeforlinux",
+    "telegram-desktop",
+    "obs",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lists_decide_and_the_allow_list_comes_first() {
+        let rules = ProcessRules::new(&["Firefox.exe".to_owned()], &["obs".to_owned()]);
+        assert_eq!(
+            rules
+                .judge(&process(1, "/usr/lib/firefox"))
+                .map(|found| found.kind),
+            Some(IncidentKind::DeniedProcess)
+        );
+        assert_eq!(
+            rules
+                .judge(&process(2, "AnyDesk.exe"))
+                .map(|found| found.kind),
+            Some(IncidentKind::RemoteControl)
+        );
+        assert_eq!(rules.judge(&process(3, "obs")), None);
+        assert_eq!(rules.judge(&process(4, "bash")), None);
+    }
+
+    #[test]
+    fn a_name_that_linux_cut_is_still_known() {
+        let rules = ProcessRules::default();
+        assert!(rules.judge(&process(1, "gnome-remote-de")).is_some());
+    }
+
+    #[test]
+    fn a_denied_program_is_said_once_and_its_end_too() {
+        let rules = ProcessRules::new(&["calc".to_owned()], &[]);
+        let mut watch = ProcessWatch::default();
+        let began = watch.look(&rules, &[process(7, "calc")], &|_| true);
+        assert!(matches!(began.as_slice(), [ProcessChange::Began(7, _)]));
+        assert!(
+            watch
+                .look(&rules, &[process(7, "calc")], &|_| true)
+                .is_empty()
+        );
+        let ended = watch.look(&rules, &[], &|pid| pid != 7);
+        assert!(matches!(ended.as_slice(), [ProcessChange::Ended(7, _)]));
+    }
+
+    fn process(pid: u32, name: &str) -> ProcessFacts {
+        ProcessFacts {
+            pid,
+            names: vec![name.to_owned()],
+        }
+    }
+}
