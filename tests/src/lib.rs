@@ -1,4 +1,13 @@
 //! Tests of the whole: what holds between crates, and what the programs do
 //! together.
+//!
+//! The harness starts the real programs, waits for conditions with bounds, and
+//! leaves nothing running: what it starts ends when its value is dropped.
 
+pub mod display;
+pub mod media;
+pub mod places;
+pub mod program;
+pub mod sound;
 pub mod tree;
+pub mod wait;

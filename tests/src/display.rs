@@ -1,0 +1,142 @@
+//! A display of our own: Xvfb with a window manager.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::program::{Program, run};
+use crate::wait::until;
+
+/// A running X server with openbox; ended when dropped.
+#[derive(Debug)]
+pub struct Display {
+    name: String,
+    _manager: Program,
+    _server: Program,
+}
+
+impl Display {
+    /// Starts a display of `width` by `height` and waits until windows can be opened.
+    ///
+    /// # Errors
+    /// Fails where Xvfb or openbox are missing or do not come up in time.
+    pub fn start(folder: &Path, width: u32, height: u32) -> Result<Self> {
+        let mut xvfb = Command::new("Xvfb");
+        xvfb.args(["-displayfd", "1", "-nolisten", "tcp", "-screen", "0"])
+            .arg(format!("{width}x{height}x24"));
+        let mut server = Program::start("xvfb", xvfb, folder)?;
+        let log = folder.join("xvfb.log");
+        let number = server.until("the display's number", START_LIMIT, || {
+            let said = fs::read_to_string(&log)?;
+            Ok(said
+                .lines()
+                .find_map(|line| line.trim().parse::<u16>().ok()))
+        })?;
+        let name = format!(":{number}");
+        let mut openbox = Command::new("openbox");
+        openbox.arg("--sm-disable").env("DISPLAY", &name);
+        let manager = Program::start("openbox", openbox, folder)?;
+        let display = Self {
+            name,
+            _manager: manager,
+            _server: server,
+        };
+        until("the window manager", START_LIMIT, || {
+            let managed = display.tool("xprop", &["-root", "_NET_SUPPORTING_WM_CHECK"])?;
+            Ok(managed.contains("window id").then_some(()))
+        })?;
+        Ok(display)
+    }
+
+    /// Returns the display's name, such as `:99`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Presses keys one after the other, by their names in xdotool.
+    ///
+    /// # Errors
+    /// Fails where xdotool does.
+    pub fn press(&self, keys: &[&str]) -> Result<()> {
+        let words = ["key", "--clearmodifiers", "--delay", KEY_DELAY_MS];
+        self.tool("xdotool", &[&words, keys].concat()).map(drop)
+    }
+
+    /// Types a text.
+    ///
+    /// # Errors
+    /// Fails where xdotool does.
+    pub fn type_text(&self, text: &str) -> Result<()> {
+        self.tool("xdotool", &["type", "--delay", KEY_DELAY_MS, "--", text])
+            .map(drop)
+    }
+
+    /// Clicks at a place of the display.
+    ///
+    /// # Errors
+    /// Fails where xdotool does.
+    pub fn click(&self, x: u32, y: u32) -> Result<()> {
+        let (x, y) = (x.to_string(), y.to_string());
+        self.tool("xdotool", &["mousemove", "--sync", &x, &y, "click", "1"])
+            .map(drop)
+    }
+
+    /// Takes a picture of the whole display as PNG.
+    ///
+    /// # Errors
+    /// Fails where ImageMagick does.
+    pub fn shoot(&self, file: &Path) -> Result<()> {
+        let mut import = Command::new("import");
+        import
+            .args(["-window", "root"])
+            .arg(file)
+            .env("DISPLAY", &self.name);
+        run(&mut import).map(drop)
+    }
+
+    /// Opens a window of another program, as a candidate would who looks something up.
+    ///
+    /// # Errors
+    /// Fails where it cannot be started.
+    pub fn open_other_window(&self, folder: &Path) -> Result<Program> {
+        let mut other = Command::new("xmessage");
+        other.args(["-title", "Notes", "-geometry", "600x400+80+80", "notes"]);
+        other.env("DISPLAY", &self.name);
+        Program::start("other-window", other, folder)
+    }
+
+    fn tool(&self, name: &str, words: &[&str]) -> Result<String> {
+        run(Command::new(name).args(words).env("DISPLAY", &self.name))
+    }
+}
+
+const START_LIMIT: Duration = Duration::from_secs(20);
+const KEY_DELAY_MS: &str = "12";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_on_a_display_of_our_own_shows_in_its_picture() {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let display = Display::start(folder.path(), 800, 600).expect("Xvfb and openbox start");
+        let before = folder.path().join("before.png");
+        display.shoot(&before).expect("a picture is taken");
+
+        let _other = display
+            .open_other_window(folder.path())
+            .expect("a window opens");
+
+        let after = folder.path().join("after.png");
+        until("the window to show", START_LIMIT, || {
+            display.shoot(&after)?;
+            Ok((fs::read(&before)? != fs::read(&after)?).then_some(()))
+        })
+        .expect("the window is drawn");
+    }
+}
