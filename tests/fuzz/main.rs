@@ -8,4 +8,6 @@
 
 mod damage;
 mod local;
+mod qti;
+mod sheets;
 mod wire;

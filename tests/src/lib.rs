@@ -5,6 +5,7 @@
 //! leaves nothing running: what it starts ends when its value is dropped.
 
 pub mod display;
+pub mod exam;
 pub mod media;
 pub mod places;
 pub mod program;

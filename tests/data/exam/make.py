@@ -55,7 +55,7 @@ def test(language, codes):
     references = "".join(f'\n      <qti-assessment-item-ref identifier="{code}" href="{code}.xml"/>' for code in codes)
     return HEAD + f"""<qti-assessment-test xmlns="{QTI}" identifier="phys-basic-{language}" title={quoteattr(TITLE[language])}
     xml:lang="{language}">
-  <qti-test-part identifier="part-1" navigation-mode="nonlinear" submission-mode="individual">
+  <qti-test-part identifier="part-1" navigation-mode="nonlinear" submission-mode="simultaneous">
     <qti-assessment-section identifier="section-1" title={quoteattr(TITLE[language])} visible="true">{references}
     </qti-assessment-section>
   </qti-test-part>
