@@ -4,6 +4,8 @@
 //! The harness starts the real programs, waits for conditions with bounds, and
 //! leaves nothing running: what it starts ends when its value is dropped.
 
+pub mod browser;
+pub mod demo;
 pub mod display;
 pub mod exam;
 pub mod media;

@@ -1,0 +1,3 @@
+//! The demo: the real programs, walked through by hand or by itself.
+
+pub mod summary;
