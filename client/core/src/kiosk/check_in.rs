@@ -1,0 +1,347 @@
+//! Consent, system check, identity, instruction, gate.
+
+use qorgan_protocol::{
+    attempt::AttemptPhase,
+    evidence::{SourceState, StreamKind},
+    local::{LocalRefusal, SourceStatus},
+    time::Now,
+    wire::{IdentityState, SystemCheckLine},
+};
+
+use super::{Agent, Attempt, Kiosk, Stage, Step};
+use crate::{
+    Private,
+    event::{Call, CallKind, Effect, Intent, Reply},
+    view::{Check, CheckLine, CheckResult, EndCause},
+};
+
+impl Kiosk {
+    pub(super) fn check_in_intent(&mut self, intent: Intent) {
+        let lines = self.check_lines();
+        let language = self.language;
+        let Stage::Attempt(attempt) = &mut self.stage else {
+            return;
+        };
+        let (identified, open) = (attempt.identity_passes(), attempt.gate_open());
+        let call = match (&mut attempt.step, intent) {
+            (Step::Consent { read, .. } | Step::Instruction { read }, Intent::ReadToEnd) => {
+                *read = true;
+                return;
+            }
+            (Step::Consent { read, .. }, Intent::Consent(agreed)) if *read || !agreed => {
+                Call::Consent {
+                    version: attempt.check_in.consent_version.clone(),
+                    language,
+                    agreed,
+                }
+            }
+            (Step::SystemCheck, Intent::SystemChecked) if passes(&lines) => Call::SystemCheck {
+                lines: lines.iter().map(wire_line).collect(),
+            },
+            (Step::Identity, Intent::ShowIdentity) => Call::Identity,
+            (Step::Identity, Intent::Continue) if identified => {
+                attempt.step = Step::Instruction { read: false };
+                return;
+            }
+            //= tests/data/sop-2-28.md#11-sign-in
+            (Step::Instruction { read: true }, Intent::Continue) => Call::Instruction {
+                version: attempt.check_in.instruction_version.clone(),
+            },
+            //= tests/data/sop-2-28.md#10-start-gate
+            (Step::Gate, Intent::Start) if open => Call::Start,
+            (Step::Ended(EndCause::ConsentRefused), Intent::Continue) => {
+                attempt.step = Step::Consent {
+                    read: true,
+                    refused: None,
+                };
+                return;
+            }
+            _ => return,
+        };
+        attempt.trouble = None;
+        self.call(call);
+    }
+
+    pub(super) fn consented(&mut self, _now: Now, reply: Reply) {
+        let (Stage::Attempt(attempt), Reply::Consented(reply)) = (&mut self.stage, reply) else {
+            return;
+        };
+        attempt.trouble = None;
+        if reply.agent_token.is_empty() {
+            let contact = Private(reply.contact);
+            attempt.step = Step::Consent {
+                read: true,
+                refused: Some(contact),
+            };
+            return;
+        }
+        if matches!(attempt.step, Step::Consent { .. }) {
+            attempt.step = Step::SystemCheck;
+        }
+        attempt.agent_bound = true;
+        self.outbox.push(Effect::RunAgent {
+            token: Private(reply.agent_token),
+            bandwidth: reply.bandwidth,
+        });
+        self.outbox
+            .push(Effect::Preview(!matches!(attempt.step, Step::Exam)));
+        self.outbox.push(Effect::LookAtMachine);
+    }
+
+    pub(super) fn source(&self, kind: StreamKind) -> Option<&SourceStatus> {
+        let Agent::Up { status } = &self.agent else {
+            return None;
+        };
+        status
+            .sources
+            .iter()
+            .find(|source| source.health.source.kind == kind)
+    }
+
+    pub(super) fn check_lines(&self) -> Vec<CheckLine> {
+        let Stage::Attempt(attempt) = &self.stage else {
+            return Vec::new();
+        };
+        let required = attempt.check_in.policy.required();
+        let mut lines = vec![
+            line(Check::Server, CheckResult::Good, ""),
+            line(Check::Agent, self.agent_result(), self.refusal()),
+        ];
+        for (check, kind) in [
+            (Check::Camera, StreamKind::Camera),
+            (Check::Microphone, StreamKind::Microphone),
+            (Check::Screen, StreamKind::Screen),
+        ] {
+            if required.contains(&kind) {
+                lines.push(self.device_line(check, kind));
+            }
+        }
+        lines.push(self.displays_line(attempt.check_in.policy.displays_max));
+        lines.extend(self.machine_lines());
+        lines
+    }
+
+    fn agent_result(&self) -> CheckResult {
+        match &self.agent {
+            Agent::Up { .. } => CheckResult::Good,
+            Agent::Absent | Agent::Starting => CheckResult::Pending,
+            Agent::Refused(_) | Agent::Gone | Agent::Missing => CheckResult::Bad,
+        }
+    }
+
+    /// Returns the word of the agent's refusal, for support.
+    fn refusal(&self) -> &'static str {
+        let Agent::Refused(reason) = &self.agent else {
+            return "";
+        };
+        match reason {
+            LocalRefusal::OtherAttempt => "other_attempt",
+            LocalRefusal::SecondClient => "second_client",
+            LocalRefusal::NotProved => "not_proved",
+            LocalRefusal::ServerUnreachable => "server_unreachable",
+            LocalRefusal::ServerRefused => "server_refused",
+            LocalRefusal::BadFrame => "bad_frame",
+            LocalRefusal::Version => "version",
+        }
+    }
+
+    fn device_line(&self, check: Check, kind: StreamKind) -> CheckLine {
+        let Some(source) = self.source(kind) else {
+            return line(check, CheckResult::Pending, "");
+        };
+        let state = source.health.state;
+        let result = match state {
+            SourceState::Live => CheckResult::Good,
+            SourceState::Opening => CheckResult::Pending,
+            SourceState::Missing
+            | SourceState::Busy
+            | SourceState::Denied
+            | SourceState::Unplugged
+            | SourceState::Stalled
+            | SourceState::Unsupported => CheckResult::Bad,
+        };
+        CheckLine {
+            check,
+            result,
+            found: source.label.clone(),
+            state: Some(state),
+        }
+    }
+
+    fn displays_line(&self, most: u8) -> CheckLine {
+        let Agent::Up { status } = &self.agent else {
+            return line(Check::Displays, CheckResult::Pending, "");
+        };
+        let displays = status
+            .sources
+            .iter()
+            .filter(|source| source.health.source.kind == StreamKind::Screen)
+            .count();
+        let result = if displays > usize::from(most) {
+            CheckResult::Bad
+        } else {
+            CheckResult::Good
+        };
+        line(Check::Displays, result, &format!("{displays} / {most}"))
+    }
+
+    fn machine_lines(&self) -> Vec<CheckLine> {
+        let facts = &self.machine;
+        let disk = match facts.disk_free_bytes {
+            None => line(Check::Disk, CheckResult::Pending, ""),
+            Some(free) => {
+                let result = if free < DISK_FREE_BYTES_MIN {
+                    CheckResult::Bad
+                } else {
+                    CheckResult::Good
+                };
+                line(Check::Disk, result, &format!("{} MB", free / 1_000_000))
+            }
+        };
+        let warn = |check, found: Option<&str>| {
+            let result = if found.is_some() {
+                CheckResult::Warning
+            } else {
+                CheckResult::Good
+            };
+            line(check, result, found.unwrap_or_default())
+        };
+        vec![
+            disk,
+            warn(Check::RemoteSession, facts.remote_session.then_some("")),
+            warn(Check::VirtualMachine, facts.virtual_machine.as_deref()),
+            warn(Check::Proxy, facts.proxy.as_deref()),
+        ]
+    }
+}
+
+impl Attempt {
+    /// Goes to the step that the server's phase asks for; a step that the candidate is still at
+    /// stays, where the phase allows it.
+    pub(super) fn follow_phase(&mut self, phase: &AttemptPhase) {
+        let due = step_of(phase);
+        let rank = |step: &Step| match step {
+            Step::Consent { .. } => 0,
+            Step::SystemCheck => 1,
+            Step::Identity => 2,
+            Step::Instruction { .. } => 3,
+            Step::Gate => 4,
+            Step::Exam => 5,
+            Step::Ended(_) => 6,
+        };
+        if rank(&due) > rank(&self.step) && !self.lingers(&due) {
+            self.step = due;
+            self.trouble = None;
+        }
+    }
+
+    /// The identity screen stays until the candidate goes on from it.
+    fn lingers(&self, due: &Step) -> bool {
+        self.step == Step::Identity && matches!(due, Step::Instruction { .. })
+    }
+
+    pub(super) fn identity(&self) -> IdentityState {
+        self.view
+            .as_ref()
+            .map_or(IdentityState::Open, |heard| heard.view.identity)
+    }
+
+    pub(super) fn identity_passes(&self) -> bool {
+        match self.identity() {
+            IdentityState::Approved | IdentityState::Deferred | IdentityState::Waiting => true,
+            IdentityState::Open | IdentityState::Refused => false,
+        }
+    }
+
+    pub(super) fn gate_open(&self) -> bool {
+        self.view.as_ref().is_some_and(|heard| heard.view.gate_open)
+    }
+}
+
+/// Returns the screen that a phase asks for.
+pub(super) fn step_of(phase: &AttemptPhase) -> Step {
+    match phase {
+        AttemptPhase::Scheduled => Step::Consent {
+            read: false,
+            refused: None,
+        },
+        AttemptPhase::CheckIn { tasks, .. } => {
+            if !tasks.consent {
+                Step::Consent {
+                    read: false,
+                    refused: None,
+                }
+            } else if !tasks.system_check {
+                Step::SystemCheck
+            } else if !tasks.identity {
+                Step::Identity
+            } else {
+                Step::Instruction { read: false }
+            }
+        }
+        AttemptPhase::Ready { .. } => Step::Gate,
+        AttemptPhase::Running { .. }
+        | AttemptPhase::Paused { .. }
+        | AttemptPhase::Submitted { .. }
+        | AttemptPhase::Sealed { .. } => Step::Exam,
+        AttemptPhase::Terminated { .. } => Step::Ended(EndCause::Terminated),
+        AttemptPhase::Void { .. } => Step::Ended(EndCause::Void),
+    }
+}
+
+/// Tells whether consent is on record in this phase.
+pub(super) fn has_consented(phase: &AttemptPhase) -> bool {
+    match phase {
+        AttemptPhase::Scheduled => false,
+        AttemptPhase::CheckIn { tasks, .. } => tasks.consent,
+        AttemptPhase::Ready { .. } | AttemptPhase::Running { .. } | AttemptPhase::Paused { .. } => {
+            true
+        }
+        AttemptPhase::Submitted { .. }
+        | AttemptPhase::Sealed { .. }
+        | AttemptPhase::Terminated { .. }
+        | AttemptPhase::Void { .. } => false,
+    }
+}
+
+/// Tells whether no line stands in the way.
+pub(super) fn passes(lines: &[CheckLine]) -> bool {
+    lines.iter().all(|line| match line.result {
+        CheckResult::Good | CheckResult::Warning => true,
+        CheckResult::Pending | CheckResult::Bad => false,
+    })
+}
+
+fn wire_line(line: &CheckLine) -> SystemCheckLine {
+    let result = match line.result {
+        CheckResult::Good => "ok",
+        CheckResult::Warning => "warning",
+        CheckResult::Pending | CheckResult::Bad => "failed",
+    };
+    SystemCheckLine {
+        check: line.check.word().to_owned(),
+        result: result.to_owned(),
+        detail: line.found.clone(),
+    }
+}
+
+fn line(check: Check, result: CheckResult, found: &str) -> CheckLine {
+    CheckLine {
+        check,
+        result,
+        found: found.to_owned(),
+        state: None,
+    }
+}
+
+/// The calls whose flight keeps a check-in screen's button asleep.
+pub(super) const CHECK_IN_CALLS: [CallKind; 5] = [
+    CallKind::Consent,
+    CallKind::SystemCheck,
+    CallKind::Identity,
+    CallKind::Instruction,
+    CallKind::Start,
+];
+
+/// Room that the journal and the recording's spool must have.
+const DISK_FREE_BYTES_MIN: u64 = 200_000_000;

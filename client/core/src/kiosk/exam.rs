@@ -1,0 +1,570 @@
+//! The exam: content under a lease, responses, submission.
+
+use core::time::Duration;
+
+use qorgan_protocol::{
+    assessment::{Block, Interaction, ItemPage, Response, ResponseSeq},
+    attempt::AttemptPhase,
+    ids::PictureId,
+    limits::{MESSAGE_CHARS_MAX, RESPONSES_MAX},
+    time::{Now, WallTime},
+    wire::{AttemptView, ClientEvent, ClientEventKind, MessageFrom, ProblemCode},
+};
+
+use super::{Attempt, Heard, Kiosk, Stage, Step, Submission};
+use crate::{
+    Private,
+    event::{Call, CallKind, Effect, Failure, Intent, JournalNews, Overlay, Reply},
+    lease::CoverCause,
+    view::{Delivery, EndCause, Trouble},
+};
+
+impl Kiosk {
+    pub(super) fn exam_intent(&mut self, now: Now, intent: Intent) {
+        let Stage::Attempt(attempt) = &mut self.stage else {
+            return;
+        };
+        match intent {
+            Intent::GoTo(place) => attempt.go_to(now, place, &mut self.outbox),
+            Intent::Choose(choice) => attempt.choose(now, &choice, &mut self.outbox),
+            Intent::Flag => attempt.flag(now, &mut self.outbox),
+            Intent::RaiseHand => {
+                let raised = attempt.hand_raised();
+                attempt.hand = Some(!raised);
+            }
+            Intent::TypeMessage(text) => {
+                attempt.draft = text.chars().take(MESSAGE_CHARS_MAX).collect();
+            }
+            Intent::SendMessage => {
+                let text = std::mem::take(&mut attempt.draft);
+                if !text.trim().is_empty() {
+                    self.call(Call::Message {
+                        text: Private(text.trim().to_owned()),
+                    });
+                }
+            }
+            Intent::Submit => {
+                self.overlay = None;
+                attempt.submit(&mut self.outbox);
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn exam_reply(&mut self, now: Now, reply: Reply) {
+        let Stage::Attempt(attempt) = &mut self.stage else {
+            return;
+        };
+        let wall = attempt.wall(now);
+        match reply {
+            Reply::Items(list) => attempt.slots = list.items,
+            Reply::Item(page) => attempt.take_page(now, *page),
+            Reply::Picture(picture) => {
+                attempt.wanted_pictures.remove(&picture);
+            }
+            Reply::Stored(receipt) => attempt.book.stored(receipt.next, wall),
+            Reply::Submitted { receipt, late } => {
+                attempt.book.stored(receipt.next, receipt.at);
+                attempt.delivered(receipt.at, late);
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn heard(&mut self, now: Now, sent: Now, view: Box<AttemptView>) {
+        let Stage::Attempt(attempt) = &mut self.stage else {
+            return;
+        };
+        attempt.heard(now, sent, view);
+        if matches!(attempt.step, Step::Ended(_)) && self.overlay != Some(Overlay::Help) {
+            self.overlay = None;
+        }
+    }
+
+    pub(super) fn attempt_failed(
+        &mut self,
+        now: Now,
+        kind: CallKind,
+        failure: Failure,
+        trouble: Trouble,
+    ) {
+        let Stage::Attempt(attempt) = &mut self.stage else {
+            return;
+        };
+        let code = match &failure {
+            Failure::Problem(problem) => Some(problem.code),
+            Failure::Unreachable | Failure::Untrusted | Failure::BadLink | Failure::BadAnswer => {
+                None
+            }
+        };
+        let wait = match &failure {
+            Failure::Problem(problem) => problem
+                .retry_after_s
+                .map_or(RETRY, |s| Duration::from_secs(s.into())),
+            Failure::Unreachable | Failure::Untrusted | Failure::BadLink | Failure::BadAnswer => {
+                RETRY
+            }
+        };
+        attempt.retry_at.insert(kind, now + wait);
+        match (kind, code) {
+            (_, Some(ProblemCode::OldEpoch)) => attempt.step = Step::Ended(EndCause::Moved),
+            (CallKind::Items | CallKind::Item | CallKind::Picture, Some(ProblemCode::Covered)) => {
+                attempt.lease.void(now);
+            }
+            (CallKind::Submit, Some(code)) => attempt.submission_refused(code),
+            // The kiosk asks for these by itself and again; the bar shows how the connection is.
+            (
+                CallKind::View
+                | CallKind::Items
+                | CallKind::Item
+                | CallKind::Picture
+                | CallKind::Responses
+                | CallKind::Events
+                | CallKind::Submit
+                | CallKind::Photo,
+                _,
+            ) => {}
+            _ => attempt.trouble = Some(trouble),
+        }
+    }
+
+    pub(super) fn may_leave(&self) -> bool {
+        let Stage::Attempt(attempt) = &self.stage else {
+            return true;
+        };
+        if matches!(attempt.step, Step::Ended(_) | Step::Consent { .. }) {
+            return true;
+        }
+        attempt
+            .submission
+            .is_some_and(|submission| match submission.delivery {
+                Delivery::Delivered { .. } | Delivery::Refused(_) => true,
+                Delivery::Kept => false,
+            })
+    }
+}
+
+impl Attempt {
+    /// Tells whether the open item may be seen and changed at `now`, or why not.
+    pub(super) fn shows(&self, now: Now) -> Result<(), CoverCause> {
+        if self.remaining(now).is_some_and(|left| left.is_zero()) {
+            return Err(CoverCause::TimeUp);
+        }
+        self.lease.check(now)
+    }
+
+    pub(super) fn remaining(&self, now: Now) -> Option<Duration> {
+        let heard = self.view.as_ref()?;
+        let left = Duration::from_millis(heard.view.time.remaining_ms);
+        if self.stands_still() {
+            return Some(left);
+        }
+        Some(left.saturating_sub(now.since(heard.sent)))
+    }
+
+    /// Tells whether the clock stands still: the server covers and gives the time back.
+    pub(super) fn stands_still(&self) -> bool {
+        let running = self
+            .view
+            .as_ref()
+            .is_some_and(|heard| heard.view.phase.shows_items());
+        !running && self.check_in.policy.credit_covered_time
+    }
+
+    pub(super) fn wall(&self, now: Now) -> WallTime {
+        self.view.as_ref().map_or(WallTime::default(), |heard| {
+            heard.view.time.now.after(now.since(heard.received))
+        })
+    }
+
+    pub(super) fn hand_raised(&self) -> bool {
+        self.hand.unwrap_or_else(|| {
+            self.view
+                .as_ref()
+                .is_some_and(|heard| heard.view.hand_raised)
+        })
+    }
+
+    pub(super) fn mark_messages_seen(&mut self) {
+        if let Some(heard) = &self.view {
+            self.seen_messages
+                .extend(heard.view.messages.iter().map(|message| message.id));
+        }
+    }
+
+    pub(super) fn unread(&self) -> usize {
+        self.view.as_ref().map_or(0, |heard| {
+            heard
+                .view
+                .messages
+                .iter()
+                .filter(|message| {
+                    message.from == MessageFrom::Proctor
+                        && !self.seen_messages.contains(&message.id)
+                })
+                .count()
+        })
+    }
+
+    pub(super) fn note(&mut self, now: Now, kind: ClientEventKind, detail: String) {
+        if self.events.len() >= EVENTS_MAX {
+            self.events.remove(0);
+            self.events_sent = self.events_sent.saturating_sub(1);
+        }
+        self.events.push(ClientEvent {
+            kind,
+            ago_ms: 0,
+            at: now,
+            detail,
+        });
+    }
+
+    pub(super) fn told(&mut self, kind: CallKind) {
+        match kind {
+            CallKind::Events => {
+                self.events.drain(..self.events_sent.min(self.events.len()));
+                self.events_sent = 0;
+            }
+            CallKind::Photo => self.photo = true,
+            _ => {}
+        }
+    }
+
+    pub(super) fn journal_news(&mut self, now: Now, news: JournalNews) {
+        let wall = self.wall(now);
+        match news {
+            JournalNews::Replayed {
+                entries,
+                submitted,
+                place,
+            } => {
+                if self.book.replay(&entries, wall).is_err() {
+                    self.trouble = Some(Trouble::JournalForked);
+                }
+                self.journal_open = true;
+                self.journal_saved = self.book.next();
+                self.place = place.unwrap_or(1).max(1);
+                if submitted.is_some() && self.submission.is_none() {
+                    self.submission = Some(Submission {
+                        kept: true,
+                        delivery: Delivery::Kept,
+                    });
+                }
+            }
+            JournalNews::Saved(seq) => {
+                self.book.saved(seq, wall);
+                self.journal_saved = self.journal_saved.max(ResponseSeq(seq.0.saturating_add(1)));
+                self.disk_refuses = false;
+            }
+            JournalNews::SubmissionKept => {
+                if let Some(submission) = &mut self.submission {
+                    submission.kept = true;
+                }
+            }
+            JournalNews::Failed => {
+                self.book.unsaved();
+                self.journal_saved = self.book.next();
+                self.disk_refuses = true;
+                if let Some(submission) = &mut self.submission {
+                    submission.kept = true;
+                }
+            }
+        }
+    }
+
+    fn heard(&mut self, now: Now, sent: Now, view: Box<AttemptView>) {
+        self.lease.hear(sent, &view, self.check_in.epoch);
+        if view.epoch != self.check_in.epoch {
+            self.step = Step::Ended(EndCause::Moved);
+            return;
+        }
+        self.follow_phase(&view.phase);
+        if self.hand == Some(view.hand_raised) {
+            self.hand = None;
+        }
+        match view.phase {
+            AttemptPhase::Submitted { since } | AttemptPhase::Sealed { since } => {
+                self.delivered(since, false);
+            }
+            AttemptPhase::Scheduled
+            | AttemptPhase::CheckIn { .. }
+            | AttemptPhase::Ready { .. }
+            | AttemptPhase::Running { .. }
+            | AttemptPhase::Paused { .. }
+            | AttemptPhase::Terminated { .. }
+            | AttemptPhase::Void { .. } => {}
+        }
+        self.book.stored(view.journal_next, view.time.now);
+        self.view = Some(Heard {
+            view,
+            sent,
+            received: now,
+        });
+    }
+
+    fn delivered(&mut self, at: WallTime, late: bool) {
+        let known = self
+            .submission
+            .is_some_and(|submission| matches!(submission.delivery, Delivery::Delivered { .. }));
+        if !known {
+            let delivery = Delivery::Delivered { at, late };
+            self.submission = Some(Submission {
+                kept: true,
+                delivery,
+            });
+        }
+    }
+
+    fn submission_refused(&mut self, code: ProblemCode) {
+        let for_good = matches!(
+            code,
+            ProblemCode::TooLate
+                | ProblemCode::WrongPhase
+                | ProblemCode::Forbidden
+                | ProblemCode::NotFound
+        );
+        if let (true, Some(submission)) = (for_good, &mut self.submission) {
+            submission.delivery = Delivery::Refused(code);
+        }
+    }
+
+    fn take_page(&mut self, now: Now, page: ItemPage) {
+        if self.shows(now).is_err() {
+            return;
+        }
+        for block in &page.body {
+            match block {
+                Block::Text { .. } => {}
+                Block::Picture { picture, .. } => {
+                    self.wanted_pictures.insert(*picture);
+                }
+            }
+        }
+        self.pages.insert(page.position, page);
+    }
+
+    fn go_to(&mut self, now: Now, place: u16, outbox: &mut Vec<Effect>) {
+        let known = self.slots.iter().any(|slot| slot.position == place);
+        if known && self.shows(now).is_ok() && place != self.place {
+            self.place = place;
+            outbox.push(Effect::RememberPlace(place));
+        }
+    }
+
+    fn choose(&mut self, now: Now, choice: &str, outbox: &mut Vec<Effect>) {
+        let Some(page) = self.pages.get(&self.place) else {
+            return;
+        };
+        let before = self
+            .book
+            .given(page.id)
+            .map(|given| (given.response.clone(), given.flagged));
+        let (before, flagged) = before.unwrap_or((Response::choices(Vec::new()), false));
+        let Response::Choices {
+            choices: mut chosen,
+        } = before.clone();
+        match &page.interaction {
+            Interaction::SingleChoice { .. } => chosen = vec![choice.to_owned()],
+            Interaction::MultipleChoice { .. } => match chosen.iter().position(|id| id == choice) {
+                Some(place) => {
+                    chosen.remove(place);
+                }
+                None => chosen.push(choice.to_owned()),
+            },
+        }
+        let response = Response::choices(chosen);
+        if response != before && response.fits(&page.interaction) {
+            self.give(now, (response, flagged), outbox);
+        }
+    }
+
+    fn flag(&mut self, now: Now, outbox: &mut Vec<Effect>) {
+        let Some(page) = self.pages.get(&self.place) else {
+            return;
+        };
+        let before = self
+            .book
+            .given(page.id)
+            .map(|given| (given.response.clone(), given.flagged));
+        let (response, flagged) = before.unwrap_or((Response::choices(Vec::new()), false));
+        self.give(now, (response, !flagged), outbox);
+    }
+
+    /// Journals a response; only what may be seen can be changed.
+    fn give(&mut self, now: Now, given: (Response, bool), outbox: &mut Vec<Effect>) {
+        let open = self.journal_open && self.submission.is_none() && self.shows(now).is_ok();
+        let Some(page) = self.pages.get(&self.place).filter(|_| open) else {
+            return;
+        };
+        let left = self.lease.left_ms(now);
+        let entry = self.book.give(page.id, given, now, left);
+        outbox.push(Effect::Append(entry));
+    }
+
+    fn submit(&mut self, outbox: &mut Vec<Effect>) {
+        if self.step == Step::Exam && self.submission.is_none() && self.journal_open {
+            self.submission = Some(Submission {
+                kept: false,
+                delivery: Delivery::Kept,
+            });
+            outbox.push(Effect::KeepSubmission(self.book.next()));
+        }
+    }
+
+    /// Returns what is to be asked of the server now, whether or not it is under way already.
+    pub(super) fn due(&self, now: Now) -> Vec<Call> {
+        let mut calls = Vec::new();
+        if matches!(self.step, Step::Ended(_)) {
+            return calls;
+        }
+        calls.push(Call::View {
+            after: self.view.as_ref().map_or(0, |heard| heard.view.version),
+        });
+        if let Some(raised) = self.hand {
+            calls.push(Call::Hand { raised });
+        }
+        if !self.events.is_empty() {
+            calls.push(self.tell_events(now));
+        }
+        calls.extend(self.delivery_due());
+        if self.step == Step::Exam && self.submission.is_none() && self.shows(now).is_ok() {
+            calls.extend(self.content_due());
+        }
+        calls.retain(|call| self.retry_at.get(&call.kind()).is_none_or(|&at| at <= now));
+        calls
+    }
+
+    /// Remembers how much of what waits is on its way.
+    pub(super) fn sent(&mut self, call: &Call) {
+        if let Call::Events { events } = call {
+            self.events_sent = events.len();
+        }
+    }
+
+    fn tell_events(&self, now: Now) -> Call {
+        let mut events = self.events.clone();
+        for event in &mut events {
+            event.ago_ms = u64::try_from(now.since(event.at).as_millis()).unwrap_or(u64::MAX);
+        }
+        Call::Events { events }
+    }
+
+    fn delivery_due(&self) -> Option<Call> {
+        if !self.journal_open {
+            return None;
+        }
+        let mut entries = self.book.waiting(RESPONSES_MAX);
+        entries.retain(|entry| entry.seq < self.journal_saved);
+        if !entries.is_empty() {
+            return Some(Call::Responses { entries });
+        }
+        let submission = self.submission?;
+        let ready = submission.kept && submission.delivery == Delivery::Kept;
+        ready.then_some(Call::Submit {
+            entries: self.book.next(),
+        })
+    }
+
+    fn content_due(&self) -> Option<Call> {
+        if self.slots.is_empty() {
+            return Some(Call::Items);
+        }
+        if !self.pages.contains_key(&self.place) {
+            return Some(Call::Item {
+                position: self.place,
+            });
+        }
+        let picture: Option<&PictureId> = self.wanted_pictures.first();
+        picture.map(|&picture| Call::Picture { picture })
+    }
+
+    /// Covers what may not be seen, and does what a change of step asks for.
+    //= tests/data/sop-2-28.md#10-start-gate
+    pub(super) fn guard(&mut self, now: Now, outbox: &mut Vec<Effect>) {
+        let over = self.step != Step::Exam || self.submission.is_some();
+        if !over && self.shows(now) == Err(CoverCause::TimeUp) {
+            self.submit(outbox);
+        }
+        let hidden = over || self.submission.is_some() || self.shows(now).is_err();
+        if hidden && !self.pages.is_empty() {
+            self.pages.clear();
+            self.wanted_pictures.clear();
+            outbox.push(Effect::DropContent);
+        }
+        if hidden && !over {
+            self.covered_since.get_or_insert(now);
+        } else {
+            self.covered_since = None;
+        }
+        self.guard_machine(now, outbox);
+    }
+
+    fn guard_machine(&mut self, now: Now, outbox: &mut Vec<Effect>) {
+        let finished = matches!(self.step, Step::Ended(_))
+            || self
+                .submission
+                .is_some_and(|submission| submission.delivery != Delivery::Kept);
+        let in_exam = self.step == Step::Exam && self.submission.is_none();
+        let lock = !finished && matches!(self.step, Step::Gate | Step::Exam);
+        if lock != self.locked {
+            self.locked = lock;
+            outbox.push(if lock {
+                Effect::Engage(self.check_in.policy.clone())
+            } else {
+                Effect::Release
+            });
+        }
+        let adapter = !in_exam || self.check_in.accommodation.accessibility;
+        if adapter != self.adapter {
+            self.adapter = adapter;
+            outbox.push(Effect::Accessibility(adapter));
+            let detail = if adapter { "on" } else { "off" };
+            self.note(
+                now,
+                ClientEventKind::AccessibilitySwitched,
+                detail.to_owned(),
+            );
+        }
+        let preview = !matches!(self.step, Step::Exam | Step::Ended(_));
+        if preview != self.preview && self.agent_bound {
+            self.preview = preview;
+            outbox.push(Effect::Preview(preview));
+        }
+        if finished && self.agent_bound {
+            self.agent_bound = false;
+            outbox.push(Effect::FinishAgent);
+        }
+    }
+
+    pub(super) fn wake_at(&self, now: Now) -> Option<Now> {
+        let retries = self.retry_at.values().copied().filter(|&at| at > now);
+        let second = match self.step {
+            Step::Exam if self.submission.is_none() => Some(now + SECOND),
+            Step::Exam
+            | Step::Consent { .. }
+            | Step::SystemCheck
+            | Step::Identity
+            | Step::Instruction { .. }
+            | Step::Gate
+            | Step::Ended(_) => None,
+        };
+        let freshness = self.freshness_until().filter(|&until| until > now);
+        retries
+            .chain(self.lease.changes_at(now))
+            .chain(second)
+            .chain(freshness)
+            .min()
+    }
+
+    /// Returns until when the code of the newest view must be drawn.
+    pub(super) fn freshness_until(&self) -> Option<Now> {
+        let heard = self.view.as_ref()?;
+        let freshness = heard.view.freshness.as_ref()?;
+        Some(heard.sent + Duration::from_millis(freshness.show_ms))
+    }
+}
+
+const RETRY: Duration = Duration::from_millis(700);
+const SECOND: Duration = Duration::from_secs(1);
+/// More things that the lockdown saw than this are not kept; the oldest go.
+const EVENTS_MAX: usize = 200;
