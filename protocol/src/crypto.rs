@@ -94,6 +94,18 @@ pub trait Hasher {
     fn sha256(&self, parts: &[&[u8]]) -> Sha256;
 }
 
+/// Hashes what does not lie in memory at once.
+pub trait StreamHasher: Hasher {
+    /// A hash on its way.
+    type Running;
+    /// Begins a hash.
+    fn begin(&self) -> Self::Running;
+    /// Adds bytes.
+    fn feed(&self, running: &mut Self::Running, bytes: &[u8]);
+    /// Returns the hash of all that was fed.
+    fn end(&self, running: Self::Running) -> Sha256;
+}
+
 /// Holds a private key and signs with it.
 pub trait Signer {
     /// Returns the public half.

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use qorgan_protocol::crypto::{Hasher, PublicKey, Sha256, Signer, Verifier};
+use qorgan_protocol::crypto::{Hasher, PublicKey, Sha256, Signer, StreamHasher, Verifier};
 use qorgan_protocol::ids::{AttemptId, Epoch};
 use ring::rand::SecureRandom as _;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
@@ -31,6 +31,24 @@ impl Hasher for Ring {
         }
         let mut hash = [0; 32];
         hash.copy_from_slice(context.finish().as_ref());
+        Sha256(hash)
+    }
+}
+
+impl StreamHasher for Ring {
+    type Running = digest::Context;
+
+    fn begin(&self) -> digest::Context {
+        digest::Context::new(&digest::SHA256)
+    }
+
+    fn feed(&self, running: &mut digest::Context, bytes: &[u8]) {
+        running.update(bytes);
+    }
+
+    fn end(&self, running: digest::Context) -> Sha256 {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(running.finish().as_ref());
         Sha256(hash)
     }
 }

@@ -1,0 +1,203 @@
+//! Checks the beats of one epoch: their chain, their signatures, and that every head they name is
+//! a chunk of the recording.
+
+use core::ops::Range;
+use std::collections::BTreeMap;
+
+use super::records::{Next, Records};
+use super::streams::Expected;
+use super::{Check, EpochKeys, FileSource, SourceError, When};
+use crate::codec;
+use crate::crypto::{self, Sha256, SignedBytes, StreamHasher, Verifier};
+use crate::evidence::side_log::{BEATS_MAGIC, HEADERS_MAGIC, beats_name, headers_name};
+use crate::evidence::{BeatBody, Head, StreamId};
+use crate::ids::{AttemptId, Epoch, InstitutionId};
+use crate::time::Now;
+
+/// Walks along one stream's headers.
+struct Cursor {
+    records: Records,
+    /// How many headers were read.
+    read: u64,
+    hash: Sha256,
+}
+
+struct Walk<'a> {
+    keys: &'a EpochKeys,
+    institution: InstitutionId,
+    attempt: AttemptId,
+    cursors: BTreeMap<StreamId, Cursor>,
+    next: u64,
+    head: Sha256,
+    origin: Option<Now>,
+    /// Where the newest good beat lies in time, in microseconds after the first.
+    time_us: u64,
+}
+
+impl<V: Verifier + StreamHasher, S: FileSource> Check<'_, V, S> {
+    /// Checks an epoch's beats; returns whether the log could be read to the end.
+    pub(super) fn beats(
+        &mut self,
+        keys: &EpochKeys,
+        attempt: AttemptId,
+        institution: InstitutionId,
+        streams: &[Expected],
+        said: Option<(u64, Sha256)>,
+    ) -> Result<bool, SourceError> {
+        let log = beats_name(keys.epoch);
+        if !self.has(&log) {
+            return Ok(false);
+        }
+        let Some(mut records) = Records::open(&mut self.source, &log, BEATS_MAGIC)? else {
+            self.whole_fault(&log, "it is no log of beats")?;
+            return Ok(false);
+        };
+        let mut walk = Walk {
+            keys,
+            institution,
+            attempt,
+            cursors: self.cursors(streams)?,
+            next: 0,
+            head: Sha256::ZERO,
+            origin: None,
+            time_us: 0,
+        };
+        loop {
+            match records.next(&mut self.source)? {
+                Next::End => break,
+                Next::Broken(bytes) => {
+                    self.beat_fault(&walk, &log, bytes, "it cannot be read on");
+                    return Ok(false);
+                }
+                Next::Record(bytes) => {
+                    if let Err(what) = self.beat(&mut walk, records.bytes())? {
+                        self.beat_fault(&walk, &log, bytes, &what);
+                        return Ok(false);
+                    }
+                }
+            }
+        }
+        self.report.beats += walk.next;
+        if let Some((beats, head)) = said
+            && (beats, head) != (walk.next, walk.head)
+        {
+            let len = self.source.len(&log)?;
+            let what = format!("it holds {} beats, not {beats}", walk.next);
+            self.beat_fault(&walk, &log, len..len, &what);
+        }
+        self.cover(keys.epoch, &walk);
+        Ok(true)
+    }
+
+    fn cursors(&mut self, streams: &[Expected]) -> Result<BTreeMap<StreamId, Cursor>, SourceError> {
+        let mut cursors = BTreeMap::new();
+        for stream in streams {
+            let log = headers_name(stream.stream, stream.epoch);
+            if !self.has(&log) {
+                continue;
+            }
+            if let Some(records) = Records::open(&mut self.source, &log, HEADERS_MAGIC)? {
+                let cursor = Cursor {
+                    records,
+                    read: 0,
+                    hash: Sha256::ZERO,
+                };
+                cursors.insert(stream.stream, cursor);
+            }
+        }
+        Ok(cursors)
+    }
+
+    fn beat(
+        &mut self,
+        walk: &mut Walk<'_>,
+        bytes: &[u8],
+    ) -> Result<Result<(), String>, SourceError> {
+        let opened = codec::decode::<SignedBytes>("beat", bytes)
+            .map_err(|error| error.to_string())
+            .and_then(|signed| {
+                let claim = signed.claim().map_err(|error| error.to_string())?;
+                let key = walk.keys.keys.get(&claim.key).ok_or_else(|| {
+                    format!(
+                        "a beat is signed with key {:?}, which was not certified",
+                        claim.key
+                    )
+                })?;
+                let body = crypto::open::<BeatBody>(self.verifier, key, walk.institution, &signed)
+                    .map_err(|error| error.to_string())?;
+                Ok((signed, body))
+            });
+        let (signed, body) = match opened {
+            Ok(opened) => opened,
+            Err(what) => return Ok(Err(what)),
+        };
+        if (body.attempt, body.epoch) != (walk.attempt, walk.keys.epoch) {
+            return Ok(Err("a beat is of another recording".to_owned()));
+        }
+        if body.seq != walk.next || body.previous != walk.head {
+            return Ok(Err(format!(
+                "beat {} does not follow {}",
+                body.seq, walk.next
+            )));
+        }
+        for head in &body.heads {
+            if !self.reaches(walk, head)? {
+                return Ok(Err(format!(
+                    "beat {} names chunk {} of {}, which is not in the recording",
+                    body.seq, head.seq, head.stream
+                )));
+            }
+        }
+        walk.next += 1;
+        walk.head = self.verifier.sha256(&[&signed.bytes]);
+        let origin = *walk.origin.get_or_insert(body.monotonic);
+        let since = body.monotonic.since(origin).as_micros();
+        walk.time_us = u64::try_from(since).unwrap_or(u64::MAX);
+        Ok(Ok(()))
+    }
+
+    /// Moves a stream's cursor to the chunk that a beat names.
+    fn reaches(&mut self, walk: &mut Walk<'_>, head: &Head) -> Result<bool, SourceError> {
+        let Some(cursor) = walk.cursors.get_mut(&head.stream) else {
+            return Ok(false);
+        };
+        while cursor.read <= head.seq.0 {
+            match cursor.records.next(&mut self.source)? {
+                Next::End | Next::Broken(_) => return Ok(false),
+                Next::Record(_) => {
+                    cursor.hash = self.verifier.sha256(&[cursor.records.bytes()]);
+                    cursor.read += 1;
+                }
+            }
+        }
+        Ok(cursor.read == head.seq.0.saturating_add(1) && cursor.hash == head.header)
+    }
+
+    /// Notes in each stream's line how many chunks lie behind the last beat.
+    fn cover(&mut self, epoch: Epoch, walk: &Walk<'_>) {
+        for line in self
+            .report
+            .streams
+            .iter_mut()
+            .filter(|line| line.epoch == epoch)
+        {
+            let covered = walk
+                .cursors
+                .get(&line.stream)
+                .map_or(0, |cursor| cursor.read);
+            line.uncovered = line.uncovered.saturating_sub(covered);
+        }
+    }
+
+    fn beat_fault(&mut self, walk: &Walk<'_>, log: &str, bytes: Range<u64>, what: &str) {
+        let when = When::Span {
+            epoch: walk.keys.epoch,
+            from_us: walk.time_us,
+            to_us: walk.time_us.saturating_add(BEAT_US),
+        };
+        self.report.fault(log, bytes, when, what);
+    }
+}
+
+/// How long a beat stands for.
+const BEAT_US: u64 = 1_000_000;
