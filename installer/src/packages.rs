@@ -101,6 +101,9 @@ pub(crate) const PACKAGES: &[Package] = &[
     package(Purpose::Demo, "libgl1-mesa-dri"),
     package(Purpose::Demo, "libegl1"),
     package(Purpose::Demo, "dbus-x11"),
+    package(Purpose::Demo, "at-spi2-core"),
+    package(Purpose::Demo, "gir1.2-atspi-2.0"),
+    package(Purpose::Demo, "python3-gi"),
     package(Purpose::Demo, "espeak-ng"),
     package(Purpose::Demo, "ffmpeg"),
     package(Purpose::Demo, "imagemagick"),
@@ -109,7 +112,6 @@ pub(crate) const PACKAGES: &[Package] = &[
     command(Purpose::Demo, "npm", "npm"),
     package(Purpose::Demo, "python3-venv"),
     // Suite: outside tools that judge what we make, and the cross compiler.
-    package(Purpose::Suite, "at-spi2-core"),
     package(Purpose::Suite, "mesa-vulkan-drivers"),
     package(Purpose::Suite, "mingw-w64"),
     package(Purpose::Suite, "poppler-utils"),

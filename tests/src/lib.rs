@@ -11,6 +11,8 @@ pub mod exam;
 pub mod media;
 pub mod places;
 pub mod program;
+pub mod reader;
+pub mod server;
 pub mod sound;
 pub mod tree;
 pub mod wait;
