@@ -1,0 +1,198 @@
+//! Cameras.
+
+use std::time::Duration;
+
+use crate::handle::CaptureHandle;
+use crate::imp::camera_bus;
+use crate::source::{I420Frame, LossCause};
+use crate::supervise::{self, CAMERA_STALL, Sink, Source};
+
+mod device;
+
+/// A camera that the system lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CameraDescription {
+    /// What [`CameraConfig::device`] takes.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its driver, where the system tells.
+    pub driver: Option<String>,
+    /// The bus that it hangs on, where the system tells.
+    pub bus: Option<String>,
+}
+
+/// What is asked of a camera.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CameraConfig {
+    /// The camera, or the first that the system lists.
+    pub device: Option<String>,
+    /// Width in pixels; the closest that the camera offers is taken.
+    pub width: u32,
+    /// Height in pixels; the closest that the camera offers is taken.
+    pub height: u32,
+    /// Pictures in a second; what a camera gives beyond that is left out before conversion.
+    pub frames_per_s: u32,
+}
+
+/// Returns the cameras that the system lists, those that give no pictures left out.
+///
+/// # Errors
+///
+/// [`LossCause`] if the system refuses to list them.
+pub fn list() -> Result<Vec<CameraDescription>, LossCause> {
+    let mut cameras = Vec::new();
+    for camera in device::listed()? {
+        let bus = camera_bus::of(&camera.id);
+        if bus.as_ref().is_some_and(|bus| !bus.gives_pictures) {
+            continue;
+        }
+        let (driver, bus) = bus.map_or((None, None), |bus| (Some(bus.driver), bus.bus));
+        cameras.push(CameraDescription {
+            id: camera.id,
+            name: camera.name,
+            driver,
+            bus,
+        });
+    }
+    Ok(cameras)
+}
+
+/// Starts a camera.
+///
+/// # Errors
+///
+/// [`std::io::Error`] if the system gives no thread.
+pub fn start(config: CameraConfig) -> std::io::Result<CaptureHandle<I420Frame>> {
+    supervise::start(Camera { config })
+}
+
+/// Where a camera's pictures come from; nokhwa stands behind it and nowhere else.
+pub(crate) trait VideoSource {
+    /// Waits for the next picture as the device gives it; nothing for a torn one.
+    fn next(&mut self, wanted: bool) -> Result<Option<Vec<u8>>, LossCause>;
+
+    /// Returns what the source says about itself.
+    fn description(&self) -> crate::SourceDescription;
+}
+
+struct Camera {
+    config: CameraConfig,
+}
+
+impl Source for Camera {
+    type Sample = I420Frame;
+
+    fn run(&self, sink: &Sink<I420Frame>) -> LossCause {
+        match device::open(&self.config) {
+            Ok(mut source) => pump(&mut source, self.config.frames_per_s, sink),
+            Err(cause) => cause,
+        }
+    }
+
+    fn label(&self) -> &'static str {
+        "camera"
+    }
+
+    fn stall_limit(&self) -> Duration {
+        CAMERA_STALL
+    }
+
+    fn samples_max(&self) -> usize {
+        FRAMES_MAX
+    }
+}
+
+/// Passes pictures on, at most as many a second as are asked for.
+fn pump(source: &mut dyn VideoSource, frames_per_s: u32, sink: &Sink<I420Frame>) -> LossCause {
+    let description = source.description();
+    let (width, height) = (description.width, description.height);
+    let mut opened = Some(description);
+    let mut pace = Pace::new(frames_per_s);
+    loop {
+        let planes = match source.next(pace.wants(crate::clock::now_ns())) {
+            Ok(Some(planes)) => planes,
+            Ok(None) => continue,
+            Err(cause) => return cause,
+        };
+        let captured_ns = crate::clock::now_ns();
+        pace.took(captured_ns);
+        // A camera counts as open with its first picture: many open and then give nothing.
+        if let Some(description) = opened.take()
+            && !sink.opened(description)
+        {
+            return LossCause::Stalled;
+        }
+        let planes = std::sync::Arc::new(planes);
+        let frame = I420Frame {
+            width,
+            height,
+            planes,
+            captured_ns,
+            unchanged: false,
+        };
+        if !sink.sample(frame) {
+            return LossCause::Stalled;
+        }
+    }
+}
+
+/// Picks pictures so that their average rate is what is asked, whatever the camera gives.
+#[derive(Debug)]
+struct Pace {
+    period_ns: u64,
+    due_ns: u64,
+}
+
+impl Pace {
+    fn new(frames_per_s: u32) -> Self {
+        Self {
+            period_ns: 1_000_000_000 / u64::from(frames_per_s.max(1)),
+            due_ns: 0,
+        }
+    }
+
+    /// Says whether a picture that comes about now is wanted; a quarter of a period early will do.
+    const fn wants(&self, now_ns: u64) -> bool {
+        now_ns + self.period_ns / 4 >= self.due_ns
+    }
+
+    fn took(&mut self, now_ns: u64) {
+        let behind = now_ns.saturating_sub(self.due_ns) > self.period_ns;
+        self.due_ns = if behind { now_ns } else { self.due_ns } + self.period_ns;
+    }
+}
+
+/// Pictures that wait for a slow owner at most: at 640x480 about two megabytes.
+const FRAMES_MAX: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fast_camera_is_thinned_to_the_rate_that_is_asked() {
+        for (given, asked, expected) in [
+            (30_u64, 15_u32, 150),
+            (30, 10, 100),
+            (15, 15, 150),
+            (25, 10, 100),
+        ] {
+            let mut pace = Pace::new(asked);
+            let taken = (0..given * 10)
+                .map(|n| 5_000_000_000 + n * 1_000_000_000 / given)
+                .filter(|now| {
+                    let wanted = pace.wants(*now);
+                    if wanted {
+                        pace.took(*now);
+                    }
+                    wanted
+                })
+                .count();
+            assert!(
+                taken.abs_diff(expected) <= 2,
+                "{given} to {asked}: {taken} in ten seconds"
+            );
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Linux: X11 by shared memory, by stills where the server shares none; Wayland is refused.
+
+use std::env;
+
+use super::stills;
+use crate::imp::x11;
+use crate::screen::DisplayDescription;
+use crate::source::{I420Frame, LossCause};
+use crate::supervise::Sink;
+
+pub(super) fn readable() -> Result<(), LossCause> {
+    let set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
+    if set("WAYLAND_DISPLAY") {
+        return Err(LossCause::unsupported(
+            "a Wayland desktop does not let a program record every display: sign in to an X11 session",
+        ));
+    }
+    if set("DISPLAY") {
+        Ok(())
+    } else {
+        Err(LossCause::unsupported(
+            "no X11 display is set for this program (DISPLAY is empty)",
+        ))
+    }
+}
+
+pub(super) fn run(
+    display: &DisplayDescription,
+    frames_per_s: u32,
+    sink: &Sink<I420Frame>,
+) -> LossCause {
+    match x11::run(display, frames_per_s, sink) {
+        x11::Ended::Lost(cause) => cause,
+        x11::Ended::NoSharedMemory => stills::run(display, frames_per_s, sink),
+    }
+}

@@ -1,0 +1,56 @@
+//! What differs between the systems: one facade a concern.
+
+#[cfg(target_os = "linux")]
+mod x11;
+
+/// What a camera's driver says about itself.
+pub(crate) mod camera_bus {
+    #[cfg(target_os = "linux")]
+    #[path = "linux.rs"]
+    mod system;
+    #[cfg(not(target_os = "linux"))]
+    #[path = "other.rs"]
+    mod system;
+
+    /// What a camera's driver says about itself.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub(crate) struct CameraBus {
+        pub(crate) driver: String,
+        pub(crate) card: String,
+        pub(crate) bus: Option<String>,
+        pub(crate) gives_pictures: bool,
+    }
+
+    /// Asks the driver of a camera, where the system lets a program do that.
+    pub(crate) fn of(id: &str) -> Option<CameraBus> {
+        system::of(id)
+    }
+}
+
+/// The stream of a display's pictures.
+pub(crate) mod display {
+    pub(crate) mod stills;
+    #[cfg(target_os = "linux")]
+    #[path = "linux.rs"]
+    mod system;
+    #[cfg(not(target_os = "linux"))]
+    #[path = "other.rs"]
+    mod system;
+
+    use crate::source::{I420Frame, LossCause};
+    use crate::supervise::Sink;
+
+    /// Refuses a system whose displays cannot be read, with a reason for a person.
+    pub(crate) fn readable() -> Result<(), LossCause> {
+        system::readable()
+    }
+
+    /// Gives a display's pictures to `sink` until it is closed or the display is lost.
+    pub(crate) fn run(
+        display: &crate::screen::DisplayDescription,
+        frames_per_s: u32,
+        sink: &Sink<I420Frame>,
+    ) -> LossCause {
+        system::run(display, frames_per_s, sink)
+    }
+}
