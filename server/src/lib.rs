@@ -1,1 +1,17 @@
-//! .
+//! The coordination server: it decides, the client shows, the agent witnesses.
+//!
+//! # Invariants
+//! * Item content leaves the server only under a lease that verified streams renew ([`registry`]).
+//! * One writer holds the database, with `BEGIN IMMEDIATE`; readers never wait for it ([`store`]).
+//! * What is secret at rest is sealed under a key that the key-encryption key wraps ([`keys`]).
+//! * A route says by its extractor's type who may call it ([`auth`]).
+
+pub mod auth;
+pub mod cli;
+pub mod config;
+pub mod http;
+pub mod keys;
+pub mod registry;
+pub mod state;
+pub mod store;
+pub mod tls;

@@ -13,10 +13,10 @@ use crate::time::Now;
 #[serde(transparent)]
 pub struct ResponseSeq(pub u64);
 
-/// A response to one item.
+/// A response to one item; tagged from outside, for postcard reads no inner tags.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-#[serde(tag = "response", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Response {
     /// The chosen identifiers, sorted; empty where a choice was taken back.
     Choices {
@@ -92,5 +92,29 @@ pub fn score(item: &AssessmentItem, response: &Response) -> u16 {
         item.points
     } else {
         0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec;
+    use crate::time::WallTime;
+
+    #[test]
+    fn a_journal_entry_reads_back_from_its_canonical_bytes() {
+        let entry = ResponseEntry {
+            attempt: AttemptId::new(WallTime::from_unix_ms(1), [1; 10]),
+            epoch: Epoch::FIRST,
+            seq: ResponseSeq(0),
+            item: ItemId::new(WallTime::from_unix_ms(1), [2; 10]),
+            response: Response::choices(vec!["B".to_owned(), "A".to_owned()]),
+            flagged: false,
+            at: Now::default(),
+            lease_left_ms: -3,
+            previous: Sha256::ZERO,
+        };
+        let bytes = codec::encode("response entry", &entry).expect("plain data");
+        assert_eq!(codec::decode("response entry", &bytes), Ok(entry));
     }
 }

@@ -1,8 +1,15 @@
 //! One candidate's attempt: its phases, the start gate (SOP 10), the lease on content.
 
+mod freshness;
+mod gate;
+mod lease;
 mod phase;
 mod policy;
+mod sources;
 
+pub use freshness::{AskedCode, Randomness};
+pub use gate::{GateError, GateInput, GateMemory, GateOutput, Moment, StartGate};
+pub use lease::ContentLease;
 pub use phase::{
     AttemptEvent, AttemptPhase, CheckInTask, CheckInTasks, PauseCause, Refused, TerminationCause,
 };

@@ -34,16 +34,16 @@ impl Grace {
         network_ms: 20_000,
     };
 
-    /// Returns the grace for a lost agent or device.
+    /// Returns the grace for a lost agent or device, at most the default.
     #[must_use]
-    pub const fn agent(self) -> Duration {
-        Duration::from_millis(self.agent_ms)
+    pub fn agent(self) -> Duration {
+        Duration::from_millis(self.agent_ms.min(Self::DEFAULT.agent_ms))
     }
 
-    /// Returns the grace for a lost network.
+    /// Returns the grace for a lost network, at most the default.
     #[must_use]
-    pub const fn network(self) -> Duration {
-        Duration::from_millis(self.network_ms)
+    pub fn network(self) -> Duration {
+        Duration::from_millis(self.network_ms.min(Self::DEFAULT.network_ms))
     }
 }
 

@@ -1,0 +1,567 @@
+//! The start gate (SOP 10): one pure machine an attempt, run by the server.
+//!
+//! # Invariants
+//! * A lease exists only while the attempt runs, nobody holds it back, and everything that the
+//!   policy requires was seen by the server itself within the grace.
+//! * No input but the server's own evidence makes a source live; every other input can only close.
+//! * Time to work is counted on the monotonic clock alone.
+
+use core::time::Duration;
+use std::collections::VecDeque;
+
+use super::freshness::{AskedCode, Freshness, FreshnessStep, Randomness};
+use super::lease::ContentLease;
+use super::phase::{
+    AttemptEvent, AttemptPhase, CheckInTask, PauseCause, Refused, TerminationCause,
+};
+use super::policy::{GateMode, GatePolicy};
+use super::sources::{LIVE_AGE_MAX, Sources};
+use crate::evidence::{SourceHealth, StreamId, StreamKind};
+use crate::link::SourceStatement;
+use crate::time::{Now, WallTime};
+use crate::wire::{GateLine, IdentityState};
+
+/// One moment on both of the server's clocks, with the randomness that it may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// Measures.
+    pub now: Now,
+    /// Names.
+    pub wall: WallTime,
+    /// Random bytes for a freshness code.
+    pub random: Randomness,
+}
+
+/// What the server tells the gate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GateInput {
+    /// The candidate opened the test on an admitted, bound machine.
+    CheckIn,
+    /// A task of check-in was done.
+    Task(CheckInTask),
+    /// A proctor looked at face and document.
+    Identity {
+        /// Whether it is the candidate.
+        approved: bool,
+    },
+    /// The agent's link is up and its hello believed.
+    LinkUp,
+    /// The agent's link is gone.
+    LinkDown,
+    /// The agent stated what feeds its sources.
+    Stated(Vec<SourceStatement>),
+    /// Verified samples of a source were stored.
+    Media(StreamId),
+    /// A verified beat was stored.
+    Beat {
+        /// Its health lines.
+        health: Vec<SourceHealth>,
+        /// The streams whose newest stored chunk it names.
+        current: Vec<StreamId>,
+    },
+    /// The bound client made a request with a good token.
+    Contact,
+    /// The candidate asks to start.
+    Start,
+    /// A proctor opens the gate.
+    ProctorOpens,
+    /// A proctor covers the items.
+    Pause,
+    /// A proctor takes the pause back.
+    Resume,
+    /// The freshness code that is asked for was found on the recorded screen.
+    CodeFound,
+    /// The attempt was moved to another machine.
+    Moved,
+    /// The server's clock jumped: what was seen must be seen again.
+    Distrust,
+    /// More time is given.
+    ExtraTime(Duration),
+    /// The candidate submits.
+    Submit,
+    /// The manifest was signed.
+    Seal,
+    /// A person or rule ends it.
+    Terminate(TerminationCause),
+    /// It is declared void.
+    Void,
+}
+
+/// What the gate tells the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GateOutput {
+    /// The phase changed.
+    Phase(AttemptPhase),
+    /// A freshness code is asked for: have a key frame made.
+    AskCode,
+    /// A freshness code was not found; so many in a row.
+    CodeMissed(u8),
+    /// The deadline passed: the attempt was submitted by rule.
+    TimeIsUp,
+}
+
+/// Says why the gate refused an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum GateError {
+    /// The phase does not allow it.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// Something required is not live, not allowed or not approved.
+    #[error("the gate is closed")]
+    Closed,
+}
+
+/// What outlives a restart of the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GateMemory {
+    /// Where the attempt stands.
+    pub phase: AttemptPhase,
+    /// Time to work on items, with what was granted in addition.
+    pub allowed: Duration,
+    /// Time used.
+    pub spent: Duration,
+    /// Time given back.
+    pub credited: Duration,
+    /// Where the identity check stands.
+    pub identity: IdentityState,
+    /// Whether a proctor opened.
+    pub proctor_opened: bool,
+    /// Whether a proctor or a move holds the items covered.
+    pub held: Option<PauseCause>,
+}
+
+impl GateMemory {
+    /// Describes an attempt that nobody has begun.
+    #[must_use]
+    pub const fn scheduled(allowed: Duration) -> Self {
+        Self {
+            phase: AttemptPhase::Scheduled,
+            allowed,
+            spent: Duration::ZERO,
+            credited: Duration::ZERO,
+            identity: IdentityState::Open,
+            proctor_opened: false,
+            held: None,
+        }
+    }
+}
+
+/// The start gate and lease of one attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartGate {
+    policy: GatePolicy,
+    memory: GateMemory,
+    sources: Sources,
+    freshness: Freshness,
+    contact: Option<Now>,
+    contact_since: Now,
+    counted: Now,
+    outputs: VecDeque<GateOutput>,
+}
+
+impl StartGate {
+    /// Begins from what was remembered. An attempt that ran is covered until its streams are seen.
+    #[must_use]
+    pub fn new(policy: GatePolicy, memory: GateMemory, at: Moment) -> Self {
+        let mut gate = Self {
+            policy,
+            memory,
+            sources: Sources::default(),
+            freshness: Freshness::new(at.now, at.random),
+            contact: None,
+            contact_since: at.now,
+            counted: at.now,
+            outputs: VecDeque::new(),
+        };
+        if gate.memory.phase.shows_items() {
+            gate.cover(PauseCause::ServerRestarted, at);
+        }
+        gate
+    }
+
+    /// Takes an input.
+    ///
+    /// # Errors
+    /// `Refused` for an edge that is not in the table, `Closed` for a start at a closed gate;
+    /// nothing but the passing of time has then changed.
+    pub fn handle(&mut self, at: Moment, input: GateInput) -> Result<(), GateError> {
+        self.count_time(at.now);
+        let result = self.take(at, input);
+        self.review(at);
+        result
+    }
+
+    /// Goes on with time.
+    pub fn tick(&mut self, at: Moment) {
+        self.count_time(at.now);
+        self.review(at);
+    }
+
+    /// Returns what is to be done next.
+    pub fn poll(&mut self) -> Option<GateOutput> {
+        self.outputs.pop_front()
+    }
+
+    /// Returns when [`Self::tick`] has something to do, if nothing else happens.
+    #[must_use]
+    pub fn wake_at(&self) -> Option<Now> {
+        let running = self.memory.phase.shows_items();
+        let counts = running || (self.paused() && !self.policy.credit_covered_time);
+        let deadline = counts.then(|| self.counted + self.left());
+        let lease = self.oldest().map(|seen| seen + self.policy.grace.agent());
+        let offline = self.oldest().map(|seen| seen + self.policy.grace.network());
+        let settled = self.contact_since + CONTACT_SETTLES;
+        let lost = self.contact.map(|seen| seen + CONTACT_AGE_MAX);
+        let code = self.freshness_runs().then(|| self.freshness.wake_at());
+        let cover = [lease, offline, Some(settled), lost];
+        let cover = cover.into_iter().flatten().filter(|at| *at > self.counted);
+        let cover = if running { cover.min() } else { None };
+        [deadline, cover, code].into_iter().flatten().min()
+    }
+
+    /// Returns the lease, only while items may be shown.
+    #[must_use]
+    //= tests/data/sop-2-28.md#10-start-gate
+    pub fn lease(&self, now: Now) -> Option<ContentLease> {
+        if !self.memory.phase.shows_items() || self.memory.held.is_some() {
+            return None;
+        }
+        if self.freshness.failed() || !self.sources.displays_allowed(&self.policy) {
+            return None;
+        }
+        let oldest = self.sources.oldest_evidence(&self.policy, now)?;
+        let lease = ContentLease::from_evidence(oldest, self.policy.grace.agent());
+        (lease.left(now) > Duration::ZERO).then_some(lease)
+    }
+
+    /// Tells whether a start would be granted now.
+    #[must_use]
+    //= tests/data/sop-2-28.md#10-start-gate
+    pub fn open(&self, now: Now) -> bool {
+        let identity = match self.memory.identity {
+            IdentityState::Approved => true,
+            IdentityState::Deferred => !self.policy.identity_before_start,
+            IdentityState::Open | IdentityState::Waiting | IdentityState::Refused => false,
+        };
+        matches!(self.memory.phase, AttemptPhase::Ready { .. })
+            && self.complete(now)
+            && identity
+            && !self.waits_for_proctor()
+    }
+
+    /// Tells whether the gate still waits for a proctor to open it.
+    #[must_use]
+    pub fn waits_for_proctor(&self) -> bool {
+        let needed = match self.policy.mode {
+            GateMode::OnSite => true,
+            GateMode::Remote => self.policy.proctor_opens,
+        };
+        needed && !self.memory.proctor_opened
+    }
+
+    /// Returns how every required source stands.
+    #[must_use]
+    pub fn lines(&self, now: Now) -> Vec<GateLine> {
+        self.sources.lines(&self.policy, now)
+    }
+
+    /// Returns the code that the client draws now.
+    #[must_use]
+    pub const fn asked_code(&self) -> Option<AskedCode> {
+        self.freshness.asked()
+    }
+
+    /// Returns where the attempt stands.
+    #[must_use]
+    pub const fn phase(&self) -> AttemptPhase {
+        self.memory.phase
+    }
+
+    /// Returns what outlives a restart.
+    #[must_use]
+    pub const fn memory(&self) -> GateMemory {
+        self.memory
+    }
+
+    /// Returns the policy in force.
+    #[must_use]
+    pub const fn policy(&self) -> &GatePolicy {
+        &self.policy
+    }
+
+    /// Returns the time left to work on items, as of the last input or tick.
+    #[must_use]
+    pub const fn left(&self) -> Duration {
+        self.memory.allowed.saturating_sub(self.memory.spent)
+    }
+
+    /// Tells whether the agent's link is up.
+    #[must_use]
+    pub const fn linked(&self) -> bool {
+        self.sources.linked()
+    }
+
+    fn take(&mut self, at: Moment, input: GateInput) -> Result<(), GateError> {
+        match input {
+            GateInput::CheckIn => self.step(AttemptEvent::CheckInBegan, at)?,
+            GateInput::Task(task) => self.task(task, at)?,
+            GateInput::Identity { approved } => self.identity(approved),
+            GateInput::LinkUp => self.sources.link_up(),
+            GateInput::LinkDown => self.sources.link_down(),
+            GateInput::Stated(statements) => self.sources.stated(&statements),
+            GateInput::Media(stream) => self.sources.media(at.now, stream),
+            GateInput::Beat { health, current } => self.sources.beat(at.now, &health, &current),
+            GateInput::Contact => self.contacted(at.now),
+            GateInput::Start if !self.open(at.now) => return Err(self.closed()),
+            GateInput::Start => self.step(AttemptEvent::GateOpened, at)?,
+            GateInput::ProctorOpens => self.memory.proctor_opened = true,
+            GateInput::Pause => {
+                self.step(AttemptEvent::Covered(PauseCause::Proctor), at)?;
+                self.memory.held = Some(PauseCause::Proctor);
+            }
+            GateInput::Resume if self.memory.held.is_none() => {
+                return Err(self.refused(AttemptEvent::Uncovered));
+            }
+            GateInput::Resume => self.memory.held = None,
+            GateInput::CodeFound => {
+                self.freshness.found(at.now, at.random);
+            }
+            GateInput::Moved => self.forget(PauseCause::Moving, at),
+            GateInput::Distrust => self.forget(PauseCause::ServerRestarted, at),
+            GateInput::ExtraTime(more) => {
+                self.memory.allowed = self.memory.allowed.saturating_add(more);
+            }
+            GateInput::Submit => self.step(AttemptEvent::Submitted, at)?,
+            GateInput::Seal => self.step(AttemptEvent::Sealed, at)?,
+            GateInput::Terminate(cause) => self.step(AttemptEvent::Terminated(cause), at)?,
+            GateInput::Void => self.step(AttemptEvent::Voided, at)?,
+        }
+        Ok(())
+    }
+
+    /// Covers, uncovers, asks for codes and ends by the deadline, as the moment demands.
+    fn review(&mut self, at: Moment) {
+        let counts = self.memory.phase.shows_items() || self.paused();
+        if counts && self.left() == Duration::ZERO {
+            self.outputs.push_back(GateOutput::TimeIsUp);
+            self.advance(AttemptEvent::Submitted, at);
+            return;
+        }
+        self.ask_for_codes(at);
+        if self.memory.phase.shows_items() {
+            if let Some(cause) = self.cover_due(at.now) {
+                self.cover(cause, at);
+            }
+        } else if let AttemptPhase::Paused { cause, .. } = self.memory.phase {
+            match self.still_covered(cause, at.now) {
+                None => self.advance(AttemptEvent::Uncovered, at),
+                Some(other) if other != cause => self.cover(other, at),
+                Some(_same) => {}
+            }
+        }
+    }
+
+    fn ask_for_codes(&mut self, at: Moment) {
+        if !self.freshness_runs() {
+            return;
+        }
+        let answerable = self.sources.all_live(&self.policy, at.now) && self.in_contact(at.now);
+        loop {
+            match self.freshness.step(at.now, answerable, at.random) {
+                Some(FreshnessStep::Missed(misses)) => {
+                    self.outputs.push_back(GateOutput::CodeMissed(misses));
+                }
+                Some(FreshnessStep::Asked) => {
+                    self.outputs.push_back(GateOutput::AskCode);
+                    return;
+                }
+                None => return,
+            }
+        }
+    }
+
+    /// Returns why items that are shown must be covered now.
+    fn cover_due(&self, now: Now) -> Option<PauseCause> {
+        if !self.sources.displays_allowed(&self.policy) {
+            return Some(PauseCause::Displays);
+        }
+        if self.freshness.failed() {
+            return Some(PauseCause::FreshnessMissed);
+        }
+        let Some(seen) = self.sources.oldest_evidence(&self.policy, now) else {
+            return Some(self.loss());
+        };
+        if seen + self.policy.grace.agent() > now {
+            return None;
+        }
+        if self.in_contact(now) {
+            let settled = now.since(self.contact_since) >= CONTACT_SETTLES;
+            let over = seen + self.policy.grace.network() <= now;
+            return (settled || over).then(|| self.loss());
+        }
+        (seen + self.policy.grace.network() <= now).then_some(PauseCause::NetworkLost)
+    }
+
+    /// Returns why items that are covered stay covered; `None` when everything is back.
+    fn still_covered(&self, cause: PauseCause, now: Now) -> Option<PauseCause> {
+        if let Some(held) = self.memory.held {
+            return Some(held);
+        }
+        if !self.sources.displays_allowed(&self.policy) {
+            return Some(PauseCause::Displays);
+        }
+        if self.freshness.failed() {
+            return Some(PauseCause::FreshnessMissed);
+        }
+        if self.sources.all_live(&self.policy, now) {
+            return None;
+        }
+        Some(match cause {
+            PauseCause::AgentLost
+            | PauseCause::SourceLost
+            | PauseCause::FreshnessMissed
+            | PauseCause::Proctor
+            | PauseCause::Displays => self.loss(),
+            PauseCause::NetworkLost | PauseCause::ServerRestarted | PauseCause::Moving => cause,
+        })
+    }
+
+    const fn loss(&self) -> PauseCause {
+        if self.sources.linked() {
+            PauseCause::SourceLost
+        } else {
+            PauseCause::AgentLost
+        }
+    }
+
+    fn complete(&self, now: Now) -> bool {
+        self.memory.held.is_none()
+            && self.sources.all_live(&self.policy, now)
+            && self.sources.displays_allowed(&self.policy)
+    }
+
+    fn task(&mut self, task: CheckInTask, at: Moment) -> Result<(), Refused> {
+        let again = task == CheckInTask::Identity
+            && self.memory.identity == IdentityState::Refused
+            && matches!(self.memory.phase, AttemptPhase::Ready { .. });
+        if !again {
+            self.step(AttemptEvent::TaskDone(task), at)?;
+        }
+        if task == CheckInTask::Identity && self.memory.identity != IdentityState::Approved {
+            self.memory.identity = if self.policy.identity_before_start {
+                IdentityState::Waiting
+            } else {
+                IdentityState::Deferred
+            };
+        }
+        Ok(())
+    }
+
+    const fn identity(&mut self, approved: bool) {
+        self.memory.identity = if approved {
+            IdentityState::Approved
+        } else {
+            IdentityState::Refused
+        };
+    }
+
+    fn contacted(&mut self, now: Now) {
+        if !self.in_contact(now) {
+            self.contact_since = now;
+        }
+        self.contact = Some(now);
+    }
+
+    fn in_contact(&self, now: Now) -> bool {
+        self.contact
+            .is_some_and(|seen| now.since(seen) <= CONTACT_AGE_MAX)
+    }
+
+    /// Forgets all evidence: every source must be seen again before items show.
+    fn forget(&mut self, cause: PauseCause, at: Moment) {
+        let linked = cause != PauseCause::Moving && self.sources.linked();
+        self.sources = Sources::default();
+        if linked {
+            self.sources.link_up();
+        }
+        self.freshness = Freshness::new(at.now, at.random);
+        if self.memory.phase.shows_items() || self.paused() {
+            self.cover(cause, at);
+        }
+    }
+
+    fn closed(&self) -> GateError {
+        match self.memory.phase {
+            AttemptPhase::Ready { .. } => GateError::Closed,
+            AttemptPhase::Scheduled
+            | AttemptPhase::CheckIn { .. }
+            | AttemptPhase::Running { .. }
+            | AttemptPhase::Paused { .. }
+            | AttemptPhase::Submitted { .. }
+            | AttemptPhase::Sealed { .. }
+            | AttemptPhase::Terminated { .. }
+            | AttemptPhase::Void { .. } => self.refused(AttemptEvent::GateOpened),
+        }
+    }
+
+    const fn refused(&self, event: AttemptEvent) -> GateError {
+        GateError::Refused(Refused {
+            phase: self.memory.phase,
+            event,
+        })
+    }
+
+    fn cover(&mut self, cause: PauseCause, at: Moment) {
+        self.advance(AttemptEvent::Covered(cause), at);
+    }
+
+    /// Takes an event that the table is known to have in this phase.
+    fn advance(&mut self, event: AttemptEvent, at: Moment) {
+        // A refusal leaves the phase as it is, which never shows more than before.
+        let _unchanged: Result<(), Refused> = self.step(event, at);
+    }
+
+    fn step(&mut self, event: AttemptEvent, at: Moment) -> Result<(), Refused> {
+        let next = self.memory.phase.after(event, at.wall)?;
+        if next != self.memory.phase {
+            self.memory.phase = next;
+            self.outputs.push_back(GateOutput::Phase(next));
+        }
+        Ok(())
+    }
+
+    fn count_time(&mut self, now: Now) {
+        let passed = now.since(self.counted);
+        self.counted = self.counted.max(now);
+        let memory = &mut self.memory;
+        if memory.phase.shows_items() {
+            memory.spent = memory.spent.saturating_add(passed).min(memory.allowed);
+        } else if matches!(memory.phase, AttemptPhase::Paused { .. }) {
+            if self.policy.credit_covered_time {
+                memory.credited = memory.credited.saturating_add(passed);
+            } else {
+                memory.spent = memory.spent.saturating_add(passed).min(memory.allowed);
+            }
+        }
+    }
+
+    fn oldest(&self) -> Option<Now> {
+        self.sources.oldest_evidence(&self.policy, self.counted)
+    }
+
+    const fn paused(&self) -> bool {
+        matches!(self.memory.phase, AttemptPhase::Paused { .. })
+    }
+
+    fn freshness_runs(&self) -> bool {
+        let covered_for_it = self.paused() && self.freshness.failed();
+        self.policy.freshness
+            && self.policy.required().contains(&StreamKind::Screen)
+            && (self.memory.phase.shows_items() || covered_for_it)
+    }
+}
+
+/// Without a request for so long the client is out of contact.
+const CONTACT_AGE_MAX: Duration = LIVE_AGE_MAX;
+/// After a cut, the agent's link may come back so much later than the client's.
+const CONTACT_SETTLES: Duration = Duration::from_secs(2);

@@ -1,0 +1,259 @@
+//! Extractors: a handler's arguments say who may call it.
+
+use core::marker::PhantomData;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use qorgan_protocol::ids::{AttemptId, Epoch, PersonId};
+
+use super::error::{AuthError, AuthRejection};
+use super::role::{Role, StaffRole};
+use super::staff::COOKIE;
+use super::tokens::Holder;
+use crate::registry::Caller;
+use crate::state::AppState;
+
+/// A client whose device proved its key when the candidate signed in.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientAuth(pub Caller);
+
+impl FromRequestParts<AppState> for ClientAuth {
+    type Rejection = AuthRejection;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &AppState,
+    ) -> Result<Self, AuthRejection> {
+        match bearer(&parts.headers, state).await {
+            Ok(Holder::Client(caller)) => Ok(Self(caller)),
+            Ok(Holder::Agent { .. } | Holder::Staff { .. }) => Err(problem(&AuthError::Forbidden)),
+            Err(error) => Err(problem(&error)),
+        }
+    }
+}
+
+/// The agent of one attempt and epoch.
+#[derive(Debug, Clone, Copy)]
+pub struct AgentAuth {
+    /// The candidate.
+    pub person: PersonId,
+    /// Whose recording.
+    pub attempt: AttemptId,
+    /// On which machine.
+    pub epoch: Epoch,
+}
+
+impl FromRequestParts<AppState> for AgentAuth {
+    type Rejection = AuthRejection;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &AppState,
+    ) -> Result<Self, AuthRejection> {
+        match bearer(&parts.headers, state).await {
+            Ok(Holder::Agent {
+                person,
+                attempt,
+                epoch,
+            }) => Ok(Self {
+                person,
+                attempt,
+                epoch,
+            }),
+            Ok(Holder::Client(_) | Holder::Staff { .. }) => Err(problem(&AuthError::Forbidden)),
+            Err(error) => Err(problem(&error)),
+        }
+    }
+}
+
+/// A member of staff in a browser, perhaps with a password to change or a factor to set up.
+#[derive(Debug, Clone)]
+pub struct StaffSession {
+    /// Who.
+    pub person: PersonId,
+    /// The login.
+    pub login: String,
+    /// How to address the person.
+    pub display_name: String,
+    /// The language on file.
+    pub language: String,
+    /// The roles, in order.
+    pub roles: Vec<StaffRole>,
+    /// The token that every changing request must carry.
+    pub csrf: String,
+    /// The cookie's value.
+    pub token: String,
+    /// The password must be changed first.
+    pub must_change: bool,
+    /// The second factor must be set up first.
+    pub needs_totp: bool,
+}
+
+impl StaffSession {
+    /// Tells whether `given` is this session's CSRF token.
+    #[must_use]
+    pub fn csrf_matches(&self, given: &str) -> bool {
+        let (a, b) = (self.csrf.as_bytes(), given.as_bytes());
+        let differing = a.iter().zip(b).fold(0, |d, (x, y)| d | (x ^ y));
+        !a.is_empty() && a.len() == b.len() && differing == 0
+    }
+
+    /// Tells whether the person has one of the roles that `R` admits.
+    #[must_use]
+    pub fn has<R: Role>(&self) -> bool {
+        self.roles.iter().any(|role| R::ADMITS.contains(role))
+    }
+}
+
+impl FromRequestParts<AppState> for StaffSession {
+    type Rejection = AuthRejection;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &AppState,
+    ) -> Result<Self, AuthRejection> {
+        let htmx = parts.headers.contains_key("hx-request");
+        let sign_in = |error: AuthError| match error {
+            AuthError::NotSignedIn | AuthError::Forbidden => AuthRejection::SignIn { htmx },
+            other @ (AuthError::WrongPassword
+            | AuthError::TooMany { .. }
+            | AuthError::NotProved { .. }
+            | AuthError::BadPassword
+            | AuthError::Store(_)
+            | AuthError::Hash
+            | AuthError::Key(_)
+            | AuthError::Seal(_)) => problem(&other),
+        };
+        let token = cookie_value(&parts.headers).ok_or(AuthRejection::SignIn { htmx })?;
+        staff_session(token, state).await.map_err(sign_in)
+    }
+}
+
+async fn staff_session(token: String, state: &AppState) -> Result<StaffSession, AuthError> {
+    let Holder::Staff { person, csrf } = state.auth.holder(&token).await? else {
+        return Err(AuthError::NotSignedIn);
+    };
+    let row = state.auth.staff_row(person).await?;
+    Ok(StaffSession {
+        person,
+        login: row.login,
+        display_name: row.display_name,
+        language: row.language,
+        roles: state.auth.roles(person).await?,
+        csrf,
+        token,
+        must_change: row.must_change,
+        needs_totp: row.needs_totp,
+    })
+}
+
+/// A member of staff with a role that `R` admits, fully signed in.
+#[derive(Debug, Clone)]
+pub struct Staff<R: Role> {
+    /// Who, and what the page needs.
+    pub session: StaffSession,
+    role: PhantomData<R>,
+}
+
+impl<R: Role> FromRequestParts<AppState> for Staff<R> {
+    type Rejection = AuthRejection;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &AppState,
+    ) -> Result<Self, AuthRejection> {
+        let session = StaffSession::from_request_parts(parts, state).await?;
+        if session.must_change || session.needs_totp {
+            let htmx = parts.headers.contains_key("hx-request");
+            return Err(AuthRejection::SignIn { htmx });
+        }
+        if !session.has::<R>() {
+            return Err(problem(&AuthError::Forbidden));
+        }
+        Ok(Self {
+            session,
+            role: PhantomData,
+        })
+    }
+}
+
+/// A changing request whose header `x-csrf-token` carries the session's token.
+#[derive(Debug, Clone, Copy)]
+pub struct CsrfChecked;
+
+impl FromRequestParts<AppState> for CsrfChecked {
+    type Rejection = AuthRejection;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &AppState,
+    ) -> Result<Self, AuthRejection> {
+        let session = StaffSession::from_request_parts(parts, state).await?;
+        let given = parts.headers.get("x-csrf-token");
+        let given = given
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        if session.csrf_matches(given) {
+            Ok(Self)
+        } else {
+            Err(problem(&AuthError::Forbidden))
+        }
+    }
+}
+
+/// Where a request comes from; a trusted proxy's word is taken.
+#[derive(Debug, Clone, Copy)]
+pub struct PeerAddress(pub IpAddr);
+
+impl FromRequestParts<AppState> for PeerAddress {
+    type Rejection = core::convert::Infallible;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &AppState,
+    ) -> Result<Self, core::convert::Infallible> {
+        let peer = parts
+            .extensions
+            .get::<ConnectInfo<SocketAddr>>()
+            .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| info.0.ip());
+        if !state.config.trusted_proxies.contains(&peer) {
+            return Ok(Self(peer));
+        }
+        let forwarded = parts
+            .headers
+            .get("x-forwarded-for")
+            .and_then(|value| value.to_str().ok())
+            .and_then(|list| list.rsplit(',').next())
+            .and_then(|last| last.trim().parse().ok());
+        Ok(Self(forwarded.unwrap_or(peer)))
+    }
+}
+
+async fn bearer(headers: &HeaderMap, state: &AppState) -> Result<Holder, AuthError> {
+    let token = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .ok_or(AuthError::NotSignedIn)?;
+    state.auth.holder(token).await
+}
+
+fn cookie_value(headers: &HeaderMap) -> Option<String> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(name, _value)| *name == COOKIE)
+        .map(|(_name, value)| value.to_owned())
+}
+
+fn problem(error: &AuthError) -> AuthRejection {
+    if let AuthError::Store(cause) = error {
+        tracing::error!(error = %cause, "The database failed while a token was checked");
+    }
+    AuthRejection::Problem(error.problem())
+}

@@ -1,0 +1,83 @@
+//! Argon2id.
+
+use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier as _, SaltString};
+use argon2::{Algorithm, Argon2, Params, Version};
+
+use super::AuthError;
+use crate::config::PasswordCost;
+
+/// Returns the hash of a password in PHC form; slow by design, so off the async threads.
+pub(crate) async fn hash(cost: PasswordCost, password: &str) -> Result<String, AuthError> {
+    let salt: [u8; 16] = qorgan_signing::random()?;
+    let password = password.to_owned();
+    let work = move || {
+        let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, None).ok()?;
+        let salt = SaltString::encode_b64(&salt).ok()?;
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let hash = argon2.hash_password(password.as_bytes(), &salt).ok()?;
+        Some(hash.to_string())
+    };
+    tokio::task::spawn_blocking(work)
+        .await
+        .ok()
+        .flatten()
+        .ok_or(AuthError::Hash)
+}
+
+/// Tells whether a password is the one hashed. Without a hash the same work is done in vain, so
+/// that an unknown login takes as long as a known one.
+pub(crate) async fn verify(
+    cost: PasswordCost,
+    stored: Option<String>,
+    password: &str,
+) -> Result<bool, AuthError> {
+    let Some(stored) = stored else {
+        hash(cost, password).await?;
+        return Ok(false);
+    };
+    let password = password.to_owned();
+    let work = move || {
+        PasswordHash::new(&stored).is_ok_and(|hash| {
+            Argon2::default()
+                .verify_password(password.as_bytes(), &hash)
+                .is_ok()
+        })
+    };
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_ended| AuthError::Hash)
+}
+
+/// Returns a password of sixteen letters and digits that are not mistaken for one another.
+pub(crate) fn one_time() -> Result<String, AuthError> {
+    let bytes: [u8; 16] = qorgan_signing::random()?;
+    let letter = |byte: u8| char::from(ALPHABET[usize::from(byte) % ALPHABET.len()]);
+    Ok(bytes.into_iter().map(letter).collect())
+}
+
+const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHEAP: PasswordCost = PasswordCost {
+        memory_kib: 64,
+        passes: 1,
+        lanes: 1,
+    };
+
+    #[tokio::test]
+    async fn only_the_password_that_was_hashed_is_accepted() {
+        let stored = hash(CHEAP, "құпия сөз").await.expect("hashable");
+        assert!(stored.starts_with("$argon2id$"));
+        let again = verify(CHEAP, Some(stored.clone()), "құпия сөз").await;
+        assert!(again.expect("verifiable"));
+        assert!(
+            !verify(CHEAP, Some(stored), "other")
+                .await
+                .expect("verifiable")
+        );
+        assert!(!verify(CHEAP, None, "other").await.expect("verifiable"));
+    }
+}

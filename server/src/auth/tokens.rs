@@ -1,0 +1,185 @@
+//! Bearer tokens: random, stored hashed, short, sliding.
+
+use std::time::Duration;
+
+use qorgan_protocol::crypto::{Hasher as _, PublicKey};
+use qorgan_protocol::ids::{AttemptId, BootId, Epoch, PersonId};
+use qorgan_protocol::time::WallTime;
+use qorgan_signing::Ring;
+use sqlx::Row as _;
+
+use super::{Auth, AuthError};
+use crate::registry::Caller;
+use crate::store::{self, StoreError};
+
+/// Who holds a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Holder {
+    /// A client on a machine that proved its key.
+    Client(Caller),
+    /// The agent of one attempt and epoch.
+    Agent {
+        person: PersonId,
+        attempt: AttemptId,
+        epoch: Epoch,
+    },
+    /// A member of staff in a browser.
+    Staff { person: PersonId, csrf: String },
+}
+
+impl Holder {
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::Client(_) => "client",
+            Self::Agent { .. } => "agent",
+            Self::Staff { .. } => "staff",
+        }
+    }
+}
+
+impl Auth {
+    /// Makes a token for `holder`; returns it with its end.
+    pub(crate) async fn issue(&self, holder: &Holder) -> Result<(String, WallTime), AuthError> {
+        let secret: [u8; 32] = qorgan_signing::random()?;
+        let token = hex::encode(secret);
+        let (now, lasts) = (self.clock.wall(), self.lasts(holder.kind()));
+        let expires = now.after(lasts);
+        let (person, attempt, epoch, caller, csrf) = match holder {
+            Holder::Client(caller) => (caller.person, None, None, Some(caller), None),
+            Holder::Agent {
+                person,
+                attempt,
+                epoch,
+            } => (
+                *person,
+                Some(attempt.to_string()),
+                Some(i64::from(epoch.0)),
+                None,
+                None,
+            ),
+            Holder::Staff { person, csrf } => (*person, None, None, None, Some(csrf.as_str())),
+        };
+        let mut tx = self.store.begin().await?;
+        sqlx::query(
+            "INSERT INTO tokens (hash, institution_id, kind, person_id, attempt_id, epoch, \
+             device_key, boot, instance, csrf, created_ms, expires_ms) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        )
+        .bind(hash(&token).as_slice())
+        .bind(self.keys.institution().to_string())
+        .bind(holder.kind())
+        .bind(person.to_string())
+        .bind(attempt)
+        .bind(epoch)
+        .bind(caller.map(|c| c.device_key.0.to_vec()))
+        .bind(caller.map(|c| c.boot.0.to_vec()))
+        .bind(caller.map(|c| c.instance.to_vec()))
+        .bind(csrf)
+        .bind(now.unix_ms())
+        .bind(expires.unix_ms())
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok((token, expires))
+    }
+
+    /// Returns who holds a token that is good now, and moves its end on.
+    pub(crate) async fn holder(&self, token: &str) -> Result<Holder, AuthError> {
+        let hash = hash(token);
+        let row = sqlx::query("SELECT * FROM tokens WHERE hash = $1 AND ended_ms IS NULL")
+            .bind(hash.as_slice())
+            .fetch_optional(self.store.read())
+            .await?
+            .ok_or(AuthError::NotSignedIn)?;
+        let (now, expires) = (self.clock.wall(), row.try_get::<i64, _>("expires_ms")?);
+        if expires <= now.unix_ms() {
+            return Err(AuthError::NotSignedIn);
+        }
+        let kind: String = row.try_get("kind")?;
+        let slid = now.after(self.lasts(&kind));
+        if slid.unix_ms().saturating_sub(expires) > SLIDE_MS {
+            self.slide(&hash, slid).await?;
+        }
+        holder_of(&row, &kind)
+    }
+
+    /// Ends a token.
+    pub(crate) async fn end(&self, token: &str) -> Result<(), AuthError> {
+        let mut tx = self.store.begin().await?;
+        sqlx::query("UPDATE tokens SET ended_ms = $2 WHERE hash = $1 AND ended_ms IS NULL")
+            .bind(hash(token).as_slice())
+            .bind(self.clock.wall().unix_ms())
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn slide(&self, hash: &[u8; 32], until: WallTime) -> Result<(), AuthError> {
+        let mut tx = self.store.begin().await?;
+        sqlx::query("UPDATE tokens SET expires_ms = $2 WHERE hash = $1 AND ended_ms IS NULL")
+            .bind(hash.as_slice())
+            .bind(until.unix_ms())
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    fn lasts(&self, kind: &str) -> Duration {
+        let minutes = match kind {
+            "client" => self.config.sign_in.client_minutes,
+            "staff" => self.config.sign_in.staff_minutes,
+            _ => AGENT_MINUTES,
+        };
+        Duration::from_secs(u64::from(minutes).saturating_mul(60))
+    }
+}
+
+fn holder_of(row: &sqlx::sqlite::SqliteRow, kind: &str) -> Result<Holder, AuthError> {
+    let person = store::id(&row.try_get::<String, _>("person_id")?).map_err(AuthError::Store)?;
+    let bytes = |column: &str| row.try_get::<Option<Vec<u8>>, _>(column);
+    match kind {
+        "client" => Ok(Holder::Client(Caller {
+            person,
+            device_key: PublicKey(needed("device key", bytes("device_key")?)?),
+            boot: BootId(needed("boot id", bytes("boot")?)?),
+            instance: needed("instance", bytes("instance")?)?,
+        })),
+        "agent" => {
+            let attempt: Option<String> = row.try_get("attempt_id")?;
+            let epoch: Option<u32> = row.try_get("epoch")?;
+            let (Some(attempt), Some(epoch)) = (attempt, epoch) else {
+                return Err(AuthError::Store(StoreError::Corrupt { what: "token" }));
+            };
+            Ok(Holder::Agent {
+                person,
+                attempt: store::id(&attempt)?,
+                epoch: Epoch(epoch),
+            })
+        }
+        "staff" => Ok(Holder::Staff {
+            person,
+            csrf: row
+                .try_get::<Option<String>, _>("csrf")?
+                .unwrap_or_default(),
+        }),
+        _ => Err(AuthError::Store(StoreError::Corrupt { what: "token" })),
+    }
+}
+
+fn needed<const N: usize>(
+    what: &'static str,
+    bytes: Option<Vec<u8>>,
+) -> Result<[u8; N], AuthError> {
+    Ok(store::array(what, &bytes.unwrap_or_default())?)
+}
+
+fn hash(token: &str) -> [u8; 32] {
+    Ring.sha256(&[token.as_bytes()]).0
+}
+
+/// An agent delivers its spool after the attempt ended; its token ends with the epoch at the latest.
+const AGENT_MINUTES: u32 = 12 * 60;
+/// A token's end is moved on at most once a minute.
+const SLIDE_MS: i64 = 60_000;

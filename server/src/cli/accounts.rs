@@ -1,0 +1,108 @@
+//! `init`, `admin`, `staff`.
+
+use anyhow::{Context as _, anyhow};
+use clap::Subcommand;
+
+use super::say;
+use crate::auth::StaffRole;
+use crate::http::enrol_link;
+use crate::state::AppState;
+use crate::store::people::NewPerson;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Admin {
+    /// Give an account a new one-time password, take its second factor, end its tokens.
+    Reset {
+        /// Whose account.
+        #[arg(long, default_value = "admin")]
+        login: String,
+    },
+}
+
+impl Admin {
+    pub(super) async fn run(self, state: &AppState) -> anyhow::Result<()> {
+        let Self::Reset { login } = self;
+        let reset = state
+            .auth
+            .reset(&login)
+            .await
+            .with_context(|| format!("the account `{login}` cannot be reset"))?;
+        say(&format!(
+            "{}  one-time password: {}",
+            reset.login, reset.password
+        ));
+        state.store.close().await;
+        Ok(())
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Staff {
+    /// Add a member of staff with a one-time password, or give a known one another role.
+    Add {
+        /// The login.
+        #[arg(long)]
+        login: String,
+        /// `proctor`, `test_centre` or `administrator`.
+        #[arg(long, value_parser = role)]
+        role: StaffRole,
+        /// The name shown.
+        #[arg(long, default_value = "")]
+        name: String,
+        /// `kk`, `ru` or `en`.
+        #[arg(long, default_value = "kk")]
+        language: String,
+    },
+}
+
+impl Staff {
+    pub(super) async fn run(self, state: &AppState) -> anyhow::Result<()> {
+        let Self::Add {
+            login,
+            role,
+            name,
+            language,
+        } = self;
+        let person = NewPerson {
+            display_name: if name.is_empty() { login.clone() } else { name },
+            login,
+            language,
+            ..NewPerson::default()
+        };
+        let added = state.auth.add_staff(&person, role, "command line").await?;
+        match added {
+            Some(one) => say(&format!(
+                "{}  one-time password: {}",
+                one.login, one.password
+            )),
+            None => say(&format!("{} is now {} too", person.login, role.word())),
+        }
+        state.store.close().await;
+        Ok(())
+    }
+}
+
+/// Makes the data folder and says what must be noted down.
+pub(super) async fn init(state: &AppState) -> anyhow::Result<()> {
+    match state.auth.first_administrator().await? {
+        Some(first) => {
+            say(&format!(
+                "Administrator: {}  one-time password: {}",
+                first.login, first.password
+            ));
+        }
+        None => say("The data folder is there already."),
+    }
+    say(&format!(
+        "Enrolment link: {}",
+        enrol_link(state, state.config.listen.port())
+    ));
+    say(&format!("Server key: {}", state.keys.public_key().to_hex()));
+    state.store.close().await;
+    Ok(())
+}
+
+fn role(word: &str) -> anyhow::Result<StaffRole> {
+    StaffRole::from_word(word)
+        .ok_or_else(|| anyhow!("`{word}` is none of proctor, test_centre, administrator"))
+}

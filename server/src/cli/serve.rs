@@ -1,0 +1,78 @@
+//! `serve`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Args;
+use tokio::signal;
+
+use super::{Folder, say};
+use crate::http::{Bound, ReadyFile, serve};
+
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// Where to listen, instead of the setting; port 0 takes a free one.
+    #[arg(long)]
+    listen: Option<SocketAddr>,
+    /// A file to write once the server listens: addresses, link, certificate, keys, in JSON.
+    #[arg(long)]
+    ready_file: Option<PathBuf>,
+}
+
+impl Serve {
+    pub(super) async fn run(self, folder: Folder) -> anyhow::Result<()> {
+        let state = folder.make().await?;
+        let bound = Bound::listen(self.listen.unwrap_or(state.config.listen))?;
+        let first = state.auth.first_administrator().await?;
+        let ready = ReadyFile::new(&state, bound.address, first.as_ref());
+        say(&format!("Listening on {}", ready.origin));
+        say(&format!("Enrolment link: {}", ready.enrol_link));
+        if let Some(first) = &first {
+            say(&format!(
+                "Administrator: {}  one-time password: {}",
+                first.login, first.password
+            ));
+        }
+        let ready = self.ready_file.map(|path| (path, ready));
+        serve(state, bound, ready, stop())
+            .await
+            .context("the server ended")
+    }
+}
+
+/// Resolves when the process is told to stop.
+async fn stop() {
+    let interrupt = async {
+        if let Err(error) = signal::ctrl_c().await {
+            tracing::error!(%error, "Ctrl+C cannot be heard");
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = interrupt => {}
+        () = terminate() => {}
+    }
+    tracing::info!("Stopping");
+}
+
+cfg_select! {
+    unix => {
+        async fn terminate() {
+            match signal::unix::signal(signal::unix::SignalKind::terminate()) {
+                Ok(mut told) => {
+                    told.recv().await;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "SIGTERM cannot be heard");
+                    std::future::pending::<()>().await;
+                }
+            }
+        }
+    }
+    _ => {
+        async fn terminate() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

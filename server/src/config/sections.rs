@@ -1,0 +1,280 @@
+//! The sections of the settings file.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// Own certificate files; empty paths take the built-in authority.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TlsFiles {
+    /// PEM chain, leaf first.
+    pub certificate: PathBuf,
+    /// PEM private key.
+    pub key: PathBuf,
+}
+
+/// The name of a time zone in the IANA database.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct TimeZoneName(String);
+
+impl TimeZoneName {
+    /// Returns the name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for TimeZoneName {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        match jiff::tz::TimeZone::get(&name) {
+            Ok(_zone) => Ok(Self(name)),
+            Err(error) => Err(format!("`{name}` is no IANA time zone: {error}")),
+        }
+    }
+}
+
+/// Who holds the exams.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct InstitutionSettings {
+    /// Name in Kazakh.
+    pub name_kk: String,
+    /// Name in Russian.
+    pub name_ru: String,
+    /// Name in English.
+    pub name_en: String,
+    /// Whom candidates call.
+    pub support: String,
+    /// The zone that times are shown in.
+    pub time_zone: TimeZoneName,
+}
+
+impl Default for InstitutionSettings {
+    fn default() -> Self {
+        Self {
+            name_kk: "Университет".to_owned(),
+            name_ru: "Университет".to_owned(),
+            name_en: "University".to_owned(),
+            support: "+7 727 000 00 00".to_owned(),
+            time_zone: TimeZoneName("Asia/Almaty".to_owned()),
+        }
+    }
+}
+
+/// What one Argon2id hash costs (OWASP's choice by default).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PasswordCost {
+    /// Memory, in KiB.
+    pub memory_kib: u32,
+    /// Passes over it.
+    pub passes: u32,
+    /// Parallel lanes.
+    pub lanes: u32,
+}
+
+impl Default for PasswordCost {
+    fn default() -> Self {
+        Self {
+            memory_kib: 19_456,
+            passes: 2,
+            lanes: 1,
+        }
+    }
+}
+
+/// How long people and programs stay signed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SignInSettings {
+    /// A client's token ends so many minutes after its last use.
+    pub client_minutes: u32,
+    /// A member of staff is signed out so many minutes after the last use.
+    pub staff_minutes: u32,
+    /// Whether staff must set up a second factor at the first sign-in.
+    pub staff_totp_required: bool,
+}
+
+impl Default for SignInSettings {
+    fn default() -> Self {
+        Self {
+            client_minutes: 30,
+            staff_minutes: 60,
+            staff_totp_required: true,
+        }
+    }
+}
+
+/// Rate limits: account and device first, address only far above a full lab.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Wrong passwords for one account in fifteen minutes.
+    pub account_tries: u32,
+    /// Wrong passwords from one device in fifteen minutes.
+    pub device_tries: u32,
+    /// Sign-ins from one address in a minute.
+    pub address_tries_per_minute: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            account_tries: 10,
+            device_tries: 40,
+            address_tries_per_minute: 3_000,
+        }
+    }
+}
+
+/// How many bits a second an agent may send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bandwidth {
+    /// At most 150 kbit/s for all streams together.
+    Economy,
+    /// At most 300 kbit/s.
+    Standard,
+    /// The full quality.
+    Rich,
+}
+
+impl Bandwidth {
+    /// Returns the word on the wire and in SQL.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Economy => "economy",
+            Self::Standard => "standard",
+            Self::Rich => "rich",
+        }
+    }
+}
+
+/// Defaults of new sittings.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ExamDefaults {
+    /// How much an agent may send.
+    pub bandwidth: Bandwidth,
+    /// Programs that are reported when they run.
+    pub deny_processes: Vec<String>,
+    /// Programs that are never reported.
+    pub allow_processes: Vec<String>,
+    /// How long recordings are kept after the attempt, in days.
+    pub retention_days: u32,
+}
+
+impl Default for ExamDefaults {
+    fn default() -> Self {
+        let names = [
+            "anydesk",
+            "teamviewer",
+            "rustdesk",
+            "zoom",
+            "discord",
+            "obs",
+        ];
+        Self {
+            bandwidth: Bandwidth::Standard,
+            deny_processes: names.map(str::to_owned).to_vec(),
+            allow_processes: Vec::new(),
+            retention_days: 365,
+        }
+    }
+}
+
+/// Texts shown at check-in, by language; paragraphs are parted by an empty line.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Texts {
+    /// The consent text's version; raise it with every change.
+    pub consent_version: String,
+    /// Consent in Kazakh.
+    pub consent_kk: String,
+    /// Consent in Russian.
+    pub consent_ru: String,
+    /// Consent in English.
+    pub consent_en: String,
+    /// The instruction's version.
+    pub instruction_version: String,
+    /// Instruction in Kazakh.
+    pub instruction_kk: String,
+    /// Instruction in Russian.
+    pub instruction_ru: String,
+    /// Instruction in English.
+    pub instruction_en: String,
+}
+
+impl Texts {
+    /// Returns the consent text in `language`, Kazakh where there is none.
+    #[must_use]
+    pub fn consent(&self, language: &str) -> &str {
+        match language {
+            "ru" => &self.consent_ru,
+            "en" => &self.consent_en,
+            _ => &self.consent_kk,
+        }
+    }
+
+    /// Returns the instruction in `language`, Kazakh where there is none.
+    #[must_use]
+    pub fn instruction(&self, language: &str) -> &str {
+        match language {
+            "ru" => &self.instruction_ru,
+            "en" => &self.instruction_en,
+            _ => &self.instruction_kk,
+        }
+    }
+}
+
+impl Default for Texts {
+    fn default() -> Self {
+        Self {
+            consent_version: "2026-1".to_owned(),
+            consent_kk: CONSENT_KK.to_owned(),
+            consent_ru: CONSENT_RU.to_owned(),
+            consent_en: CONSENT_EN.to_owned(),
+            instruction_version: "2026-1".to_owned(),
+            instruction_kk: INSTRUCTION_KK.to_owned(),
+            instruction_ru: INSTRUCTION_RU.to_owned(),
+            instruction_en: INSTRUCTION_EN.to_owned(),
+        }
+    }
+}
+
+const CONSENT_KK: &str = "Емтихан кезінде камераңыз, микрофоныңыз және экраныңыз жазылады. \
+Жазба тіркелуден басталып, емтихан тапсырылғанда аяқталады.\n\n\
+Жазбаны тек емтихан өткізуге жауапты қызметкерлер көреді. Ол сақтау мерзімі біткенше шифрланып \
+сақталады.\n\n\
+Келіспесеңіз, тестілеу орталығына хабарласыңыз: емтиханды орталықта тапсыра аласыз.";
+const CONSENT_RU: &str = "Во время экзамена записываются ваша камера, микрофон и экран. Запись \
+начинается с регистрации и заканчивается сдачей экзамена.\n\n\
+Запись видят только сотрудники, ответственные за экзамен. Она хранится в зашифрованном виде до \
+конца срока хранения.\n\n\
+Если вы не согласны, обратитесь в центр тестирования: экзамен можно сдать в центре.";
+const CONSENT_EN: &str = "During the exam your camera, your microphone and your screen are \
+recorded. Recording starts with check-in and ends when the exam is submitted.\n\n\
+Only the staff who are responsible for the exam see the recording. It is kept encrypted until its \
+term ends.\n\n\
+If you do not agree, call the testing centre: you can sit the exam there.";
+const INSTRUCTION_KK: &str = "Емтиханды жалғыз, тыныш бөлмеде тапсырыңыз. Телефонды, жазбаларды \
+және басқа құрылғыларды алып тастаңыз.\n\n\
+Камера, микрофон және экран бүкіл емтихан бойы қосулы болуы тиіс. Біреуі үзілсе, сұрақтар \
+жабылады және ол қайта қосылғанда ашылады.\n\n\
+Басқа терезеге ауыспаңыз. Әр жауап бірден сақталады. Көмек керек болса, қол көтеріңіз.";
+const INSTRUCTION_RU: &str = "Сдавайте экзамен в одиночестве, в тихой комнате. Уберите телефон, \
+записи и другие устройства.\n\n\
+Камера, микрофон и экран должны работать весь экзамен. Если что-то прервётся, вопросы \
+закрываются и открываются снова, когда всё вернётся.\n\n\
+Не переходите в другие окна. Каждый ответ сохраняется сразу. Если нужна помощь, поднимите руку.";
+const INSTRUCTION_EN: &str = "Sit the exam alone, in a quiet room. Put away your phone, your notes \
+and other devices.\n\n\
+Camera, microphone and screen must run during the whole exam. If one of them stops, the questions \
+are covered, and shown again when it is back.\n\n\
+Do not switch to other windows. Each response is saved at once. If you need help, raise your hand.";

@@ -1,0 +1,90 @@
+//! HTTPS: the API for client and agent, the console's and the agents' routers beside it.
+//!
+//! # Invariants
+//! * Every route names by its extractor who may call it.
+//! * Bodies are bounded; errors are [`Problem`](qorgan_protocol::wire::Problem) JSON.
+
+mod attempts;
+mod error;
+mod json;
+mod openapi;
+mod public;
+mod serve;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{HeaderValue, header};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{get, post};
+use qorgan_protocol::limits::REQUEST_BYTES_MAX;
+
+use crate::state::AppState;
+
+pub use error::ApiError;
+pub use json::ApiJson;
+pub use openapi::document;
+pub use serve::{Bound, ReadyFile, ServeError, enrol_link, serve};
+
+/// Returns every route.
+pub fn router(state: AppState) -> Router {
+    Router::new()
+        .merge(api())
+        .layer(middleware::from_fn(safe_headers))
+        .with_state(state)
+}
+
+/// Returns the API for client and agent.
+fn api() -> Router<AppState> {
+    Router::new()
+        .route("/healthz", get(public::health))
+        .route("/openapi.json", get(openapi::serve_document))
+        .route("/api/v1/hello", get(public::hello))
+        .route("/api/v1/challenge", post(public::challenge))
+        .route("/api/v1/sign-in", post(public::sign_in))
+        .route("/api/v1/my/exams", get(public::my_exams))
+        .route("/api/v1/agent/enrol", post(attempts::enrol))
+        .nest("/api/v1/attempts/{attempt}", attempt_routes())
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
+}
+
+fn attempt_routes() -> Router<AppState> {
+    Router::new()
+        .route("/check-in", post(attempts::check_in))
+        .route("/consent", post(attempts::consent))
+        .route("/system-check", post(attempts::system_check))
+        .route("/identity", post(attempts::identity))
+        .route("/instruction", post(attempts::instruction))
+        .route("/photo", get(attempts::photo))
+        .route("/start", post(attempts::start))
+        .route("/view", get(attempts::view))
+        .route("/items", get(attempts::items))
+        .route("/items/{position}", get(attempts::item))
+        .route("/pictures/{picture}", get(attempts::picture))
+        .route("/responses", post(attempts::responses))
+        .route("/submit", post(attempts::submit))
+        .route("/messages", post(attempts::message))
+        .route("/hand", post(attempts::hand))
+        .route("/events", post(attempts::events))
+}
+
+/// Keeps browsers and caches from doing more with a reply than is meant.
+async fn safe_headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    let set = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::STRICT_TRANSPORT_SECURITY, "max-age=31536000"),
+    ];
+    for (name, value) in set {
+        headers
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
+    }
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
+}

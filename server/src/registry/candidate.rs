@@ -1,0 +1,279 @@
+//! The rest of what a candidate does: exams, messages, hand, what the lockdown saw.
+
+use std::time::Duration;
+
+use qorgan_protocol::attempt::{AttemptPhase, GateInput, GatePolicy};
+use qorgan_protocol::ids::{AttemptId, MessageId, PersonId};
+use qorgan_protocol::incident::IncidentKind;
+use qorgan_protocol::limits::MESSAGE_CHARS_MAX;
+use qorgan_protocol::time::{WallTime, millis};
+use qorgan_protocol::wire::{
+    ClientEvent, ClientEventKind, ClientEvents, ExamCard, ExamState, MessageFrom, ProblemCode,
+};
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+use super::Registry;
+use super::binding::Caller;
+use super::cell::{Cell, CellState};
+use super::error::RegistryError;
+use super::load::{json, unsigned};
+use crate::store;
+
+const CARDS_SQL: &str = "SELECT a.id, a.phase, a.extra_ms, s.opens_ms, s.closes_ms, s.duration_ms, \
+    s.policy, e.title, e.discipline, d.admitted, d.reason, d.extra_minutes, \
+    (SELECT items FROM tests t WHERE t.exam_id = e.id AND t.replaced_ms IS NULL \
+        ORDER BY t.created_ms DESC LIMIT 1) AS items \
+    FROM attempts a JOIN sittings s ON s.id = a.sitting_id JOIN exams e ON e.id = s.exam_id \
+    LEFT JOIN admissions d ON d.sitting_id = a.sitting_id AND d.person_id = a.person_id \
+    WHERE a.person_id = $1 ORDER BY s.opens_ms, a.id";
+
+impl Registry {
+    /// Returns the candidate's exams, earliest first.
+    ///
+    /// # Errors
+    /// The database failed.
+    //= tests/data/sop-2-28.md#7-admission
+    pub async fn cards(&self, person: PersonId) -> Result<Vec<ExamCard>, RegistryError> {
+        let rows = sqlx::query(CARDS_SQL)
+            .bind(person.to_string())
+            .fetch_all(self.inner.store.read())
+            .await?;
+        let now = self.inner.clock.wall();
+        rows.iter().map(|row| card(row, now)).collect()
+    }
+
+    /// Takes a message from the candidate.
+    ///
+    /// # Errors
+    /// `BadRequest` for an empty or too long text, or the caller is not bound.
+    pub async fn candidate_message(
+        &self,
+        attempt: AttemptId,
+        caller: &Caller,
+        text: &str,
+    ) -> Result<(), RegistryError> {
+        let cell = self.cell(attempt).await?;
+        let mut state = cell.state.lock().await;
+        Self::authorize(caller, &state)?;
+        self.store_message(
+            &cell,
+            &mut state,
+            MessageFrom::Candidate,
+            caller.person,
+            text,
+        )
+        .await
+    }
+
+    pub(super) async fn store_message(
+        &self,
+        cell: &Cell,
+        state: &mut CellState,
+        from: MessageFrom,
+        person: PersonId,
+        text: &str,
+    ) -> Result<(), RegistryError> {
+        let chars = text.chars().count();
+        if chars == 0 || chars > MESSAGE_CHARS_MAX {
+            return Err(RegistryError::refuse(ProblemCode::BadRequest, "text"));
+        }
+        let at = self.inner.clock.wall();
+        let id = MessageId::new(at, qorgan_signing::random()?);
+        let sealed = state
+            .key
+            .seal(format!("message:{id}").as_bytes(), text.as_bytes())?;
+        let sender = match from {
+            MessageFrom::Proctor => "proctor",
+            MessageFrom::Candidate => "candidate",
+        };
+        let mut tx = self.inner.store.begin().await?;
+        sqlx::query(
+            "INSERT INTO messages (id, institution_id, attempt_id, sender, person_id, at_ms, sealed) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(id.to_string())
+        .bind(self.inner.keys.institution().to_string())
+        .bind(state.facts.attempt.to_string())
+        .bind(sender)
+        .bind(person.to_string())
+        .bind(at.unix_ms())
+        .bind(sealed)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        state.messages = state.messages.saturating_add(1);
+        state.shown = state.shown_at(self.inner.clock.now());
+        self.raise(cell, state);
+        Ok(())
+    }
+
+    /// Raises the candidate's hand or takes it down.
+    ///
+    /// # Errors
+    /// The caller is not bound, or the database failed.
+    pub async fn hand(
+        &self,
+        attempt: AttemptId,
+        caller: &Caller,
+        raised: bool,
+    ) -> Result<(), RegistryError> {
+        let cell = self.cell(attempt).await?;
+        let mut state = cell.state.lock().await;
+        Self::authorize(caller, &state)?;
+        self.set_hand(&cell, &mut state, raised).await
+    }
+
+    pub(super) async fn set_hand(
+        &self,
+        cell: &Cell,
+        state: &mut CellState,
+        raised: bool,
+    ) -> Result<(), RegistryError> {
+        let mut tx = self.inner.store.begin().await?;
+        sqlx::query("UPDATE attempts SET hand_raised = $2 WHERE id = $1")
+            .bind(state.facts.attempt.to_string())
+            .bind(raised)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        state.hand_raised = raised;
+        self.raise(cell, state);
+        Ok(())
+    }
+
+    /// Takes what the kiosk's lockdown saw; breaches become incidents.
+    ///
+    /// # Errors
+    /// `BadRequest` for too many at once, or the caller is not bound.
+    pub async fn client_events(
+        &self,
+        attempt: AttemptId,
+        caller: &Caller,
+        events: &ClientEvents,
+    ) -> Result<(), RegistryError> {
+        if events.events.len() > CLIENT_EVENTS_MAX {
+            return Err(RegistryError::refuse(ProblemCode::TooLarge, "events"));
+        }
+        let cell = self.cell(attempt).await?;
+        let mut state = cell.state.lock().await;
+        Self::authorize(caller, &state)?;
+        self.input_locked(&cell, &mut state, GateInput::Contact)
+            .await?;
+        let now = self.inner.clock.wall();
+        self.store_events(&state, &events.events, now).await?;
+        for event in &events.events {
+            if let Some(kind) = incident_of(event.kind) {
+                let at = when(event, now);
+                let detail: String = event.detail.chars().take(DETAIL_CHARS_MAX).collect();
+                self.note(&mut state, kind, at, &detail).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn store_events(
+        &self,
+        state: &CellState,
+        events: &[ClientEvent],
+        now: WallTime,
+    ) -> Result<(), RegistryError> {
+        let mut tx = self.inner.store.begin().await?;
+        for event in events {
+            let kind =
+                serde_json::to_string(&event.kind).map_err(|source| store::StoreError::Json {
+                    what: "client event",
+                    source,
+                })?;
+            let client_us = event.at.since_origin().as_micros();
+            let detail: String = event.detail.chars().take(DETAIL_CHARS_MAX).collect();
+            sqlx::query(
+                "INSERT INTO client_events (institution_id, attempt_id, epoch, kind, at_ms, \
+                 client_at_us, detail) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            )
+            .bind(self.inner.keys.institution().to_string())
+            .bind(state.facts.attempt.to_string())
+            .bind(i64::from(state.epoch.0))
+            .bind(kind.trim_matches('"'))
+            .bind(when(event, now).unix_ms())
+            .bind(i64::try_from(client_us).unwrap_or(i64::MAX))
+            .bind(detail)
+            .execute(&mut *tx)
+            .await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+/// Returns when an event happened by the server's clock: it came now, and says how long ago.
+fn when(event: &ClientEvent, now: WallTime) -> WallTime {
+    let ago = millis(Duration::from_millis(event.ago_ms));
+    WallTime::from_unix_ms(now.unix_ms().saturating_sub(ago))
+}
+
+const fn incident_of(kind: ClientEventKind) -> Option<IncidentKind> {
+    match kind {
+        ClientEventKind::WindowSwitch => Some(IncidentKind::WindowSwitch),
+        ClientEventKind::CloseRefused | ClientEventKind::MeasureFailed => {
+            Some(IncidentKind::LockdownBreach)
+        }
+        ClientEventKind::ClipboardCleared => Some(IncidentKind::ClipboardChanged),
+        ClientEventKind::AgentGone => Some(IncidentKind::AgentRestarted),
+        ClientEventKind::FocusLost
+        | ClientEventKind::FocusBack
+        | ClientEventKind::ClientRestarted
+        | ClientEventKind::AccessibilitySwitched => None,
+    }
+}
+
+fn card(row: &SqliteRow, now: WallTime) -> Result<ExamCard, RegistryError> {
+    let phase: AttemptPhase = json("phase", row.try_get("phase")?)?;
+    let policy: GatePolicy = json("gate policy", row.try_get("policy")?)?;
+    let opens = WallTime::from_unix_ms(row.try_get("opens_ms")?);
+    let closes = WallTime::from_unix_ms(row.try_get("closes_ms")?);
+    let extra_minutes = row.try_get::<Option<i64>, _>("extra_minutes")?;
+    let extra_minutes = extra_minutes.and_then(|m| u64::try_from(m).ok());
+    let duration_ms = unsigned(row, "duration_ms")?
+        .saturating_add(unsigned(row, "extra_ms")?)
+        .saturating_add(extra_minutes.unwrap_or_default().saturating_mul(60_000));
+    let items: Option<i64> = row.try_get("items")?;
+    let admitted = row.try_get::<Option<bool>, _>("admitted")?.unwrap_or(false);
+    let state = match phase {
+        AttemptPhase::Submitted { .. }
+        | AttemptPhase::Sealed { .. }
+        | AttemptPhase::Terminated { .. }
+        | AttemptPhase::Void { .. } => ExamState::Done,
+        _under_way if !admitted => ExamState::NotAdmitted {
+            reason: row
+                .try_get::<Option<String>, _>("reason")?
+                .unwrap_or_default(),
+        },
+        AttemptPhase::Scheduled if now < opens => ExamState::NotYet { opens },
+        AttemptPhase::Scheduled if now > closes => ExamState::Over,
+        AttemptPhase::Scheduled
+        | AttemptPhase::CheckIn { .. }
+        | AttemptPhase::Ready { .. }
+        | AttemptPhase::Running { .. }
+        | AttemptPhase::Paused { .. } => ExamState::Open,
+    };
+    Ok(ExamCard {
+        attempt: store::id(&row.try_get::<String, _>("id")?)?,
+        title: row.try_get("title")?,
+        discipline: row.try_get("discipline")?,
+        opens,
+        closes,
+        duration_ms,
+        items: items
+            .and_then(|n| u16::try_from(n).ok())
+            .unwrap_or_default(),
+        mode: policy.mode,
+        phase,
+        state,
+    })
+}
+
+/// A client that reports more at once is refused and sends less.
+const CLIENT_EVENTS_MAX: usize = 256;
+/// Longer facts are cut.
+const DETAIL_CHARS_MAX: usize = 200;

@@ -1,0 +1,460 @@
+//! Check-in: the attempt is bound to a machine, its keys are handed out, its tasks are done.
+
+use qorgan_protocol::assessment::ResponseSeq;
+use qorgan_protocol::attempt::{AttemptPhase, CheckInTask, GateInput};
+use qorgan_protocol::crypto::PublicKey;
+use qorgan_protocol::crypto::Sha256;
+use qorgan_protocol::evidence::{AttemptKeyCertificate, AttemptRole, StreamKind};
+use qorgan_protocol::ids::{AttemptId, BootId, Epoch, TestId};
+use qorgan_protocol::wire::{
+    AgentEnrolReply, CheckInReply, ConsentRequest, Hex, IdentityRequest, InstructionRequest,
+    ProblemCode, SignedHex, SystemCheckRequest,
+};
+use std::time::Duration;
+
+use super::Registry;
+use super::binding::Caller;
+use super::cell::CellState;
+use super::error::RegistryError;
+use super::load::epoch_place;
+use crate::store::{self, StoreError};
+
+impl Registry {
+    /// Checks a candidate in on the caller's machine.
+    ///
+    /// # Errors
+    /// `NotAdmitted`, `TooEarly`, `TooLate`, `BoundElsewhere`, `WrongPhase`, `NotFound`.
+    pub async fn check_in(
+        &self,
+        attempt: AttemptId,
+        caller: &Caller,
+        client_key: PublicKey,
+        language: &str,
+    ) -> Result<CheckInReply, RegistryError> {
+        let cell = self.cell(attempt).await?;
+        let mut state = cell.state.lock().await;
+        self.may_come(&state, caller)?;
+        self.bind(&cell, &mut state, caller).await?;
+        self.choose_test(&mut state, language).await?;
+        if matches!(state.gate.phase(), AttemptPhase::Scheduled) {
+            self.input_locked(&cell, &mut state, GateInput::CheckIn)
+                .await?;
+        }
+        let certificate = self.certify(&state, AttemptRole::Client, client_key, caller.boot)?;
+        let mut tx = self.inner.store.begin().await?;
+        sqlx::query("UPDATE epochs SET client_key = $3 WHERE attempt_id = $1 AND epoch = $2")
+            .bind(attempt.to_string())
+            .bind(i64::from(state.epoch.0))
+            .bind(client_key.0.as_slice())
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        self.check_in_reply(&state, certificate, language).await
+    }
+
+    //= tests/data/sop-2-28.md#7-admission
+    //= tests/data/sop-2-28.md#8-sitting-times
+    fn may_come(&self, state: &CellState, caller: &Caller) -> Result<(), RegistryError> {
+        let (facts, now) = (&state.facts, self.inner.clock.wall());
+        if caller.person != facts.person {
+            return Err(RegistryError::refuse(
+                ProblemCode::NotFound,
+                "no such attempt",
+            ));
+        }
+        if !facts.admitted {
+            return Err(RegistryError::refuse(
+                ProblemCode::NotAdmitted,
+                facts.reason.clone(),
+            ));
+        }
+        match state.gate.phase() {
+            AttemptPhase::Scheduled if now < facts.opens => Err(RegistryError::refuse(
+                ProblemCode::TooEarly,
+                "the sitting has not opened",
+            )),
+            AttemptPhase::Scheduled if now > facts.closes => Err(RegistryError::refuse(
+                ProblemCode::TooLate,
+                "the sitting is closed",
+            )),
+            AttemptPhase::Scheduled
+            | AttemptPhase::CheckIn { .. }
+            | AttemptPhase::Ready { .. }
+            | AttemptPhase::Running { .. }
+            | AttemptPhase::Paused { .. }
+            | AttemptPhase::Submitted { .. } => Ok(()),
+            AttemptPhase::Sealed { .. }
+            | AttemptPhase::Terminated { .. }
+            | AttemptPhase::Void { .. } => Err(RegistryError::refuse(
+                ProblemCode::WrongPhase,
+                "the attempt is over",
+            )),
+        }
+    }
+
+    async fn choose_test(
+        &self,
+        state: &mut CellState,
+        language: &str,
+    ) -> Result<(), RegistryError> {
+        if state.test.is_some() {
+            return Ok(());
+        }
+        let test: Option<String> = sqlx::query_scalar(
+            "SELECT id FROM tests WHERE exam_id = $1 AND replaced_ms IS NULL \
+             ORDER BY language = $2 DESC, created_ms DESC LIMIT 1",
+        )
+        .bind(state.facts.exam.to_string())
+        .bind(language)
+        .fetch_optional(self.inner.store.read())
+        .await?;
+        let Some(test) = test else {
+            return Err(RegistryError::refuse(
+                ProblemCode::Unavailable,
+                "the exam has no test yet",
+            ));
+        };
+        let mut tx = self.inner.store.begin().await?;
+        sqlx::query("UPDATE attempts SET test_id = $2, language = $3 WHERE id = $1")
+            .bind(state.facts.attempt.to_string())
+            .bind(&test)
+            .bind(language)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        state.test = Some(store::id::<TestId>(&test)?);
+        language.clone_into(&mut state.language);
+        Ok(())
+    }
+
+    fn certify(
+        &self,
+        state: &CellState,
+        role: AttemptRole,
+        key: PublicKey,
+        boot: BootId,
+    ) -> Result<SignedHex, RegistryError> {
+        let issued = self.inner.clock.wall();
+        let body = AttemptKeyCertificate {
+            attempt: state.facts.attempt,
+            epoch: state.epoch,
+            role,
+            key,
+            boot,
+            issued,
+            expires: issued.after(CERTIFICATE_LASTS),
+        };
+        Ok(self.inner.keys.sign(&body)?.into())
+    }
+
+    async fn check_in_reply(
+        &self,
+        state: &CellState,
+        certificate: SignedHex,
+        language: &str,
+    ) -> Result<CheckInReply, RegistryError> {
+        let attempt = state.facts.attempt;
+        let texts = &self.inner.config.texts;
+        let photo: i64 = sqlx::query_scalar(
+            "SELECT COUNT(*) FROM people WHERE id = $1 AND photo_sealed IS NOT NULL",
+        )
+        .bind(state.facts.person.to_string())
+        .fetch_one(self.inner.store.read())
+        .await?;
+        let journal_key = self.epoch_key("journal", attempt, state.epoch).await?;
+        let head = self.journal_head(attempt, state.epoch).await?;
+        Ok(CheckInReply {
+            epoch: state.epoch,
+            policy: state.gate.policy().clone(),
+            certificate,
+            journal_key: Hex(journal_key.to_vec()),
+            freshness_key: Hex(state.freshness_key.unwrap_or_default().to_vec()),
+            journal_next: ResponseSeq(state.journal_next),
+            journal_head: Hex(head.0.to_vec()),
+            consent_version: texts.consent_version.clone(),
+            consent_text: texts.consent(language).to_owned(),
+            instruction_version: texts.instruction_version.clone(),
+            instruction_text: texts.instruction(language).to_owned(),
+            accommodation: state.facts.accommodation,
+            photo_on_file: photo > 0,
+            phase: state.gate.phase(),
+            title: state.facts.title.clone(),
+        })
+    }
+
+    /// Returns the hash of the newest stored entry of an epoch, zero for none.
+    pub(super) async fn journal_head(
+        &self,
+        attempt: AttemptId,
+        epoch: Epoch,
+    ) -> Result<Sha256, RegistryError> {
+        let hash: Option<Vec<u8>> = sqlx::query_scalar(
+            "SELECT hash FROM responses WHERE attempt_id = $1 AND epoch = $2 \
+             ORDER BY seq DESC LIMIT 1",
+        )
+        .bind(attempt.to_string())
+        .bind(i64::from(epoch.0))
+        .fetch_optional(self.inner.store.read())
+        .await?;
+        let Some(hash) = hash else {
+            return Ok(Sha256::ZERO);
+        };
+        Ok(Sha256(store::array("response hash", &hash)?))
+    }
+
+    /// Records consent or its refusal. Refusal ends nothing: the testing centre is called.
+    ///
+    /// # Errors
+    /// `BadRequest` for another version than the one in force, or the caller is not bound.
+    pub async fn consent(
+        &self,
+        attempt: AttemptId,
+        caller: &Caller,
+        request: &ConsentRequest,
+    ) -> Result<Epoch, RegistryError> {
+        let cell = self.cell(attempt).await?;
+        let mut state = cell.state.lock().await;
+        Self::authorize(caller, &state)?;
+        if request.version != self.inner.config.texts.consent_version {
+            return Err(RegistryError::refuse(ProblemCode::BadRequest, "version"));
+        }
+        let mut tx = self.inner.store.begin().await?;
+        sqlx::query(
+            "INSERT INTO consents (institution_id, attempt_id, epoch, version, language, agreed, \
+             at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(self.inner.keys.institution().to_string())
+        .bind(attempt.to_string())
+        .bind(i64::from(state.epoch.0))
+        .bind(&request.version)
+        .bind(&request.language)
+        .bind(request.agreed)
+        .bind(self.inner.clock.wall().unix_ms())
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await.map_err(StoreError::from)?;
+        if request.agreed && !state.gate.phase().records() {
+            let task = GateInput::Task(CheckInTask::Consent);
+            self.input_locked(&cell, &mut state, task).await?;
+        }
+        Ok(state.epoch)
+    }
+
+    /// Records what the client found of its machine.
+    ///
+    /// # Errors
+    /// `WrongPhase` outside check-in, or the caller is not bound.
+    pub async fn system_check(
+        &self,
+        attempt: AttemptId,
+        caller: &Caller,
+        request: &SystemCheckRequest,
+    ) -> Result<(), RegistryError> {
+        let lines = serde_json::to_string(&request.lines).map_err(|source| StoreError::Json {
+            what: "system check",
+            source,
+        })?;
+        let epoch = self.task(attempt, caller, CheckInTask::SystemCheck).await?;
+        let mut tx = self.inner.store.begin().await?;
+        sqlx::query(
+            "INSERT INTO system_checks (institution_id, attempt_id, epoch, at_ms, lines) \
+             VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(self.inner.keys.institution().to_string())
+        .bind(attempt.to_string())
+        .bind(i64::from(epoch.0))
+        .bind(self.inner.clock.wall().unix_ms())
+        .bind(lines)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// The candidate shows face and, where asked, a document.
+    ///
+    /// # Errors
+    /// `WrongPhase` outside check-in, or the caller is not bound.
+    pub async fn identity(
+        &self,
+        attempt: AttemptId,
+        caller: &Caller,
+        request: IdentityRequest,
+    ) -> Result<(), RegistryError> {
+        self.task(attempt, caller, CheckInTask::Identity).await?;
+        let Some(document) = request.document else {
+            return Ok(());
+        };
+        let cell = self.cell(attempt).await?;
+        let key = std::sync::Arc::clone(&cell.state.lock().await.key);
+        let place = format!("identity-document:{attempt}");
+        let mut tx = self.inner.store.begin().await?;
+        sqlx::query(
+            "INSERT INTO identity_documents (institution_id, attempt_id, at_ms, sealed) \
+             VALUES ($1, $2, $3, $4)",
+        )
+        .bind(self.inner.keys.institution().to_string())
+        .bind(attempt.to_string())
+        .bind(self.inner.clock.wall().unix_ms())
+        .bind(key.seal(place.as_bytes(), &document.0)?)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// The instruction was read to its end.
+    ///
+    /// # Errors
+    /// `BadRequest` for another version, `WrongPhase` outside check-in, or the caller is not bound.
+    //= tests/data/sop-2-28.md#11-sign-in
+    pub async fn instruction(
+        &self,
+        attempt: AttemptId,
+        caller: &Caller,
+        request: &InstructionRequest,
+    ) -> Result<(), RegistryError> {
+        if request.version != self.inner.config.texts.instruction_version {
+            return Err(RegistryError::refuse(ProblemCode::BadRequest, "version"));
+        }
+        self.task(attempt, caller, CheckInTask::Instruction).await?;
+        Ok(())
+    }
+
+    /// Certifies the agent's key for this epoch.
+    ///
+    /// # Errors
+    /// `OldEpoch` where the epoch or kernel is not the one bound, `WrongPhase` where nothing is
+    /// recorded.
+    pub async fn enrol_agent(
+        &self,
+        attempt: AttemptId,
+        epoch: Epoch,
+        agent: &AgentKey<'_>,
+    ) -> Result<AgentEnrolReply, RegistryError> {
+        let cell = self.cell(attempt).await?;
+        let state = cell.state.lock().await;
+        let bound = state.binding.is_some_and(|bound| bound.boot == agent.boot);
+        if epoch != state.epoch || !bound {
+            return Err(RegistryError::refuse(
+                ProblemCode::OldEpoch,
+                "the epoch is over",
+            ));
+        }
+        if !state.gate.phase().records() {
+            let detail = "nothing is recorded in this phase";
+            return Err(RegistryError::refuse(ProblemCode::WrongPhase, detail));
+        }
+        let certificate = self.certify(&state, AttemptRole::Agent, agent.key, agent.boot)?;
+        let spool_key = self.epoch_key("spool", attempt, epoch).await?;
+        let mut tx = self.inner.store.begin().await?;
+        sqlx::query(
+            "UPDATE epochs SET agent_key = $3, agent_certificate = $4, agent_version = $5, \
+             simulated_build = $6 WHERE attempt_id = $1 AND epoch = $2",
+        )
+        .bind(attempt.to_string())
+        .bind(i64::from(epoch.0))
+        .bind(agent.key.0.as_slice())
+        .bind(certificate.bytes.0.as_slice())
+        .bind(agent.version)
+        .bind(agent.simulated_build)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        let required = state.gate.policy().required();
+        Ok(AgentEnrolReply {
+            certificate,
+            spool_key: Hex(spool_key.to_vec()),
+            deny_processes: state.facts.deny_processes.clone(),
+            allow_processes: state.facts.allow_processes.clone(),
+            displays_max: state.gate.policy().displays_max,
+            bandwidth: state.facts.bandwidth.clone(),
+            camera: required.contains(&StreamKind::Camera),
+            microphone: required.contains(&StreamKind::Microphone),
+            screen: required.contains(&StreamKind::Screen),
+        })
+    }
+
+    /// Returns the agent's key of an epoch, once enrolled.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn agent_key(
+        &self,
+        attempt: AttemptId,
+        epoch: Epoch,
+    ) -> Result<Option<PublicKey>, RegistryError> {
+        let key: Option<Option<Vec<u8>>> =
+            sqlx::query_scalar("SELECT agent_key FROM epochs WHERE attempt_id = $1 AND epoch = $2")
+                .bind(attempt.to_string())
+                .bind(i64::from(epoch.0))
+                .fetch_optional(self.inner.store.read())
+                .await?;
+        let key = key.flatten();
+        Ok(key
+            .map(|k| store::array("agent key", &k))
+            .transpose()?
+            .map(PublicKey))
+    }
+
+    /// Returns the bandwidth profile of the attempt's sitting.
+    ///
+    /// # Errors
+    /// `NotFound`, or the database failed.
+    pub async fn bandwidth(&self, attempt: AttemptId) -> Result<String, RegistryError> {
+        let cell = self.cell(attempt).await?;
+        let state = cell.state.lock().await;
+        Ok(state.facts.bandwidth.clone())
+    }
+
+    async fn task(
+        &self,
+        attempt: AttemptId,
+        caller: &Caller,
+        task: CheckInTask,
+    ) -> Result<Epoch, RegistryError> {
+        let cell = self.cell(attempt).await?;
+        let mut state = cell.state.lock().await;
+        Self::authorize(caller, &state)?;
+        self.input_locked(&cell, &mut state, GateInput::Task(task))
+            .await?;
+        Ok(state.epoch)
+    }
+
+    async fn epoch_key(
+        &self,
+        what: &'static str,
+        attempt: AttemptId,
+        epoch: Epoch,
+    ) -> Result<[u8; 32], RegistryError> {
+        let sql = match what {
+            "journal" => {
+                "SELECT journal_key_wrapped FROM epochs WHERE attempt_id = $1 AND epoch = $2"
+            }
+            _ => "SELECT spool_key_wrapped FROM epochs WHERE attempt_id = $1 AND epoch = $2",
+        };
+        let wrapped: Vec<u8> = sqlx::query_scalar(sql)
+            .bind(attempt.to_string())
+            .bind(i64::from(epoch.0))
+            .fetch_one(self.inner.store.read())
+            .await?;
+        let place = epoch_place(what, attempt, epoch);
+        Ok(*self.inner.keys.unwrap(&place, &wrapped)?.expose())
+    }
+}
+
+/// The key that an agent proved to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AgentKey<'a> {
+    /// The key.
+    pub key: PublicKey,
+    /// The run of its kernel.
+    pub boot: BootId,
+    /// The agent's version.
+    pub version: &'a str,
+    /// Whether its build can play files.
+    pub simulated_build: bool,
+}
+
+/// An attempt key's certificate outlasts any sitting and the delivery of its recording.
+const CERTIFICATE_LASTS: Duration = Duration::from_secs(48 * 60 * 60);

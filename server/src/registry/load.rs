@@ -1,0 +1,190 @@
+//! Reads an attempt from the database.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use qorgan_protocol::attempt::{
+    AttemptPhase, GateMemory, GatePolicy, Moment, PauseCause, StartGate,
+};
+use qorgan_protocol::crypto::PublicKey;
+use qorgan_protocol::ids::{AttemptId, BootId, Epoch};
+use qorgan_protocol::time::WallTime;
+use qorgan_protocol::wire::{Accommodation, IdentityState, ProblemCode};
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+use tokio::sync::{Mutex, broadcast, watch};
+
+use super::cell::{AttemptFacts, Binding, COMMANDS_MAX, Cell, CellState};
+use super::error::RegistryError;
+use crate::keys::ServerKeys;
+use crate::store::{self, Store, StoreError};
+
+const ATTEMPT_SQL: &str = "SELECT a.*, s.exam_id, s.opens_ms, s.closes_ms, s.duration_ms, s.policy, \
+    s.bandwidth, s.deny_processes, s.allow_processes, e.title, \
+    d.admitted, d.reason, d.extra_minutes, d.accessibility, \
+    (SELECT COUNT(*) FROM messages m WHERE m.attempt_id = a.id) AS messages, \
+    (SELECT COUNT(*) FROM move_requests r WHERE r.attempt_id = a.id AND r.decided_ms IS NULL) \
+        AS moves_open, \
+    (SELECT COALESCE(MAX(seq) + 1, 0) FROM responses p \
+        WHERE p.attempt_id = a.id AND p.epoch = a.epoch) AS journal_next \
+    FROM attempts a JOIN sittings s ON s.id = a.sitting_id JOIN exams e ON e.id = s.exam_id \
+    LEFT JOIN admissions d ON d.sitting_id = a.sitting_id AND d.person_id = a.person_id \
+    WHERE a.id = $1";
+
+/// Reads the cell of `attempt`; one that ran is covered until its streams are seen again.
+pub(crate) async fn cell(
+    store: &Store,
+    keys: &ServerKeys,
+    attempt: AttemptId,
+    at: Moment,
+) -> Result<Cell, RegistryError> {
+    let row = sqlx::query(ATTEMPT_SQL)
+        .bind(attempt.to_string())
+        .fetch_optional(store.read())
+        .await?
+        .ok_or_else(|| RegistryError::refuse(ProblemCode::NotFound, "no such attempt"))?;
+    let facts = facts(&row, attempt)?;
+    let policy: GatePolicy = json("gate policy", row.try_get("policy")?)?;
+    let accommodation_ms = u64::from(facts.accommodation.extra_minutes) * 60_000;
+    let allowed = unsigned(&row, "duration_ms")?
+        .saturating_add(unsigned(&row, "extra_ms")?)
+        .saturating_add(accommodation_ms);
+    let memory = memory(&row, Duration::from_millis(allowed))?;
+    let wrapped: Vec<u8> = row.try_get("key_wrapped")?;
+    let key = keys.unwrap(&format!("attempt:{attempt}"), &wrapped)?;
+    let epoch = Epoch(u32::try_from(unsigned(&row, "epoch")?).unwrap_or_default());
+    let hand_raised: bool = row.try_get("hand_raised")?;
+    let messages = unsigned(&row, "messages")?;
+    let moves_open = unsigned(&row, "moves_open")?;
+    let gate = StartGate::new(policy, memory, at);
+    let shown = CellState::shown_of(&gate, at.now, (hand_raised, messages, epoch, moves_open));
+    let test: Option<String> = row.try_get("test_id")?;
+    let version = u64::try_from(at.wall.unix_ms()).unwrap_or_default();
+    let state = CellState {
+        binding: binding(&row)?,
+        instance: instance(&row)?,
+        test: test.as_deref().map(store::id).transpose()?,
+        language: row.try_get("language")?,
+        journal_next: unsigned(&row, "journal_next")?,
+        freshness_key: freshness_key(store, keys, attempt, epoch).await?,
+        facts,
+        key: Arc::new(key),
+        gate,
+        epoch,
+        hand_raised,
+        messages,
+        moves_open,
+        heads: BTreeMap::new(),
+        recorded_us: 0,
+        open_incidents: BTreeMap::new(),
+        saved: memory,
+        saved_at: at.now,
+        shown,
+        version,
+    };
+    Ok(Cell {
+        state: Mutex::new(state),
+        changed: watch::Sender::new(version),
+        commands: broadcast::Sender::new(COMMANDS_MAX),
+    })
+}
+
+fn facts(row: &SqliteRow, attempt: AttemptId) -> Result<AttemptFacts, RegistryError> {
+    let text = |column: &str| row.try_get::<String, _>(column);
+    let extra: Option<i64> = row.try_get("extra_minutes")?;
+    let accessibility: Option<bool> = row.try_get("accessibility")?;
+    Ok(AttemptFacts {
+        attempt,
+        person: store::id(&text("person_id")?)?,
+        exam: store::id(&text("exam_id")?)?,
+        title: text("title")?,
+        opens: WallTime::from_unix_ms(row.try_get("opens_ms")?),
+        closes: WallTime::from_unix_ms(row.try_get("closes_ms")?),
+        admitted: row.try_get::<Option<bool>, _>("admitted")?.unwrap_or(false),
+        reason: row
+            .try_get::<Option<String>, _>("reason")?
+            .unwrap_or_default(),
+        accommodation: Accommodation {
+            extra_minutes: extra
+                .and_then(|m| u16::try_from(m).ok())
+                .unwrap_or_default(),
+            accessibility: accessibility.unwrap_or(false),
+        },
+        bandwidth: text("bandwidth")?,
+        deny_processes: json("process list", text("deny_processes")?)?,
+        allow_processes: json("process list", text("allow_processes")?)?,
+    })
+}
+
+fn memory(row: &SqliteRow, allowed: Duration) -> Result<GateMemory, RegistryError> {
+    let held: Option<String> = row.try_get("held")?;
+    let held: Option<PauseCause> = held.map(|text| json("cause", text)).transpose()?;
+    let phase: AttemptPhase = json("phase", row.try_get("phase")?)?;
+    let identity: IdentityState = json(
+        "identity state",
+        format!("\"{}\"", row.try_get::<String, _>("identity")?),
+    )?;
+    Ok(GateMemory {
+        phase,
+        allowed,
+        spent: Duration::from_millis(unsigned(row, "spent_ms")?),
+        credited: Duration::from_millis(unsigned(row, "credited_ms")?),
+        identity,
+        proctor_opened: row.try_get("proctor_opened")?,
+        held,
+    })
+}
+
+fn binding(row: &SqliteRow) -> Result<Option<Binding>, RegistryError> {
+    let device_key: Option<Vec<u8>> = row.try_get("device_key")?;
+    let boot: Option<Vec<u8>> = row.try_get("boot")?;
+    let (Some(device_key), Some(boot)) = (device_key, boot) else {
+        return Ok(None);
+    };
+    Ok(Some(Binding {
+        device_key: PublicKey(store::array("device key", &device_key)?),
+        boot: BootId(store::array("boot id", &boot)?),
+    }))
+}
+
+fn instance(row: &SqliteRow) -> Result<Option<[u8; 16]>, RegistryError> {
+    let bytes: Option<Vec<u8>> = row.try_get("instance")?;
+    Ok(bytes.map(|b| store::array("instance", &b)).transpose()?)
+}
+
+/// Reads the key of the freshness codes of an epoch.
+pub(crate) async fn freshness_key(
+    store: &Store,
+    keys: &ServerKeys,
+    attempt: AttemptId,
+    epoch: Epoch,
+) -> Result<Option<[u8; 32]>, RegistryError> {
+    let wrapped: Option<Vec<u8>> = sqlx::query_scalar(
+        "SELECT freshness_key_wrapped FROM epochs WHERE attempt_id = $1 AND epoch = $2",
+    )
+    .bind(attempt.to_string())
+    .bind(i64::from(epoch.0))
+    .fetch_optional(store.read())
+    .await?;
+    let place = epoch_place("freshness", attempt, epoch);
+    let open = |wrapped: Vec<u8>| keys.unwrap(&place, &wrapped).map(|key| *key.expose());
+    Ok(wrapped.map(open).transpose()?)
+}
+
+/// Returns the place of a wrapped key of one epoch.
+pub(crate) fn epoch_place(what: &str, attempt: AttemptId, epoch: Epoch) -> String {
+    format!("{what}:{attempt}:{epoch}")
+}
+
+pub(crate) fn json<T: serde::de::DeserializeOwned>(
+    what: &'static str,
+    text: String,
+) -> Result<T, StoreError> {
+    serde_json::from_str(&text).map_err(|source| StoreError::Json { what, source })
+}
+
+pub(crate) fn unsigned(row: &SqliteRow, column: &str) -> Result<u64, RegistryError> {
+    let value: i64 = row.try_get(column)?;
+    Ok(u64::try_from(value).unwrap_or_default())
+}

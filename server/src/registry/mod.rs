@@ -1,0 +1,173 @@
+//! Every live attempt: one cell each, holding the pure start gate; what changes is persisted before
+//! anyone is told.
+//!
+//! # Invariants
+//! * Nothing but the gate decides whether items may be shown.
+//! * An epoch that is over gets nothing, whatever its tokens say.
+//! * A change of phase is in the database before a reply or a view tells it.
+
+mod agent;
+mod binding;
+mod candidate;
+mod cell;
+mod check_in;
+mod command;
+mod error;
+mod incidents;
+mod items;
+mod load;
+mod responses;
+mod save;
+mod staff;
+mod ticker;
+mod view;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use qorgan_protocol::attempt::{GateInput, Moment, Randomness};
+use qorgan_protocol::ids::AttemptId;
+use tokio::sync::broadcast;
+
+use crate::config::Config;
+use crate::keys::ServerKeys;
+use crate::state::ServerClock;
+use crate::store::Store;
+use cell::{Cell, CellState};
+
+pub use agent::FreshnessExpected;
+pub use binding::{Caller, MoveRequest};
+pub use cell::Binding;
+pub use check_in::AgentKey;
+pub use command::{AgentCommand, ControlAction};
+pub use error::RegistryError;
+pub use responses::response_place;
+pub use staff::BoardLine;
+
+/// Every live attempt; cloning is cheap.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    keys: Arc<ServerKeys>,
+    clock: ServerClock,
+    config: Arc<Config>,
+    cells: Mutex<BTreeMap<AttemptId, Arc<Cell>>>,
+}
+
+impl Registry {
+    /// Begins with no attempt in memory; each is read when it is first asked for.
+    #[must_use]
+    pub fn new(
+        store: Store,
+        keys: Arc<ServerKeys>,
+        clock: ServerClock,
+        config: Arc<Config>,
+    ) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                store,
+                keys,
+                clock,
+                config,
+                cells: Mutex::new(BTreeMap::new()),
+            }),
+        }
+    }
+
+    /// Returns the commands for the agent of an attempt, from now on.
+    ///
+    /// # Errors
+    /// `NotFound`, or the database failed.
+    pub async fn subscribe(
+        &self,
+        attempt: AttemptId,
+    ) -> Result<broadcast::Receiver<AgentCommand>, RegistryError> {
+        Ok(self.cell(attempt).await?.commands.subscribe())
+    }
+
+    /// Sends a command to the agent of an attempt; without a link nobody hears it.
+    ///
+    /// # Errors
+    /// `NotFound`, or the database failed.
+    pub async fn command(
+        &self,
+        attempt: AttemptId,
+        command: AgentCommand,
+    ) -> Result<(), RegistryError> {
+        // No receiver means no link: a new link gets what it needs at its welcome.
+        let _nobody_listens = self.cell(attempt).await?.commands.send(command).ok();
+        Ok(())
+    }
+
+    pub(crate) fn moment(&self) -> Moment {
+        let bytes: [u8; 20] = qorgan_signing::random().unwrap_or_else(|error| {
+            tracing::error!(%error, "No randomness for freshness codes");
+            [0; 20]
+        });
+        let mut nonce = [0; 16];
+        nonce.copy_from_slice(&bytes[..16]);
+        let mut delay = [0; 4];
+        delay.copy_from_slice(&bytes[16..]);
+        Moment {
+            now: self.inner.clock.now(),
+            wall: self.inner.clock.wall(),
+            random: Randomness {
+                nonce,
+                delay: u32::from_be_bytes(delay),
+            },
+        }
+    }
+
+    /// Returns the cell of an attempt, reading it where it is not in memory.
+    async fn cell(&self, attempt: AttemptId) -> Result<Arc<Cell>, RegistryError> {
+        if let Some(cell) = self.cells().get(&attempt) {
+            return Ok(Arc::clone(cell));
+        }
+        let loaded =
+            load::cell(&self.inner.store, &self.inner.keys, attempt, self.moment()).await?;
+        let loaded = Arc::new(loaded);
+        Ok(Arc::clone(
+            self.cells().entry(attempt).or_insert_with(|| loaded),
+        ))
+    }
+
+    /// Returns every cell in memory.
+    fn live_cells(&self) -> Vec<Arc<Cell>> {
+        self.cells().values().cloned().collect()
+    }
+
+    fn cells(&self) -> std::sync::MutexGuard<'_, BTreeMap<AttemptId, Arc<Cell>>> {
+        self.inner
+            .cells
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives `input` to the gate of `attempt`, persists what changed and tells those who wait.
+    async fn input(&self, attempt: AttemptId, input: GateInput) -> Result<(), RegistryError> {
+        let cell = self.cell(attempt).await?;
+        let mut state = cell.state.lock().await;
+        let at = self.moment();
+        let result = state.gate.handle(at, input);
+        self.settle(&cell, &mut state, at).await?;
+        Ok(result?)
+    }
+
+    /// Gives `input` to a gate whose cell is locked.
+    async fn input_locked(
+        &self,
+        cell: &Cell,
+        state: &mut CellState,
+        input: GateInput,
+    ) -> Result<(), RegistryError> {
+        let at = self.moment();
+        let result = state.gate.handle(at, input);
+        self.settle(cell, state, at).await?;
+        Ok(result?)
+    }
+}

@@ -1,0 +1,240 @@
+//! Tests, items and pictures, sealed under their exam's key.
+//!
+//! # Invariants
+//! * An item's or picture's seal names its exam, test and place, so that none can be exchanged.
+//! * Only the registry reads content for candidates, and only under a lease.
+
+use qorgan_protocol::assessment::{AssessmentItem, AssessmentTest};
+use qorgan_protocol::ids::{ExamId, InstitutionId, ItemId, PictureId, TestId};
+use qorgan_protocol::time::WallTime;
+use qorgan_signing::SecretKey;
+use sqlx::{Executor, Row as _, Sqlite};
+
+use super::{Store, StoreError, WriteTx, id};
+use crate::keys::ServerKeys;
+
+/// Stores a test with its items and pictures; an older test of the same language is replaced for
+/// attempts that have not begun.
+///
+/// # Errors
+/// The database failed, the exam is unknown, or its key does not open.
+pub async fn put_test(
+    tx: &mut WriteTx,
+    keys: &ServerKeys,
+    exam: ExamId,
+    test: &AssessmentTest,
+    at: WallTime,
+) -> Result<(), StoreError> {
+    let key = exam_key(&mut **tx, keys, exam).await?;
+    let institution = keys.institution().to_string();
+    sqlx::query(
+        "UPDATE tests SET replaced_ms = $3 \
+         WHERE exam_id = $1 AND language = $2 AND replaced_ms IS NULL",
+    )
+    .bind(exam.to_string())
+    .bind(&test.language)
+    .bind(at.unix_ms())
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query(
+        "INSERT INTO tests (id, institution_id, exam_id, language, title, items, created_ms) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(test.id.to_string())
+    .bind(&institution)
+    .bind(exam.to_string())
+    .bind(&test.language)
+    .bind(&test.title)
+    .bind(i64::try_from(test.items.len()).unwrap_or(i64::MAX))
+    .bind(at.unix_ms())
+    .execute(&mut **tx)
+    .await?;
+    put_items(tx, &key, exam, test, &institution).await?;
+    put_pictures(tx, &key, exam, test, keys.institution()).await
+}
+
+async fn put_items(
+    tx: &mut WriteTx,
+    key: &SecretKey,
+    exam: ExamId,
+    test: &AssessmentTest,
+    institution: &str,
+) -> Result<(), StoreError> {
+    for (position, item) in (1_i64..).zip(&test.items) {
+        let plain = serde_json::to_vec(item).map_err(|source| StoreError::Json {
+            what: "item",
+            source,
+        })?;
+        let sealed = key
+            .seal(item_place(exam, test.id, position).as_bytes(), &plain)
+            .map_err(|source| sealed_error("item", source))?;
+        sqlx::query(
+            "INSERT INTO items (id, institution_id, test_id, position, sealed) \
+             VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(item.id.to_string())
+        .bind(institution)
+        .bind(test.id.to_string())
+        .bind(position)
+        .bind(sealed)
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(())
+}
+
+async fn put_pictures(
+    tx: &mut WriteTx,
+    key: &SecretKey,
+    exam: ExamId,
+    test: &AssessmentTest,
+    institution: InstitutionId,
+) -> Result<(), StoreError> {
+    for picture in &test.pictures {
+        let sealed = key
+            .seal(
+                picture_place(exam, test.id, picture.id).as_bytes(),
+                &picture.bytes,
+            )
+            .map_err(|source| sealed_error("picture", source))?;
+        sqlx::query(
+            "INSERT INTO pictures (id, institution_id, test_id, media_type, sealed) \
+             VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(picture.id.to_string())
+        .bind(institution.to_string())
+        .bind(test.id.to_string())
+        .bind(&picture.media_type)
+        .bind(sealed)
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Returns every item's place and identifier, in order.
+///
+/// # Errors
+/// The database failed.
+pub async fn slots(store: &Store, test: TestId) -> Result<Vec<(u16, ItemId)>, StoreError> {
+    let rows = sqlx::query("SELECT position, id FROM items WHERE test_id = $1 ORDER BY position")
+        .bind(test.to_string())
+        .fetch_all(store.read())
+        .await?;
+    let mut slots = Vec::with_capacity(rows.len());
+    for row in rows {
+        slots.push((
+            row.try_get::<u16, _>("position")?,
+            id(&row.try_get::<String, _>("id")?)?,
+        ));
+    }
+    Ok(slots)
+}
+
+/// Returns the item at `position`, from 1, with its key.
+///
+/// # Errors
+/// The database failed, or the item does not open.
+pub async fn item(
+    store: &Store,
+    keys: &ServerKeys,
+    exam: ExamId,
+    test: TestId,
+    position: u16,
+) -> Result<Option<AssessmentItem>, StoreError> {
+    let sealed: Option<Vec<u8>> =
+        sqlx::query_scalar("SELECT sealed FROM items WHERE test_id = $1 AND position = $2")
+            .bind(test.to_string())
+            .bind(i64::from(position))
+            .fetch_optional(store.read())
+            .await?;
+    let Some(sealed) = sealed else {
+        return Ok(None);
+    };
+    let key = exam_key(store.read(), keys, exam).await?;
+    let place = item_place(exam, test, i64::from(position));
+    let plain = key
+        .open(place.as_bytes(), &sealed)
+        .map_err(|source| sealed_error("item", source))?;
+    serde_json::from_slice(&plain)
+        .map(Some)
+        .map_err(|source| StoreError::Json {
+            what: "item",
+            source,
+        })
+}
+
+/// Returns the item of a test that an identifier names, with its key.
+///
+/// # Errors
+/// The database failed, or the item does not open.
+pub async fn item_by_id(
+    store: &Store,
+    keys: &ServerKeys,
+    exam: ExamId,
+    test: TestId,
+    wanted: ItemId,
+) -> Result<Option<AssessmentItem>, StoreError> {
+    let position: Option<u16> =
+        sqlx::query_scalar("SELECT position FROM items WHERE test_id = $1 AND id = $2")
+            .bind(test.to_string())
+            .bind(wanted.to_string())
+            .fetch_optional(store.read())
+            .await?;
+    match position {
+        Some(position) => item(store, keys, exam, test, position).await,
+        None => Ok(None),
+    }
+}
+
+/// Returns a picture's media type and bytes.
+///
+/// # Errors
+/// The database failed, or the picture does not open.
+pub async fn picture(
+    store: &Store,
+    keys: &ServerKeys,
+    exam: ExamId,
+    test: TestId,
+    picture: PictureId,
+) -> Result<Option<(String, Vec<u8>)>, StoreError> {
+    let row = sqlx::query("SELECT media_type, sealed FROM pictures WHERE test_id = $1 AND id = $2")
+        .bind(test.to_string())
+        .bind(picture.to_string())
+        .fetch_optional(store.read())
+        .await?;
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    let key = exam_key(store.read(), keys, exam).await?;
+    let place = picture_place(exam, test, picture);
+    let plain = key
+        .open(place.as_bytes(), &row.try_get::<Vec<u8>, _>("sealed")?)
+        .map_err(|source| sealed_error("picture", source))?;
+    Ok(Some((row.try_get("media_type")?, plain)))
+}
+
+async fn exam_key(
+    executor: impl Executor<'_, Database = Sqlite>,
+    keys: &ServerKeys,
+    exam: ExamId,
+) -> Result<SecretKey, StoreError> {
+    let wrapped: Vec<u8> = sqlx::query_scalar("SELECT key_wrapped FROM exams WHERE id = $1")
+        .bind(exam.to_string())
+        .fetch_one(executor)
+        .await?;
+    keys.unwrap(&format!("exam:{exam}"), &wrapped)
+        .map_err(|source| sealed_error("exam key", source))
+}
+
+fn item_place(exam: ExamId, test: TestId, position: i64) -> String {
+    format!("item:{exam}:{test}:{position}")
+}
+
+fn picture_place(exam: ExamId, test: TestId, picture: PictureId) -> String {
+    format!("picture:{exam}:{test}:{picture}")
+}
+
+fn sealed_error(what: &'static str, source: qorgan_signing::SealError) -> StoreError {
+    StoreError::Sealed { what, source }
+}

@@ -1,0 +1,242 @@
+//! Exams, sittings, admissions; an admission makes the attempt.
+
+use std::time::Duration;
+
+use qorgan_protocol::attempt::{AttemptPhase, GatePolicy};
+use qorgan_protocol::ids::{AttemptId, ExamId, PersonId, SittingId};
+use qorgan_protocol::time::{WallTime, millis};
+use qorgan_protocol::wire::Accommodation;
+use qorgan_signing::SecretKey;
+
+use super::{StoreError, WriteTx, id};
+use crate::keys::ServerKeys;
+
+/// A new exam.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewExam {
+    /// Its title.
+    pub title: String,
+    /// The discipline.
+    pub discipline: String,
+    /// The discipline's code.
+    pub discipline_code: String,
+}
+
+/// A new sitting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewSitting {
+    /// Of which exam.
+    pub exam: ExamId,
+    /// When its start window opens.
+    pub opens: WallTime,
+    /// When its start window closes.
+    pub closes: WallTime,
+    /// How long items may be worked on.
+    pub duration: Duration,
+    /// What is required.
+    pub policy: GatePolicy,
+    /// `economy`, `standard` or `rich`.
+    pub bandwidth: String,
+    /// Programs that are reported.
+    pub deny_processes: Vec<String>,
+    /// Programs that are never reported.
+    pub allow_processes: Vec<String>,
+}
+
+/// Whether a candidate may sit (SOP 7), and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admission {
+    /// In which sitting.
+    pub sitting: SittingId,
+    /// Who.
+    pub person: PersonId,
+    /// Whether admitted.
+    pub admitted: bool,
+    /// Why not, for the candidate.
+    pub reason: String,
+    /// Adjustments.
+    pub accommodation: Accommodation,
+}
+
+/// Makes an exam with a key of its own.
+///
+/// # Errors
+/// The database failed, or there is no randomness.
+pub async fn create_exam(
+    tx: &mut WriteTx,
+    keys: &ServerKeys,
+    at: WallTime,
+    exam: &NewExam,
+) -> Result<ExamId, StoreError> {
+    let id = ExamId::new(at, random()?);
+    let wrapped = wrapped_key(keys, &format!("exam:{id}"))?;
+    sqlx::query(
+        "INSERT INTO exams (id, institution_id, title, discipline, discipline_code, key_wrapped, \
+         created_ms) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(id.to_string())
+    .bind(keys.institution().to_string())
+    .bind(&exam.title)
+    .bind(&exam.discipline)
+    .bind(&exam.discipline_code)
+    .bind(wrapped)
+    .bind(at.unix_ms())
+    .execute(&mut **tx)
+    .await?;
+    Ok(id)
+}
+
+/// Makes a sitting.
+///
+/// # Errors
+/// The database failed.
+//= tests/data/sop-2-28.md#8-sitting-times
+pub async fn create_sitting(
+    tx: &mut WriteTx,
+    keys: &ServerKeys,
+    at: WallTime,
+    sitting: &NewSitting,
+) -> Result<SittingId, StoreError> {
+    let id = SittingId::new(at, random()?);
+    let policy = to_json("gate policy", &sitting.policy)?;
+    sqlx::query(
+        "INSERT INTO sittings (id, institution_id, exam_id, opens_ms, closes_ms, duration_ms, \
+         policy, bandwidth, deny_processes, allow_processes, created_ms) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+    )
+    .bind(id.to_string())
+    .bind(keys.institution().to_string())
+    .bind(sitting.exam.to_string())
+    .bind(sitting.opens.unix_ms())
+    .bind(sitting.closes.unix_ms())
+    .bind(millis(sitting.duration))
+    .bind(policy)
+    .bind(&sitting.bandwidth)
+    .bind(to_json("process list", &sitting.deny_processes)?)
+    .bind(to_json("process list", &sitting.allow_processes)?)
+    .bind(at.unix_ms())
+    .execute(&mut **tx)
+    .await?;
+    Ok(id)
+}
+
+/// Puts a candidate on a sitting's list, or changes the entry, and makes the attempt.
+///
+/// # Errors
+/// The database failed, or there is no randomness.
+//= tests/data/sop-2-28.md#7-admission
+pub async fn admit(
+    tx: &mut WriteTx,
+    keys: &ServerKeys,
+    at: WallTime,
+    admission: &Admission,
+) -> Result<AttemptId, StoreError> {
+    let institution = keys.institution().to_string();
+    let (sitting, person) = (admission.sitting.to_string(), admission.person.to_string());
+    sqlx::query(
+        "INSERT INTO admissions (sitting_id, person_id, institution_id, admitted, reason, \
+         extra_minutes, accessibility, changed_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+         ON CONFLICT (sitting_id, person_id) DO UPDATE SET admitted = excluded.admitted, \
+         reason = excluded.reason, extra_minutes = excluded.extra_minutes, \
+         accessibility = excluded.accessibility, changed_ms = excluded.changed_ms",
+    )
+    .bind(&sitting)
+    .bind(&person)
+    .bind(&institution)
+    .bind(admission.admitted)
+    .bind(&admission.reason)
+    .bind(i64::from(admission.accommodation.extra_minutes))
+    .bind(admission.accommodation.accessibility)
+    .bind(at.unix_ms())
+    .execute(&mut **tx)
+    .await?;
+    let known: Option<String> = sqlx::query_scalar(
+        "SELECT id FROM attempts WHERE sitting_id = $1 AND person_id = $2 \
+         ORDER BY number DESC LIMIT 1",
+    )
+    .bind(&sitting)
+    .bind(&person)
+    .fetch_optional(&mut **tx)
+    .await?;
+    match known {
+        Some(text) => id(&text),
+        None => create_attempt(tx, keys, at, admission, 1).await,
+    }
+}
+
+/// Gives a candidate another attempt after one that was declared void.
+///
+/// # Errors
+/// The database failed, or there is no randomness.
+pub async fn create_attempt(
+    tx: &mut WriteTx,
+    keys: &ServerKeys,
+    at: WallTime,
+    admission: &Admission,
+    number: u32,
+) -> Result<AttemptId, StoreError> {
+    let id = AttemptId::new(at, random()?);
+    let phase = AttemptPhase::Scheduled;
+    sqlx::query(
+        "INSERT INTO attempts (id, institution_id, sitting_id, person_id, number, phase, \
+         phase_word, phase_since_ms, key_wrapped, created_ms) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    )
+    .bind(id.to_string())
+    .bind(keys.institution().to_string())
+    .bind(admission.sitting.to_string())
+    .bind(admission.person.to_string())
+    .bind(i64::from(number))
+    .bind(to_json("phase", &phase)?)
+    .bind(phase.word())
+    .bind(at.unix_ms())
+    .bind(wrapped_key(keys, &format!("attempt:{id}"))?)
+    .bind(at.unix_ms())
+    .execute(&mut **tx)
+    .await?;
+    Ok(id)
+}
+
+/// Returns an attempt's key: recordings, responses and stills are sealed under it.
+///
+/// # Errors
+/// The database failed, or the key does not open.
+pub async fn attempt_key(
+    store: &super::Store,
+    keys: &ServerKeys,
+    attempt: AttemptId,
+) -> Result<SecretKey, StoreError> {
+    let wrapped: Vec<u8> = sqlx::query_scalar("SELECT key_wrapped FROM attempts WHERE id = $1")
+        .bind(attempt.to_string())
+        .fetch_one(store.read())
+        .await?;
+    keys.unwrap(&format!("attempt:{attempt}"), &wrapped)
+        .map_err(|source| StoreError::Sealed {
+            what: "attempt key",
+            source,
+        })
+}
+
+fn wrapped_key(keys: &ServerKeys, place: &str) -> Result<Vec<u8>, StoreError> {
+    let sealed = |source| StoreError::Sealed {
+        what: "key",
+        source,
+    };
+    let key = SecretKey::generate().map_err(sealed)?;
+    keys.wrap(place, &key).map_err(sealed)
+}
+
+fn to_json<T: serde::Serialize>(what: &'static str, value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|source| StoreError::Json { what, source })
+}
+
+/// Returns random bytes.
+///
+/// # Errors
+/// Where the system gives none.
+pub(super) fn random<const N: usize>() -> Result<[u8; N], StoreError> {
+    qorgan_signing::random().map_err(|_none| StoreError::Sealed {
+        what: "identifier",
+        source: qorgan_signing::SealError::NoRandomness,
+    })
+}

@@ -1,0 +1,132 @@
+//! The database: SQLite, one writer with `BEGIN IMMEDIATE`, readers that never wait for it.
+//!
+//! # Invariants
+//! * Every change goes through [`Store::begin`]; a transaction that is dropped is rolled back.
+//! * Identifiers are stored as UUID texts, times as UTC in milliseconds.
+
+pub mod audit;
+pub mod content;
+pub mod exams;
+pub mod people;
+
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use qorgan_protocol::ids::IdError;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Sqlite, SqlitePool, Transaction};
+
+/// Says why the database failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// SQLite refused.
+    #[error("the database failed")]
+    Sql(#[from] sqlx::Error),
+    /// The schema cannot be brought up to date.
+    #[error("the database's schema cannot be brought up to date")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// A stored identifier does not read back.
+    #[error("a stored identifier does not read back")]
+    Id(#[from] IdError),
+    /// A stored value does not read back.
+    #[error("a stored {what} does not read back")]
+    Corrupt {
+        /// What it is.
+        what: &'static str,
+    },
+    /// A stored JSON value does not read back.
+    #[error("a stored {what} does not read back")]
+    Json {
+        /// What it is.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// Something sealed does not open.
+    #[error("a sealed {what} does not open")]
+    Sealed {
+        /// What it is.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: qorgan_signing::SealError,
+    },
+}
+
+/// An open write transaction; [`Transaction::commit`] keeps it, dropping rolls it back.
+pub type WriteTx = Transaction<'static, Sqlite>;
+
+/// The database.
+#[derive(Debug, Clone)]
+pub struct Store {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+impl Store {
+    /// Opens the database at `path`, making it where it is missing, and brings it up to date.
+    ///
+    /// # Errors
+    /// Where SQLite refuses or a migration fails.
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(10));
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options.clone())
+            .await?;
+        sqlx::migrate!("./migrations").run(&writer).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS_MAX)
+            .connect_with(options.read_only(true))
+            .await?;
+        Ok(Self { writer, readers })
+    }
+
+    /// Begins the one write transaction; others wait.
+    ///
+    /// # Errors
+    /// Where SQLite refuses, or another process holds the database longer than ten seconds.
+    pub async fn begin(&self) -> Result<WriteTx, StoreError> {
+        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// Returns the readers.
+    #[must_use]
+    pub const fn read(&self) -> &SqlitePool {
+        &self.readers
+    }
+
+    /// Writes everything to the main file and closes the database.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// Reads a stored identifier.
+///
+/// # Errors
+/// Where the text is none.
+pub fn id<T: FromStr<Err = IdError>>(text: &str) -> Result<T, StoreError> {
+    Ok(text.parse()?)
+}
+
+/// Reads a stored array of bytes of fixed length.
+///
+/// # Errors
+/// Where the length differs; `what` names it.
+pub fn array<const N: usize>(what: &'static str, bytes: &[u8]) -> Result<[u8; N], StoreError> {
+    <[u8; N]>::try_from(bytes).map_err(|_len| StoreError::Corrupt { what })
+}
+
+const READERS_MAX: u32 = 8; // full: a read waits for its turn

@@ -1,0 +1,139 @@
+//! People and their roles.
+
+use qorgan_protocol::ids::PersonId;
+use qorgan_protocol::time::WallTime;
+
+use super::{Store, StoreError, WriteTx, id};
+use crate::keys::ServerKeys;
+
+/// A person to be added.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NewPerson {
+    /// The login, unique within the institution.
+    pub login: String,
+    /// How the person is addressed.
+    pub display_name: String,
+    /// `kk`, `ru` or `en`.
+    pub language: String,
+    /// The person's number in other systems.
+    pub external_id: String,
+    /// Faculty, course, group or department.
+    pub unit: String,
+    /// E-mail address.
+    pub email: String,
+}
+
+/// Adds a person, or brings the person with that login up to date.
+///
+/// # Errors
+/// The database failed, or there is no randomness.
+pub async fn put_person(
+    tx: &mut WriteTx,
+    keys: &ServerKeys,
+    at: WallTime,
+    person: &NewPerson,
+) -> Result<PersonId, StoreError> {
+    let new = PersonId::new(at, super::exams::random()?);
+    let known: String = sqlx::query_scalar(
+        "INSERT INTO people (id, institution_id, login, display_name, language, external_id, unit, \
+         email, created_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+         ON CONFLICT (institution_id, login) DO UPDATE SET display_name = excluded.display_name, \
+         language = excluded.language, external_id = excluded.external_id, unit = excluded.unit, \
+         email = excluded.email RETURNING id",
+    )
+    .bind(new.to_string())
+    .bind(keys.institution().to_string())
+    .bind(&person.login)
+    .bind(&person.display_name)
+    .bind(&person.language)
+    .bind(&person.external_id)
+    .bind(&person.unit)
+    .bind(&person.email)
+    .bind(at.unix_ms())
+    .fetch_one(&mut **tx)
+    .await?;
+    id(&known)
+}
+
+/// Returns the person with a login.
+///
+/// # Errors
+/// The database failed.
+pub async fn by_login(store: &Store, login: &str) -> Result<Option<PersonId>, StoreError> {
+    let known: Option<String> = sqlx::query_scalar("SELECT id FROM people WHERE login = $1")
+        .bind(login)
+        .fetch_optional(store.read())
+        .await?;
+    known.as_deref().map(id).transpose()
+}
+
+/// Gives a member of staff a role, as the word in SQL.
+///
+/// # Errors
+/// The database failed, or there is no such role.
+pub async fn add_role(
+    tx: &mut WriteTx,
+    keys: &ServerKeys,
+    person: PersonId,
+    role: &str,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO staff_roles (person_id, institution_id, role) VALUES ($1, $2, $3) \
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(person.to_string())
+    .bind(keys.institution().to_string())
+    .bind(role)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Puts a candidate's photo on file.
+///
+/// # Errors
+/// The database failed, or there is no randomness.
+pub async fn put_photo(
+    tx: &mut WriteTx,
+    keys: &ServerKeys,
+    person: PersonId,
+    jpeg: &[u8],
+) -> Result<(), StoreError> {
+    let sealed = keys
+        .seal(&format!("photo:{person}"), jpeg)
+        .map_err(|source| StoreError::Sealed {
+            what: "photo",
+            source,
+        })?;
+    sqlx::query("UPDATE people SET photo_sealed = $2 WHERE id = $1")
+        .bind(person.to_string())
+        .bind(sealed)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Returns the photo on file, a JPEG.
+///
+/// # Errors
+/// The database failed, or the photo does not open.
+pub async fn photo(
+    store: &Store,
+    keys: &ServerKeys,
+    person: PersonId,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    let sealed: Option<Option<Vec<u8>>> =
+        sqlx::query_scalar("SELECT photo_sealed FROM people WHERE id = $1")
+            .bind(person.to_string())
+            .fetch_optional(store.read())
+            .await?;
+    let open = |sealed: Vec<u8>| keys.open(&format!("photo:{person}"), &sealed);
+    sealed
+        .flatten()
+        .map(open)
+        .transpose()
+        .map_err(|source| StoreError::Sealed {
+            what: "photo",
+            source,
+        })
+}
