@@ -46,7 +46,8 @@ fn main() -> std::io::Result<()> {
         }
     }
     let span_ms = (last_ns - first_ns) / 1_000_000;
-    println!("frames {frames} span_ms {span_ms}");
+    let made = frames + handle.dropped();
+    println!("frames {made} span_ms {span_ms}");
     Ok(())
 }
 

@@ -107,8 +107,8 @@ impl Source for Camera {
 fn pump(source: &mut dyn VideoSource, frames_per_s: u32, sink: &Sink<I420Frame>) -> LossCause {
     let description = source.description();
     let (width, height) = (description.width, description.height);
+    let mut pace = Pace::new(frames_per_s, description.frames_per_s);
     let mut opened = Some(description);
-    let mut pace = Pace::new(frames_per_s);
     loop {
         let planes = match source.next(pace.wants(crate::clock::now_ns())) {
             Ok(Some(planes)) => planes,
@@ -145,9 +145,16 @@ struct Pace {
 }
 
 impl Pace {
-    fn new(frames_per_s: u32) -> Self {
+    /// A camera that gives about what is asked is not thinned: its jitter would cost pictures.
+    fn new(asked: u32, given: u32) -> Self {
+        let thinned = given > asked.saturating_add(asked / 4);
+        let period_ns = if thinned {
+            1_000_000_000 / u64::from(asked.max(1))
+        } else {
+            0
+        };
         Self {
-            period_ns: 1_000_000_000 / u64::from(frames_per_s.max(1)),
+            period_ns,
             due_ns: 0,
         }
     }
@@ -158,7 +165,7 @@ impl Pace {
     }
 
     fn took(&mut self, now_ns: u64) {
-        let behind = now_ns.saturating_sub(self.due_ns) > self.period_ns;
+        let behind = now_ns.saturating_sub(self.due_ns) >= self.period_ns;
         self.due_ns = if behind { now_ns } else { self.due_ns } + self.period_ns;
     }
 }
@@ -178,7 +185,7 @@ mod tests {
             (15, 15, 150),
             (25, 10, 100),
         ] {
-            let mut pace = Pace::new(asked);
+            let mut pace = Pace::new(asked, u32::try_from(given).expect("small"));
             let taken = (0..given * 10)
                 .map(|n| 5_000_000_000 + n * 1_000_000_000 / given)
                 .filter(|now| {

@@ -16,6 +16,7 @@ use cpal::{
 use crate::handle::CaptureHandle;
 use crate::source::{LossCause, PcmBlock, SAMPLES_PER_S, SourceDescription, SourceKind};
 use crate::supervise::{self, Sink, Source};
+use mixer::BlockClock;
 pub(crate) use mixer::Mixer;
 
 mod mixer;
@@ -233,15 +234,15 @@ where
         config.buffer_size = BufferSize::Fixed(BLOCK_SAMPLES);
     }
     let mut mixer = Mixer::new(config.channels, config.sample_rate);
+    let mut clock = BlockClock::default();
     let failed = sender.clone();
     let heard = move |data: &[T], _info: &cpal::InputCallbackInfo| {
         let now_ns = crate::clock::now_ns();
         let samples = mixer.mix(data.iter().map(|sample| i16::from_sample(*sample)));
-        let count = u64::try_from(samples.len()).unwrap_or(0);
-        let span_ns = count * 1_000_000_000 / u64::from(SAMPLES_PER_S);
+        let captured_ns = clock.captured_ns(now_ns, samples.len());
         let block = PcmBlock {
             samples,
-            captured_ns: now_ns.saturating_sub(span_ns),
+            captured_ns,
         };
         // The sound system's thread may not wait; the gap shows in the next block's time.
         if let Err(TrySendError::Full(_)) = sender.try_send(Heard::Block(block)) {

@@ -60,13 +60,64 @@ impl Mixer {
     }
 }
 
+/// Tells when the first sample of each block was captured.
+///
+/// Blocks arrive early and late, their samples do not: time follows the count of samples, and
+/// gently the arrivals; only an arrival that is far off, as after a gap, is taken as it is.
+#[derive(Debug, Default)]
+pub(super) struct BlockClock {
+    next_ns: Option<u64>,
+}
+
+impl BlockClock {
+    /// Takes the moment of arrival and the number of samples.
+    pub(super) fn captured_ns(&mut self, arrived_ns: u64, samples: usize) -> u64 {
+        let count = u64::try_from(samples).unwrap_or(0);
+        let span_ns = count * NANOS_PER_S / u64::from(SAMPLES_PER_S);
+        let seen_ns = arrived_ns.saturating_sub(span_ns);
+        let captured_ns = match self.next_ns {
+            Some(next) if seen_ns.abs_diff(next) <= GAP_NS => {
+                let late = seen_ns.saturating_sub(next) / PULL;
+                let early = next.saturating_sub(seen_ns) / PULL;
+                next + late - early.min(next)
+            }
+            Some(next) => seen_ns.max(next),
+            None => seen_ns,
+        };
+        self.next_ns = Some(captured_ns + span_ns);
+        captured_ns
+    }
+}
+
 fn clamped(value: i64) -> i16 {
     i16::try_from(value.clamp(i64::from(i16::MIN), i64::from(i16::MAX))).unwrap_or(0)
 }
 
+const NANOS_PER_S: u64 = 1_000_000_000;
+/// An arrival further off than this is a gap.
+const GAP_NS: u64 = 200_000_000;
+/// Each block follows its arrival by this part of the difference.
+const PULL: u64 = 64;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_burst_of_blocks_keeps_its_order_and_a_gap_is_seen() {
+        let mut clock = BlockClock::default();
+        let arrivals = [100_u64, 100, 160, 160, 161, 220];
+        let times: Vec<u64> = arrivals
+            .iter()
+            .map(|ms| clock.captured_ns(ms * 1_000_000, 960))
+            .collect();
+        assert!(
+            times
+                .windows(2)
+                .all(|pair| (19..=21).contains(&((pair[1] - pair[0]) / 1_000_000)))
+        );
+        assert_eq!(clock.captured_ns(5_000_000_000, 960), 4_980_000_000);
+    }
 
     #[test]
     fn stereo_is_averaged_and_the_rate_is_met() {

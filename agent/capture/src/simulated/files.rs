@@ -29,7 +29,7 @@ impl Y4m {
             let right = match word.split_at_checked(1) {
                 Some(("W", value)) => value.parse() == Ok(width),
                 Some(("H", value)) => value.parse() == Ok(height),
-                Some(("C", value)) => value.starts_with("420") && !value.contains('p'),
+                Some(("C", value)) => matches!(value, "420" | "420jpeg" | "420mpeg2" | "420paldv"),
                 Some(_) | None => true,
             };
             if !right {

@@ -1,0 +1,215 @@
+//! The real screen code on a real X server.
+
+#![cfg(target_os = "linux")]
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use qorgan_capture::{CaptureEvent, CaptureHandle, I420Frame, LossCause, SourceKind, screen};
+use x11rb::connection::Connection as _;
+use x11rb::protocol::xproto::{ChangeWindowAttributesAux, ConnectionExt as _};
+use x11rb::rust_connection::RustConnection;
+use x11rb::wrapper::ConnectionExt as _;
+
+#[test]
+fn a_display_is_streamed_by_shared_memory_and_changes_are_seen() {
+    let server = Server::start("1280x720x24");
+    let displays = screen::displays().expect("the server has a display");
+    assert_eq!(displays.len(), 1);
+    assert_eq!((displays[0].width, displays[0].height), (1_280, 720));
+
+    let handle = screen::start(displays[0].clone(), 10).expect("a thread starts");
+    let Some(CaptureEvent::Opened(source)) = handle.recv_timeout(WAIT) else {
+        panic!("the display opens first");
+    };
+    assert_eq!(
+        (source.kind, source.driver.as_str()),
+        (SourceKind::Device, "x11-shm")
+    );
+    let first = frame(&handle);
+    assert!(!first.unchanged, "the first picture is new");
+    let calm = (0..5)
+        .map(|_| frame(&handle))
+        .filter(|frame| frame.unchanged)
+        .count();
+    assert_eq!(calm, 5, "nothing was drawn");
+
+    server.paint(0x0020_c040);
+    let green = changed(&handle);
+    let [y, u, v] = green.yuv();
+    let middle = (y[640 * 720 + 640], u[640 * 180 + 320], v[640 * 180 + 320]);
+    assert_eq!(middle, expected_green(), "the colour of the whole display");
+
+    let still = screen::still(&displays[0]).expect("a still is taken");
+    assert_eq!(still.get_pixel(640, 360).0[..3], [0x20, 0xc0, 0x40]);
+}
+
+#[test]
+fn a_display_whose_server_ends_is_lost_and_found_again() {
+    let server = Server::start("800x600x24");
+    let displays = screen::displays().expect("the server has a display");
+    let handle = screen::start(displays[0].clone(), 10).expect("a thread starts");
+    assert!(matches!(
+        handle.recv_timeout(WAIT),
+        Some(CaptureEvent::Opened(_))
+    ));
+    let server = server.restart("800x600x24");
+    let mut lost = None;
+    let found = until(&handle, |event| match event {
+        CaptureEvent::Lost(cause) => {
+            lost.get_or_insert(cause);
+            false
+        }
+        CaptureEvent::Opened(_) => true,
+        CaptureEvent::Sample(_) => false,
+    });
+    assert_eq!(lost, Some(LossCause::Unplugged));
+    assert!(found, "the display opens again under its name");
+    drop(server);
+}
+
+#[test]
+fn wayland_is_refused_with_a_reason() {
+    let _server = Server::start("640x480x24");
+    set("WAYLAND_DISPLAY", "wayland-0");
+    let refused = screen::displays();
+    set("WAYLAND_DISPLAY", "");
+    let Err(LossCause::Unsupported { reason }) = refused else {
+        panic!("{refused:?}")
+    };
+    assert!(reason.contains("Wayland"), "{reason}");
+}
+
+/// An X server on a display that was free; its tests run one at a time, for they share `DISPLAY`.
+struct Server {
+    child: Child,
+    display: String,
+    _turn: Option<std::sync::MutexGuard<'static, ()>>,
+}
+
+impl Server {
+    fn start(size: &str) -> Self {
+        let turn = TURN
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (child, display) = launch(None, size);
+        set("DISPLAY", &display);
+        set("WAYLAND_DISPLAY", "");
+        Self {
+            child,
+            display,
+            _turn: Some(turn),
+        }
+    }
+
+    /// Ends the server and starts another one on the same display.
+    fn restart(mut self, size: &str) -> Self {
+        let turn = self._turn.take();
+        let display = self.display.clone();
+        drop(self);
+        let (child, display) = launch(Some(&display), size);
+        Self {
+            child,
+            display,
+            _turn: turn,
+        }
+    }
+
+    fn paint(&self, colour: u32) {
+        let (connection, screen) =
+            RustConnection::connect(Some(&self.display)).expect("the server answers");
+        let root = connection.setup().roots[screen].root;
+        let paint = ChangeWindowAttributesAux::new().background_pixel(colour);
+        connection
+            .change_window_attributes(root, &paint)
+            .expect("the server listens");
+        connection
+            .clear_area(false, root, 0, 0, 0, 0)
+            .expect("the server listens");
+        connection.sync().expect("the server paints");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().expect("the server is ours");
+        self.child.wait().expect("the server ends");
+    }
+}
+
+fn launch(display: Option<&str>, size: &str) -> (Child, String) {
+    let mut command = Command::new("Xvfb");
+    command.args(display).args([
+        "-displayfd",
+        "1",
+        "-noreset",
+        "-nolisten",
+        "tcp",
+        "-screen",
+        "0",
+        size,
+    ]);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("Xvfb is a test prerequisite");
+    let mut line = String::new();
+    let output = child.stdout.take().expect("the output is piped");
+    BufReader::new(output)
+        .read_line(&mut line)
+        .expect("the server tells its number");
+    (child, format!(":{}", line.trim()))
+}
+
+fn set(name: &str, value: &str) {
+    // SAFETY: the tests of this file take turns, and no other thread of them reads the environment
+    // at this moment.
+    #[expect(
+        unsafe_code,
+        reason = "a test chooses the display by the environment, as a user does"
+    )]
+    unsafe {
+        std::env::set_var(name, value);
+    }
+}
+
+fn frame(handle: &CaptureHandle<I420Frame>) -> I420Frame {
+    match handle.recv_timeout(WAIT) {
+        Some(CaptureEvent::Sample(frame)) => frame,
+        other => panic!("a picture comes: {other:?}"),
+    }
+}
+
+fn changed(handle: &CaptureHandle<I420Frame>) -> I420Frame {
+    (0..50)
+        .map(|_| frame(handle))
+        .find(|frame| !frame.unchanged)
+        .expect("the change is seen")
+}
+
+fn until(
+    handle: &CaptureHandle<I420Frame>,
+    mut done: impl FnMut(CaptureEvent<I420Frame>) -> bool,
+) -> bool {
+    let end = Instant::now() + Duration::from_secs(20);
+    while Instant::now() < end {
+        if handle
+            .recv_timeout(Duration::from_millis(500))
+            .is_some_and(&mut done)
+        {
+            return true;
+        }
+    }
+    false
+}
+
+/// `#20c040` by BT.709 in limited range.
+const fn expected_green() -> (u8, u8, u8) {
+    (144, 88, 63)
+}
+
+const WAIT: Duration = Duration::from_secs(10);
+static TURN: Mutex<()> = Mutex::new(());
