@@ -10,6 +10,8 @@ use qorgan_protocol::time::{Now, WallTime, millis};
 use crate::auth::Auth;
 use crate::config::Config;
 use crate::keys::{KeysError, ServerKeys};
+use crate::live::LiveHub;
+use crate::recordings::{RecordingError, Recordings};
 use crate::registry::Registry;
 use crate::store::{Store, StoreError};
 
@@ -31,6 +33,9 @@ pub enum StartError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The folder of recordings cannot be used.
+    #[error("the folder of recordings cannot be used")]
+    Recordings(#[from] RecordingError),
 }
 
 /// The server's two clocks.
@@ -77,6 +82,10 @@ pub struct AppState {
     pub registry: Registry,
     /// Sign-in, tokens and limits.
     pub auth: Auth,
+    /// What is recorded.
+    pub recordings: Recordings,
+    /// What is seen live.
+    pub live: LiveHub,
     /// The clocks.
     pub clock: ServerClock,
     /// The data folder.
@@ -100,12 +109,16 @@ impl AppState {
         let config = Arc::new(config);
         let registry = Registry::new(store.clone(), Arc::clone(&keys), clock, Arc::clone(&config));
         let auth = Auth::new(store.clone(), Arc::clone(&keys), clock, Arc::clone(&config));
+        let recordings =
+            Recordings::open(&data.join("recordings"), store.clone(), Arc::clone(&keys))?;
         Ok(Self {
             config,
             keys,
             store,
             registry,
             auth,
+            recordings,
+            live: LiveHub::default(),
             clock,
             data: Arc::new(data.to_path_buf()),
         })

@@ -122,7 +122,9 @@ impl LinkRefusal {
         }
     }
 
-    fn new(reason: RefusalReason, detail: impl ToString) -> Self {
+    /// Makes a refusal; a broken chain is tampering.
+    #[must_use]
+    pub fn new(reason: RefusalReason, detail: impl ToString) -> Self {
         Self {
             reason,
             detail: detail.to_string(),
@@ -150,6 +152,11 @@ impl LinkReceiver {
             standing,
             greeted: false,
         }
+    }
+
+    /// Takes up the recording where it stands on disk, after the hello.
+    pub fn resume(&mut self, standing: Standing) {
+        self.standing = standing;
     }
 
     /// Returns the answer to a believed hello.

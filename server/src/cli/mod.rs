@@ -1,6 +1,7 @@
 //! The command line: everything works offline on the data folder, by the same rules as the console.
 
 mod accounts;
+mod evidence;
 mod folder;
 mod keys;
 mod schedule;
@@ -56,6 +57,10 @@ enum Command {
     /// List what is there.
     #[command(subcommand)]
     List(schedule::List),
+    /// Export the recording of an attempt.
+    Export(evidence::Export),
+    /// Check an export offline.
+    Verify(evidence::Verify),
     /// Copy the data folder while the server runs; the key-encryption key stays out.
     Backup(folder::Backup),
     /// The key-encryption key.
@@ -88,6 +93,8 @@ impl Cli {
                 Ok(())
             }
             Command::List(list) => list.run(&folder.open().await?).await,
+            Command::Export(export) => export.run(&folder.open().await?).await,
+            Command::Verify(verify) => verify.run(),
             Command::Backup(backup) => backup.run(&folder.open().await?).await,
             Command::Keys(keys) => keys.run(&folder.open().await?).await,
             Command::Openapi => {

@@ -30,6 +30,9 @@ pub use serve::{Bound, ReadyFile, ServeError, enrol_link, serve};
 pub fn router(state: AppState) -> Router {
     Router::new()
         .merge(api())
+        .merge(crate::ingest::routes())
+        .merge(crate::live::routes())
+        .merge(crate::recordings::routes())
         .layer(middleware::from_fn(safe_headers))
         .with_state(state)
 }

@@ -154,6 +154,10 @@ pub async fn serve(
         // A dropped sender ends the ticker as well as a sent word.
         let _either_way: Result<(), oneshot::error::RecvError> = ticking.await;
     }));
+    let (unsealed, sealing) = oneshot::channel::<()>();
+    let sealer = tokio::spawn(crate::evidence::run_sealer(state.clone(), async {
+        let _either_way: Result<(), oneshot::error::RecvError> = sealing.await;
+    }));
     let stopping = handle.clone();
     tokio::spawn(async move {
         stop.await;
@@ -168,7 +172,10 @@ pub async fn serve(
         .handle(handle)
         .serve(service)
         .await;
-    drop(stopped);
+    drop((stopped, unsealed));
+    if let Err(error) = sealer.await {
+        tracing::error!(%error, "The sealer ended by itself");
+    }
     match ticker.await {
         Ok(ended) => ended?,
         Err(error) => tracing::error!(%error, "The ticker ended by itself"),

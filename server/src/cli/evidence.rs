@@ -1,0 +1,107 @@
+//! `export` and `verify`.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use qorgan_protocol::evidence::verify::{Report, Seal, verify};
+use qorgan_protocol::ids::AttemptId;
+use qorgan_signing::Ring;
+
+use super::say;
+use crate::evidence::{Exported, FolderSource, export, trusted_keys};
+use crate::state::AppState;
+
+/// Copies a recording out: exact CMAF files, side logs, manifest and proof.
+#[derive(Debug, Args)]
+pub(super) struct Export {
+    /// Whose attempt.
+    attempt: AttemptId,
+    /// An empty or new folder.
+    #[arg(long)]
+    out: PathBuf,
+}
+
+impl Export {
+    pub(super) async fn run(self, state: &AppState) -> anyhow::Result<()> {
+        let exported = export(state, self.attempt, &self.out, Vec::new()).await?;
+        match exported {
+            Exported::Sealed(root) => say(&format!("Exported, root {root}")),
+            Exported::Unsealed => say("Exported, but the recording is not sealed"),
+        }
+        say(&format!("Server key {}", state.keys.public_key().to_hex()));
+        state.store.close().await;
+        Ok(())
+    }
+}
+
+/// Checks every byte of an export against what a trusted key signed; needs no server.
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    /// The folder of the export.
+    folder: PathBuf,
+    /// A server's key in hexadecimal, or a file with a key a line.
+    #[arg(long, required = true)]
+    trust: Vec<String>,
+}
+
+impl Verify {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let mut keys = Vec::new();
+        for text in &self.trust {
+            keys.extend(trusted_keys(text)?);
+        }
+        let began = Instant::now();
+        let report = verify(&Ring, &keys, &mut FolderSource::new(&self.folder))
+            .with_context(|| format!("cannot read {}", self.folder.display()))?;
+        tell(&report);
+        let seconds = began.elapsed().as_secs_f64();
+        say(&format!(
+            "Read {} bytes in {seconds:.3} s",
+            report.bytes_read
+        ));
+        match (&report.seal, report.faults.len()) {
+            (Seal::Sealed { .. }, 0) => {
+                say("VALID: sealed, and every byte is as it was signed for");
+                Ok(())
+            }
+            (Seal::Unsealed { .. }, 0) => bail!("UNSEALED: the recording was never finished"),
+            (Seal::Sealed { .. } | Seal::Unsealed { .. } | Seal::Unknown, faults) => {
+                bail!("INVALID: {faults} fault(s)")
+            }
+        }
+    }
+}
+
+fn tell(report: &Report) {
+    if let (Some(institution), Some(attempt)) = (report.institution, report.attempt) {
+        say(&format!("Institution {institution}, attempt {attempt}"));
+    }
+    match &report.seal {
+        Seal::Sealed { at, root } => say(&format!("Sealed at {at} (UTC since 1970), root {root}")),
+        Seal::Unsealed { last } => {
+            for last in last {
+                say(&format!(
+                    "Unsealed: {} {} receipted up to chunk {} at {}",
+                    last.stream, last.epoch, last.seq, last.at
+                ));
+            }
+        }
+        Seal::Unknown => say("Nothing here is signed by a trusted key"),
+    }
+    for line in &report.streams {
+        say(&format!(
+            "{} {}: {} chunks, {} ms, {} after the last beat",
+            line.stream,
+            line.epoch,
+            line.chunks,
+            line.end_us / 1_000,
+            line.uncovered
+        ));
+    }
+    say(&format!("{} beats", report.beats));
+    for fault in &report.faults {
+        say(&format!("FAULT {fault}"));
+    }
+}

@@ -1,0 +1,308 @@
+//! Exports a recording to a folder: exact CMAF files with side logs, manifest and proof.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use qorgan_protocol::codec;
+use qorgan_protocol::crypto::{self, Hasher as _, Sha256, SignedBytes};
+use qorgan_protocol::evidence::merkle::{Checkpoint, InclusionProof, inclusion_path, tree_root};
+use qorgan_protocol::evidence::side_log::{
+    BEATS_MAGIC, HEADERS_MAGIC, INCIDENTS_FILE, MANIFEST_FILE, PROOF_FILE, RESPONSES_FILE,
+    SUPPLEMENT_FILE, UNSEALED_FILE, beats_name, headers_name, media_name, push_record,
+};
+use qorgan_protocol::evidence::{
+    ChunkSeq, Content, FileEntry, Manifest, Receipt, ReceiptBatch, Supplement, Unsealed,
+    UnsealedEpoch,
+};
+use qorgan_protocol::ids::{AttemptId, Epoch};
+use qorgan_signing::{Ring, SecretKey};
+use sqlx::Row as _;
+
+use super::EvidenceError;
+use super::records;
+use super::seal::{certificate, incidents_json, responses_log};
+use crate::recordings::{Part, RecordingError, parts};
+use crate::state::AppState;
+
+/// What was exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exported {
+    /// A sealed recording, with its root.
+    Sealed(Sha256),
+    /// What there is of a recording that was not sealed.
+    Unsealed,
+}
+
+/// Exports an attempt's recording to an empty or new folder; `supplement` are files that came after
+/// the seal, such as acts, by name.
+///
+/// # Errors
+/// Where the folder is not empty, or the recording cannot be read.
+pub async fn export(
+    state: &AppState,
+    attempt: AttemptId,
+    out: &Path,
+    supplement: Vec<(String, Vec<u8>)>,
+) -> Result<Exported, EvidenceError> {
+    empty_folder(out)?;
+    let sealed: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM log_leaves WHERE attempt_id = $1")
+        .bind(attempt.to_string())
+        .fetch_one(state.store.read())
+        .await?;
+    if sealed == 0 {
+        unsealed(state, attempt, out).await?;
+        return Ok(Exported::Unsealed);
+    }
+    let key = state.recordings.key(attempt).await?;
+    let (signed, manifest) = manifest(state, attempt).await?;
+    for file in &manifest.files {
+        copy(state, &key, attempt, &file.name, file.len, out).await?;
+    }
+    write(out, MANIFEST_FILE, &codec::encode("manifest", &signed)?)?;
+    let proof = proof(state, attempt).await?;
+    write(out, PROOF_FILE, &codec::encode("inclusion proof", &proof)?)?;
+    if !supplement.is_empty() {
+        add_supplement(state, &signed, attempt, out, supplement)?;
+    }
+    Ok(Exported::Sealed(manifest.root))
+}
+
+/// Returns the signed manifest of a sealed recording.
+pub(super) async fn manifest(
+    state: &AppState,
+    attempt: AttemptId,
+) -> Result<(SignedBytes, Manifest), EvidenceError> {
+    let key = state.recordings.key(attempt).await?;
+    let objects = state.recordings.objects();
+    let len = objects
+        .len(attempt, MANIFEST_FILE)
+        .await?
+        .ok_or(RecordingError::NoStream)?;
+    let bytes = objects.read(&key, attempt, MANIFEST_FILE, 0..len).await?;
+    let signed: SignedBytes = codec::decode("manifest", &bytes)?;
+    let public = state.keys.public_key();
+    let body = crypto::open(&Ring, &public, state.institution(), &signed)?;
+    Ok((signed, body))
+}
+
+/// Returns every certificate of an epoch's agents, in the order of issue.
+pub(super) async fn certificates(
+    state: &AppState,
+    attempt: AttemptId,
+    epoch: Epoch,
+) -> Result<Vec<SignedBytes>, EvidenceError> {
+    let rows: Vec<Vec<u8>> = sqlx::query_scalar(
+        "SELECT bytes FROM agent_certificates WHERE attempt_id = $1 AND epoch = $2 ORDER BY rowid",
+    )
+    .bind(attempt.to_string())
+    .bind(i64::from(epoch.0))
+    .fetch_all(state.store.read())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|bytes| certificate(state, bytes))
+        .collect())
+}
+
+/// Describes a file that is hashed whole.
+pub(super) fn bytes_entry(name: &str, bytes: &[u8]) -> FileEntry {
+    FileEntry {
+        name: name.to_owned(),
+        len: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+        content: Content::Bytes(Ring.sha256(&[bytes])),
+    }
+}
+
+async fn proof(state: &AppState, attempt: AttemptId) -> Result<InclusionProof, EvidenceError> {
+    let rows = sqlx::query(
+        "SELECT attempt_id, hash FROM log_leaves WHERE institution_id = $1 ORDER BY place",
+    )
+    .bind(state.institution().to_string())
+    .fetch_all(state.store.read())
+    .await?;
+    let mut leaves = Vec::with_capacity(rows.len());
+    let mut index = None;
+    for row in rows {
+        if row.try_get::<String, _>("attempt_id")? == attempt.to_string() {
+            index = Some(leaves.len());
+        }
+        let hash = crate::store::array("log leaf", &row.try_get::<Vec<u8>, _>("hash")?)?;
+        leaves.push(Sha256(hash));
+    }
+    let index = index.ok_or(EvidenceError::NoAttempt)?;
+    let path = inclusion_path(&Ring, &leaves, index).ok_or(EvidenceError::NoAttempt)?;
+    let checkpoint = Checkpoint {
+        size: u64::try_from(leaves.len()).unwrap_or(u64::MAX),
+        root: tree_root(&Ring, &leaves),
+        at: state.clock.wall(),
+    };
+    Ok(InclusionProof {
+        index: u64::try_from(index).unwrap_or(u64::MAX),
+        path,
+        checkpoint: state.keys.sign(&checkpoint)?,
+    })
+}
+
+fn add_supplement(
+    state: &AppState,
+    manifest: &SignedBytes,
+    attempt: AttemptId,
+    out: &Path,
+    mut files: Vec<(String, Vec<u8>)>,
+) -> Result<(), EvidenceError> {
+    files.sort();
+    let supplement = Supplement {
+        attempt,
+        manifest: Ring.sha256(&[&manifest.bytes]),
+        at: state.clock.wall(),
+        files: files
+            .iter()
+            .map(|(name, bytes)| bytes_entry(name, bytes))
+            .collect(),
+    };
+    for (name, bytes) in &files {
+        write(out, name, bytes)?;
+    }
+    let signed = state.keys.sign(&supplement)?;
+    write(out, SUPPLEMENT_FILE, &codec::encode("supplement", &signed)?)
+}
+
+async fn copy(
+    state: &AppState,
+    key: &SecretKey,
+    attempt: AttemptId,
+    name: &str,
+    len: u64,
+    out: &Path,
+) -> Result<(), EvidenceError> {
+    let mut file = create(out, name)?;
+    let mut offset = 0;
+    while offset < len {
+        let end = len.min(offset + COPY_BYTES);
+        let objects = state.recordings.objects();
+        let piece = objects.read(key, attempt, name, offset..end).await?;
+        if piece.is_empty() {
+            return Err(RecordingError::NoStream.into());
+        }
+        file.write_all(&piece)
+            .map_err(|source| folder_error(&out.join(name), source))?;
+        offset += u64::try_from(piece.len()).unwrap_or(u64::MAX);
+    }
+    Ok(())
+}
+
+/// Exports what is on disk of a recording that grows or was never finished.
+async fn unsealed(state: &AppState, attempt: AttemptId, out: &Path) -> Result<(), EvidenceError> {
+    let key = state.recordings.key(attempt).await?;
+    let rows: Vec<i64> =
+        sqlx::query_scalar("SELECT epoch FROM recordings WHERE attempt_id = $1 ORDER BY epoch")
+            .bind(attempt.to_string())
+            .fetch_all(state.store.read())
+            .await?;
+    let mut epochs = Vec::new();
+    for epoch in rows
+        .into_iter()
+        .filter_map(|epoch| u32::try_from(epoch).ok())
+    {
+        epochs.push(unsealed_epoch(state, attempt, Epoch(epoch), &key, out).await?);
+    }
+    write(out, INCIDENTS_FILE, &incidents_json(state, attempt).await?)?;
+    write(
+        out,
+        RESPONSES_FILE,
+        &responses_log(state, attempt, &key).await?,
+    )?;
+    let unsealed = Unsealed { attempt, epochs };
+    write(
+        out,
+        UNSEALED_FILE,
+        &codec::encode("unsealed recording", &unsealed)?,
+    )
+}
+
+async fn unsealed_epoch(
+    state: &AppState,
+    attempt: AttemptId,
+    epoch: Epoch,
+    key: &Arc<SecretKey>,
+    out: &Path,
+) -> Result<UnsealedEpoch, EvidenceError> {
+    let folder = state.recordings.epoch_folder(attempt, epoch);
+    // Beats first: a beat that is read covers only chunks that are then on disk too.
+    let mut beats = BEATS_MAGIC.to_vec();
+    let mut beat_next = 0;
+    let whose = (attempt, epoch);
+    let mut pairs = records::stream(folder.clone(), Part::Beats, whose, Arc::clone(key));
+    while let Some(pair) = pairs.recv().await {
+        push_record(&mut beats, &pair?.1);
+        beat_next += 1;
+    }
+    write(out, &beats_name(epoch), &beats)?;
+    let mut receipts = Vec::new();
+    for part in parts(&folder)? {
+        let Part::Stream(stream) = part else {
+            continue;
+        };
+        let media = media_name(stream, epoch);
+        let mut file = create(out, &media)?;
+        let mut log = HEADERS_MAGIC.to_vec();
+        let mut newest: Option<Receipt> = None;
+        let mut pairs = records::stream(folder.clone(), part, whose, Arc::clone(key));
+        while let Some(pair) = pairs.recv().await {
+            let (header, payload) = pair?;
+            file.write_all(&payload)
+                .map_err(|source| folder_error(&out.join(&media), source))?;
+            push_record(&mut log, &header);
+            newest = Some(Receipt {
+                stream,
+                seq: newest.map_or(ChunkSeq(0), |receipt| receipt.seq.next()),
+                header: Ring.sha256(&[&header]),
+            });
+        }
+        write(out, &headers_name(stream, epoch), &log)?;
+        receipts.extend(newest);
+    }
+    let batch = ReceiptBatch {
+        attempt,
+        epoch,
+        at: state.clock.wall(),
+        receipts,
+        beat_next,
+    };
+    Ok(UnsealedEpoch {
+        certificates: certificates(state, attempt, epoch).await?,
+        receipts: state.keys.sign(&batch)?,
+    })
+}
+
+fn empty_folder(out: &Path) -> Result<(), EvidenceError> {
+    let wrap = |source| folder_error(out, source);
+    std::fs::create_dir_all(out).map_err(wrap)?;
+    if std::fs::read_dir(out).map_err(wrap)?.next().is_some() {
+        let source = std::io::Error::from(std::io::ErrorKind::DirectoryNotEmpty);
+        return Err(folder_error(out, source));
+    }
+    Ok(())
+}
+
+fn create(out: &Path, name: &str) -> Result<File, EvidenceError> {
+    let path = out.join(name);
+    File::create_new(&path).map_err(|source| folder_error(&path, source))
+}
+
+fn write(out: &Path, name: &str, bytes: &[u8]) -> Result<(), EvidenceError> {
+    let mut file = create(out, name)?;
+    file.write_all(bytes)
+        .map_err(|source| folder_error(&out.join(name), source))
+}
+
+fn folder_error(path: &Path, source: std::io::Error) -> EvidenceError {
+    EvidenceError::Folder {
+        path: path.to_path_buf(),
+        source,
+    }
+}
+
+const COPY_BYTES: u64 = 4 * 1024 * 1024;

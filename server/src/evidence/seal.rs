@@ -1,0 +1,487 @@
+//! Seals a recording: every file into the object store, a signed manifest over them, a leaf in the
+//! Merkle log.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use qorgan_protocol::attempt::{AttemptPhase, GatePolicy};
+use qorgan_protocol::codec;
+use qorgan_protocol::crypto::{Hasher as _, Sha256, SignedBytes, Signer as _, StreamHasher as _};
+use qorgan_protocol::evidence::merkle::{LogLeaf, leaf_hash};
+use qorgan_protocol::evidence::side_log::{
+    BEATS_MAGIC, HEADERS_MAGIC, INCIDENTS_FILE, MANIFEST_FILE, RESPONSES_FILE, RESPONSES_MAGIC,
+    beats_name, headers_name, media_name, push_record,
+};
+use qorgan_protocol::evidence::{
+    Content, EpochPart, FileEntry, Manifest, StreamId, StreamPart, TimelineEntry, manifest_root,
+};
+use qorgan_protocol::ids::{AttemptId, Epoch};
+use qorgan_protocol::link::SourceStatement;
+use qorgan_protocol::time::WallTime;
+use qorgan_signing::{Ring, SecretKey};
+use sqlx::Row as _;
+
+use super::EvidenceError;
+use super::records;
+use crate::recordings::{Part, parts};
+use crate::state::AppState;
+use crate::store::{self, StoreError};
+
+/// Seals an attempt's recording; returns its root.
+///
+/// # Errors
+/// `NotOver` before the attempt was submitted or terminated; or where disk or database fail, and
+/// then nothing is sealed and it can be tried again.
+//= tests/data/sop-2-28.md#13-recording
+pub async fn seal(state: &AppState, attempt: AttemptId) -> Result<Sha256, EvidenceError> {
+    let facts = Facts::read(state, attempt).await?;
+    match facts.phase {
+        AttemptPhase::Submitted { .. } | AttemptPhase::Terminated { .. } => {}
+        AttemptPhase::Scheduled
+        | AttemptPhase::CheckIn { .. }
+        | AttemptPhase::Ready { .. }
+        | AttemptPhase::Running { .. }
+        | AttemptPhase::Paused { .. }
+        | AttemptPhase::Sealed { .. }
+        | AttemptPhase::Void { .. } => {
+            return Err(EvidenceError::NotOver {
+                phase: facts.phase.word().to_owned(),
+            });
+        }
+    }
+    if let Some(root) = recording_root(state, attempt).await? {
+        return after_seal(state, attempt, root).await;
+    }
+    state.recordings.close(attempt).await?;
+    let key = state.recordings.key(attempt).await?;
+    let mut sealing = Sealing {
+        state,
+        attempt,
+        key,
+        files: Vec::new(),
+    };
+    let mut epochs = Vec::new();
+    for (epoch, began) in facts.epochs {
+        epochs.push(sealing.epoch(epoch, began).await?);
+    }
+    let incidents = incidents_json(state, attempt).await?;
+    let incidents_hash = Ring.sha256(&[&incidents]);
+    sealing.bytes(INCIDENTS_FILE, &incidents).await?;
+    let responses = responses_log(state, attempt, &sealing.key).await?;
+    sealing.bytes(RESPONSES_FILE, &responses).await?;
+    sealing.files.sort_by(|a, b| a.name.cmp(&b.name));
+    let manifest = Manifest {
+        attempt,
+        exam: store::id(&facts.exam)?,
+        sitting: store::id(&facts.sitting)?,
+        candidate: store::id(&facts.candidate)?,
+        policy: facts.policy,
+        epochs,
+        timeline: timeline(state, attempt).await?,
+        root: manifest_root(&Ring, &sealing.files)?,
+        files: sealing.files,
+        incidents: incidents_hash,
+        sealed: state.clock.wall(),
+    };
+    let signed = state.keys.sign(&manifest)?;
+    let bytes = codec::encode("manifest", &signed)?;
+    let objects = state.recordings.objects();
+    objects
+        .put_bytes(&sealing.key, attempt, MANIFEST_FILE, &bytes)
+        .await?;
+    append_leaf(state, &manifest, &signed).await?;
+    after_seal(state, attempt, manifest.root).await
+}
+
+/// Returns the root of an attempt's sealed recording; `None` where it is not sealed.
+///
+/// # Errors
+/// Where the recording or the database cannot be read.
+pub async fn recording_root(
+    state: &AppState,
+    attempt: AttemptId,
+) -> Result<Option<Sha256>, EvidenceError> {
+    let sealed: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM log_leaves WHERE attempt_id = $1")
+        .bind(attempt.to_string())
+        .fetch_one(state.store.read())
+        .await?;
+    if sealed == 0 {
+        return Ok(None);
+    }
+    let (_, manifest) = super::export::manifest(state, attempt).await?;
+    Ok(Some(manifest.root))
+}
+
+/// Seals what is due until `stop`: recordings that were delivered whole, and those whose agent did
+/// not come back in time.
+pub async fn run_sealer(state: AppState, stop: impl Future<Output = ()> + Send) {
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            () = tokio::time::sleep(LOOK_GAP) => {}
+        }
+        let due = match due(&state).await {
+            Ok(due) => due,
+            Err(error) => {
+                tracing::error!(%error, "Could not look for recordings to seal");
+                continue;
+            }
+        };
+        for attempt in due {
+            match seal(&state, attempt).await {
+                Ok(root) => tracing::info!(%attempt, %root, "Sealed a recording"),
+                Err(error) => tracing::error!(%attempt, %error, "Could not seal a recording"),
+            }
+        }
+    }
+}
+
+/// Returns the attempts whose recording is to be sealed.
+async fn due(state: &AppState) -> Result<Vec<AttemptId>, EvidenceError> {
+    let rows = sqlx::query(
+        "SELECT a.id, a.ended_ms, s.policy, r.finished_ms, \
+         (SELECT COUNT(*) FROM recordings o WHERE o.attempt_id = a.id) AS recorded \
+         FROM attempts a JOIN sittings s ON s.id = a.sitting_id \
+         LEFT JOIN recordings r ON r.attempt_id = a.id AND r.epoch = a.epoch \
+         WHERE a.phase_word IN ('submitted', 'terminated') ORDER BY a.ended_ms LIMIT 64",
+    )
+    .fetch_all(state.store.read())
+    .await?;
+    let now = state.clock.wall();
+    let mut due = Vec::new();
+    for row in rows {
+        let finished: Option<i64> = row.try_get("finished_ms")?;
+        let ended = WallTime::from_unix_ms(row.try_get::<Option<i64>, _>("ended_ms")?.unwrap_or(0));
+        let recorded: i64 = row.try_get("recorded")?;
+        let policy: GatePolicy = json("policy", &row.try_get::<String, _>("policy")?)?;
+        let late = Duration::from_millis(policy.late_delivery_ms_max).saturating_add(LATE_MORE);
+        let waited = now.since(ended);
+        if finished.is_some() || recorded == 0 && waited > NOTHING_WAIT || waited > late {
+            due.push(store::id(&row.try_get::<String, _>("id")?)?);
+        }
+    }
+    Ok(due)
+}
+
+async fn after_seal(
+    state: &AppState,
+    attempt: AttemptId,
+    root: Sha256,
+) -> Result<Sha256, EvidenceError> {
+    state.registry.sealed(attempt).await?;
+    state.recordings.remove_open(attempt)?;
+    state.live.forget(attempt);
+    Ok(root)
+}
+
+struct Facts {
+    phase: AttemptPhase,
+    exam: String,
+    sitting: String,
+    candidate: String,
+    policy: GatePolicy,
+    epochs: Vec<(Epoch, WallTime)>,
+}
+
+impl Facts {
+    async fn read(state: &AppState, attempt: AttemptId) -> Result<Self, EvidenceError> {
+        let row = sqlx::query(
+            "SELECT a.phase, a.person_id, a.sitting_id, s.exam_id, s.policy FROM attempts a \
+             JOIN sittings s ON s.id = a.sitting_id WHERE a.id = $1",
+        )
+        .bind(attempt.to_string())
+        .fetch_optional(state.store.read())
+        .await?
+        .ok_or(EvidenceError::NoAttempt)?;
+        let epochs = sqlx::query(
+            "SELECT epoch, began_ms FROM recordings WHERE attempt_id = $1 ORDER BY epoch",
+        )
+        .bind(attempt.to_string())
+        .fetch_all(state.store.read())
+        .await?;
+        let epoch = |row: &sqlx::sqlite::SqliteRow| -> Result<_, EvidenceError> {
+            let epoch = u32::try_from(row.try_get::<i64, _>("epoch")?).unwrap_or_default();
+            Ok((
+                Epoch(epoch),
+                WallTime::from_unix_ms(row.try_get("began_ms")?),
+            ))
+        };
+        Ok(Self {
+            phase: json("phase", &row.try_get::<String, _>("phase")?)?,
+            exam: row.try_get("exam_id")?,
+            sitting: row.try_get("sitting_id")?,
+            candidate: row.try_get("person_id")?,
+            policy: json("policy", &row.try_get::<String, _>("policy")?)?,
+            epochs: epochs.iter().map(epoch).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// A recording that is being sealed.
+struct Sealing<'a> {
+    state: &'a AppState,
+    attempt: AttemptId,
+    key: Arc<SecretKey>,
+    files: Vec<FileEntry>,
+}
+
+impl Sealing<'_> {
+    async fn epoch(&mut self, epoch: Epoch, began: WallTime) -> Result<EpochPart, EvidenceError> {
+        let folder = self.state.recordings.epoch_folder(self.attempt, epoch);
+        let mut streams = Vec::new();
+        for part in parts(&folder)? {
+            match part {
+                Part::Stream(stream) => streams.extend(self.stream(epoch, stream).await?),
+                Part::Beats => {}
+            }
+        }
+        let (beats, beat_head) = self.beats(epoch).await?;
+        let statements: Option<String> = sqlx::query_scalar(
+            "SELECT statements FROM epochs WHERE attempt_id = $1 AND epoch = $2",
+        )
+        .bind(self.attempt.to_string())
+        .bind(i64::from(epoch.0))
+        .fetch_optional(self.state.store.read())
+        .await?;
+        let sources: Vec<SourceStatement> =
+            json("source statement", statements.as_deref().unwrap_or("[]"))?;
+        Ok(EpochPart {
+            epoch,
+            certificates: super::export::certificates(self.state, self.attempt, epoch).await?,
+            sources,
+            began,
+            streams,
+            beats,
+            beat_head,
+        })
+    }
+
+    /// Puts a stream's media and its log; `None` for a stream of nothing.
+    async fn stream(
+        &mut self,
+        epoch: Epoch,
+        stream: StreamId,
+    ) -> Result<Option<StreamPart>, EvidenceError> {
+        let folder = self.state.recordings.epoch_folder(self.attempt, epoch);
+        let whose = (self.attempt, epoch);
+        let mut records =
+            records::stream(folder, Part::Stream(stream), whose, Arc::clone(&self.key));
+        let objects = self.state.recordings.objects();
+        let media = media_name(stream, epoch);
+        let mut putting = objects.put(&self.key, self.attempt, &media).await?;
+        let mut log = HEADERS_MAGIC.to_vec();
+        let (mut chunks, mut head) = (0, Sha256::ZERO);
+        while let Some(pair) = records.recv().await {
+            let (header, payload) = pair?;
+            push_record(&mut log, &header);
+            head = Ring.sha256(&[&header]);
+            chunks += 1;
+            putting.write(&payload)?;
+            putting.settle().await?;
+        }
+        let len = putting.finish().await?;
+        if chunks == 0 {
+            return Ok(None);
+        }
+        let log_name = headers_name(stream, epoch);
+        self.files.push(FileEntry {
+            name: media,
+            len,
+            content: Content::Chunks {
+                log: log_name.clone(),
+                chunks,
+                head,
+            },
+        });
+        self.bytes(&log_name, &log).await?;
+        Ok(Some(StreamPart {
+            stream,
+            chunks,
+            head,
+        }))
+    }
+
+    async fn beats(&mut self, epoch: Epoch) -> Result<(u64, Sha256), EvidenceError> {
+        let folder = self.state.recordings.epoch_folder(self.attempt, epoch);
+        let whose = (self.attempt, epoch);
+        let mut records = records::stream(folder, Part::Beats, whose, Arc::clone(&self.key));
+        let objects = self.state.recordings.objects();
+        let name = beats_name(epoch);
+        let mut putting = objects.put(&self.key, self.attempt, &name).await?;
+        let mut running = Ring.begin();
+        let mut piece = BEATS_MAGIC.to_vec();
+        let (mut beats, mut head) = (0, Sha256::ZERO);
+        while let Some(pair) = records.recv().await {
+            let (_, beat) = pair?;
+            push_record(&mut piece, &beat);
+            Ring.feed(&mut running, &piece);
+            putting.write(&piece)?;
+            putting.settle().await?;
+            piece.clear();
+            let signed: SignedBytes = codec::decode("beat", &beat)?;
+            head = Ring.sha256(&[&signed.bytes]);
+            beats += 1;
+        }
+        Ring.feed(&mut running, &piece);
+        putting.write(&piece)?;
+        let len = putting.finish().await?;
+        self.files.push(FileEntry {
+            name,
+            len,
+            content: Content::Bytes(Ring.end(running)),
+        });
+        Ok((beats, head))
+    }
+
+    async fn bytes(&mut self, name: &str, bytes: &[u8]) -> Result<(), EvidenceError> {
+        let objects = self.state.recordings.objects();
+        objects
+            .put_bytes(&self.key, self.attempt, name, bytes)
+            .await?;
+        self.files.push(super::export::bytes_entry(name, bytes));
+        Ok(())
+    }
+}
+
+async fn append_leaf(
+    state: &AppState,
+    manifest: &Manifest,
+    signed: &SignedBytes,
+) -> Result<(), EvidenceError> {
+    let leaf = LogLeaf {
+        attempt: manifest.attempt,
+        root: manifest.root,
+        manifest: Ring.sha256(&[&signed.bytes]),
+    };
+    let hash = leaf_hash(&Ring, &codec::encode("log leaf", &leaf)?);
+    let institution = state.institution().to_string();
+    let mut tx = state.store.begin().await?;
+    sqlx::query(
+        "INSERT INTO log_leaves (institution_id, place, attempt_id, hash, sealed_ms) \
+         SELECT $1, COUNT(*), $2, $3, $4 FROM log_leaves WHERE institution_id = $1",
+    )
+    .bind(institution)
+    .bind(manifest.attempt.to_string())
+    .bind(hash.0.as_slice())
+    .bind(manifest.sealed.unix_ms())
+    .execute(&mut *tx)
+    .await?;
+    Ok(tx.commit().await?)
+}
+
+async fn timeline(
+    state: &AppState,
+    attempt: AttemptId,
+) -> Result<Vec<TimelineEntry>, EvidenceError> {
+    let rows = sqlx::query(
+        "SELECT at_ms, phase FROM phase_changes WHERE attempt_id = $1 ORDER BY at_ms, id",
+    )
+    .bind(attempt.to_string())
+    .fetch_all(state.store.read())
+    .await?;
+    let mut entries = Vec::with_capacity(rows.len());
+    for row in rows {
+        let phase: serde_json::Value = json("phase", &row.try_get::<String, _>("phase")?)?;
+        let word = |key| phase.get(key).and_then(serde_json::Value::as_str);
+        entries.push(TimelineEntry {
+            at: WallTime::from_unix_ms(row.try_get("at_ms")?),
+            phase: word("phase").unwrap_or_default().to_owned(),
+            cause: word("cause").unwrap_or_default().to_owned(),
+        });
+    }
+    Ok(entries)
+}
+
+pub(super) async fn incidents_json(
+    state: &AppState,
+    attempt: AttemptId,
+) -> Result<Vec<u8>, EvidenceError> {
+    let rows = sqlx::query(
+        "SELECT id, kind, severity, began_ms, ended_ms, began_us, stream, observations, detector, \
+         detail FROM incidents WHERE attempt_id = $1 ORDER BY began_ms, id",
+    )
+    .bind(attempt.to_string())
+    .fetch_all(state.store.read())
+    .await?;
+    let mut incidents = Vec::with_capacity(rows.len());
+    for row in rows {
+        incidents.push(serde_json::json!({
+            "id": row.try_get::<String, _>("id")?,
+            "kind": row.try_get::<String, _>("kind")?,
+            "severity": row.try_get::<f64, _>("severity")?,
+            "began_ms": row.try_get::<i64, _>("began_ms")?,
+            "ended_ms": row.try_get::<Option<i64>, _>("ended_ms")?,
+            "began_us": row.try_get::<i64, _>("began_us")?,
+            "stream": row.try_get::<Option<String>, _>("stream")?,
+            "observations": row.try_get::<i64, _>("observations")?,
+            "detector": row.try_get::<String, _>("detector")?,
+            "detail": row.try_get::<String, _>("detail")?,
+        }));
+    }
+    Ok(serde_json::to_vec_pretty(&incidents)?)
+}
+
+/// Returns every response's canonical bytes in order, and after them the newest receipt of each
+/// epoch, which by the chain covers all before it.
+pub(super) async fn responses_log(
+    state: &AppState,
+    attempt: AttemptId,
+    key: &SecretKey,
+) -> Result<Vec<u8>, EvidenceError> {
+    let mut log = RESPONSES_MAGIC.to_vec();
+    let rows = sqlx::query(
+        "SELECT epoch, seq, sealed FROM responses WHERE attempt_id = $1 ORDER BY epoch, seq",
+    )
+    .bind(attempt.to_string())
+    .fetch_all(state.store.read())
+    .await?;
+    for row in rows {
+        let (epoch, seq): (i64, i64) = (row.try_get("epoch")?, row.try_get("seq")?);
+        let place = format!("response:{attempt}:e{epoch}:{seq}");
+        let opened = key.open(place.as_bytes(), &row.try_get::<Vec<u8>, _>("sealed")?);
+        let entry = opened.map_err(|source| StoreError::Sealed {
+            what: "response",
+            source,
+        })?;
+        push_record(&mut log, &entry);
+    }
+    let receipts = sqlx::query(
+        "SELECT bytes, signature FROM response_receipts r WHERE attempt_id = $1 AND at_ms = \
+         (SELECT MAX(at_ms) FROM response_receipts o WHERE o.attempt_id = r.attempt_id \
+         AND o.epoch = r.epoch) ORDER BY epoch, next, submitted",
+    )
+    .bind(attempt.to_string())
+    .fetch_all(state.store.read())
+    .await?;
+    for row in receipts {
+        let signed = SignedBytes {
+            bytes: row.try_get("bytes")?,
+            signature: row.try_get("signature")?,
+        };
+        push_record(&mut log, &codec::encode("response receipt", &signed)?);
+    }
+    Ok(log)
+}
+
+/// Returns the certificate that the server signed over these bytes: Ed25519 signs the same bytes
+/// in the same way each time.
+pub(super) fn certificate(state: &AppState, bytes: Vec<u8>) -> SignedBytes {
+    let signature = state.keys.signing().sign(&bytes);
+    SignedBytes { bytes, signature }
+}
+
+pub(super) fn json<T: serde::de::DeserializeOwned>(
+    what: &'static str,
+    text: &str,
+) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|source| StoreError::Json { what, source })
+}
+
+/// How often is looked for recordings to seal.
+const LOOK_GAP: Duration = Duration::from_secs(2);
+/// How long an ended attempt without any recording waits.
+const NOTHING_WAIT: Duration = Duration::from_secs(60);
+/// What is added to the policy's delay for an agent that never came back.
+const LATE_MORE: Duration = Duration::from_secs(60);

@@ -1,0 +1,255 @@
+//! Looks into CMAF chunks as far as the gate and freshness need: which tracks a chunk has samples
+//! of, and the first picture's bytes. Every length is checked against what is there.
+
+use std::collections::BTreeMap;
+
+/// What a track carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Track {
+    /// H.264 with its `avcC` record.
+    Video(Vec<u8>),
+    /// Sound.
+    Audio,
+}
+
+/// The tracks of a stream, by track id.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Tracks(BTreeMap<u32, Track>);
+
+/// What a chunk has samples of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Samples<'a> {
+    /// Whether there is sound.
+    pub(crate) audio: bool,
+    /// Whether there are pictures.
+    pub(crate) video: bool,
+    /// The first picture, as the track stores it.
+    pub(crate) first_picture: Option<&'a [u8]>,
+}
+
+impl Tracks {
+    /// Reads an initialisation segment; `None` where it is none.
+    pub(crate) fn read(init: &[u8]) -> Option<Self> {
+        let moov = find(init, b"moov")?;
+        let mut tracks = BTreeMap::new();
+        for trak in boxes(moov).filter(|part| part.kind == *b"trak") {
+            let id = track_id(find(trak.body, b"tkhd")?)?;
+            let mdia = find(trak.body, b"mdia")?;
+            let handler = find(mdia, b"hdlr")?.get(8..12)?;
+            let track = match handler {
+                b"vide" => Track::Video(avcc(mdia)?.to_vec()),
+                b"soun" => Track::Audio,
+                _ => return None,
+            };
+            tracks.insert(id, track);
+        }
+        (!tracks.is_empty()).then_some(Self(tracks))
+    }
+
+    /// Returns the `avcC` record of the first video track.
+    pub(crate) fn avcc(&self) -> Option<&[u8]> {
+        self.0.values().find_map(|track| match track {
+            Track::Video(avcc) => Some(avcc.as_slice()),
+            Track::Audio => None,
+        })
+    }
+
+    /// Reads a chunk (moof and mdat, one or more times); `None` where it is none, names an unknown
+    /// track, or says of samples that are not in it.
+    pub(crate) fn samples<'a>(&self, chunk: &'a [u8]) -> Option<Samples<'a>> {
+        let mut found = Samples::default();
+        let mut offset = 0;
+        let mut moofs = 0;
+        while offset < chunk.len() {
+            let part = next_box(chunk.get(offset..)?)?;
+            if part.kind == *b"moof" {
+                moofs += 1;
+                self.moof(part.body, chunk.get(offset..)?, &mut found)?;
+            }
+            offset += part.len;
+        }
+        (moofs > 0).then_some(found)
+    }
+
+    fn moof<'a>(&self, moof: &'a [u8], from_moof: &'a [u8], found: &mut Samples<'a>) -> Option<()> {
+        for traf in boxes(moof).filter(|part| part.kind == *b"traf") {
+            let header = TrackFragment::read(find(traf.body, b"tfhd")?)?;
+            let track = self.0.get(&header.track)?;
+            for trun in boxes(traf.body).filter(|part| part.kind == *b"trun") {
+                let run = Run::read(trun.body, header.sample_size)?;
+                if run.bytes == 0 {
+                    continue;
+                }
+                let data = from_moof.get(run.offset..run.offset.checked_add(run.bytes)?)?;
+                match track {
+                    Track::Audio => found.audio = true,
+                    Track::Video(_) => {
+                        found.video = true;
+                        if found.first_picture.is_none() {
+                            found.first_picture = data.get(..run.first);
+                        }
+                    }
+                }
+            }
+        }
+        Some(())
+    }
+}
+
+struct TrackFragment {
+    track: u32,
+    sample_size: usize,
+}
+
+impl TrackFragment {
+    fn read(tfhd: &[u8]) -> Option<Self> {
+        let flags = flags(tfhd)?;
+        let track = u32_at(tfhd, 4)?;
+        // Base data offset (8), sample description index (4), sample duration (4), sample size.
+        let mut at = 8;
+        at += if flags & 0x1 == 0 { 0 } else { 8 };
+        at += if flags & 0x2 == 0 { 0 } else { 4 };
+        at += if flags & 0x8 == 0 { 0 } else { 4 };
+        let sample_size = if flags & 0x10 == 0 {
+            0
+        } else {
+            usize::try_from(u32_at(tfhd, at)?).ok()?
+        };
+        (flags & 0x1 == 0).then_some(Self { track, sample_size })
+    }
+}
+
+struct Run {
+    /// From the beginning of the moof.
+    offset: usize,
+    /// Length of the first sample.
+    first: usize,
+    /// Length of all samples.
+    bytes: usize,
+}
+
+impl Run {
+    fn read(trun: &[u8], default_size: usize) -> Option<Self> {
+        let flags = flags(trun)?;
+        let count = usize::try_from(u32_at(trun, 4)?).ok()?;
+        if count > SAMPLES_MAX || flags & 0x1 == 0 {
+            return None;
+        }
+        let offset = usize::try_from(u32_at(trun, 8)?).ok()?;
+        let mut at = 12 + if flags & 0x4 == 0 { 0 } else { 4 };
+        let fields = [0x100, 0x200, 0x400, 0x800];
+        let entry = 4 * fields.iter().filter(|field| flags & **field != 0).count();
+        let before_size = if flags & 0x100 == 0 { 0 } else { 4 };
+        let (mut first, mut bytes) = (0, 0usize);
+        for number in 0..count {
+            let size = if flags & 0x200 == 0 {
+                default_size
+            } else {
+                usize::try_from(u32_at(trun, at + before_size)?).ok()?
+            };
+            if number == 0 {
+                first = size;
+            }
+            bytes = bytes.checked_add(size)?;
+            at += entry;
+        }
+        Some(Self {
+            offset,
+            first,
+            bytes,
+        })
+    }
+}
+
+struct Part<'a> {
+    kind: [u8; 4],
+    body: &'a [u8],
+    len: usize,
+}
+
+fn next_box(bytes: &[u8]) -> Option<Part<'_>> {
+    let len = usize::try_from(u32_at(bytes, 0)?).ok()?;
+    let kind = bytes.get(4..8)?.try_into().ok()?;
+    let body = bytes.get(8..len)?;
+    Some(Part { kind, body, len })
+}
+
+fn boxes(mut bytes: &[u8]) -> impl Iterator<Item = Part<'_>> {
+    std::iter::from_fn(move || {
+        let part = next_box(bytes)?;
+        bytes = bytes.get(part.len..)?;
+        Some(part)
+    })
+}
+
+fn find<'a>(bytes: &'a [u8], kind: &[u8; 4]) -> Option<&'a [u8]> {
+    boxes(bytes)
+        .find(|part| part.kind == *kind)
+        .map(|part| part.body)
+}
+
+fn track_id(tkhd: &[u8]) -> Option<u32> {
+    // Creation and modification time are 4 bytes each in version 0, 8 in version 1.
+    match tkhd.first()? {
+        0 => u32_at(tkhd, 12),
+        1 => u32_at(tkhd, 20),
+        _ => None,
+    }
+}
+
+/// Finds the `avcC` record of a track.
+fn avcc(mdia: &[u8]) -> Option<&[u8]> {
+    let stbl = find(find(mdia, b"minf")?, b"stbl")?;
+    let entry = next_box(find(stbl, b"stsd")?.get(8..)?)?;
+    if !matches!(&entry.kind, b"avc1" | b"avc3") {
+        return None;
+    }
+    // A visual sample entry has 78 bytes before its boxes.
+    find(entry.body.get(78..)?, b"avcC")
+}
+
+fn flags(full_box: &[u8]) -> Option<u32> {
+    Some(u32_at(full_box, 0)? & 0x00ff_ffff)
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    let four = bytes.get(at..at.checked_add(4)?)?;
+    Some(u32::from_be_bytes(four.try_into().ok()?))
+}
+
+/// Rewrites a sample from lengths before each NAL to start codes, with the parameter sets first.
+pub(crate) fn annex_b(avcc: &[u8], sample: &[u8]) -> Option<Vec<u8>> {
+    let width = usize::from(avcc.get(4)? & 3) + 1;
+    let mut out = Vec::with_capacity(avcc.len() + sample.len() + 64);
+    let mut at = 6;
+    for count_at in [5, usize::MAX] {
+        let count = if count_at == 5 {
+            avcc.get(5)? & 0x1f
+        } else {
+            at += 1;
+            *avcc.get(at - 1)?
+        };
+        for _ in 0..count {
+            let len = usize::from(u16::from_be_bytes(avcc.get(at..at + 2)?.try_into().ok()?));
+            out.extend_from_slice(&START_CODE);
+            out.extend_from_slice(avcc.get(at + 2..at + 2 + len)?);
+            at += 2 + len;
+        }
+    }
+    let mut rest = sample;
+    while !rest.is_empty() {
+        let (len, tail) = rest.split_at_checked(width)?;
+        let len = len
+            .iter()
+            .fold(0usize, |sum, byte| sum << 8 | usize::from(*byte));
+        let (nal, tail) = tail.split_at_checked(len)?;
+        out.extend_from_slice(&START_CODE);
+        out.extend_from_slice(nal);
+        rest = tail;
+    }
+    Some(out)
+}
+
+const START_CODE: [u8; 4] = [0, 0, 0, 1];
+/// The most samples of one run; half a second of sound has 25.
+const SAMPLES_MAX: usize = 4_096;

@@ -1,0 +1,574 @@
+//! One agent's link from hello to end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::ws::{Message, WebSocket};
+use qorgan_protocol::attempt::AttemptPhase;
+use qorgan_protocol::codec;
+use qorgan_protocol::crypto::PublicKey;
+use qorgan_protocol::evidence::{
+    ChunkHeader, ChunkSeq, Head, Receipt, ReceiptBatch, StreamId, StreamKind,
+};
+use qorgan_protocol::ids::{AttemptId, Epoch};
+use qorgan_protocol::incident::{Edge, IncidentKind, Observation, Severity};
+use qorgan_protocol::limits::OBSERVATIONS_MAX;
+use qorgan_protocol::link::{
+    LinkReceiver, LinkRefusal, Received, RefusalReason, ServerFrame, Standing,
+};
+use qorgan_protocol::time::Now;
+use qorgan_signing::Ring;
+use tokio::sync::{Semaphore, broadcast, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::cmaf::Tracks;
+use super::freshness::code_on_picture;
+use crate::auth::AgentAuth;
+use crate::recordings::{Appender, Committed, RecordingError};
+use crate::registry::{AgentCommand, RegistryError};
+use crate::state::AppState;
+use crate::store;
+
+/// Why a link ends.
+#[derive(Debug, thiserror::Error)]
+enum LinkEnd {
+    /// The agent left, or the network did.
+    #[error("the agent left")]
+    Left,
+    /// What came is not to be believed.
+    #[error("refused: {0}")]
+    Refused(#[from] LinkRefusal),
+    /// The recording cannot be stored.
+    #[error("the recording cannot be stored")]
+    Recording(#[from] RecordingError),
+    /// The registry refused or failed.
+    #[error("the registry failed")]
+    Registry(#[from] RegistryError),
+    /// A signed structure cannot be made.
+    #[error("a receipt cannot be signed")]
+    Statement(#[from] qorgan_protocol::crypto::StatementError),
+}
+
+impl LinkEnd {
+    /// Returns what the agent is told; `None` where nobody listens.
+    fn refusal(&self) -> Option<LinkRefusal> {
+        match self {
+            Self::Left => None,
+            Self::Refused(refusal) => Some(refusal.clone()),
+            Self::Recording(RecordingError::Superseded) => Some(LinkRefusal::new(
+                RefusalReason::Replaced,
+                "another link took over",
+            )),
+            Self::Recording(_) | Self::Registry(_) | Self::Statement(_) => Some(LinkRefusal::new(
+                RefusalReason::ShuttingDown,
+                "the server cannot take the recording now",
+            )),
+        }
+    }
+}
+
+/// Serves a link until it ends.
+pub(super) async fn run(state: AppState, agent: AgentAuth, nonce: [u8; 32], mut socket: WebSocket) {
+    let (attempt, epoch) = (agent.attempt, agent.epoch);
+    let ended = match greet(&state, agent, nonce, &mut socket).await {
+        Ok(link) => link.serve(&mut socket).await,
+        Err(end) => Err(end),
+    };
+    let Err(end) = ended else {
+        return;
+    };
+    tracing::info!(%attempt, %epoch, end = %end, "Ended a link");
+    let Some(refusal) = end.refusal() else {
+        return;
+    };
+    if refusal.tampering {
+        note_tampering(&state, attempt, &refusal).await;
+    }
+    if send(&mut socket, &refusal.frame()).await.is_ok() {
+        // The agent may be gone already.
+        let _closed = timeout(SEND_WAIT_MAX, socket.send(Message::Close(None))).await;
+    }
+}
+
+async fn note_tampering(state: &AppState, attempt: AttemptId, refusal: &LinkRefusal) {
+    let seen = Observation {
+        kind: IncidentKind::Tampering,
+        edge: Edge::Moment,
+        at: Now::default(),
+        at_us: 0,
+        stream: None,
+        score: Severity::clamped(1.0),
+        threshold: Severity::clamped(1.0),
+        detector: "ingest/1".to_owned(),
+        detail: refusal.detail.clone(),
+        scored_input: Vec::new(),
+    };
+    if let Err(error) = state.registry.observations(attempt, vec![seen]).await {
+        tracing::error!(%attempt, %error, "Could not note tampering");
+    }
+}
+
+/// Believes a hello and takes up the recording.
+async fn greet(
+    state: &AppState,
+    agent: AgentAuth,
+    nonce: [u8; 32],
+    socket: &mut WebSocket,
+) -> Result<Link, LinkEnd> {
+    let (attempt, epoch) = (agent.attempt, agent.epoch);
+    let keys = agent_keys(state, attempt, epoch).await?;
+    let whose = (state.institution(), attempt, epoch);
+    let mut receiver = LinkReceiver::new(&Ring, whose, &keys, nonce, Standing::default());
+    let first = timeout(HELLO_WAIT_MAX, receive(socket)).await;
+    let bytes = first.map_err(|_late| LinkEnd::Left)??;
+    let Received::Hello(hello) = receiver.handle(&Ring, &bytes)? else {
+        return Err(LinkRefusal::new(RefusalReason::BadFrame, "no hello came").into());
+    };
+    let refuse = |reason: RefusalReason| LinkRefusal::new(reason, "the attempt takes no such link");
+    state
+        .registry
+        .link_allowed(attempt, epoch, hello.boot)
+        .await?
+        .map_err(refuse)?;
+    let commands = state.registry.subscribe(attempt).await?;
+    let (appender, standing) = state.recordings.link(attempt, epoch).await?;
+    let mut link = Link {
+        state: state.clone(),
+        attempt,
+        epoch,
+        receipted: BTreeMap::new(),
+        beats_receipted: standing.beat_next,
+        tracks: BTreeMap::new(),
+        watched: state.live.watched(attempt),
+        watching: BTreeSet::new(),
+        decoding: None,
+        commands,
+        appender,
+        receiver,
+    };
+    link.take_up(standing).await?;
+    state
+        .registry
+        .link_up(attempt, epoch, hello.boot)
+        .await?
+        .map_err(refuse)?;
+    let welcome = link.receiver.welcome(state.clock.wall());
+    send(socket, &welcome).await?;
+    Ok(link)
+}
+
+async fn agent_keys(
+    state: &AppState,
+    attempt: AttemptId,
+    epoch: Epoch,
+) -> Result<Vec<PublicKey>, LinkEnd> {
+    let rows: Vec<Vec<u8>> = sqlx::query_scalar(
+        "SELECT key FROM agent_certificates WHERE attempt_id = $1 AND epoch = $2",
+    )
+    .bind(attempt.to_string())
+    .bind(i64::from(epoch.0))
+    .fetch_all(state.store.read())
+    .await
+    .map_err(RecordingError::from)?;
+    let keys = rows
+        .iter()
+        .map(|key| store::array("agent key", key).map(PublicKey));
+    Ok(keys
+        .collect::<Result<_, _>>()
+        .map_err(RecordingError::from)?)
+}
+
+/// A link whose hello is believed.
+struct Link {
+    state: AppState,
+    attempt: AttemptId,
+    epoch: Epoch,
+    receiver: LinkReceiver,
+    appender: Appender,
+    commands: broadcast::Receiver<AgentCommand>,
+    watched: watch::Receiver<BTreeSet<StreamId>>,
+    watching: BTreeSet<StreamId>,
+    tracks: BTreeMap<StreamId, Arc<Tracks>>,
+    receipted: BTreeMap<StreamId, ChunkSeq>,
+    beats_receipted: u64,
+    decoding: Option<JoinHandle<()>>,
+}
+
+enum Event {
+    Message(Bytes),
+    Committed,
+    ReceiptsDue,
+    Command(AgentCommand),
+    Watched,
+    Silent,
+}
+
+impl Link {
+    /// Learns what a resumed recording holds.
+    async fn take_up(&mut self, standing: Standing) -> Result<(), LinkEnd> {
+        let mut heads = Vec::new();
+        for (stream, known) in &standing.streams {
+            self.receipted.insert(*stream, known.chain.next);
+            if known.chain.next.0 == 0 {
+                continue;
+            }
+            heads.push(Head {
+                stream: *stream,
+                seq: ChunkSeq(known.chain.next.0 - 1),
+                header: known.chain.head,
+            });
+            let recordings = &self.state.recordings;
+            if *stream != StreamId::EVENTS
+                && let Some(init) = recordings
+                    .first_chunk(self.attempt, self.epoch, *stream)
+                    .await?
+            {
+                self.learn(*stream, &init);
+            }
+        }
+        self.receiver.resume(standing);
+        self.state
+            .registry
+            .heads_stored(self.attempt, &heads)
+            .await?;
+        self.note_began().await?;
+        Ok(())
+    }
+
+    async fn note_began(&self) -> Result<(), RecordingError> {
+        let mut tx = self.state.store.begin().await?;
+        sqlx::query(
+            "INSERT OR IGNORE INTO recordings (attempt_id, epoch, institution_id, began_ms) \
+             VALUES ($1, $2, $3, $4)",
+        )
+        .bind(self.attempt.to_string())
+        .bind(i64::from(self.epoch.0))
+        .bind(self.state.institution().to_string())
+        .bind(self.state.clock.wall().unix_ms())
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    fn learn(&mut self, stream: StreamId, init: &[u8]) {
+        if let Some(tracks) = Tracks::read(init) {
+            self.tracks.insert(stream, Arc::new(tracks));
+            self.state.live.publish_init(self.attempt, stream, init);
+        }
+    }
+
+    async fn serve(mut self, socket: &mut WebSocket) -> Result<(), LinkEnd> {
+        let ended = self.until_end(socket).await;
+        if let Some(decoding) = self.decoding.take() {
+            decoding.abort();
+        }
+        let replaced = matches!(&ended, Err(LinkEnd::Recording(RecordingError::Superseded)));
+        if !replaced {
+            self.state
+                .registry
+                .link_down(self.attempt, self.epoch)
+                .await?;
+        }
+        ended
+    }
+
+    async fn until_end(&mut self, socket: &mut WebSocket) -> Result<(), LinkEnd> {
+        self.end_if_over(socket).await?;
+        self.tell_watched(socket).await?;
+        let mut receipts_at: Option<Instant> = None;
+        let mut heard = Instant::now();
+        loop {
+            let due = receipts_at.unwrap_or_else(|| heard + SILENCE_MAX);
+            let event = tokio::select! {
+                bytes = receive(socket) => Event::Message(bytes?),
+                committed = self.appender.committed() => {
+                    committed?;
+                    Event::Committed
+                }
+                () = sleep_until(due), if receipts_at.is_some() => Event::ReceiptsDue,
+                command = self.commands.recv() => match command {
+                    Ok(command) => Event::Command(command),
+                    Err(broadcast::error::RecvError::Lagged(_)) => continue,
+                    Err(broadcast::error::RecvError::Closed) => return Err(LinkEnd::Left),
+                },
+                Ok(()) = self.watched.changed() => Event::Watched,
+                () = sleep_until(heard + SILENCE_MAX) => Event::Silent,
+            };
+            match event {
+                Event::Message(bytes) => {
+                    heard = Instant::now();
+                    self.frame(socket, &bytes).await?;
+                }
+                Event::Committed => {
+                    receipts_at.get_or_insert_with(|| Instant::now() + RECEIPTS_GAP);
+                }
+                Event::ReceiptsDue => {
+                    receipts_at = None;
+                    self.receipts(socket).await?;
+                }
+                Event::Command(command) => self.command(socket, command).await?,
+                Event::Watched => self.tell_watched(socket).await?,
+                Event::Silent => return Err(LinkEnd::Left),
+            }
+        }
+    }
+
+    async fn frame(&mut self, socket: &mut WebSocket, bytes: &[u8]) -> Result<(), LinkEnd> {
+        match self.receiver.handle(&Ring, bytes)? {
+            Received::Chunk {
+                header,
+                header_bytes,
+                payload,
+            } => {
+                self.appender.chunk(&header, header_bytes, payload).await?;
+                self.chunk(&header, payload).await
+            }
+            Received::Beat { body, signed } => {
+                self.appender.beat(body.seq, &signed).await?;
+                Ok(self.state.registry.beat_seen(self.attempt, &body).await?)
+            }
+            Received::Thumbnail { stream, jpeg } => {
+                self.state
+                    .live
+                    .publish_thumbnail(self.attempt, stream, Bytes::from(jpeg));
+                Ok(())
+            }
+            Received::Sources(sources) => {
+                Ok(self.state.registry.sources(self.attempt, sources).await?)
+            }
+            Received::Finish => self.finish(socket).await,
+            Received::Duplicate | Received::Hello(_) => Ok(()),
+        }
+    }
+
+    /// Tells gate, viewers and detectors of a chunk that is on its way to disk.
+    async fn chunk(&mut self, header: &ChunkHeader, payload: &[u8]) -> Result<(), LinkEnd> {
+        let stream = header.stream;
+        let (mut audio, mut video) = (false, false);
+        match stream.kind {
+            StreamKind::Events => self.events(payload).await?,
+            StreamKind::Camera | StreamKind::Microphone | StreamKind::Screen => {
+                if header.seq.0 == 0 {
+                    self.learn(stream, payload);
+                } else if let Some(tracks) = self.tracks.get(&stream).cloned()
+                    && let Some(samples) = tracks.samples(payload)
+                {
+                    (audio, video) = (samples.audio, samples.video);
+                    if stream.kind == StreamKind::Screen && header.sync {
+                        self.look_for_code(stream, &tracks, samples.first_picture)
+                            .await?;
+                    }
+                }
+                if header.seq.0 > 0 {
+                    self.state.live.publish_chunk(self.attempt, header, payload);
+                }
+            }
+        }
+        let registry = &self.state.registry;
+        registry
+            .chunk_seen(self.attempt, header, audio, video)
+            .await?;
+        Ok(())
+    }
+
+    async fn events(&self, payload: &[u8]) -> Result<(), LinkEnd> {
+        let observations: Vec<Observation> = codec::decode("observations", payload)
+            .map_err(|error| LinkRefusal::new(RefusalReason::BadFrame, error))?;
+        if observations.len() > OBSERVATIONS_MAX {
+            let refusal = LinkRefusal::new(RefusalReason::BadFrame, "too many observations");
+            return Err(refusal.into());
+        }
+        Ok(self
+            .state
+            .registry
+            .observations(self.attempt, observations)
+            .await?)
+    }
+
+    /// Decodes a key frame of the screen in the background while a code is asked for.
+    async fn look_for_code(
+        &mut self,
+        stream: StreamId,
+        tracks: &Arc<Tracks>,
+        picture: Option<&[u8]>,
+    ) -> Result<(), LinkEnd> {
+        let busy = self
+            .decoding
+            .as_ref()
+            .is_some_and(|task| !task.is_finished());
+        let (Some(avcc), Some(picture), false) = (tracks.avcc(), picture, busy) else {
+            return Ok(());
+        };
+        let expected = self.state.registry.freshness_expected(self.attempt).await?;
+        if expected.is_none() {
+            return Ok(());
+        }
+        let (avcc, picture) = (avcc.to_vec(), picture.to_vec());
+        let (state, attempt) = (self.state.clone(), self.attempt);
+        self.decoding = Some(tokio::spawn(async move {
+            if let Err(error) = decode(&state, attempt, stream, avcc, picture).await {
+                tracing::warn!(%attempt, %error, "Could not look for a freshness code");
+            }
+        }));
+        Ok(())
+    }
+
+    async fn receipts(&mut self, socket: &mut WebSocket) -> Result<(), LinkEnd> {
+        let Committed {
+            streams, beat_next, ..
+        } = self.appender.now()?;
+        let mut receipts = Vec::new();
+        for (stream, (next, header)) in streams {
+            let known = self.receipted.get(&stream).copied().unwrap_or(ChunkSeq(0));
+            if next > known {
+                self.receipted.insert(stream, next);
+                receipts.push(Receipt {
+                    stream,
+                    seq: ChunkSeq(next.0 - 1),
+                    header,
+                });
+            }
+        }
+        if receipts.is_empty() && beat_next == self.beats_receipted {
+            return Ok(());
+        }
+        self.beats_receipted = beat_next;
+        let batch = ReceiptBatch {
+            attempt: self.attempt,
+            epoch: self.epoch,
+            at: self.state.clock.wall(),
+            receipts,
+            beat_next,
+        };
+        let signed = self.state.keys.sign(&batch)?;
+        send(socket, &ServerFrame::Receipts(signed)).await
+    }
+
+    async fn command(&self, socket: &mut WebSocket, command: AgentCommand) -> Result<(), LinkEnd> {
+        let frame = match command {
+            AgentCommand::KeyFrame { stream } => ServerFrame::KeyFrame { stream },
+            AgentCommand::Watch { stream, live } => ServerFrame::Watch { stream, live },
+            AgentCommand::End { reason } => ServerFrame::End { reason },
+            AgentCommand::Replaced => {
+                let refusal = LinkRefusal::new(RefusalReason::OldEpoch, "the attempt was moved");
+                return Err(refusal.into());
+            }
+        };
+        send(socket, &frame).await
+    }
+
+    async fn tell_watched(&mut self, socket: &mut WebSocket) -> Result<(), LinkEnd> {
+        let wanted = self.watched.borrow_and_update().clone();
+        let changed: Vec<_> = wanted
+            .symmetric_difference(&self.watching)
+            .copied()
+            .collect();
+        for stream in changed {
+            let live = wanted.contains(&stream);
+            send(socket, &ServerFrame::Watch { stream, live }).await?;
+            if live {
+                send(socket, &ServerFrame::KeyFrame { stream }).await?;
+            }
+        }
+        self.watching = wanted;
+        Ok(())
+    }
+
+    /// Tells an agent that comes back to deliver that the attempt is over.
+    async fn end_if_over(&self, socket: &mut WebSocket) -> Result<(), LinkEnd> {
+        let (phase, _epoch) = self.state.registry.standing(self.attempt).await?;
+        if matches!(
+            phase,
+            AttemptPhase::Submitted { .. } | AttemptPhase::Terminated { .. }
+        ) {
+            let reason = phase.word().to_owned();
+            send(socket, &ServerFrame::End { reason }).await?;
+        }
+        Ok(())
+    }
+
+    async fn finish(&mut self, socket: &mut WebSocket) -> Result<(), LinkEnd> {
+        self.state.recordings.flush().await?;
+        self.receipts(socket).await?;
+        let mut tx = self
+            .state
+            .store
+            .begin()
+            .await
+            .map_err(RecordingError::from)?;
+        sqlx::query("UPDATE recordings SET finished_ms = $3 WHERE attempt_id = $1 AND epoch = $2")
+            .bind(self.attempt.to_string())
+            .bind(i64::from(self.epoch.0))
+            .bind(self.state.clock.wall().unix_ms())
+            .execute(&mut *tx)
+            .await
+            .map_err(RecordingError::from)?;
+        tx.commit().await.map_err(RecordingError::from)?;
+        self.state.registry.recording_finished(self.attempt).await?;
+        tracing::info!(attempt = %self.attempt, "Received the whole recording");
+        Ok(())
+    }
+}
+
+async fn decode(
+    state: &AppState,
+    attempt: AttemptId,
+    stream: StreamId,
+    avcc: Vec<u8>,
+    picture: Vec<u8>,
+) -> Result<(), LinkEnd> {
+    // Never closed, so a permit always comes.
+    let _permit = DECODERS.acquire().await.ok();
+    let code = tokio::task::spawn_blocking(move || code_on_picture(&avcc, &picture))
+        .await
+        .map_err(RecordingError::from)?;
+    let found = match code {
+        Some(code) => state.registry.freshness_found(attempt, &code).await?,
+        None => false,
+    };
+    if !found && state.registry.freshness_expected(attempt).await?.is_some() {
+        tokio::time::sleep(AGAIN_GAP).await;
+        let command = AgentCommand::KeyFrame { stream };
+        state.registry.command(attempt, command).await?;
+    }
+    Ok(())
+}
+
+/// Returns the next binary message.
+async fn receive(socket: &mut WebSocket) -> Result<Bytes, LinkEnd> {
+    loop {
+        match socket.recv().await {
+            Some(Ok(Message::Binary(bytes))) => return Ok(bytes),
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            Some(Ok(Message::Text(_))) => {
+                return Err(LinkRefusal::new(RefusalReason::BadFrame, "a text frame").into());
+            }
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(LinkEnd::Left),
+        }
+    }
+}
+
+async fn send(socket: &mut WebSocket, frame: &ServerFrame) -> Result<(), LinkEnd> {
+    let bytes = codec::encode("server frame", frame).map_err(RecordingError::from)?;
+    match timeout(SEND_WAIT_MAX, socket.send(Message::Binary(bytes.into()))).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(LinkEnd::Left),
+    }
+}
+
+/// Pictures that are decoded at once; further ones wait.
+static DECODERS: Semaphore = Semaphore::const_new(2);
+/// How long a connection may stay without a hello.
+const HELLO_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How long an agent may say nothing; it beats once a second.
+const SILENCE_MAX: Duration = Duration::from_secs(15);
+/// How long a frame to the agent may take.
+const SEND_WAIT_MAX: Duration = Duration::from_secs(10);
+/// The shortest time between two receipt batches.
+const RECEIPTS_GAP: Duration = Duration::from_millis(400);
+/// The wait before another key frame is asked for.
+const AGAIN_GAP: Duration = Duration::from_millis(400);

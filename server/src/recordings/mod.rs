@@ -1,0 +1,519 @@
+//! Recordings at rest: verified chunks, sealed under the attempt's key, never lost once receipted.
+//!
+//! # Invariants
+//! * What is told as committed is synced to disk.
+//! * Every queue is bounded in bytes: [`PENDING_BYTES_MAX`] in all, [`LINK_BYTES_MAX`] a link; a
+//!   full queue stops the reading of the socket.
+//! * Only the newest link of an attempt and epoch writes.
+//! * Reading gives the exact CMAF bytes.
+
+mod disk;
+mod http;
+mod objects;
+mod reading;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use qorgan_protocol::codec::CodecError;
+use qorgan_protocol::crypto::{Hasher as _, Sha256, SignedBytes};
+use qorgan_protocol::evidence::{ChunkHeader, ChunkSeq, StreamId};
+use qorgan_protocol::ids::{AttemptId, Epoch};
+use qorgan_protocol::link::Standing;
+use qorgan_signing::{Ring, SealError, SecretKey};
+use tokio::sync::{OnceCell, Semaphore, mpsc, oneshot, watch};
+
+use crate::keys::ServerKeys;
+use crate::store::{Store, StoreError};
+pub(crate) use disk::{Part, Walk, Whose, parts};
+pub use http::routes;
+pub use reading::RecordingIndex;
+use writer::{Job, Moves, Write};
+
+/// Says why a recording cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordingError {
+    /// The system refused a file.
+    #[error("cannot use {path}")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A stored record does not open or does not follow.
+    #[error("{path} is damaged at byte {offset}")]
+    Corrupt {
+        /// Which file.
+        path: PathBuf,
+        /// Where.
+        offset: u64,
+    },
+    /// A record is longer than a record may be.
+    #[error("the record is too long")]
+    TooLong,
+    /// There is no such attempt, or its key was destroyed.
+    #[error("there is no recording, or its key was destroyed")]
+    NoKey,
+    /// There is no such stream.
+    #[error("there is no such stream")]
+    NoStream,
+    /// The attempt is under legal hold.
+    #[error("the attempt is under legal hold and may not be deleted")]
+    LegalHold,
+    /// The disk refused records of this recording before.
+    #[error("the disk does not take the recording")]
+    Failed,
+    /// Another link of the same attempt took over, or the server stops.
+    #[error("another link took over, or the server stops")]
+    Superseded,
+    /// Sealed bytes do not open.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// A stored structure does not read back.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The object store failed.
+    #[error("the object store failed")]
+    Objects(#[from] object_store::Error),
+    /// A background task ended early.
+    #[error("a background task ended early")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+impl RecordingError {
+    pub(crate) fn file(path: &Path, source: std::io::Error) -> Self {
+        Self::File {
+            path: path.to_path_buf(),
+            source,
+        }
+    }
+}
+
+impl From<sqlx::Error> for RecordingError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(StoreError::from(error))
+    }
+}
+
+/// What of a recording is on disk.
+#[derive(Debug, Clone)]
+pub struct Committed {
+    /// The next chunk and the newest header of every stream.
+    pub streams: BTreeMap<StreamId, (ChunkSeq, Sha256)>,
+    /// The next beat.
+    pub beat_next: u64,
+    /// The newest beat's hash.
+    pub beat_head: Sha256,
+    /// Whether the disk refused.
+    pub failed: bool,
+}
+
+/// One attempt and epoch that is being recorded.
+#[derive(Debug)]
+pub(crate) struct OpenRecording {
+    attempt: AttemptId,
+    epoch: Epoch,
+    folder: PathBuf,
+    key: Arc<SecretKey>,
+    generation: AtomicU64,
+    failed: AtomicBool,
+    committed: watch::Sender<Committed>,
+    /// As it was read from disk; its newest headers help after a restart.
+    recovered: Standing,
+}
+
+/// Every recording; cloning is cheap.
+#[derive(Debug, Clone)]
+pub struct Recordings {
+    inner: Arc<Inner>,
+}
+
+type OpenCell = Arc<OnceCell<Arc<OpenRecording>>>;
+
+#[derive(Debug)]
+struct Inner {
+    root: PathBuf,
+    store: Store,
+    keys: Arc<ServerKeys>,
+    jobs: mpsc::Sender<Job>,
+    pending: Arc<Semaphore>,
+    open: Mutex<BTreeMap<(AttemptId, Epoch), OpenCell>>,
+    objects: objects::Objects,
+    indexes: Mutex<reading::Indexes>,
+}
+
+impl Recordings {
+    /// Opens the folder of recordings and starts the writing thread, which ends when the last clone
+    /// is dropped.
+    ///
+    /// # Errors
+    /// Where the folder cannot be made or no thread can be started.
+    pub fn open(root: &Path, store: Store, keys: Arc<ServerKeys>) -> Result<Self, RecordingError> {
+        let wrap = |source| RecordingError::file(root, source);
+        std::fs::create_dir_all(root.join(OPEN_FOLDER)).map_err(wrap)?;
+        std::fs::create_dir_all(root.join(objects::FOLDER)).map_err(wrap)?;
+        let (jobs, queue) = mpsc::channel(JOBS_MAX);
+        let folder = root.to_path_buf();
+        std::thread::Builder::new()
+            .name("recordings".to_owned())
+            .spawn(move || writer::run(&folder, queue))
+            .map_err(wrap)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                objects: objects::Objects::open(root)?,
+                root: root.to_path_buf(),
+                store,
+                keys,
+                jobs,
+                pending: Arc::new(Semaphore::new(PENDING_BYTES_MAX)),
+                open: Mutex::new(BTreeMap::new()),
+                indexes: Mutex::new(reading::Indexes::default()),
+            }),
+        })
+    }
+
+    /// Takes up a recording for a link; any older link of it can write no more.
+    ///
+    /// # Errors
+    /// Where the files cannot be read or the key is gone.
+    pub async fn link(
+        &self,
+        attempt: AttemptId,
+        epoch: Epoch,
+    ) -> Result<(Appender, Standing), RecordingError> {
+        let recording = self.recording(attempt, epoch).await?;
+        let generation = recording.generation.fetch_add(1, Ordering::AcqRel) + 1;
+        self.flush().await?;
+        if recording.failed.load(Ordering::Acquire) {
+            self.forget(attempt, epoch);
+            return Err(RecordingError::Failed);
+        }
+        let standing = standing(&recording);
+        let appender = Appender {
+            committed: recording.committed.subscribe(),
+            recording,
+            generation,
+            jobs: self.inner.jobs.clone(),
+            pending: Arc::clone(&self.inner.pending),
+            own: Arc::new(Semaphore::new(LINK_BYTES_MAX)),
+        };
+        Ok((appender, standing))
+    }
+
+    /// Waits until everything that was taken is on disk.
+    ///
+    /// # Errors
+    /// Where the writing thread is gone.
+    pub async fn flush(&self) -> Result<(), RecordingError> {
+        let (done, wait) = oneshot::channel();
+        let gone = |_gone| RecordingError::Superseded;
+        self.inner
+            .jobs
+            .send(Job::Flush(done))
+            .await
+            .map_err(|_gone| RecordingError::Superseded)?;
+        wait.await.map_err(gone)
+    }
+
+    /// Ends every link of an attempt; nothing is written after this returns.
+    ///
+    /// # Errors
+    /// Where the writing thread is gone.
+    pub async fn close(&self, attempt: AttemptId) -> Result<(), RecordingError> {
+        let cells: Vec<_> = self
+            .open_cells()
+            .range((attempt, Epoch(0))..=(attempt, Epoch(u32::MAX)))
+            .map(|(key, cell)| (*key, Arc::clone(cell)))
+            .collect();
+        for (key, cell) in cells {
+            if let Some(recording) = cell.get() {
+                recording.generation.fetch_add(1, Ordering::AcqRel);
+                recording.committed.send_modify(|_same| {});
+            }
+            self.forget(key.0, key.1);
+        }
+        self.flush().await
+    }
+
+    /// Returns the key of an attempt.
+    ///
+    /// # Errors
+    /// `NoKey` where there is no such attempt or its key was destroyed.
+    pub async fn key(&self, attempt: AttemptId) -> Result<Arc<SecretKey>, RecordingError> {
+        let wrapped: Option<Vec<u8>> =
+            sqlx::query_scalar("SELECT key_wrapped FROM attempts WHERE id = $1")
+                .bind(attempt.to_string())
+                .fetch_optional(self.inner.store.read())
+                .await?;
+        let wrapped = wrapped
+            .filter(|bytes| !bytes.is_empty())
+            .ok_or(RecordingError::NoKey)?;
+        let key = self
+            .inner
+            .keys
+            .unwrap(&format!("attempt:{attempt}"), &wrapped)?;
+        Ok(Arc::new(key))
+    }
+
+    /// Deletes a recording: its key is destroyed, so that no copy of the files can be read, then the
+    /// files go.
+    ///
+    /// # Errors
+    /// `LegalHold`; or where database or disk refuse.
+    pub async fn destroy(&self, attempt: AttemptId) -> Result<(), RecordingError> {
+        self.close(attempt).await?;
+        let mut tx = self.inner.store.begin().await?;
+        let changed =
+            sqlx::query("UPDATE attempts SET key_wrapped = x'' WHERE id = $1 AND legal_hold = 0")
+                .bind(attempt.to_string())
+                .execute(&mut *tx)
+                .await?;
+        tx.commit().await?;
+        if changed.rows_affected() == 0 {
+            return Err(RecordingError::LegalHold);
+        }
+        self.remove_open(attempt)?;
+        self.inner.objects.delete_all(attempt).await
+    }
+
+    /// Removes the open files of an attempt.
+    pub(crate) fn remove_open(&self, attempt: AttemptId) -> Result<(), RecordingError> {
+        let folder = self.open_folder(attempt);
+        match std::fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(RecordingError::file(&folder, error))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Returns the object store of sealed recordings.
+    pub(crate) fn objects(&self) -> &objects::Objects {
+        &self.inner.objects
+    }
+
+    /// Returns the folder of an attempt's open files.
+    pub(crate) fn open_folder(&self, attempt: AttemptId) -> PathBuf {
+        self.inner.root.join(OPEN_FOLDER).join(attempt.to_string())
+    }
+
+    /// Returns the folder of one epoch's open files.
+    pub(crate) fn epoch_folder(&self, attempt: AttemptId, epoch: Epoch) -> PathBuf {
+        self.open_folder(attempt).join(epoch.to_string())
+    }
+
+    async fn recording(
+        &self,
+        attempt: AttemptId,
+        epoch: Epoch,
+    ) -> Result<Arc<OpenRecording>, RecordingError> {
+        let cell = Arc::clone(self.open_cells().entry((attempt, epoch)).or_default());
+        let recording = cell
+            .get_or_try_init(|| self.recover(attempt, epoch))
+            .await?;
+        Ok(Arc::clone(recording))
+    }
+
+    async fn recover(
+        &self,
+        attempt: AttemptId,
+        epoch: Epoch,
+    ) -> Result<Arc<OpenRecording>, RecordingError> {
+        let key = self.key(attempt).await?;
+        let folder = self.epoch_folder(attempt, epoch);
+        tokio::task::spawn_blocking(move || {
+            std::fs::create_dir_all(&folder)
+                .map_err(|source| RecordingError::file(&folder, source))?;
+            let whose = Whose {
+                attempt,
+                epoch,
+                key: &key,
+            };
+            let recovered = disk::recover(&folder, whose)?;
+            let committed = Committed {
+                streams: disk::heads(&recovered),
+                beat_next: recovered.beat_next,
+                beat_head: recovered.beat_head,
+                failed: false,
+            };
+            Ok(Arc::new(OpenRecording {
+                attempt,
+                epoch,
+                folder,
+                key,
+                generation: AtomicU64::new(0),
+                failed: AtomicBool::new(false),
+                committed: watch::Sender::new(committed),
+                recovered,
+            }))
+        })
+        .await?
+    }
+
+    fn forget(&self, attempt: AttemptId, epoch: Epoch) {
+        self.open_cells().remove(&(attempt, epoch));
+    }
+
+    fn open_cells(&self) -> std::sync::MutexGuard<'_, BTreeMap<(AttemptId, Epoch), OpenCell>> {
+        self.inner
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns where a recording stands by what is committed.
+fn standing(recording: &OpenRecording) -> Standing {
+    let committed = recording.committed.borrow();
+    let mut standing = Standing {
+        beat_next: committed.beat_next,
+        beat_head: committed.beat_head,
+        ..Standing::default()
+    };
+    for (stream, (next, head)) in &committed.streams {
+        let mut chain = qorgan_protocol::evidence::StreamChain::new(
+            recording.attempt,
+            recording.epoch,
+            *stream,
+        );
+        (chain.next, chain.head) = (*next, *head);
+        let recovered = recording.recovered.streams.get(stream);
+        let mut recent = recovered
+            .map(|known| known.recent.clone())
+            .unwrap_or_default();
+        if next.0 > 0 {
+            recent.push_back((ChunkSeq(next.0 - 1), *head));
+        }
+        let stream_standing = qorgan_protocol::link::StreamStanding { chain, recent };
+        standing.streams.insert(*stream, stream_standing);
+    }
+    standing
+}
+
+/// One link's way to disk.
+#[derive(Debug)]
+pub struct Appender {
+    recording: Arc<OpenRecording>,
+    generation: u64,
+    jobs: mpsc::Sender<Job>,
+    pending: Arc<Semaphore>,
+    own: Arc<Semaphore>,
+    committed: watch::Receiver<Committed>,
+}
+
+impl Appender {
+    /// Takes a verified chunk; waits while too much is on its way.
+    ///
+    /// # Errors
+    /// `Superseded` where another link took over.
+    pub async fn chunk(
+        &self,
+        header: &ChunkHeader,
+        header_bytes: &[u8],
+        payload: &[u8],
+    ) -> Result<(), RecordingError> {
+        let head = Ring.sha256(&[header_bytes]);
+        let part = Part::Stream(header.stream);
+        let moves = Moves::Stream(header.stream, header.seq.next(), head);
+        self.record(part, header.seq.0, (header_bytes, payload), moves)
+            .await
+    }
+
+    /// Takes a verified beat; waits while too much is on its way.
+    ///
+    /// # Errors
+    /// `Superseded` where another link took over.
+    pub async fn beat(&self, seq: u64, signed: &SignedBytes) -> Result<(), RecordingError> {
+        let bytes = qorgan_protocol::codec::encode("beat", signed)?;
+        let moves = Moves::Beats(seq.saturating_add(1), Ring.sha256(&[&signed.bytes]));
+        self.record(Part::Beats, seq, (&[], &bytes), moves).await
+    }
+
+    /// Waits until more is on disk and returns what is.
+    ///
+    /// # Errors
+    /// `Superseded` where another link took over, `Failed` where the disk refused.
+    pub async fn committed(&mut self) -> Result<Committed, RecordingError> {
+        self.committed
+            .changed()
+            .await
+            .map_err(|_gone| RecordingError::Superseded)?;
+        self.now()
+    }
+
+    /// Returns what is on disk.
+    ///
+    /// # Errors
+    /// `Superseded` where another link took over, `Failed` where the disk refused.
+    pub fn now(&self) -> Result<Committed, RecordingError> {
+        self.current()?;
+        let committed = self.committed.borrow().clone();
+        if committed.failed {
+            return Err(RecordingError::Failed);
+        }
+        Ok(committed)
+    }
+
+    fn current(&self) -> Result<(), RecordingError> {
+        if self.recording.generation.load(Ordering::Acquire) == self.generation {
+            Ok(())
+        } else {
+            Err(RecordingError::Superseded)
+        }
+    }
+
+    async fn record(
+        &self,
+        part: Part,
+        number: u64,
+        (head, body): (&[u8], &[u8]),
+        moves: Moves,
+    ) -> Result<(), RecordingError> {
+        self.current()?;
+        let whose = Whose {
+            attempt: self.recording.attempt,
+            epoch: self.recording.epoch,
+            key: &self.recording.key,
+        };
+        let bytes = disk::seal_record(whose, part, number, head, body)?;
+        let permits = u32::try_from(bytes.len()).map_err(|_wide| RecordingError::TooLong)?;
+        let closed = |_closed| RecordingError::Superseded;
+        let own = Arc::clone(&self.own)
+            .acquire_many_owned(permits)
+            .await
+            .map_err(closed)?;
+        let all = Arc::clone(&self.pending)
+            .acquire_many_owned(permits)
+            .await
+            .map_err(closed)?;
+        let write = Write {
+            recording: Arc::clone(&self.recording),
+            generation: self.generation,
+            part,
+            bytes,
+            moves,
+            _permits: [own, all],
+        };
+        self.jobs
+            .send(Job::Write(write))
+            .await
+            .map_err(|_gone| RecordingError::Superseded)
+    }
+}
+
+/// Folder of the files that still grow.
+const OPEN_FOLDER: &str = "open";
+/// The most records on their way to disk.
+const JOBS_MAX: usize = 8_192;
+/// The most bytes on their way to disk, of all links; full: sockets are not read.
+pub const PENDING_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The most bytes on their way to disk, of one link; full: its socket is not read.
+pub const LINK_BYTES_MAX: usize = 6 * 1024 * 1024;
