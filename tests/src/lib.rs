@@ -5,9 +5,11 @@
 //! leaves nothing running: what it starts ends when its value is dropped.
 
 pub mod browser;
+pub mod catalogue;
 pub mod demo;
 pub mod display;
 pub mod exam;
+pub mod kiosk;
 pub mod media;
 pub mod places;
 pub mod program;

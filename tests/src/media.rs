@@ -14,8 +14,8 @@ use crate::program::run;
 pub struct Media {
     /// A person who moves a little, 640 by 480 at 15 frames a second, H.264.
     pub camera: PathBuf,
-    /// The same as raw YUYV frames, for the V4L2 shim.
-    pub camera_raw: PathBuf,
+    /// The folder of the same as `camera.y4m`, for an agent that plays files.
+    pub films: PathBuf,
     /// A quiet room in which somebody at times reads a line, mono, 48 kHz.
     pub microphone: PathBuf,
 }
@@ -35,11 +35,14 @@ impl Media {
         );
         let media = Self {
             camera: folder.join("camera.mp4"),
-            camera_raw: folder.join("camera.yuyv"),
+            films: folder.join("films"),
             microphone: folder.join("microphone.wav"),
         };
         once(&media.camera, |part| make_camera(&portrait, part))?;
-        once(&media.camera_raw, |part| make_raw(&media.camera, part))?;
+        fs::create_dir_all(&media.films)?;
+        once(&media.films.join("camera.y4m"), |part| {
+            make_film(&media.camera, part)
+        })?;
         once(&media.microphone, |part| make_room(&folder, part))?;
         Ok(media)
     }
@@ -73,11 +76,11 @@ fn make_camera(portrait: &Path, to: &Path) -> Result<()> {
     run(&mut ffmpeg).map(drop)
 }
 
-fn make_raw(camera: &Path, to: &Path) -> Result<()> {
+fn make_film(camera: &Path, to: &Path) -> Result<()> {
     let mut ffmpeg = ffmpeg();
     ffmpeg.args(["-t", "10", "-i"]).arg(camera);
     ffmpeg
-        .args(["-pix_fmt", "yuyv422", "-f", "rawvideo"])
+        .args(["-pix_fmt", "yuv420p", "-f", "yuv4mpegpipe"])
         .arg(to);
     run(&mut ffmpeg).map(drop)
 }
@@ -125,13 +128,12 @@ mod tests {
     fn sample_media_have_the_sizes_that_devices_have() {
         let media = Media::make().expect("set-up has fetched the portrait");
 
-        let raw = fs::metadata(&media.camera_raw)
-            .expect("raw frames are there")
+        let film = fs::metadata(media.films.join("camera.y4m"))
+            .expect("it is there")
             .len();
-        assert_eq!(
-            raw,
-            640 * 480 * 2 * 150,
-            "ten seconds of YUYV at 15 frames a second"
+        assert!(
+            film > 640 * 480 * 3 / 2 * 150,
+            "ten seconds at 15 frames a second"
         );
         assert!(media.camera.is_file() && media.microphone.is_file());
     }

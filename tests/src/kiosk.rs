@@ -1,0 +1,194 @@
+//! The kiosk as a candidate uses it: found by names, driven by mouse and keys.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use crate::catalogue::Catalogue;
+use crate::display::Display;
+use crate::places;
+use crate::program::Program;
+use crate::reader::Reader;
+
+/// How a kiosk is started.
+#[derive(Debug, Clone)]
+pub struct KioskSettings {
+    /// Where its data, its log and its state lie.
+    pub folder: PathBuf,
+    /// The server's enrolment link.
+    pub link: String,
+    /// `kk`, `ru` or `en`.
+    pub language: String,
+    /// The agent that it starts: `qorgan-agent` or `qorgan-agent-simulated`.
+    pub agent: String,
+    /// What is added to the agent's command line.
+    pub agent_words: String,
+    /// What else its environment holds, such as the sound server's address.
+    pub variables: Vec<(String, OsString)>,
+}
+
+/// A running kiosk; ended with its agent when dropped.
+#[derive(Debug)]
+pub struct Kiosk<'a> {
+    display: &'a Display,
+    reader: &'a Reader,
+    texts: Catalogue,
+    settings: KioskSettings,
+    program: Program,
+}
+
+impl<'a> Kiosk<'a> {
+    /// Starts a kiosk on `display`.
+    ///
+    /// # Errors
+    /// Fails where it is not built or cannot be started.
+    pub fn start(
+        display: &'a Display,
+        reader: &'a Reader,
+        settings: KioskSettings,
+    ) -> Result<Self> {
+        let texts = Catalogue::read(&settings.language)?;
+        let program = start(reader, &settings)?;
+        Ok(Self {
+            display,
+            reader,
+            texts,
+            settings,
+            program,
+        })
+    }
+
+    /// Starts the kiosk again on the same data, after it was killed or has ended.
+    ///
+    /// # Errors
+    /// Fails where it cannot be started.
+    pub fn restart(&mut self) -> Result<()> {
+        self.program.kill()?;
+        self.program = start(self.reader, &self.settings)?;
+        Ok(())
+    }
+
+    /// Returns the running program.
+    pub fn program(&mut self) -> &mut Program {
+        &mut self.program
+    }
+
+    /// Returns what the kiosk last wrote of its state; nothing before its first frame.
+    ///
+    /// # Errors
+    /// Fails where it wrote something that is no JSON.
+    pub fn state(&self) -> Result<Option<Value>> {
+        state(&self.settings.folder)
+    }
+
+    /// Waits until the kiosk shows the screen `name`, such as `sign-in`.
+    ///
+    /// # Errors
+    /// Fails with the last state when the time is over.
+    pub fn await_screen(&mut self, name: &str, limit: Duration) -> Result<()> {
+        let folder = self.settings.folder.clone();
+        let shown = |state: &Value| state["screen"].as_str() == Some(name);
+        let arrived = self
+            .program
+            .until(&format!("the screen {name}"), limit, || {
+                Ok(state(&folder)?.filter(shown).map(drop))
+            });
+        arrived.with_context(|| format!("the kiosk's state is {:?}", self.state().ok().flatten()))
+    }
+
+    /// Clicks on the control whose caption is the text `key`.
+    ///
+    /// # Errors
+    /// Fails where it is not there in time.
+    pub fn click(&self, key: &str) -> Result<()> {
+        let caption = self.texts.text(key)?;
+        self.reader
+            .click(self.display, PROGRAM, &[caption], CONTROL_LIMIT)
+    }
+
+    /// Types `text` into the field whose caption is the text `key`.
+    ///
+    /// # Errors
+    /// Fails where it is not there in time.
+    pub fn fill(&self, key: &str, text: &str) -> Result<()> {
+        self.click(key)?;
+        self.display.press(&["ctrl+a"])?;
+        self.display.type_text(text)
+    }
+
+    /// Reads the text on the screen to its end, and goes on by the control `key`.
+    ///
+    /// # Errors
+    /// Fails where the control does not wake.
+    pub fn read_and_click(&self, key: &str) -> Result<()> {
+        for _ in 0..READ_TRIES_MAX {
+            self.display.press(&["End"])?;
+            let caption = self.texts.text(key)?;
+            let control = self.reader.find(PROGRAM, &[caption], CONTROL_LIMIT)?;
+            if control.is("enabled") {
+                return self.click(key);
+            }
+        }
+        bail!("`{key}` stays closed after the text was read to its end")
+    }
+
+    /// Presses keys one after the other.
+    ///
+    /// # Errors
+    /// Fails where they cannot be pressed.
+    pub fn press(&self, keys: &[&str]) -> Result<()> {
+        self.display.press(keys)
+    }
+
+    /// Takes a picture of the whole display.
+    ///
+    /// # Errors
+    /// Fails where it cannot be taken.
+    pub fn shoot(&self, file: &Path) -> Result<()> {
+        self.display.shoot(file)
+    }
+}
+
+fn start(reader: &Reader, settings: &KioskSettings) -> Result<Program> {
+    let state_file = state_file(&settings.folder);
+    if state_file.exists() {
+        fs::remove_file(&state_file)?;
+    }
+    let mut client = Command::new(places::program("qorgan-client")?);
+    client
+        .arg("--data")
+        .arg(settings.folder.join("data"))
+        .args(["--link", &settings.link, "--language", &settings.language])
+        .envs(reader.variables())
+        .envs(settings.variables.iter().map(|(name, value)| (name, value)))
+        .env("LIBGL_ALWAYS_SOFTWARE", "1")
+        .env("QORGAN_AGENT", places::program(&settings.agent)?)
+        .env("QORGAN_AGENT_ARGS", &settings.agent_words)
+        .env("QORGAN_CLIENT_STATE", state_file);
+    Program::start("kiosk", client, &settings.folder)
+}
+
+fn state(folder: &Path) -> Result<Option<Value>> {
+    let Ok(text) = fs::read_to_string(state_file(folder)) else {
+        return Ok(None);
+    };
+    if text.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(
+        serde_json::from_str(&text).context("the kiosk's state is JSON")?,
+    ))
+}
+
+fn state_file(folder: &Path) -> PathBuf {
+    folder.join("kiosk-state.json")
+}
+
+const PROGRAM: &str = "Qorgan";
+const CONTROL_LIMIT: Duration = Duration::from_secs(20);
+const READ_TRIES_MAX: usize = 10;
