@@ -94,6 +94,10 @@ pub(crate) const PACKAGES: &[Package] = &[
     package(Purpose::Demo, "xvfb"),
     package(Purpose::Demo, "openbox"),
     package(Purpose::Demo, "xdotool"),
+    package(Purpose::Demo, "poppler-utils"),
+    package(Purpose::Demo, "procps"),
+    package(Purpose::Demo, "sqlite3"),
+    package(Purpose::Demo, "util-linux"),
     package(Purpose::Demo, "x11-utils"),
     package(Purpose::Demo, "pulseaudio"),
     package(Purpose::Demo, "pulseaudio-utils"),
@@ -114,7 +118,6 @@ pub(crate) const PACKAGES: &[Package] = &[
     // Suite: outside tools that judge what we make, and the cross compiler.
     package(Purpose::Suite, "mesa-vulkan-drivers"),
     package(Purpose::Suite, "mingw-w64"),
-    package(Purpose::Suite, "poppler-utils"),
     package(Purpose::Suite, "qpdf"),
     package(Purpose::Suite, "sox"),
     package(Purpose::Suite, "wmctrl"),

@@ -109,6 +109,18 @@ impl Display {
         Program::start("other-window", other, folder)
     }
 
+    /// Brings a window to the front by its title, as a click on a task bar would.
+    ///
+    /// # Errors
+    /// Fails where there is no such window.
+    pub fn activate(&self, title: &str) -> Result<()> {
+        self.tool(
+            "xdotool",
+            &["search", "--sync", "--name", title, "windowactivate"],
+        )
+        .map(drop)
+    }
+
     fn tool(&self, name: &str, words: &[&str]) -> Result<String> {
         run(Command::new(name).args(words).env("DISPLAY", &self.name))
     }

@@ -14,6 +14,7 @@ use crate::display::Display;
 use crate::places;
 use crate::program::Program;
 use crate::reader::Reader;
+use crate::wait::until;
 
 /// How a kiosk is started.
 #[derive(Debug, Clone)]
@@ -101,6 +102,41 @@ impl<'a> Kiosk<'a> {
         arrived.with_context(|| format!("the kiosk's state is {:?}", self.state().ok().flatten()))
     }
 
+    /// Waits until the kiosk's state fits.
+    ///
+    /// # Errors
+    /// Fails with the last state when the time is over.
+    pub fn await_state(&mut self, what: &str, fits: impl Fn(&Value) -> bool) -> Result<()> {
+        let folder = self.settings.folder.clone();
+        let arrived = self.program.until(what, CONTROL_LIMIT, || {
+            Ok(state(&folder)?.filter(&fits).map(drop))
+        });
+        arrived.with_context(|| format!("the kiosk's state is {:?}", self.state().ok().flatten()))
+    }
+
+    /// Waits until the control whose caption is the text `key` can be used.
+    ///
+    /// # Errors
+    /// Fails where it stays asleep.
+    pub fn await_control(&self, key: &str, limit: Duration) -> Result<()> {
+        until(&format!("the control {key}"), limit, || {
+            Ok(self.is_awake(key)?.then_some(()))
+        })
+    }
+
+    /// Returns whether the control whose caption is the text `key` is there and can be used.
+    ///
+    /// # Errors
+    /// Fails where the accessibility bus does.
+    pub fn is_awake(&self, key: &str) -> Result<bool> {
+        let caption = self.texts.text(key)?;
+        let nodes = self.reader.nodes(PROGRAM)?;
+        let mut controls = nodes
+            .iter()
+            .filter(|node| node.is_control() && node.is_called(caption));
+        Ok(controls.any(|node| node.is("enabled")))
+    }
+
     /// Clicks on the control whose caption is the text `key`.
     ///
     /// # Errors
@@ -154,21 +190,31 @@ impl<'a> Kiosk<'a> {
     }
 }
 
-fn start(reader: &Reader, settings: &KioskSettings) -> Result<Program> {
-    let state_file = state_file(&settings.folder);
-    if state_file.exists() {
-        fs::remove_file(&state_file)?;
-    }
+/// Returns the command that starts a kiosk, on whatever display its environment names.
+///
+/// # Errors
+/// Fails where kiosk or agent are not built.
+pub fn command(settings: &KioskSettings) -> Result<Command> {
     let mut client = Command::new(places::program("qorgan-client")?);
     client
         .arg("--data")
         .arg(settings.folder.join("data"))
         .args(["--link", &settings.link, "--language", &settings.language])
-        .envs(reader.variables())
         .envs(settings.variables.iter().map(|(name, value)| (name, value)))
-        .env("LIBGL_ALWAYS_SOFTWARE", "1")
         .env("QORGAN_AGENT", places::program(&settings.agent)?)
-        .env("QORGAN_AGENT_ARGS", &settings.agent_words)
+        .env("QORGAN_AGENT_ARGS", &settings.agent_words);
+    Ok(client)
+}
+
+fn start(reader: &Reader, settings: &KioskSettings) -> Result<Program> {
+    let state_file = state_file(&settings.folder);
+    if state_file.exists() {
+        fs::remove_file(&state_file)?;
+    }
+    let mut client = command(settings)?;
+    client
+        .envs(reader.variables())
+        .env("LIBGL_ALWAYS_SOFTWARE", "1")
         .env("QORGAN_CLIENT_STATE", state_file);
     Program::start("kiosk", client, &settings.folder)
 }

@@ -23,11 +23,11 @@ impl Program {
     ///
     /// # Errors
     /// Fails where the log cannot be made or the program not started.
-    pub fn start(name: &str, mut command: Command, folder: &Path) -> Result<Self> {
+    pub fn start(name: &str, command: Command, folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder)?;
         let log = folder.join(format!("{name}.log"));
         let out = File::options().create(true).append(true).open(&log)?;
-        let child = command
+        let child = bound_to_us(&command)
             .stdin(Stdio::null())
             .stdout(out.try_clone()?)
             .stderr(out)
@@ -123,6 +123,22 @@ impl Drop for Program {
         drop(send("KILL", &format!("-{}", self.id())));
         drop(self.child.wait());
     }
+}
+
+/// Returns the command that the system ends when this process ends, however it does.
+fn bound_to_us(command: &Command) -> Command {
+    let mut bound = Command::new("setpriv");
+    bound
+        .args(["--pdeathsig", "KILL", "--"])
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => bound.env(name, value),
+            None => bound.env_remove(name),
+        };
+    }
+    bound
 }
 
 /// Sends a signal to a process, or to a group where `target` starts with `-`.

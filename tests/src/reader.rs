@@ -46,6 +46,12 @@ impl Node {
         self.states.iter().any(|found| found == state)
     }
 
+    /// Returns whether people can act on the node.
+    #[must_use]
+    pub fn is_control(&self) -> bool {
+        CONTROLS.contains(&self.role.as_str())
+    }
+
     fn centre(&self) -> Option<(u32, u32)> {
         let x = u32::try_from(self.x + self.width / 2).ok()?;
         let y = u32::try_from(self.y + self.height / 2).ok()?;
@@ -133,7 +139,8 @@ impl Reader {
             let wanted = |node: &&Node| {
                 node.centre().is_some() && names.iter().any(|name| node.is_called(name))
             };
-            Ok(seen.iter().find(wanted).cloned())
+            let control = seen.iter().filter(wanted).find(|node| node.is_control());
+            Ok(control.or_else(|| seen.iter().find(wanted)).cloned())
         });
         found.with_context(|| {
             let names: Vec<_> = seen.iter().map(|node| node.name.as_str()).collect();
@@ -179,4 +186,14 @@ impl Reader {
     }
 }
 
+const CONTROLS: [&str; 8] = [
+    "button",
+    "check box",
+    "entry",
+    "link",
+    "password text",
+    "push button",
+    "radio button",
+    "toggle button",
+];
 const START_LIMIT: Duration = Duration::from_secs(20);

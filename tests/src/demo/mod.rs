@@ -1,3 +1,34 @@
 //! The demo: the real programs, walked through by hand or by itself.
 
+mod auto;
+mod by_hand;
+pub mod stage;
 pub mod summary;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+/// What the demo was asked for.
+#[derive(Debug, Clone)]
+pub struct Wishes {
+    /// Whether it walks through by itself.
+    pub auto: bool,
+    /// Where it leaves what it made.
+    pub out: PathBuf,
+    /// The language of kiosk and exam: `kk` or `ru`.
+    pub language: String,
+}
+
+/// Runs the demo; tells whether everything that should be seen was.
+///
+/// # Errors
+/// Fails where a program is missing or does not do what it should.
+pub fn run(wishes: &Wishes, say: &mut dyn Write) -> Result<bool> {
+    if wishes.auto {
+        auto::run(wishes, say)
+    } else {
+        by_hand::run(wishes, say)
+    }
+}

@@ -1,0 +1,422 @@
+//! The demo as it walks through by itself: each phase shows what it claims.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::{Value, json};
+
+use super::Wishes;
+use super::stage::{Stage, has_camera};
+use super::summary::{Summary, Walk};
+use crate::browser;
+use crate::display::Display;
+use crate::kiosk::Kiosk;
+use crate::media::Media;
+use crate::places;
+use crate::program::{run as run_command, send};
+use crate::reader::Reader;
+use crate::sound::Sound;
+use crate::wait::until;
+
+pub(super) fn run(wishes: &Wishes, say: &mut dyn Write) -> Result<bool> {
+    fs::create_dir_all(wishes.out.join("screens"))?;
+    let out = fs::canonicalize(&wishes.out)?;
+    let mut walk = Walk::begin(&out, say);
+    let outcome = act(wishes, &mut walk);
+    let summary = walk.end(&outcome)?;
+    tell(&summary, &out, say)?;
+    outcome.map(|()| summary.passed)
+}
+
+fn act(wishes: &Wishes, walk: &mut Walk<'_>) -> Result<()> {
+    let folder = tempfile::tempdir().context("make a folder for the demo's data")?;
+    let mut stage = None;
+    walk.phase("a server, an exam of 20 items, 12 people", |_| {
+        let set = Stage::set(folder.path(), &wishes.language)?;
+        let seen = format!(
+            "{} serves; imported by its own commands",
+            set.server.ready().origin
+        );
+        stage = Some(set);
+        Ok(seen)
+    })?;
+    let stage = stage.context("the stage is set")?;
+    let media = Media::make()?;
+    let display = Display::start(folder.path(), 1920, 1080)?;
+    let reader = Reader::start(folder.path(), &display)?;
+    let mut sound = Sound::start(folder.path())?;
+    sound.play(&media.microphone)?;
+    let variables = sound
+        .variables()
+        .into_iter()
+        .map(|(n, v)| (n.to_owned(), v))
+        .collect();
+    let settings = stage.kiosk(&wishes.language, &media, variables);
+    let began = Instant::now();
+    let mut kiosk = Kiosk::start(&display, &reader, settings)?;
+    let walked = attempt(walk, &stage, &mut kiosk, &display, began);
+    if walked.is_err() {
+        drop(kiosk.shoot(&walk.out().join("screens").join("failed.png")));
+        keep_logs(folder.path(), walk)?;
+    }
+    walked
+}
+
+/// From the kiosk's first picture to the act.
+fn attempt(
+    walk: &mut Walk<'_>,
+    stage: &Stage,
+    kiosk: &mut Kiosk<'_>,
+    display: &Display,
+    began: Instant,
+) -> Result<()> {
+    walk.phase("the kiosk opens and the candidate signs in", |walk| {
+        sign_in(walk, stage, kiosk, began)
+    })?;
+    walk.phase("consent, system check, identity, instruction", |walk| {
+        check_in(walk, kiosk)
+    })?;
+    walk.phase("the gate stays shut without the agent's streams", |walk| {
+        gate_refuses(walk, kiosk)
+    })?;
+    walk.phase(
+        "camera, microphone and screen stream: the gate opens",
+        |walk| gate_opens(walk, kiosk),
+    )?;
+    walk.phase("the exam is sat", |walk| sit(walk, kiosk))?;
+    walk.phase("the proctor watches in a browser", |walk| {
+        watch(walk, stage)
+    })?;
+    walk.phase("a window switch is seen and flagged", |walk| {
+        switch_window(walk, stage, kiosk, display)
+    })?;
+    walk.phase("the exam is submitted", |walk| submit(walk, kiosk))?;
+    walk.phase("the recording is sealed", |walk| seal(walk, stage))?;
+    walk.phase("the export is verified offline", |walk| export(walk, stage))?;
+    walk.phase("an act is made", |walk| make_act(walk, stage))
+}
+
+fn sign_in(
+    walk: &mut Walk<'_>,
+    stage: &Stage,
+    kiosk: &mut Kiosk<'_>,
+    began: Instant,
+) -> Result<String> {
+    kiosk.await_screen("welcome", SCREEN_LIMIT)?;
+    figure(walk, "start_to_first_screen_ms", began);
+    shoot(walk, kiosk, "01-welcome")?;
+    kiosk.click("continue")?;
+    kiosk.await_screen("sign-in", SCREEN_LIMIT)?;
+    kiosk.fill("sign-in-login", &stage.candidate.login)?;
+    kiosk.fill("sign-in-password", &stage.candidate.password)?;
+    shoot(walk, kiosk, "02-sign-in")?;
+    let asked = Instant::now();
+    kiosk.click("sign-in-go")?;
+    kiosk.await_screen("exams", SCREEN_LIMIT)?;
+    figure(walk, "sign_in_to_exam_list_ms", asked);
+    shoot(walk, kiosk, "03-exams")?;
+    kiosk.click("exam-open")?;
+    kiosk.await_screen("consent", SCREEN_LIMIT)?;
+    Ok("the list shows the exam to which the candidate is admitted".to_owned())
+}
+
+fn check_in(walk: &mut Walk<'_>, kiosk: &mut Kiosk<'_>) -> Result<String> {
+    shoot(walk, kiosk, "04-consent")?;
+    kiosk.read_and_click("consent-agree")?;
+    kiosk.await_screen("system-check", SCREEN_LIMIT)?;
+    kiosk.await_control("continue", DEVICE_LIMIT)?;
+    shoot(walk, kiosk, "05-system-check")?;
+    kiosk.click("continue")?;
+    kiosk.await_screen("identity", SCREEN_LIMIT)?;
+    kiosk.await_control("identity-show", DEVICE_LIMIT)?;
+    kiosk.click("identity-show")?;
+    kiosk.await_control("continue", SCREEN_LIMIT)?;
+    shoot(walk, kiosk, "06-identity")?;
+    kiosk.click("continue")?;
+    kiosk.await_screen("instruction", SCREEN_LIMIT)?;
+    shoot(walk, kiosk, "07-instruction")?;
+    kiosk.read_and_click("instruction-read")?;
+    kiosk.await_screen("gate", SCREEN_LIMIT)?;
+    Ok("no device opened before consent; the instruction was read to its end".to_owned())
+}
+
+fn gate_refuses(walk: &mut Walk<'_>, kiosk: &mut Kiosk<'_>) -> Result<String> {
+    let agent = agent_of(kiosk.program().id())?;
+    send("STOP", &agent)?;
+    let shut = until("the gate to shut", GATE_LIMIT, || {
+        Ok((!kiosk.is_awake("gate-start")?).then_some(()))
+    });
+    let shot = shoot(walk, kiosk, "08-gate-shut");
+    send("CONT", &agent)?;
+    shut.and(shot)?;
+    Ok("with the agent stopped the server gives nothing, and the button sleeps".to_owned())
+}
+
+fn gate_opens(walk: &mut Walk<'_>, kiosk: &mut Kiosk<'_>) -> Result<String> {
+    let waited = Instant::now();
+    kiosk.await_control("gate-start", DEVICE_LIMIT)?;
+    figure(walk, "agent_back_to_gate_open_ms", waited);
+    shoot(walk, kiosk, "09-gate-open")?;
+    let asked = Instant::now();
+    kiosk.click("gate-start")?;
+    kiosk.await_screen("exam", SCREEN_LIMIT)?;
+    figure(walk, "start_to_first_item_ms", asked);
+    Ok("the server has verified all three and opened it".to_owned())
+}
+
+fn sit(walk: &mut Walk<'_>, kiosk: &mut Kiosk<'_>) -> Result<String> {
+    kiosk.await_state("the first item", |state| state["question"] == 1)?;
+    let questions = kiosk
+        .state()?
+        .and_then(|state| state["questions"].as_u64())
+        .unwrap_or(0);
+    for question in 1..=questions {
+        kiosk.await_state("the item", |state| state["question"] == question)?;
+        kiosk.press(&[if question % 2 == 0 { "2" } else { "1" }])?;
+        kiosk.await_state("the response to be kept", |state| {
+            state["chosen"].as_u64() > Some(0) && state["kept"] != "writing"
+        })?;
+        if question == 2 {
+            shoot(walk, kiosk, "10-exam")?;
+        }
+        if question < questions {
+            kiosk.press(&["ctrl+Return"])?;
+        }
+    }
+    kiosk.await_state("every response to reach the server", |state| {
+        state["kept"] == "delivered"
+    })?;
+    Ok(format!(
+        "{questions} items, each response on disk before it is shown as saved"
+    ))
+}
+
+fn watch(walk: &mut Walk<'_>, stage: &Stage) -> Result<String> {
+    let wall = walk.out().join("screens").join("20-wall.png");
+    let one = walk.out().join("screens").join("21-candidate.png");
+    let seen = browser::script("demo/wall.mjs", &proctor_words(stage, &wall, &one))?;
+    walk.note_path("wall", &wall);
+    walk.note_path("candidate", &one);
+    let tiles = seen["tiles"].as_u64().unwrap_or(0);
+    ensure!(tiles > 0, "the wall shows nobody: {seen}");
+    Ok(format!("{tiles} on the wall, live"))
+}
+
+fn switch_window(
+    walk: &mut Walk<'_>,
+    stage: &Stage,
+    kiosk: &Kiosk<'_>,
+    display: &Display,
+) -> Result<String> {
+    let before = incidents(stage)?.len();
+    let began = Instant::now();
+    let other = display.open_other_window(walk.out())?;
+    drop(display.activate("Notes"));
+    let found = until("the incident", INCIDENT_LIMIT, || {
+        let incidents = incidents(stage)?;
+        Ok((incidents.len() > before).then_some(incidents))
+    });
+    shoot(walk, kiosk, "11-other-window")?;
+    drop(other);
+    fs::remove_file(walk.out().join("other-window.log"))?;
+    walk.summary.incidents = found?;
+    figure(walk, "window_switch_to_incident_ms", began);
+    let kinds: Vec<_> = walk
+        .summary
+        .incidents
+        .iter()
+        .filter_map(|incident| incident["kind"].as_str())
+        .collect();
+    Ok(kinds.join(", "))
+}
+
+fn submit(walk: &mut Walk<'_>, kiosk: &mut Kiosk<'_>) -> Result<String> {
+    kiosk.await_screen("exam", COVER_LIMIT)?;
+    kiosk.press(&["ctrl+Return"])?;
+    kiosk.await_control("confirm-submit", SCREEN_LIMIT)?;
+    shoot(walk, kiosk, "12-confirm")?;
+    kiosk.click("confirm-submit")?;
+    kiosk.await_screen("submitted", SCREEN_LIMIT)?;
+    kiosk.await_state("the server's receipt", |state| state["kept"] == "delivered")?;
+    shoot(walk, kiosk, "13-submitted")?;
+    Ok("the server has signed for every response".to_owned())
+}
+
+fn seal(walk: &mut Walk<'_>, stage: &Stage) -> Result<String> {
+    let began = Instant::now();
+    let attempt = until("the sealed recording", SEAL_LIMIT, || {
+        let listed = stage.server.command(&["list", "attempts"])?;
+        let sealed = |line: &&str| line.contains(&stage.candidate.login) && line.contains("sealed");
+        Ok(listed
+            .lines()
+            .find(sealed)
+            .and_then(|line| line.split('\t').next().map(str::to_owned)))
+    })?;
+    figure(walk, "submitted_to_sealed_ms", began);
+    walk.summary.paths.insert("attempt".to_owned(), attempt);
+    Ok("a signed manifest commits to every file".to_owned())
+}
+
+fn export(walk: &mut Walk<'_>, stage: &Stage) -> Result<String> {
+    let folder = walk.out().join("recording");
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    let attempt = walk
+        .summary
+        .paths
+        .get("attempt")
+        .cloned()
+        .context("the attempt is known")?;
+    let to = folder.to_str().context("the path is text")?;
+    stage.server.command(&["export", &attempt, "--out", to])?;
+    let said =
+        stage
+            .server
+            .command(&["verify", to, "--trust", &stage.server.ready().server_key])?;
+    walk.note_path("recording", &folder);
+    let verdict = said.lines().next_back().unwrap_or("").to_owned();
+    walk.summary.verification =
+        json!({ "verdict": verdict, "said": said.lines().collect::<Vec<_>>() });
+    ensure!(verdict.starts_with("VALID"), "{said}");
+    Ok(verdict)
+}
+
+fn make_act(walk: &mut Walk<'_>, stage: &Stage) -> Result<String> {
+    let file = walk.out().join("act.pdf");
+    let attempt = walk
+        .summary
+        .paths
+        .get("attempt")
+        .cloned()
+        .context("the attempt is known")?;
+    let to = file.to_str().context("the path is text")?;
+    let said = stage
+        .server
+        .command(&["act", "make", &attempt, "--out", to])?;
+    walk.note_path("act", &file);
+    let read = run_command(Command::new("pdftotext").args(["-layout", to, "-"]))?;
+    ensure!(
+        read.contains("АКТ") || read.contains("ACT"),
+        "the act reads {read:?}"
+    );
+    run_command(
+        Command::new("pdftoppm")
+            .args(["-r", "70", "-png", to])
+            .arg(walk.out().join("act")),
+    )?;
+    Ok(said.lines().next().unwrap_or("made").to_owned())
+}
+
+/// Returns the incidents of the walk's attempt, oldest first.
+fn incidents(stage: &Stage) -> Result<Vec<Value>> {
+    let database = stage.folder.join("server").join("data").join("qorgan.db");
+    let query = "SELECT kind, severity, began_ms, ended_ms, stream, detail, verdict \
+                 FROM incidents ORDER BY began_ms";
+    let said = run_command(
+        Command::new("sqlite3")
+            .args(["-readonly", "-json"])
+            .arg(database)
+            .arg(query),
+    )?;
+    if said.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(serde_json::from_str(&said)?)
+}
+
+fn proctor_words(stage: &Stage, wall: &Path, one: &Path) -> Value {
+    json!({
+        "origin": stage.server.ready().origin,
+        "login": stage.proctor.login,
+        "password": stage.proctor.password,
+        "newPassword": "demo-proctor-2026",
+        "wall": wall,
+        "candidate": one,
+    })
+}
+
+fn agent_of(kiosk: u32) -> Result<String> {
+    until("the agent", DEVICE_LIMIT, || {
+        let mut children = Command::new("pgrep");
+        children.args(["--parent", &kiosk.to_string(), "--full", "qorgan-agent"]);
+        Ok(run_command(&mut children)
+            .ok()
+            .and_then(|said| said.lines().next().map(str::to_owned)))
+    })
+}
+
+fn shoot(walk: &mut Walk<'_>, kiosk: &Kiosk<'_>, name: &str) -> Result<()> {
+    let file = walk.out().join("screens").join(format!("{name}.png"));
+    kiosk.shoot(&file)?;
+    walk.note_path(name, &file);
+    Ok(())
+}
+
+fn figure(walk: &mut Walk<'_>, name: &str, since: Instant) {
+    let milliseconds = since.elapsed().as_secs_f64() * 1_000.0;
+    walk.summary
+        .figures
+        .insert(name.to_owned(), milliseconds.round());
+}
+
+/// After a failure the programs' logs are what explains it.
+fn keep_logs(folder: &Path, walk: &mut Walk<'_>) -> Result<()> {
+    let logs = walk.out().join("logs");
+    fs::create_dir_all(&logs)?;
+    for place in [
+        folder.to_path_buf(),
+        folder.join("server"),
+        folder.join("candidate"),
+    ] {
+        for entry in fs::read_dir(&place).into_iter().flatten().flatten() {
+            if entry
+                .path()
+                .extension()
+                .is_some_and(|extension| extension == "log")
+            {
+                fs::copy(entry.path(), logs.join(entry.file_name()))?;
+            }
+        }
+    }
+    walk.note_path("logs", &logs);
+    Ok(())
+}
+
+fn tell(summary: &Summary, out: &Path, say: &mut dyn Write) -> Result<()> {
+    let seconds = Duration::from_millis(summary.took_ms).as_secs();
+    let word = if summary.passed {
+        "Everything was seen"
+    } else {
+        "Something was not seen"
+    };
+    writeln!(
+        say,
+        "\n{word}, in {seconds} s. All of it lies in {}:",
+        out.display()
+    )?;
+    for (name, path) in &summary.paths {
+        writeln!(say, "    {name:<18} {path}")?;
+    }
+    if !has_camera() {
+        writeln!(
+            say,
+            "There is no camera here: a film stood before it, and the server was told."
+        )?;
+    }
+    if places::python().is_err() {
+        bail!("set-up is not complete");
+    }
+    Ok(())
+}
+
+const SCREEN_LIMIT: Duration = Duration::from_secs(20);
+const DEVICE_LIMIT: Duration = Duration::from_secs(30);
+const GATE_LIMIT: Duration = Duration::from_secs(15);
+const INCIDENT_LIMIT: Duration = Duration::from_secs(15);
+const COVER_LIMIT: Duration = Duration::from_secs(30);
+const SEAL_LIMIT: Duration = Duration::from_secs(60);

@@ -1,0 +1,220 @@
+//! What a walk stands on: server, exam, people, devices.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result};
+
+use crate::exam::sheet;
+use crate::kiosk::KioskSettings;
+use crate::media::Media;
+use crate::places;
+use crate::server::Server;
+
+/// A server with an exam, ready to be sat.
+#[derive(Debug)]
+pub struct Stage {
+    /// The server.
+    pub server: Server,
+    /// The sitting's identifier.
+    pub sitting: String,
+    /// Who sits the exam.
+    pub candidate: Account,
+    /// Who watches; the password is for the first sign-in.
+    pub proctor: Account,
+    /// Where programs keep their data.
+    pub folder: PathBuf,
+}
+
+/// A login with its password.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// The login.
+    pub login: String,
+    /// The password.
+    pub password: String,
+}
+
+impl Stage {
+    /// Starts a server in `folder` and brings the exam in `language` in, by the server's own
+    /// commands.
+    ///
+    /// # Errors
+    /// Fails with what the server said.
+    pub fn set(folder: &Path, language: &str) -> Result<Self> {
+        let server = Server::start(&folder.join("server"), CONFIG)?;
+        let exam = places::exam();
+        let people = exam.join("candidates.csv");
+        server.command(&["import", "people", text(&people)?])?;
+        let title = if language == "ru" {
+            "Нормальная физиология"
+        } else {
+            "Қалыпты физиология"
+        };
+        let create = [
+            "exam",
+            "create",
+            "--title",
+            title,
+            "--discipline",
+            title,
+            "--code",
+            "KF2201",
+        ];
+        let exam_id = last_word(&server.command(&create)?)?;
+        for language in ["kk", "ru"] {
+            let package = exam.join(language);
+            let words = ["import", "test", text(&package)?, "--language", language];
+            server.command(&[&words[..], &["--exam", &exam_id]].concat())?;
+        }
+        let sitting = create_sitting(&server, &exam_id)?;
+        let admission = folder.join("admission.csv");
+        fs::write(&admission, admission_sheet()?)?;
+        let words = [
+            "import",
+            "admission",
+            text(&admission)?,
+            "--sitting",
+            &sitting,
+        ];
+        server.command(&words)?;
+        let proctor = add_proctor(&server)?;
+        let candidate = candidate(language)?;
+        Ok(Self {
+            server,
+            sitting,
+            candidate,
+            proctor,
+            folder: folder.to_path_buf(),
+        })
+    }
+
+    /// Returns how a kiosk of this stage is started.
+    ///
+    /// The camera is the machine's where there is one; else an agent that can play files plays a
+    /// film before it, and says so to the server.
+    #[must_use]
+    pub fn kiosk(
+        &self,
+        language: &str,
+        media: &Media,
+        variables: Vec<(String, OsString)>,
+    ) -> KioskSettings {
+        let has_camera = has_camera();
+        let words = if has_camera {
+            String::new()
+        } else {
+            format!("--sources simulated:{}", media.films.display())
+        };
+        KioskSettings {
+            folder: self.folder.join("candidate"),
+            link: self.server.ready().enrol_link.clone(),
+            language: language.to_owned(),
+            agent: if has_camera {
+                "qorgan-agent"
+            } else {
+                "qorgan-agent-simulated"
+            }
+            .to_owned(),
+            agent_words: words,
+            variables,
+        }
+    }
+}
+
+/// Returns whether the machine has a camera of its own.
+#[must_use]
+pub fn has_camera() -> bool {
+    let devices = fs::read_dir("/sys/class/video4linux");
+    devices.is_ok_and(|mut devices| devices.next().is_some())
+}
+
+fn create_sitting(server: &Server, exam: &str) -> Result<String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let (opens, closes) = (moment(now.saturating_sub(60))?, moment(now + 4 * 3600)?);
+    let words = [
+        "sitting", "create", "--exam", exam, "--opens", &opens, "--closes", &closes,
+    ];
+    let policy: &[&str] = if has_camera() {
+        &[]
+    } else {
+        &["--simulated-sources"]
+    };
+    last_word(&server.command(&[&words[..], &["--minutes", "40"], policy].concat())?)
+}
+
+/// The walk's candidate uses a screen reader's bus while items are shown: an accommodation.
+fn admission_sheet() -> Result<String> {
+    let text = String::from_utf8(sheet("admission.csv")?)?;
+    let mut lines = text.lines();
+    let mut out = format!("{},accessibility\n", lines.next().unwrap_or_default());
+    for line in lines {
+        let granted = CANDIDATES.iter().any(|(_, login)| line.starts_with(login));
+        out.push_str(&format!("{line},{}\n", if granted { "yes" } else { "no" }));
+    }
+    Ok(out)
+}
+
+fn candidate(language: &str) -> Result<Account> {
+    let login = CANDIDATES
+        .iter()
+        .find(|(spoken, _)| *spoken == language)
+        .map(|(_, login)| *login)
+        .context("the demo speaks kk and ru")?;
+    let sheet = String::from_utf8(sheet("candidates.csv")?)?;
+    let line = sheet
+        .lines()
+        .find(|line| line.starts_with(login))
+        .context("the sheet has it")?;
+    let password = line.rsplit(',').next().unwrap_or_default().to_owned();
+    Ok(Account {
+        login: login.to_owned(),
+        password,
+    })
+}
+
+fn add_proctor(server: &Server) -> Result<Account> {
+    let login = "proctor";
+    let words = [
+        "staff",
+        "add",
+        "--login",
+        login,
+        "--role",
+        "proctor",
+        "--name",
+        "Проктор",
+    ];
+    let password = last_word(&server.command(&words)?)?;
+    Ok(Account {
+        login: login.to_owned(),
+        password,
+    })
+}
+
+fn moment(unix_s: u64) -> Result<String> {
+    let mut date = std::process::Command::new("date");
+    let words = [
+        "--utc",
+        "--date",
+        &format!("@{unix_s}"),
+        "+%Y-%m-%dT%H:%M:%SZ",
+    ];
+    Ok(crate::program::run(date.args(words))?.trim().to_owned())
+}
+
+fn last_word(said: &str) -> Result<String> {
+    let word = said.split_whitespace().next_back();
+    Ok(word.context("the server said nothing")?.to_owned())
+}
+
+fn text(path: &Path) -> Result<&str> {
+    path.to_str().context("the path is text")
+}
+
+const CANDIDATES: [(&str, &str); 2] = [("kk", "aruzhan.bekova"), ("ru", "timur.abdrakhmanov")];
+
+/// The demo's proctor has no telephone at hand.
+const CONFIG: &str = "[sign_in]\nstaff_totp_required = false\n\n[exam]\nbandwidth = \"standard\"\n";
