@@ -199,7 +199,7 @@ pub fn command(settings: &KioskSettings) -> Result<Command> {
     client
         .arg("--data")
         .arg(settings.folder.join("data"))
-        .args(["--link", &settings.link, "--language", &settings.language])
+        .args(["--enrol", &settings.link, "--lang", &settings.language])
         .envs(settings.variables.iter().map(|(name, value)| (name, value)))
         .env("QORGAN_AGENT", places::program(&settings.agent)?)
         .env("QORGAN_AGENT_ARGS", &settings.agent_words);

@@ -97,6 +97,9 @@ fn attempt(
     walk.phase("the exam is submitted", |walk| submit(walk, kiosk))?;
     walk.phase("the recording is sealed", |walk| seal(walk, stage))?;
     walk.phase("the export is verified offline", |walk| export(walk, stage))?;
+    walk.phase("the proctor reviews the attempt", |walk| {
+        review(walk, stage)
+    })?;
     walk.phase("an act is made", |walk| make_act(walk, stage))
 }
 
@@ -198,7 +201,10 @@ fn sit(walk: &mut Walk<'_>, kiosk: &mut Kiosk<'_>) -> Result<String> {
 fn watch(walk: &mut Walk<'_>, stage: &Stage) -> Result<String> {
     let wall = walk.out().join("screens").join("20-wall.png");
     let one = walk.out().join("screens").join("21-candidate.png");
-    let seen = browser::script("demo/wall.mjs", &proctor_words(stage, &wall, &one))?;
+    let mut words = proctor_words(stage);
+    words["wall"] = json!(wall);
+    words["candidate"] = json!(one);
+    let seen = browser::script("demo/console.mjs", &words)?;
     walk.note_path("wall", &wall);
     walk.note_path("candidate", &one);
     let tiles = seen["tiles"].as_u64().unwrap_or(0);
@@ -286,6 +292,39 @@ fn export(walk: &mut Walk<'_>, stage: &Stage) -> Result<String> {
     Ok(verdict)
 }
 
+/// The proctor confirms the window switch and dismisses what the demo itself brought about.
+fn review(walk: &mut Walk<'_>, stage: &Stage) -> Result<String> {
+    let attempt = walk
+        .summary
+        .paths
+        .get("attempt")
+        .cloned()
+        .context("the attempt is known")?;
+    let shot = walk.out().join("screens").join("22-review.png");
+    let mut words = proctor_words(stage);
+    words["review"] = json!(shot);
+    words["attempt"] = json!(attempt);
+    let seen = browser::script("demo/console.mjs", &words)?;
+    walk.note_path("review", &shot);
+    let found = incidents(stage)?;
+    let confirmed: Vec<_> = found
+        .iter()
+        .filter(|incident| incident["kind"] == "window_switch")
+        .filter_map(|incident| incident["id"].as_str())
+        .collect();
+    let mut review = vec!["review", &attempt, "--by", &stage.proctor.login];
+    for id in &confirmed {
+        review.extend(["--confirm", id]);
+    }
+    let verdict = stage.server.command(&review)?;
+    walk.summary.incidents = incidents(stage)?;
+    let (marks, count) = (&seen["marks"], confirmed.len());
+    Ok(format!(
+        "{marks} moments on the timeline, {count} confirmed: {}",
+        verdict.trim()
+    ))
+}
+
 fn make_act(walk: &mut Walk<'_>, stage: &Stage) -> Result<String> {
     let file = walk.out().join("act.pdf");
     let attempt = walk
@@ -295,9 +334,15 @@ fn make_act(walk: &mut Walk<'_>, stage: &Stage) -> Result<String> {
         .cloned()
         .context("the attempt is known")?;
     let to = file.to_str().context("the path is text")?;
-    let said = stage
-        .server
-        .command(&["act", "make", &attempt, "--out", to])?;
+    let said = stage.server.command(&[
+        "act",
+        "make",
+        &attempt,
+        "--out",
+        to,
+        "--by",
+        &stage.proctor.login,
+    ])?;
     walk.note_path("act", &file);
     let read = run_command(Command::new("pdftotext").args(["-layout", to, "-"]))?;
     ensure!(
@@ -315,7 +360,7 @@ fn make_act(walk: &mut Walk<'_>, stage: &Stage) -> Result<String> {
 /// Returns the incidents of the walk's attempt, oldest first.
 fn incidents(stage: &Stage) -> Result<Vec<Value>> {
     let database = stage.folder.join("server").join("data").join("qorgan.db");
-    let query = "SELECT kind, severity, began_ms, ended_ms, stream, detail, verdict \
+    let query = "SELECT id, kind, severity, began_ms, ended_ms, stream, detail, verdict \
                  FROM incidents ORDER BY began_ms";
     let said = run_command(
         Command::new("sqlite3")
@@ -329,14 +374,12 @@ fn incidents(stage: &Stage) -> Result<Vec<Value>> {
     Ok(serde_json::from_str(&said)?)
 }
 
-fn proctor_words(stage: &Stage, wall: &Path, one: &Path) -> Value {
+fn proctor_words(stage: &Stage) -> Value {
     json!({
         "origin": stage.server.ready().origin,
         "login": stage.proctor.login,
         "password": stage.proctor.password,
         "newPassword": "demo-proctor-2026",
-        "wall": wall,
-        "candidate": one,
     })
 }
 
