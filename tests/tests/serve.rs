@@ -1,0 +1,114 @@
+//! The server as a program: what survives its end.
+
+#![expect(clippy::tests_outside_test_module, reason = "the whole crate is tests")]
+
+use std::path::Path;
+
+use qorgan_tests::server::Server;
+
+#[test]
+fn a_killed_server_comes_back_with_its_key_its_link_and_its_exams() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let mut server = Server::start(folder.path(), "").expect("the server starts");
+    let before = server.ready().clone();
+    let create = [
+        "exam",
+        "create",
+        "--title",
+        "Физиология",
+        "--discipline",
+        "Физиология",
+    ];
+    let exam = server
+        .command(&create)
+        .expect("an exam is made beside the running server");
+    let moments = [
+        "--opens",
+        "2026-06-01T09:00",
+        "--closes",
+        "2026-06-01T12:00",
+    ];
+    let sitting = [
+        "sitting",
+        "create",
+        "--exam",
+        exam.trim(),
+        "--minutes",
+        "40",
+    ];
+    server
+        .command(&[&sitting[..], &moments].concat())
+        .expect("a sitting is made");
+
+    server.kill_and_restart().expect("the server starts again");
+
+    let after = server.ready();
+    assert_eq!(
+        (&after.server_key, &after.enrol_link),
+        (&before.server_key, &before.enrol_link)
+    );
+    assert!(
+        before.admin_password.is_some(),
+        "the first start tells the password"
+    );
+    assert!(after.admin_password.is_none(), "no later start does");
+    let sittings = server
+        .command(&["list", "sittings"])
+        .expect("they are listed");
+    assert!(sittings.contains(exam.trim()), "{sittings}");
+}
+
+#[test]
+fn neither_a_password_nor_a_name_reaches_the_servers_log() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let mut server = Server::start(folder.path(), "").expect("the server starts");
+    let add = [
+        "staff",
+        "add",
+        "--login",
+        "proctor",
+        "--role",
+        "proctor",
+        "--name",
+        "Сәуле Ахметова",
+    ];
+    server.command(&add).expect("a proctor is added");
+
+    server.kill_and_restart().expect("the server starts again");
+
+    let said = server.program().said();
+    assert!(!said.contains("Ахметова"), "{said}");
+    let after_first = said.rsplit("Listening on").next().unwrap_or_default();
+    assert!(!after_first.contains("password"), "{after_first}");
+}
+
+#[test]
+fn the_key_that_encrypts_the_data_lies_outside_the_data() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let _server = Server::start(folder.path(), "").expect("the server starts");
+
+    let inside = names(&folder.path().join("data"));
+    let beside = names(folder.path());
+
+    assert!(
+        beside.iter().any(|name| name.ends_with(".kek")),
+        "{beside:?}"
+    );
+    assert!(
+        !inside.iter().any(|name| name.ends_with(".kek")),
+        "{inside:?}"
+    );
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    std::fs::read_dir(folder)
+        .expect("the folder can be read")
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect()
+}
