@@ -565,3 +565,6 @@ impl StartGate {
 const CONTACT_AGE_MAX: Duration = LIVE_AGE_MAX;
 /// After a cut, the agent's link may come back so much later than the client's.
 const CONTACT_SETTLES: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests;

@@ -286,3 +286,154 @@ impl AttemptPhase {
         Ok(next)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn the_table_is_the_one_that_was_looked_at() {
+        let mut table = String::new();
+        for phase in phases() {
+            for event in events() {
+                let next = match phase.after(event, LATER) {
+                    Ok(next) => name(next),
+                    Err(_refused) => "refused".to_owned(),
+                };
+                writeln!(table, "{:<20} {event:?} → {next}", name(phase)).expect("a string");
+            }
+        }
+        insta::assert_snapshot!("attempt-table", table);
+    }
+
+    #[test]
+    fn the_graph_is_the_one_that_was_looked_at() {
+        let mut edges = BTreeSet::new();
+        for phase in phases() {
+            for event in events() {
+                if let Ok(next) = phase.after(event, LATER) {
+                    let event = format!("{event:?}");
+                    let event = event.split('(').next().unwrap_or_default().to_owned();
+                    edges.insert((phase.word(), next.word(), event));
+                }
+            }
+        }
+        let mut graph = String::from("digraph attempt {\n");
+        for (from, to, event) in edges {
+            writeln!(graph, "  {from} -> {to} [label=\"{event}\"];").expect("a string");
+        }
+        graph.push_str("}\n");
+        insta::assert_snapshot!("attempt-graph", graph);
+    }
+
+    #[test]
+    //= tests/data/sop-2-28.md#11-sign-in
+    //= type=test
+    fn the_gate_is_not_reached_before_the_instruction_was_read() {
+        let unread = CheckInTasks {
+            consent: true,
+            system_check: true,
+            identity: true,
+            instruction: false,
+        };
+        let check_in = AttemptPhase::CheckIn {
+            since: EARLIER,
+            tasks: unread,
+        };
+        check_in
+            .after(AttemptEvent::GateOpened, LATER)
+            .expect_err("the instruction was not read");
+        let read = AttemptEvent::TaskDone(CheckInTask::Instruction);
+        assert_eq!(
+            check_in.after(read, LATER),
+            Ok(AttemptPhase::Ready { since: LATER })
+        );
+    }
+
+    #[test]
+    fn nothing_is_checked_before_consent() {
+        let check_in = AttemptPhase::CheckIn {
+            since: EARLIER,
+            tasks: CheckInTasks::default(),
+        };
+        for task in [
+            CheckInTask::SystemCheck,
+            CheckInTask::Identity,
+            CheckInTask::Instruction,
+        ] {
+            check_in
+                .after(AttemptEvent::TaskDone(task), LATER)
+                .expect_err("consent comes first");
+        }
+    }
+
+    const EARLIER: WallTime = WallTime::from_unix_ms(1_000);
+    const LATER: WallTime = WallTime::from_unix_ms(2_000);
+
+    fn phases() -> Vec<AttemptPhase> {
+        let since = EARLIER;
+        let all_but_one = CheckInTasks {
+            consent: true,
+            system_check: true,
+            identity: true,
+            instruction: false,
+        };
+        vec![
+            AttemptPhase::Scheduled,
+            AttemptPhase::CheckIn {
+                since,
+                tasks: CheckInTasks::default(),
+            },
+            AttemptPhase::CheckIn {
+                since,
+                tasks: all_but_one,
+            },
+            AttemptPhase::Ready { since },
+            AttemptPhase::Running { since },
+            AttemptPhase::Paused {
+                since,
+                cause: PauseCause::Proctor,
+            },
+            AttemptPhase::Submitted { since },
+            AttemptPhase::Sealed { since },
+            AttemptPhase::Terminated {
+                since,
+                cause: TerminationCause::Proctor,
+            },
+            AttemptPhase::Void { since },
+        ]
+    }
+
+    fn events() -> Vec<AttemptEvent> {
+        vec![
+            AttemptEvent::CheckInBegan,
+            AttemptEvent::TaskDone(CheckInTask::Consent),
+            AttemptEvent::TaskDone(CheckInTask::Instruction),
+            AttemptEvent::GateOpened,
+            AttemptEvent::Covered(PauseCause::AgentLost),
+            AttemptEvent::Uncovered,
+            AttemptEvent::Submitted,
+            AttemptEvent::Sealed,
+            AttemptEvent::Terminated(TerminationCause::Proctor),
+            AttemptEvent::Voided,
+        ]
+    }
+
+    fn name(phase: AttemptPhase) -> String {
+        match phase {
+            AttemptPhase::CheckIn { tasks, .. } if tasks.consent => "check_in (consent)".to_owned(),
+            AttemptPhase::Paused { cause, .. } => format!("paused ({cause:?})"),
+            AttemptPhase::Scheduled
+            | AttemptPhase::CheckIn { .. }
+            | AttemptPhase::Ready { .. }
+            | AttemptPhase::Running { .. }
+            | AttemptPhase::Submitted { .. }
+            | AttemptPhase::Sealed { .. }
+            | AttemptPhase::Terminated { .. }
+            | AttemptPhase::Void { .. } => phase.word().to_owned(),
+        }
+    }
+}

@@ -398,6 +398,16 @@ impl Auth {
     }
 }
 
+#[cfg(test)]
+impl Auth {
+    /// Returns the code that an authenticator app would show in a step.
+    pub(crate) async fn code_for_tests(&self, person: PersonId, step: u64) -> String {
+        let secret = self.totp_secret(person).await.expect("readable");
+        let (secret, _used, _confirmed) = secret.expect("set up");
+        totp::at_step(&secret, step)
+    }
+}
+
 pub(super) struct StaffRow {
     pub(super) login: String,
     pub(super) display_name: String,

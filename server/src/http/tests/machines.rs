@@ -1,0 +1,91 @@
+use qorgan_protocol::attempt::GatePolicy;
+use qorgan_protocol::ids::Epoch;
+use qorgan_protocol::link::RefusalReason;
+use serde_json::json;
+
+use super::harness::{Device, World};
+
+#[tokio::test]
+async fn a_second_machine_waits_for_approval_and_then_the_first_gets_nothing() {
+    let world = World::start().await;
+    let proctor = world.person("proctor").await;
+    let attempt = world.candidate("a", GatePolicy::remote()).await;
+    let (first, second) = (Device::new(), Device::new());
+    let (old, agent) = world.running(&first, "a", attempt).await;
+
+    let new = world.sign_in(&second, "a").await;
+    let (status, problem) = new.try_check_in(attempt).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("bound_elsewhere")));
+    let (status, problem) = new.get(attempt, "items/1").await;
+    assert_eq!((status, &problem["code"]), (409, &json!("old_epoch")));
+    assert_eq!(old.get(attempt, "items/1").await.0, 200);
+
+    let registry = &world.state.registry;
+    let asked = registry.moves().await.expect("readable");
+    assert_eq!(asked.len(), 1);
+    let approved = registry
+        .approve_move(attempt, asked[0].id, true, proctor)
+        .await;
+    approved.expect("it waits");
+    let (status, problem) = old.get(attempt, "items/1").await;
+    assert_eq!((status, &problem["code"]), (401, &json!("not_signed_in")));
+    let refused = registry.link_up(attempt, agent.epoch, agent.boot).await;
+    assert_eq!(refused.expect("readable"), Err(RefusalReason::OldEpoch));
+
+    let reply = new.check_in(attempt).await;
+    assert_eq!(reply.epoch, Epoch(2));
+    let (status, problem) = new.get(attempt, "items/1").await;
+    assert_eq!((status, &problem["code"]), (409, &json!("covered")));
+    agent.alive(&world).await;
+    assert_eq!(
+        new.get(attempt, "items/1").await.0,
+        409,
+        "the old agent moves nothing"
+    );
+    world.agent(attempt, &second).await;
+    assert_eq!(new.get(attempt, "items/1").await.0, 200);
+    let returned = world.sign_in(&first, "a").await;
+    assert_eq!(
+        returned.get(attempt, "items/1").await.1["code"],
+        "old_epoch"
+    );
+}
+
+#[tokio::test]
+async fn a_cloned_data_folder_is_another_machine() {
+    let world = World::start().await;
+    let attempt = world.candidate("a", GatePolicy::remote()).await;
+    let device = Device::new();
+    let (_client, _agent) = world.running(&device, "a", attempt).await;
+    let clone = world.sign_in(&device.cloned(), "a").await;
+    let (status, problem) = clone.try_check_in(attempt).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("bound_elsewhere")));
+    let asked = world.state.registry.moves().await.expect("readable");
+    assert!(asked[0].same_device);
+}
+
+#[tokio::test]
+async fn two_machines_race_and_one_wins() {
+    let world = World::start().await;
+    let attempt = world.candidate("a", GatePolicy::remote()).await;
+    let (one, two) = (Device::new(), Device::new());
+    let (a, b) = tokio::join!(world.sign_in(&one, "a"), world.sign_in(&two, "a"));
+    let (a, b) = tokio::join!(a.try_check_in(attempt), b.try_check_in(attempt));
+    let mut won = [a.0, b.0];
+    won.sort_unstable();
+    assert_eq!(won, [200, 409]);
+}
+
+#[tokio::test]
+async fn a_client_that_was_started_again_goes_on_and_the_one_before_is_out() {
+    let world = World::start().await;
+    let attempt = world.candidate("a", GatePolicy::remote()).await;
+    let device = Device::new();
+    let (before, _agent) = world.running(&device, "a", attempt).await;
+    let after = world.sign_in(&device.restarted(), "a").await;
+    let reply = after.check_in(attempt).await;
+    assert_eq!(reply.epoch, Epoch(1));
+    assert_eq!(after.get(attempt, "items/1").await.0, 200);
+    let (status, problem) = before.get(attempt, "items/1").await;
+    assert_eq!((status, &problem["code"]), (409, &json!("bound_elsewhere")));
+}

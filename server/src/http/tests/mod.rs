@@ -1,0 +1,8 @@
+//! The whole server in one process, over TLS, with a client that tries what it should not.
+
+mod content;
+mod harness;
+mod machines;
+mod responses;
+mod sign_in;
+mod staff;
