@@ -228,22 +228,10 @@ fn read_kek(path: &Path) -> Result<SecretKey, KeysError> {
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), KeysError> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
-    owner_only(&mut options);
+    crate::platform::owner_only(&mut options);
     let mut file = options.open(path).map_err(|e| file_error(path, e))?;
     file.write_all(bytes).map_err(|e| file_error(path, e))?;
     file.sync_all().map_err(|e| file_error(path, e))
-}
-
-cfg_select! {
-    unix => {
-        fn owner_only(options: &mut fs::OpenOptions) {
-            use std::os::unix::fs::OpenOptionsExt as _;
-            options.mode(0o600);
-        }
-    }
-    _ => {
-        fn owner_only(_options: &mut fs::OpenOptions) {}
-    }
 }
 
 /// Seals a private key's file under the key-encryption key.

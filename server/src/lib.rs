@@ -16,6 +16,7 @@ pub mod http;
 pub mod ingest;
 pub mod keys;
 pub mod live;
+mod platform;
 pub mod recordings;
 pub mod registry;
 pub mod state;

@@ -51,28 +51,7 @@ async fn stop() {
     };
     tokio::select! {
         () = interrupt => {}
-        () = terminate() => {}
+        () = crate::platform::terminate() => {}
     }
     tracing::info!("Stopping");
-}
-
-cfg_select! {
-    unix => {
-        async fn terminate() {
-            match signal::unix::signal(signal::unix::SignalKind::terminate()) {
-                Ok(mut told) => {
-                    told.recv().await;
-                }
-                Err(error) => {
-                    tracing::error!(%error, "SIGTERM cannot be heard");
-                    std::future::pending::<()>().await;
-                }
-            }
-        }
-    }
-    _ => {
-        async fn terminate() {
-            std::future::pending::<()>().await;
-        }
-    }
 }

@@ -127,7 +127,7 @@ type Written = Vec<(File, PathBuf, Vec<Write>)>;
 
 /// Makes what was written last; returns what did.
 fn sync(root: &Path, written: Written) -> Vec<Vec<Write>> {
-    if written.len() > FILES_SYNCED_APART_MAX && sync_all_at_once(root) {
+    if written.len() > FILES_SYNCED_APART_MAX && crate::platform::sync_all_at_once(root) {
         return written.into_iter().map(|(_, _, writes)| writes).collect();
     }
     let mut safe = Vec::with_capacity(written.len());
@@ -138,20 +138,6 @@ fn sync(root: &Path, written: Written) -> Vec<Vec<Write>> {
         }
     }
     safe
-}
-
-cfg_select! {
-    target_os = "linux" => {
-        /// Syncs the whole file system once; false where that did not work.
-        fn sync_all_at_once(root: &Path) -> bool {
-            File::open(root).is_ok_and(|folder| rustix::fs::syncfs(&folder).is_ok())
-        }
-    }
-    _ => {
-        fn sync_all_at_once(_root: &Path) -> bool {
-            false
-        }
-    }
 }
 
 fn publish(writes: &[Write]) {

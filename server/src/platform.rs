@@ -1,0 +1,26 @@
+//! What differs between operating systems, behind one seam.
+
+cfg_select! {
+    unix => {
+        #[path = "imp/unix.rs"]
+        mod imp;
+    }
+    _ => {
+        #[path = "imp/other.rs"]
+        mod imp;
+    }
+}
+
+cfg_select! {
+    target_os = "linux" => {
+        #[path = "imp/sync_linux.rs"]
+        mod sync;
+    }
+    _ => {
+        #[path = "imp/sync_other.rs"]
+        mod sync;
+    }
+}
+
+pub(crate) use imp::{owner_only, terminate};
+pub(crate) use sync::sync_all_at_once;
