@@ -3,11 +3,6 @@
 //! The build of openh264 leaves its assembly out without a word when `nasm` is missing, and the
 //! encoder is then two to three times slower.
 
-#![expect(
-    clippy::print_stdout,
-    reason = "cargo reads the directives of a build script there"
-)]
-
 use std::env;
 use std::process::{Command, Stdio};
 

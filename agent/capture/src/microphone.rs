@@ -205,6 +205,10 @@ fn wanted(device: &Device, native: &SupportedStreamConfig) -> SupportedStreamCon
         .unwrap_or(*native)
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "cpal's list of formats is open"
+)]
 fn open(
     device: &Device,
     format: SupportedStreamConfig,
@@ -260,6 +264,10 @@ where
         .map_err(|error| cause_of(&error))
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "cpal's list of causes is open"
+)]
 fn cause_of(error: &Error) -> LossCause {
     match error.kind() {
         ErrorKind::DeviceBusy => LossCause::Busy,

@@ -1,6 +1,11 @@
 //! The real camera code on a camera that answers as Video4Linux does.
 
 #![cfg(target_os = "linux")]
+#![expect(
+    clippy::tests_outside_test_module,
+    clippy::panic,
+    reason = "the whole file is a test"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

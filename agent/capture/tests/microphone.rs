@@ -1,6 +1,11 @@
 //! The real microphone code on a sound server of its own.
 
 #![cfg(target_os = "linux")]
+#![expect(
+    clippy::tests_outside_test_module,
+    clippy::panic,
+    reason = "the whole file is a test"
+)]
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -145,8 +150,8 @@ impl SoundServer {
         while !socket.exists() && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(50));
         }
-        // SAFETY: this is the only test of the process, and no thread reads the environment yet.
         #[expect(unsafe_code, reason = "a test chooses the sound server as a user does")]
+        // SAFETY: this is the only test of the process, and no thread reads the environment yet.
         unsafe {
             std::env::set_var("PULSE_SERVER", server.address());
         }

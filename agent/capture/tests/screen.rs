@@ -1,6 +1,11 @@
 //! The real screen code on a real X server.
 
 #![cfg(target_os = "linux")]
+#![expect(
+    clippy::tests_outside_test_module,
+    clippy::panic,
+    reason = "the whole file is a test"
+)]
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -165,12 +170,12 @@ fn launch(display: Option<&str>, size: &str) -> (Child, String) {
 }
 
 fn set(name: &str, value: &str) {
-    // SAFETY: the tests of this file take turns, and no other thread of them reads the environment
-    // at this moment.
     #[expect(
         unsafe_code,
         reason = "a test chooses the display by the environment, as a user does"
     )]
+    // SAFETY: the tests of this file take turns, and no other thread of them reads the environment
+    // at this moment.
     unsafe {
         std::env::set_var(name, value);
     }

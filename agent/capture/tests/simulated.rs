@@ -1,6 +1,11 @@
 //! Simulated sources: what they play, at what rate, and what they call themselves.
 
 #![cfg(feature = "simulated")]
+#![expect(
+    clippy::tests_outside_test_module,
+    clippy::panic,
+    reason = "the whole file is a test"
+)]
 
 use std::path::Path;
 use std::time::Duration;

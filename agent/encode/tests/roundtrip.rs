@@ -1,5 +1,11 @@
 //! What the encoders and the muxer write, read back by ffprobe, ffmpeg and our own parser.
 
+#![expect(
+    clippy::tests_outside_test_module,
+    clippy::panic,
+    reason = "the whole file is a test"
+)]
+
 mod support;
 
 use std::fs;

@@ -7,7 +7,6 @@
 #![expect(unsafe_code, reason = "the server's shared memory is mapped")]
 
 use std::fs::File;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -154,7 +153,7 @@ impl Grabber {
     }
 
     /// Reads what the server reported; true if something may have been drawn.
-    fn heed_events(&mut self) -> Result<bool, LossCause> {
+    fn heed_events(&self) -> Result<bool, LossCause> {
         let mut drawn = self.damage.is_none();
         let gone = |_error| LossCause::Unplugged;
         while let Some(event) = self.connection.poll_for_event().map_err(gone)? {
@@ -273,7 +272,7 @@ fn shared(connection: &RustConnection, place: Place) -> Option<(shm::Seg, Mmap)>
         .ok()?
         .reply()
         .ok()?;
-    let file = File::from(OwnedFd::from(reply.shm_fd));
+    let file = File::from(reply.shm_fd);
     let length = usize::try_from(bytes).ok()?;
     // SAFETY: the file is memory that the server made for this connection alone; the server writes
     // it only while it answers `shm_get_image`, and it is read only after that answer.

@@ -59,15 +59,8 @@ impl Server {
     }
 
     pub(crate) fn display(&self) -> Result<DisplayDescription> {
-        // SAFETY: the program has one thread at this moment.
-        #[expect(
-            unsafe_code,
-            reason = "a user chooses the display by the environment too"
-        )]
-        unsafe {
-            std::env::set_var("DISPLAY", &self.name);
-            std::env::remove_var("WAYLAND_DISPLAY");
-        }
+        choose("DISPLAY", &self.name);
+        choose("WAYLAND_DISPLAY", "");
         let displays = screen::displays().map_err(|cause| anyhow::anyhow!("{cause:?}"))?;
         displays
             .into_iter()
@@ -105,4 +98,13 @@ impl Drop for Server {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+#[expect(
+    unsafe_code,
+    reason = "a user chooses the display by the environment too"
+)]
+fn choose(name: &str, value: &str) {
+    // SAFETY: the program has one thread at this moment.
+    unsafe { std::env::set_var(name, value) };
 }
