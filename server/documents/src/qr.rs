@@ -46,7 +46,7 @@ const fn shade(module: Color) -> u8 {
     }
 }
 
-const MODULE_PIXELS: usize = 8;
+const MODULE_PIXELS: usize = 4;
 const QUIET_MODULES: usize = 4;
 const BLACK: u8 = 0;
 const WHITE: u8 = 255;

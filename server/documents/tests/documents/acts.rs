@@ -110,12 +110,18 @@ fn the_printed_code_leads_to_the_verification_page_and_names_nobody() {
 }
 
 #[test]
-fn an_act_without_stills_and_other_facts_is_complete() {
+fn an_act_without_logo_stills_and_other_facts_is_complete() {
+    let mut settings = settings();
+    settings.logo = None;
     let mut act = act(Language::English);
     act.evidence.clear();
     act.other.clear();
 
-    let text = text_of(&renderer().render(&act).expect("a complete act"));
+    let text = text_of(
+        &ActRenderer::new(settings)
+            .render(&act)
+            .expect("a complete act"),
+    );
 
     assert!(!text.contains("Evidence"), "{text}");
     assert!(text.contains("ACT No 2026-1-000042"), "{text}");

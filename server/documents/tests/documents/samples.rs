@@ -85,8 +85,8 @@ fn evidence(language: Language) -> Vec<Evidence> {
         Language::English => ["phone seen", "second display"],
     };
     let pictures = [
-        picture(640, 480, ImageFormat::Jpeg),
-        picture(480, 270, ImageFormat::Png),
+        picture(640, 480, 0, ImageFormat::Jpeg),
+        picture(480, 270, 0, ImageFormat::Png),
     ];
     kinds
         .into_iter()
@@ -102,18 +102,19 @@ fn evidence(language: Language) -> Vec<Evidence> {
 }
 
 /// Draws a picture with soft gradients and hard edges, as a camera's still has.
-pub(crate) fn picture(width: u32, height: u32, format: ImageFormat) -> Still {
+pub(crate) fn picture(width: u32, height: u32, seed: u32, format: ImageFormat) -> Still {
     let mut image = RgbImage::new(width, height);
+    let dark = u8::try_from(seed % 40).expect("below forty");
     for (x, y, pixel) in image.enumerate_pixels_mut() {
         let dx = i64::from(x) - i64::from(width / 2);
         let dy = i64::from(y) - i64::from(height / 2);
         let inside = dx * dx + dy * dy < i64::from(height * height / 9);
         let slope = u8::try_from(x * 255 / width).expect("below the width");
-        let grain = u8::try_from((x * 31 + y * 17) % 13).expect("below thirteen");
+        let grain = u8::try_from((x * 31 + y * 17 + seed) % 13).expect("below thirteen");
         *pixel = if inside {
             Rgb([200 - slope / 4, 160 + grain, 130 + grain])
         } else {
-            Rgb([40 + slope / 3, 70 + slope / 4 + grain, 110 + grain])
+            Rgb([40 + dark + slope / 3, 70 + slope / 4 + grain, 110 + grain])
         };
     }
     let mut bytes = Vec::new();
@@ -124,5 +125,5 @@ pub(crate) fn picture(width: u32, height: u32, format: ImageFormat) -> Still {
 }
 
 fn logo() -> Still {
-    picture(160, 160, ImageFormat::Png)
+    picture(160, 160, 0, ImageFormat::Png)
 }

@@ -20,16 +20,20 @@ pub(crate) fn tool(program: &str, package: &str, arguments: &[&str]) -> Output {
     }
 }
 
-/// Returns the text of a PDF as poppler reads it, without what only its layout needs.
+/// Returns the text of a PDF as poppler reads it, line by line, without its indents.
 pub(crate) fn text_of(pdf: &[u8]) -> String {
     let folder = tempfile::tempdir().expect("a folder for the document");
     let path = write(folder.path(), "act.pdf", pdf);
-    let output = tool("pdftotext", "poppler-utils", &["-enc", "UTF-8", &path, "-"]);
+    let output = tool(
+        "pdftotext",
+        "poppler-utils",
+        &["-layout", "-enc", "UTF-8", &path, "-"],
+    );
     assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8(output.stdout).expect("UTF-8 was asked for");
     text.replace('\u{c}', "\n")
         .lines()
-        .map(str::trim)
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
         .filter(|line| !line.is_empty())
         .collect::<Vec<_>>()
         .join("\n")
