@@ -22,10 +22,6 @@ const FOLDERS: [&str; 4] = [
     "/usr/local/share/fonts/noto",
 ];
 
-#[expect(
-    clippy::print_stdout,
-    reason = "a build script speaks to cargo through its standard output"
-)]
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=QORGAN_FONTS_DIR");

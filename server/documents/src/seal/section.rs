@@ -177,9 +177,10 @@ impl Update<'_> {
     /// Enters `element` into the tree that leads from the widget back to it.
     fn enter_parent(&mut self, tree: &mut Dictionary, element: ObjectId) -> Result<i64, SealError> {
         let stored = tree.get(b"ParentTree")?.clone();
-        let mut numbers = match &stored {
-            Object::Reference(id) => self.dictionary(*id)?,
-            direct => direct.as_dict()?.clone(),
+        let indirect = stored.as_reference().ok();
+        let mut numbers = match indirect {
+            Some(id) => self.dictionary(id)?,
+            None => stored.as_dict()?.clone(),
         };
         let mut entries = match numbers.get(b"Nums") {
             Ok(entries) => entries.as_array()?.clone(),
@@ -194,11 +195,11 @@ impl Update<'_> {
         entries.push(Object::Integer(key));
         entries.push(element.into());
         numbers.set("Nums", entries);
-        match stored {
-            Object::Reference(id) => {
+        match indirect {
+            Some(id) => {
                 self.objects.insert(id, Object::Dictionary(numbers));
             }
-            _ => tree.set("ParentTree", numbers),
+            None => tree.set("ParentTree", numbers),
         }
         Ok(key)
     }
@@ -346,11 +347,11 @@ fn write_table(out: &mut Vec<u8>, offsets: &BTreeMap<ObjectId, usize>) {
 /// Returns the topmost structure element.
 fn first_kid(tree: &Dictionary) -> Result<ObjectId, SealError> {
     let kids = tree.get(b"K")?;
-    let first = match kids {
-        Object::Array(kids) => kids
+    let first = match kids.as_array() {
+        Ok(kids) => kids
             .first()
             .ok_or_else(|| shape("its structure is empty"))?,
-        single => single,
+        Err(_) => kids,
     };
     Ok(first.as_reference()?)
 }

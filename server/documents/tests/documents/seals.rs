@@ -225,7 +225,7 @@ fn a_chain_that_is_not_the_keys_own_is_refused() {
 
     let refused = Sealer::new(
         &authority.key.serialize_der(),
-        &[stranger.certificate.clone()],
+        &[stranger.certificate],
         SystemRandom::new(),
     );
 
