@@ -1,1 +1,152 @@
-fn main() {}
+//! The kiosk's command line.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Parser;
+use qorgan_client::{
+    app::{App, Start},
+    effects::{Bell, Clock, Effects, Lock, Places},
+    ui::style,
+};
+use qorgan_client_core::event::{Language, Reading};
+use qorgan_lockdown::WindowTarget;
+use tracing_subscriber::EnvFilter;
+
+/// The kiosk in which a candidate sits an exam.
+#[derive(Debug, Parser)]
+#[command(name = "qorgan-client", version)]
+struct Arguments {
+    /// The enrolment link that the testing centre gives: qorgan://HOST:PORT/?ca=…
+    #[arg(long, alias = "link", value_name = "LINK")]
+    enrol: Option<String>,
+    /// Where keys and the response journal are kept.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The interface's first language: kk, ru or en.
+    #[arg(long, alias = "language", value_name = "LANGUAGE", default_value = "kk", value_parser = language)]
+    lang: Language,
+    /// Minutes that the institution's clock is ahead of UTC.
+    #[arg(
+        long,
+        value_name = "MINUTES",
+        default_value_t = 300,
+        allow_negative_numbers = true
+    )]
+    utc_offset: i32,
+    /// Shows a window and not the whole display; the machine is locked all the same.
+    #[arg(long)]
+    windowed: bool,
+    /// Locks nothing. In development builds only.
+    #[cfg(feature = "no-lockdown")]
+    #[arg(long)]
+    no_lockdown: bool,
+}
+
+fn main() -> anyhow::Result<()> {
+    let clock = Clock::start();
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            EnvFilter::try_from_env("QORGAN_LOG")
+                .unwrap_or_else(|_unset| EnvFilter::new("info,zbus=warn")),
+        )
+        .with_writer(std::io::stderr)
+        .init();
+    let arguments = Arguments::parse();
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_set| anyhow::anyhow!("another crypto provider is installed"))?;
+    let places = places(&arguments)?;
+    let viewport = egui::ViewportBuilder::default()
+        .with_title("Qorgan")
+        .with_app_id("qorgan-client")
+        .with_inner_size([1366.0, 768.0])
+        .with_fullscreen(!arguments.windowed)
+        .with_decorations(arguments.windowed);
+    let options = eframe::NativeOptions {
+        viewport,
+        ..eframe::NativeOptions::default()
+    };
+    let result = eframe::run_native(
+        "Qorgan",
+        options,
+        Box::new(move |creation| Ok(Box::new(start(creation, &arguments, &places, clock)?))),
+    );
+    result.map_err(|error| anyhow::anyhow!("the window cannot be shown: {error}"))
+}
+
+fn start(
+    creation: &eframe::CreationContext<'_>,
+    arguments: &Arguments,
+    places: &Places,
+    clock: Clock,
+) -> anyhow::Result<App> {
+    let ctx = creation.egui_ctx.clone();
+    style::apply(&ctx, Reading::default());
+    let (bell, events) = Bell::new(move || ctx.request_repaint());
+    let lock = Lock::new(&places.data, target(creation, arguments));
+    let effects = Effects::start(places, clock, bell, lock).context("the kiosk cannot start")?;
+    let remembered =
+        std::fs::read_to_string(places.data.join("enrolment.link")).unwrap_or_default();
+    let start = Start {
+        language: arguments.lang,
+        link: arguments.enrol.clone().unwrap_or(remembered),
+        utc_offset_min: arguments.utc_offset,
+    };
+    Ok(App::new(effects, events, clock, start))
+}
+
+/// Returns the window to lock; a display that cannot be locked is told to the server at the gate.
+fn target(creation: &eframe::CreationContext<'_>, arguments: &Arguments) -> Option<WindowTarget> {
+    #[cfg(feature = "no-lockdown")]
+    if arguments.no_lockdown {
+        tracing::warn!("Nothing is locked: --no-lockdown");
+        return None;
+    }
+    #[cfg(not(feature = "no-lockdown"))]
+    let _ = arguments;
+    match WindowTarget::from_handles(creation) {
+        Ok(target) => Some(target),
+        Err(error) => {
+            tracing::warn!(%error, "This display cannot be locked");
+            None
+        }
+    }
+}
+
+fn places(arguments: &Arguments) -> anyhow::Result<Places> {
+    let data = match &arguments.data {
+        Some(data) => data.clone(),
+        None => home_data().context("no data folder is known; name one with --data DIR")?,
+    };
+    std::fs::create_dir_all(&data).context("the data folder cannot be made")?;
+    let beside = std::env::current_exe().context("the program does not know where it is")?;
+    let agent = std::env::var_os("QORGAN_AGENT").map_or_else(
+        || beside.with_file_name(format!("qorgan-agent{}", std::env::consts::EXE_SUFFIX)),
+        PathBuf::from,
+    );
+    let agent_args = std::env::var("QORGAN_AGENT_ARGS")
+        .map(|args| args.split_whitespace().map(str::to_owned).collect())
+        .unwrap_or_default();
+    Ok(Places {
+        data,
+        agent,
+        agent_args,
+    })
+}
+
+fn home_data() -> Option<PathBuf> {
+    let set = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    set("XDG_DATA_HOME")
+        .or_else(|| set("LOCALAPPDATA"))
+        .or_else(|| set("HOME").map(|home| home.join(".local/share")))
+        .map(|base| base.join("qorgan-client"))
+}
+
+fn language(text: &str) -> Result<Language, String> {
+    Language::from_code(text).ok_or_else(|| "expected kk, ru or en".to_owned())
+}

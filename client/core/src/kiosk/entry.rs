@@ -88,7 +88,6 @@ impl Kiosk {
             }
             (
                 Stage::Exams {
-                    name,
                     exams: Some(exams),
                     ..
                 },

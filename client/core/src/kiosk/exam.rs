@@ -47,7 +47,25 @@ impl Kiosk {
                 self.overlay = None;
                 attempt.submit(&mut self.outbox);
             }
-            _ => {}
+            Intent::ChooseLanguage(_)
+            | Intent::ChooseReading(_)
+            | Intent::TypeLink(_)
+            | Intent::Connect
+            | Intent::TypeLogin(_)
+            | Intent::TypePassword(_)
+            | Intent::SignIn
+            | Intent::SignOut
+            | Intent::RefreshExams
+            | Intent::OpenExam(_)
+            | Intent::Consent(_)
+            | Intent::ReadToEnd
+            | Intent::SystemChecked
+            | Intent::ShowIdentity
+            | Intent::Continue
+            | Intent::Start
+            | Intent::Open(_)
+            | Intent::CloseOverlay
+            | Intent::Leave => {}
         }
     }
 
@@ -67,7 +85,13 @@ impl Kiosk {
                 attempt.book.stored(receipt.next, receipt.at);
                 attempt.delivered(receipt.at, late);
             }
-            _ => {}
+            Reply::Enrolled(_)
+            | Reply::SignedIn(_)
+            | Reply::Exams(_)
+            | Reply::CheckedIn(_)
+            | Reply::Consented(_)
+            | Reply::View(_)
+            | Reply::Done => {}
         }
     }
 
@@ -226,7 +250,23 @@ impl Attempt {
                 self.events_sent = 0;
             }
             CallKind::Photo => self.photo = true,
-            _ => {}
+            CallKind::Enrol
+            | CallKind::SignIn
+            | CallKind::Exams
+            | CallKind::CheckIn
+            | CallKind::Consent
+            | CallKind::SystemCheck
+            | CallKind::Identity
+            | CallKind::Instruction
+            | CallKind::Start
+            | CallKind::View
+            | CallKind::Items
+            | CallKind::Item
+            | CallKind::Picture
+            | CallKind::Responses
+            | CallKind::Submit
+            | CallKind::Message
+            | CallKind::Hand => {}
         }
     }
 
@@ -262,6 +302,10 @@ impl Attempt {
                 }
             }
             JournalNews::Failed => {
+                if !self.journal_open {
+                    self.journal_open = true;
+                    self.trouble = Some(Trouble::JournalForked);
+                }
                 self.book.unsaved();
                 self.journal_saved = self.book.next();
                 self.disk_refuses = true;

@@ -1,0 +1,235 @@
+//! The window: events to the core, the core's effects to the shell, the view to the screen.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError, mpsc::Receiver},
+    time::Duration,
+};
+
+use egui::{Context, TextureHandle, TextureOptions, Ui, ViewportCommand, vec2};
+use qorgan_client_core::{
+    Kiosk, Toolbox,
+    event::{Event, Language},
+};
+use qorgan_protocol::{
+    crypto::{Hasher as _, Sha256},
+    wire::ClientEventKind,
+};
+use qorgan_signing::Ring;
+
+use crate::{
+    effects::{Clock, Effects, Outcome, PictureStore, StateFile, Times},
+    ui::{
+        kit::{Kit, Picture, PictureKey, Pictures, focused_name},
+        style,
+        text::Texts,
+        tokens::Tokens,
+        window_ui,
+    },
+};
+
+/// The application.
+#[derive(Debug)]
+pub struct App {
+    kiosk: Kiosk,
+    effects: Effects,
+    events: Receiver<Event>,
+    clock: Clock,
+    texts: Texts,
+    textures: Textures,
+    pictures: Arc<Mutex<PictureStore>>,
+    state_file: Option<StateFile>,
+    utc_offset_min: i32,
+    adapter: bool,
+    leaving: bool,
+    first_frame: bool,
+}
+
+impl App {
+    /// Wraps what was started.
+    #[must_use]
+    pub fn new(effects: Effects, events: Receiver<Event>, clock: Clock, start: Start) -> Self {
+        let kiosk = Kiosk::new(toolbox(), start.language, start.link);
+        let pictures = effects.pictures();
+        Self {
+            kiosk,
+            effects,
+            events,
+            clock,
+            texts: Texts::of(start.language),
+            textures: Textures::default(),
+            pictures,
+            state_file: StateFile::from_env(),
+            utc_offset_min: start.utc_offset_min,
+            adapter: true,
+            leaving: false,
+            first_frame: true,
+        }
+    }
+
+    fn handle(&mut self, ctx: &Context, event: Event) {
+        let now = self.clock.now();
+        for effect in self.kiosk.handle(now, event) {
+            match self.effects.perform(effect) {
+                Outcome::Done => {}
+                Outcome::Accessibility(on) => self.adapter = on,
+                Outcome::Quit => {
+                    self.leaving = true;
+                    ctx.send_viewport_cmd(ViewportCommand::Close);
+                }
+            }
+        }
+    }
+
+    /// The adapter asks egui for a tree when a screen reader comes; while items are shown it is given
+    /// none.
+    fn guard_adapter(&self, ctx: &Context) {
+        if !self.adapter {
+            ctx.disable_accesskit();
+        }
+    }
+
+    fn guard_close(&mut self, ctx: &Context) {
+        let asked = ctx.input(|input| input.viewport().close_requested());
+        if asked && !self.leaving {
+            ctx.send_viewport_cmd(ViewportCommand::CancelClose);
+            self.handle(
+                ctx,
+                Event::Seen {
+                    kind: ClientEventKind::CloseRefused,
+                    detail: String::new(),
+                },
+            );
+        }
+    }
+}
+
+/// What the program was started with.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// The interface's first language.
+    pub language: Language,
+    /// The enrolment link that is known.
+    pub link: String,
+    /// Minutes that the institution's clock is ahead of UTC.
+    pub utc_offset_min: i32,
+}
+
+impl eframe::App for App {
+    fn logic(&mut self, ctx: &Context, _frame: &mut eframe::Frame) {
+        self.guard_close(ctx);
+        while let Ok(event) = self.events.try_recv() {
+            self.handle(ctx, event);
+        }
+        self.handle(ctx, Event::Tick);
+        if self.effects.lock().is_engaged() {
+            self.effects.lock().renew();
+        }
+        self.guard_adapter(ctx);
+        fit_zoom(ctx);
+        self.textures.update(ctx, &self.pictures);
+        let now = self.clock.now();
+        if let Some(wake) = self.kiosk.wake_at(now) {
+            ctx.request_repaint_after(wake.since(now).max(Duration::from_millis(10)));
+        }
+    }
+
+    fn ui(&mut self, ui: &mut Ui, frame: &mut eframe::Frame) {
+        let view = self.kiosk.view(self.clock.now());
+        style::apply(ui.ctx(), view.reading);
+        if self.texts.language() != view.language {
+            self.texts = Texts::of(view.language);
+        }
+        let kit = Kit {
+            tokens: Tokens::of(view.reading.theme),
+            texts: &self.texts,
+            reading: view.reading,
+            pictures: &self.textures,
+            utc_offset_min: self.utc_offset_min,
+        };
+        let intents = window_ui(ui, &view, &kit);
+        let ctx = ui.ctx().clone();
+        let acted = !intents.is_empty();
+        for intent in intents {
+            self.handle(&ctx, Event::Intent(intent));
+        }
+        if acted {
+            ctx.request_repaint();
+        }
+        if std::mem::take(&mut self.first_frame) {
+            let ms = self.clock.now().since_origin().as_millis();
+            tracing::info!(ms, "Drew the first frame");
+        }
+        if let Some(file) = &mut self.state_file {
+            let times = Times {
+                since_start: self.clock.now().since_origin(),
+                frame: Duration::from_secs_f32(frame.info().cpu_usage.unwrap_or(0.0)),
+            };
+            file.update(&view, focused_name(&ctx), times);
+        }
+    }
+
+    fn clear_color(&self, _visuals: &egui::Visuals) -> [f32; 4] {
+        [0.0, 0.0, 0.0, 1.0]
+    }
+}
+
+/// Enlarges everything on a display with many pixels that its system does not scale.
+fn fit_zoom(ctx: &Context) {
+    let zoom = ctx.zoom_factor();
+    let tall = ctx.content_rect().height() * zoom / TALL;
+    let wanted = ((tall * 4.0).floor() / 4.0).clamp(1.0, 2.0);
+    if (wanted - zoom).abs() > f32::EPSILON {
+        ctx.set_zoom_factor(wanted);
+    }
+}
+
+/// Points that a display may be tall before everything is enlarged.
+const TALL: f32 = 1080.0;
+
+/// Returns SHA-256 and the freshness code.
+#[must_use]
+pub fn toolbox() -> Toolbox {
+    Toolbox {
+        hash: sha256,
+        freshness_code: qorgan_signing::freshness_code,
+    }
+}
+
+fn sha256(parts: &[&[u8]]) -> Sha256 {
+    Ring.sha256(parts)
+}
+
+/// The pictures as textures.
+#[derive(Default)]
+struct Textures(BTreeMap<PictureKey, TextureHandle>);
+
+impl std::fmt::Debug for Textures {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Textures({})", self.0.len())
+    }
+}
+
+impl Textures {
+    fn update(&mut self, ctx: &Context, store: &Mutex<PictureStore>) {
+        let (arrived, dropped) = store.lock().unwrap_or_else(PoisonError::into_inner).take();
+        for key in dropped {
+            self.0.remove(&key);
+        }
+        for (key, image) in arrived {
+            let texture = ctx.load_texture("picture", image, TextureOptions::LINEAR);
+            self.0.insert(key, texture);
+        }
+    }
+}
+
+impl Pictures for Textures {
+    fn picture(&self, key: PictureKey) -> Option<Picture> {
+        let texture = self.0.get(&key)?;
+        let size = texture.size_vec2();
+        Some(Picture {
+            texture: texture.id(),
+            size: vec2(size.x, size.y),
+        })
+    }
+}

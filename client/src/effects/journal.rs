@@ -1,0 +1,445 @@
+//! The response journal on disk: sealed, append-only, synced before anything is shown as saved.
+//!
+//! `ATTEMPT.eN.log` holds the entries, each sealed for its place attempt ‖ epoch ‖ seq;
+//! `ATTEMPT.eN.submit` the submission, `ATTEMPT.eN.place` the open question (a number, no content).
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
+};
+
+use qorgan_client_core::{
+    event::{Event, JournalNews},
+    record,
+};
+use qorgan_protocol::{
+    assessment::{ResponseEntry, ResponseSeq},
+    codec::{self, CodecError},
+    ids::{AttemptId, Epoch},
+};
+use qorgan_signing::{SealError, SecretKey};
+
+use super::Bell;
+
+/// Why the journal cannot be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The disk refused.
+    #[error("the response journal cannot be {doing}")]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A record is damaged before the end of the file.
+    #[error(transparent)]
+    Damaged(#[from] record::Damaged),
+    /// A record does not open under the journal's key at its place.
+    #[error("record {record} of the response journal does not open")]
+    Sealed {
+        /// Its number, from 0.
+        record: usize,
+        /// Why.
+        #[source]
+        source: SealError,
+    },
+    /// An entry cannot be sealed.
+    #[error("a response cannot be sealed")]
+    Seal(#[source] SealError),
+    /// An entry is no canonical one.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// An entry is longer than a record may be.
+    #[error("a response is too long for the journal")]
+    TooLong,
+}
+
+/// The journal of one attempt and epoch.
+#[derive(Debug)]
+pub struct JournalFile {
+    file: File,
+    key: SecretKey,
+    attempt: AttemptId,
+    epoch: Epoch,
+    base: PathBuf,
+}
+
+impl JournalFile {
+    /// Opens the journal in `folder`, cuts off a torn end, and returns what it holds.
+    ///
+    /// # Errors
+    /// Where the disk refuses, or a whole record is damaged or under another key.
+    pub fn open(
+        folder: &Path,
+        attempt: AttemptId,
+        epoch: Epoch,
+        key: SecretKey,
+    ) -> Result<(Self, JournalNews), JournalError> {
+        std::fs::create_dir_all(folder).map_err(io_error("made"))?;
+        let base = folder.join(format!("{attempt}.{epoch}"));
+        let path = base.with_added_extension("log");
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(source) => {
+                return Err(JournalError::Io {
+                    doing: "read",
+                    source,
+                });
+            }
+        };
+        let records = record::split(&bytes)?;
+        let whole = u64::try_from(records.whole_bytes).unwrap_or(u64::MAX);
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(io_error("opened"))?;
+        file.set_len(whole)
+            .and_then(|()| file.sync_all())
+            .map_err(io_error("cut"))?;
+        sync_folder(folder).map_err(io_error("made durable"))?;
+        let journal = Self {
+            file,
+            key,
+            attempt,
+            epoch,
+            base,
+        };
+        let entries = journal.entries(&records.sealed)?;
+        let news = JournalNews::Replayed {
+            entries,
+            submitted: journal.submission(),
+            place: journal.place(),
+        };
+        Ok((journal, news))
+    }
+
+    /// Writes an entry; it is on disk when this returns.
+    ///
+    /// # Errors
+    /// Where the disk refuses; the file then ends where it did before.
+    pub fn append(&mut self, entry: &ResponseEntry) -> Result<(), JournalError> {
+        let plain = codec::encode("response entry", entry)?;
+        let sealed = self
+            .key
+            .seal(&self.place_of(entry.seq), &plain)
+            .map_err(JournalError::Seal)?;
+        let framed = record::frame(&sealed).ok_or(JournalError::TooLong)?;
+        let before = self.file.metadata().map_err(io_error("measured"))?.len();
+        let written = self
+            .file
+            .write_all(&framed)
+            .and_then(|()| self.file.sync_data());
+        written.map_err(|source| {
+            if let Err(error) = self.file.set_len(before) {
+                tracing::warn!(%error, "Could not cut a half-written response");
+            }
+            JournalError::Io {
+                doing: "written",
+                source,
+            }
+        })
+    }
+
+    /// Writes that everything before `next` is submitted; it is on disk when this returns.
+    ///
+    /// # Errors
+    /// Where the disk refuses.
+    pub fn keep_submission(&self, next: ResponseSeq) -> Result<(), JournalError> {
+        let sealed = self
+            .key
+            .seal(&self.submission_place(), &next.0.to_be_bytes())
+            .map_err(JournalError::Seal)?;
+        replace(&self.base.with_added_extension("submit"), &sealed).map_err(io_error("written"))
+    }
+
+    /// Remembers which question is open.
+    ///
+    /// # Errors
+    /// Where the disk refuses.
+    pub fn remember(&self, place: u16) -> Result<(), JournalError> {
+        replace(
+            &self.base.with_added_extension("place"),
+            place.to_string().as_bytes(),
+        )
+        .map_err(io_error("written"))
+    }
+
+    fn entries(&self, sealed: &[&[u8]]) -> Result<Vec<ResponseEntry>, JournalError> {
+        // A journal that began after a lost one begins at the server's place, so the first record
+        // says where; the chain is checked by the core.
+        let mut entries: Vec<ResponseEntry> = Vec::new();
+        for (record, bytes) in sealed.iter().enumerate() {
+            let next = entries.last().map(|entry| entry.seq.0.saturating_add(1));
+            let candidates =
+                next.map_or_else(|| (0..FIRST_SEQ_MAX).collect::<Vec<_>>(), |next| vec![next]);
+            let opened = candidates
+                .into_iter()
+                .find_map(|seq| self.key.open(&self.place_of(ResponseSeq(seq)), bytes).ok())
+                .ok_or(JournalError::Sealed {
+                    record,
+                    source: SealError::DoesNotOpen,
+                })?;
+            entries.push(codec::decode("response entry", &opened)?);
+        }
+        Ok(entries)
+    }
+
+    fn submission(&self) -> Option<ResponseSeq> {
+        let sealed = std::fs::read(self.base.with_added_extension("submit")).ok()?;
+        let plain = self.key.open(&self.submission_place(), &sealed).ok()?;
+        Some(ResponseSeq(u64::from_be_bytes(plain.try_into().ok()?)))
+    }
+
+    fn place(&self) -> Option<u16> {
+        std::fs::read_to_string(self.base.with_added_extension("place"))
+            .ok()?
+            .trim()
+            .parse()
+            .ok()
+    }
+
+    fn place_of(&self, seq: ResponseSeq) -> Vec<u8> {
+        let mut place = self.attempt.as_bytes().to_vec();
+        place.extend(self.epoch.0.to_be_bytes());
+        place.extend(seq.0.to_be_bytes());
+        place
+    }
+
+    fn submission_place(&self) -> Vec<u8> {
+        let mut place = self.attempt.as_bytes().to_vec();
+        place.extend(self.epoch.0.to_be_bytes());
+        place.extend(b"submission");
+        place
+    }
+}
+
+/// Writes the journal on a thread of its own.
+#[derive(Debug)]
+pub(super) struct JournalThread {
+    folder: PathBuf,
+    jobs: SyncSender<Job>,
+}
+
+enum Job {
+    Open(AttemptId, Epoch, Box<SecretKey>),
+    Append(ResponseEntry),
+    KeepSubmission(ResponseSeq),
+    Remember(u16),
+}
+
+impl JournalThread {
+    /// Starts the thread.
+    pub(super) fn start(folder: PathBuf, bell: Bell) -> io::Result<Self> {
+        let (jobs, receiver) = sync_channel(JOBS_MAX);
+        let place = folder.clone();
+        std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || run(&place, &receiver, &bell))?;
+        Ok(Self { folder, jobs })
+    }
+
+    /// Returns where the journals lie.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Opens a journal.
+    pub(super) fn open(&self, attempt: AttemptId, epoch: Epoch, key: [u8; 32]) {
+        self.send(Job::Open(attempt, epoch, Box::new(SecretKey::new(key))));
+    }
+
+    /// Writes an entry.
+    pub(super) fn append(&self, entry: ResponseEntry) {
+        self.send(Job::Append(entry));
+    }
+
+    /// Writes the submission.
+    pub(super) fn keep_submission(&self, next: ResponseSeq) {
+        self.send(Job::KeepSubmission(next));
+    }
+
+    /// Remembers the open question.
+    pub(super) fn remember(&self, place: u16) {
+        self.send(Job::Remember(place));
+    }
+
+    fn send(&self, job: Job) {
+        if self.jobs.send(job).is_err() {
+            tracing::error!("The journal's thread is gone");
+        }
+    }
+}
+
+fn run(folder: &Path, jobs: &Receiver<Job>, bell: &Bell) {
+    let mut journal: Option<JournalFile> = None;
+    for job in jobs {
+        let news = match work(folder, &mut journal, job) {
+            Ok(news) => news,
+            Err(error) => {
+                tracing::error!(%error, "Could not keep the response journal");
+                Some(JournalNews::Failed)
+            }
+        };
+        if let Some(news) = news {
+            bell.ring(Event::Journal(news));
+        }
+    }
+}
+
+fn work(
+    folder: &Path,
+    journal: &mut Option<JournalFile>,
+    job: Job,
+) -> Result<Option<JournalNews>, JournalError> {
+    let closed = || JournalError::Io {
+        doing: "written",
+        source: io::ErrorKind::NotConnected.into(),
+    };
+    match (job, journal.as_mut()) {
+        (Job::Open(attempt, epoch, key), _) => {
+            let (opened, news) = JournalFile::open(folder, attempt, epoch, *key)?;
+            *journal = Some(opened);
+            Ok(Some(news))
+        }
+        (Job::Append(entry), Some(journal)) => {
+            journal.append(&entry)?;
+            Ok(Some(JournalNews::Saved(entry.seq)))
+        }
+        (Job::KeepSubmission(next), Some(journal)) => {
+            journal.keep_submission(next)?;
+            Ok(Some(JournalNews::SubmissionKept))
+        }
+        (Job::Remember(place), Some(journal)) => journal.remember(place).map(|()| None),
+        (Job::Append(_) | Job::KeepSubmission(_) | Job::Remember(_), None) => Err(closed()),
+    }
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let next = path.with_added_extension("next");
+    let mut file = File::create(&next)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&next, path)?;
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        File::open(folder)?.sync_all()
+    } else {
+        Ok(())
+    }
+}
+
+fn io_error(doing: &'static str) -> impl Fn(io::Error) -> JournalError {
+    move |source| JournalError::Io { doing, source }
+}
+
+/// Entries that wait for the disk; more make the window wait, which a slow disk must show.
+const JOBS_MAX: usize = 256;
+/// A journal that was begun after a lost one starts below this place.
+const FIRST_SEQ_MAX: u64 = 20_000;
+
+#[cfg(test)]
+mod tests {
+    use qorgan_protocol::{
+        assessment::Response,
+        crypto::Sha256,
+        ids::ItemId,
+        time::{Now, WallTime},
+    };
+
+    use super::*;
+
+    #[test]
+    fn what_was_written_reads_back_and_a_cut_end_loses_only_itself() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (mut journal, _) = open(folder.path(), 1).expect("opens");
+        for seq in 0..3 {
+            journal.append(&entry(seq)).expect("writes");
+        }
+        journal.remember(7).expect("writes");
+        let path = journal.base.with_added_extension("log");
+        let whole = std::fs::read(&path).expect("reads");
+
+        for cut in (0..=whole.len()).rev() {
+            std::fs::write(&path, &whole[..cut]).expect("cuts");
+            let (_, news) = open(folder.path(), 1).expect("opens");
+            let JournalNews::Replayed { entries, place, .. } = news else {
+                panic!("{news:?}")
+            };
+            let expected: Vec<ResponseEntry> = (0..3)
+                .filter(|seq| cut >= whole.len() / 3 * usize::try_from(seq + 1).expect("small"))
+                .map(entry)
+                .collect();
+            assert_eq!(entries, expected, "cut at {cut}");
+            assert_eq!(place, Some(7));
+        }
+    }
+
+    #[test]
+    fn every_flipped_byte_and_another_key_are_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (mut journal, _) = open(folder.path(), 1).expect("opens");
+        journal.append(&entry(0)).expect("writes");
+        let path = journal.base.with_added_extension("log");
+        let whole = std::fs::read(&path).expect("reads");
+
+        assert!(open(folder.path(), 2).is_err(), "another key");
+        for at in 4..whole.len() {
+            let mut bad = whole.clone();
+            bad[at] ^= 1;
+            std::fs::write(&path, &bad).expect("writes");
+            assert!(open(folder.path(), 1).is_err(), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn no_word_of_a_response_can_be_read_on_the_disk() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (mut journal, _) = open(folder.path(), 1).expect("opens");
+        journal.append(&entry(0)).expect("writes");
+        let bytes = std::fs::read(journal.base.with_added_extension("log")).expect("reads");
+        assert!(!bytes.windows(6).any(|window| window == b"choice"));
+    }
+
+    #[test]
+    fn a_submission_that_was_kept_is_there_after_a_restart() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (journal, _) = open(folder.path(), 1).expect("opens");
+        journal.keep_submission(ResponseSeq(9)).expect("writes");
+        let (_, news) = open(folder.path(), 1).expect("opens");
+        assert!(matches!(
+            news,
+            JournalNews::Replayed {
+                submitted: Some(ResponseSeq(9)),
+                ..
+            }
+        ));
+    }
+
+    fn open(folder: &Path, key: u8) -> Result<(JournalFile, JournalNews), JournalError> {
+        let attempt = AttemptId::new(WallTime::from_unix_ms(1), [1; 10]);
+        JournalFile::open(folder, attempt, Epoch::FIRST, SecretKey::new([key; 32]))
+    }
+
+    fn entry(seq: u64) -> ResponseEntry {
+        ResponseEntry {
+            attempt: AttemptId::new(WallTime::from_unix_ms(1), [1; 10]),
+            epoch: Epoch::FIRST,
+            seq: ResponseSeq(seq),
+            item: ItemId::new(WallTime::from_unix_ms(1), [2; 10]),
+            response: Response::choices(vec!["choice".to_owned()]),
+            flagged: false,
+            at: Now::default(),
+            lease_left_ms: 0,
+            previous: Sha256::ZERO,
+        }
+    }
+}

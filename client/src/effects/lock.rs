@@ -1,0 +1,143 @@
+//! The lockdown of the machine, with what it sees told to the core.
+
+use std::path::PathBuf;
+
+use qorgan_client_core::event::Event;
+use qorgan_lockdown::{
+    Lockdown, MeasureOutcome, MeasureReport, WatchEvent, WatchHandle, WatchKind, WindowTarget,
+    measures, revert_leftovers, start_watch,
+};
+use qorgan_protocol::wire::ClientEventKind;
+
+use super::Bell;
+
+/// The lock, open or closed.
+#[derive(Debug)]
+pub struct Lock {
+    journal: PathBuf,
+    target: Option<WindowTarget>,
+    engaged: Option<Lockdown>,
+    watch: Option<WatchHandle>,
+}
+
+impl Lock {
+    /// Reverts what a crash left and makes a lock for `target`; without one nothing is locked, and
+    /// the core is told so when it asks.
+    #[must_use]
+    pub fn new(data: &std::path::Path, target: Option<WindowTarget>) -> Self {
+        let journal = data.join("lockdown.journal");
+        match revert_leftovers(&journal) {
+            Ok(reports) => {
+                for report in reports {
+                    tracing::info!(measure = report.kind.name(), outcome = ?report.outcome, "Reverted what a crash left");
+                }
+            }
+            Err(error) => tracing::error!(%error, "Could not revert what a crash left"),
+        }
+        Self {
+            journal,
+            target,
+            engaged: None,
+            watch: None,
+        }
+    }
+
+    /// Locks the machine and begins to watch; what fails is told.
+    pub(super) fn engage(&mut self, bell: &Bell) {
+        let Some(target) = self.target.clone() else {
+            tell(
+                bell,
+                ClientEventKind::MeasureFailed,
+                "no lockdown on this display".to_owned(),
+            );
+            return;
+        };
+        if self.engaged.is_some() {
+            return;
+        }
+        match Lockdown::engage(&self.journal, measures(&target)) {
+            Ok((lockdown, reports)) => {
+                self.engaged = Some(lockdown);
+                for report in &reports {
+                    told(bell, report);
+                }
+            }
+            Err(error) => tell(bell, ClientEventKind::MeasureFailed, error.to_string()),
+        }
+        let ring = bell.clone();
+        match start_watch(&target, move |event| seen(&ring, &event)) {
+            Ok(watch) => self.watch = Some(watch),
+            Err(error) => tell(bell, ClientEventKind::MeasureFailed, error.to_string()),
+        }
+    }
+
+    /// Unlocks the machine.
+    pub(super) fn release(&mut self) {
+        self.watch = None;
+        if let Some(lockdown) = self.engaged.take() {
+            for report in lockdown.release() {
+                tracing::info!(measure = report.kind.name(), outcome = ?report.outcome, "Unlocked");
+            }
+        }
+    }
+
+    /// Applies again what something outside has loosened.
+    pub fn renew(&mut self) {
+        if let Some(lockdown) = &mut self.engaged {
+            for report in lockdown.renew() {
+                tracing::debug!(measure = report.kind.name(), outcome = ?report.outcome, "Renewed");
+            }
+        }
+    }
+
+    /// Returns whether the machine is locked.
+    #[must_use]
+    pub const fn is_engaged(&self) -> bool {
+        self.engaged.is_some()
+    }
+}
+
+fn told(bell: &Bell, report: &MeasureReport) {
+    if let MeasureOutcome::Failed(error) = &report.outcome {
+        tell(
+            bell,
+            ClientEventKind::MeasureFailed,
+            format!("{}: {error}", report.kind.name()),
+        );
+    }
+}
+
+fn seen(bell: &Bell, event: &WatchEvent) {
+    let (kind, window) = match &event.kind {
+        WatchKind::SwitchedAway { to: Some(window) } => {
+            (ClientEventKind::WindowSwitch, Some(window))
+        }
+        WatchKind::SwitchedAway { to: None } => (ClientEventKind::FocusLost, None),
+        WatchKind::SwitchedBack => (ClientEventKind::FocusBack, None),
+        WatchKind::WindowRaised { window } | WatchKind::OverlayShown { window } => {
+            (ClientEventKind::WindowSwitch, Some(window))
+        }
+        // The agent reports new windows; here only those matter that take the exam's place.
+        WatchKind::WindowOpened { .. } => return,
+        WatchKind::ClipboardTaken => (ClientEventKind::ClipboardCleared, None),
+        WatchKind::Blind => (ClientEventKind::MeasureFailed, None),
+    };
+    let class = window
+        .and_then(|window| window.class.clone())
+        .unwrap_or_default();
+    let pid = window
+        .and_then(|window| window.pid)
+        .map(|pid| format!(" pid {pid}"))
+        .unwrap_or_default();
+    tell(
+        bell,
+        kind,
+        format!("{} {class}{pid}", event.kind.name())
+            .trim_end()
+            .to_owned(),
+    );
+}
+
+fn tell(bell: &Bell, kind: ClientEventKind, detail: String) {
+    bell.ring(Event::Seen { kind, detail });
+}

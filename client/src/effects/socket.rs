@@ -1,0 +1,14 @@
+//! What differs between systems: private files, free disk space, the agent's socket.
+
+cfg_select! {
+    unix => {
+        #[path = "imp/unix.rs"]
+        mod imp;
+    }
+    _ => {
+        #[path = "imp/windows.rs"]
+        mod imp;
+    }
+}
+
+pub(super) use imp::{Channel, connect, create_private, free_bytes, private_folder};

@@ -1,0 +1,145 @@
+//! A file that tells tests where the kiosk is: the screen's name, the question's place, what has
+//! the focus. No personal data, no content. Written only where `QORGAN_CLIENT_STATE` names it.
+
+use std::path::PathBuf;
+
+use qorgan_client_core::view::{ScreenView, View};
+use serde::Serialize;
+
+/// The file, and what it says.
+#[derive(Debug)]
+pub struct StateFile {
+    path: PathBuf,
+    written: Option<State>,
+    number: u64,
+}
+
+/// What a frame was measured at.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// Since the program was started.
+    pub since_start: core::time::Duration,
+    /// What the frame before took.
+    pub frame: core::time::Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct State {
+    screen: &'static str,
+    overlay: Option<String>,
+    focused: Option<String>,
+    question: Option<u16>,
+    questions: usize,
+    answered: usize,
+    chosen: usize,
+    kept: Option<&'static str>,
+    covered: Option<String>,
+    trouble: bool,
+    freshness: bool,
+    start_to_screen_ms: u128,
+    frame_us: u64,
+}
+
+impl StateFile {
+    /// Returns the file that the environment names, if it does.
+    #[must_use]
+    pub fn from_env() -> Option<Self> {
+        let path = std::env::var_os("QORGAN_CLIENT_STATE").filter(|path| !path.is_empty())?;
+        Some(Self {
+            path: path.into(),
+            written: None,
+            number: 0,
+        })
+    }
+
+    /// Writes the state where it changed.
+    pub fn update(&mut self, view: &View, focused: Option<String>, times: Times) {
+        let mut state = state_of(view);
+        state.focused = focused;
+        if let Some(written) = &self.written
+            && written.screen == state.screen
+        {
+            state.start_to_screen_ms = written.start_to_screen_ms;
+        } else {
+            state.start_to_screen_ms = times.since_start.as_millis();
+        }
+        if self.written.as_ref() == Some(&state) {
+            return;
+        }
+        let named = state.clone();
+        state.frame_us = u64::try_from(times.frame.as_micros()).unwrap_or(u64::MAX);
+        self.number = self.number.saturating_add(1);
+        if let Err(error) = self.write(&state) {
+            tracing::warn!(%error, "Could not write the state file");
+        }
+        self.written = Some(named);
+    }
+
+    fn write(&self, state: &State) -> std::io::Result<()> {
+        let mut value = serde_json::to_value(state)?;
+        value["number"] = self.number.into();
+        let next = self.path.with_extension("next");
+        std::fs::write(&next, value.to_string())?;
+        std::fs::rename(&next, &self.path)
+    }
+}
+
+fn state_of(view: &View) -> State {
+    use qorgan_client_core::book::Kept;
+    let mut state = State {
+        screen: view.screen.name(),
+        overlay: view
+            .overlay
+            .as_ref()
+            .map(|overlay| format!("{:?}", overlay.overlay)),
+        focused: None,
+        question: None,
+        questions: 0,
+        answered: 0,
+        chosen: 0,
+        kept: None,
+        covered: None,
+        trouble: false,
+        freshness: view.freshness.is_some(),
+        start_to_screen_ms: 0,
+        frame_us: 0,
+    };
+    match &view.screen {
+        ScreenView::Exam(exam) => {
+            state.question = exam.item.as_ref().map(|_| exam.place);
+            state.questions = exam.questions.len();
+            state.answered = exam.answered;
+            state.chosen = exam.item.as_ref().map_or(0, |item| item.chosen.len());
+            state.kept = exam
+                .item
+                .as_ref()
+                .and_then(|item| item.kept)
+                .map(|kept| match kept {
+                    Kept::Writing => "writing",
+                    Kept::Saved(_) => "saved",
+                    Kept::Unsaved => "unsaved",
+                    Kept::Delivered(_) => "delivered",
+                });
+            state.trouble = exam.trouble.is_some();
+        }
+        ScreenView::Covered(covered) => state.covered = Some(format!("{:?}", covered.cause)),
+        ScreenView::Submitted(submitted) => {
+            state.kept = Some(match submitted.delivery {
+                qorgan_client_core::view::Delivery::Kept => "kept",
+                qorgan_client_core::view::Delivery::Delivered { .. } => "delivered",
+                qorgan_client_core::view::Delivery::Refused(_) => "refused",
+            })
+        }
+        ScreenView::Welcome(screen) => state.trouble = screen.trouble.is_some(),
+        ScreenView::SignIn(screen) => state.trouble = screen.trouble.is_some(),
+        ScreenView::Exams(screen) => state.trouble = screen.trouble.is_some(),
+        ScreenView::Consent(screen) | ScreenView::Instruction(screen) => {
+            state.trouble = screen.trouble.is_some();
+        }
+        ScreenView::SystemCheck(screen) => state.trouble = screen.trouble.is_some(),
+        ScreenView::Identity(screen) => state.trouble = screen.trouble.is_some(),
+        ScreenView::Gate(screen) => state.trouble = screen.trouble.is_some(),
+        ScreenView::Ended(_) => {}
+    }
+    state
+}

@@ -1,0 +1,204 @@
+//! The real kiosk under a real display server and window manager, with real key presses.
+#![cfg(target_os = "linux")]
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+#[test]
+fn the_kiosk_shows_itself_and_does_not_let_itself_be_closed() {
+    let desk = Desk::start();
+    let mut kiosk = desk.kiosk(&[]);
+    kiosk.expect("the first screen", |state| state["screen"] == "welcome");
+
+    desk.await_managed();
+    desk.tool("xdotool", &["key", "alt+F4"]);
+    desk.tool("wmctrl", &["-c", "Qorgan"]);
+
+    desk.tool("xdotool", &["key", "F1"]);
+    kiosk.expect("the help", |state| state["overlay"] == "Help");
+    assert!(
+        kiosk.child.try_wait().expect("asks").is_none(),
+        "the kiosk was closed"
+    );
+}
+
+#[test]
+fn a_link_can_be_typed_and_a_server_that_is_not_there_is_told_with_a_remedy() {
+    let desk = Desk::start();
+    let mut kiosk = desk.kiosk(&["--lang", "en"]);
+    kiosk.expect("the first screen", |state| state["screen"] == "welcome");
+
+    while kiosk.state()["focused"] != "link" {
+        desk.tool("xdotool", &["key", "Tab"]);
+        std::thread::sleep(Duration::from_millis(150));
+    }
+    let link = format!("qorgan://127.0.0.1:9/?ca={}", "ab".repeat(32));
+    desk.tool("xdotool", &["type", "--delay", "2", &link]);
+    desk.tool("xdotool", &["key", "Return"]);
+
+    kiosk.expect("the trouble", |state| state["trouble"] == true);
+}
+
+#[test]
+fn a_second_start_keeps_the_devices_key() {
+    let desk = Desk::start();
+    let key = desk.folder.path().join("data/device.pk8");
+    let mut kiosk = desk.kiosk(&[]);
+    kiosk.expect("the first screen", |state| state["screen"] == "welcome");
+    let first = std::fs::read(&key).expect("a key");
+    kiosk.child.kill().expect("kills");
+    kiosk.child.wait().expect("ends");
+    std::fs::remove_file(&kiosk.state).expect("a state file");
+
+    let mut again = desk.kiosk(&[]);
+    again.expect("the first screen", |state| state["screen"] == "welcome");
+
+    assert_eq!(std::fs::read(&key).expect("a key"), first);
+}
+
+struct Desk {
+    folder: tempfile::TempDir,
+    display: String,
+    server: Child,
+    manager: Child,
+}
+
+impl Desk {
+    fn start() -> Self {
+        let mut server = Command::new("Xvfb")
+            .args([
+                "-displayfd",
+                "1",
+                "-screen",
+                "0",
+                "1366x768x24",
+                "-nolisten",
+                "tcp",
+            ])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("Xvfb (Debian package xvfb) starts");
+        let mut number = String::new();
+        BufReader::new(server.stdout.as_mut().expect("a pipe"))
+            .read_line(&mut number)
+            .expect("a display");
+        let display = format!(":{}", number.trim());
+        let manager = Command::new("openbox")
+            .arg("--sm-disable")
+            .env("DISPLAY", &display)
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("openbox starts");
+        let deadline = Instant::now() + START_MAX;
+        let asks = || {
+            Command::new("wmctrl")
+                .arg("-m")
+                .env("DISPLAY", &display)
+                .output()
+                .expect("wmctrl runs")
+        };
+        while !asks().status.success() {
+            assert!(
+                Instant::now() < deadline,
+                "openbox did not take the display"
+            );
+        }
+        Self {
+            folder: tempfile::tempdir().expect("a folder"),
+            display,
+            server,
+            manager,
+        }
+    }
+
+    fn kiosk(&self, args: &[&str]) -> Kiosk {
+        let state = self.folder.path().join("state.json");
+        let child = Command::new(env!("CARGO_BIN_EXE_qorgan-client"))
+            .arg("--data")
+            .arg(self.folder.path().join("data"))
+            .args(args)
+            .env("DISPLAY", &self.display)
+            .env_remove("WAYLAND_DISPLAY")
+            .env("QORGAN_CLIENT_STATE", &state)
+            .spawn()
+            .expect("the kiosk starts");
+        Kiosk { child, state }
+    }
+
+    fn await_managed(&self) {
+        let deadline = Instant::now() + START_MAX;
+        loop {
+            let listed = Command::new("wmctrl")
+                .arg("-l")
+                .env("DISPLAY", &self.display)
+                .output();
+            if String::from_utf8_lossy(&listed.expect("wmctrl runs").stdout).contains("Qorgan") {
+                return;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "openbox does not manage the kiosk"
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn tool(&self, name: &str, args: &[&str]) {
+        let status = Command::new(name)
+            .args(args)
+            .env("DISPLAY", &self.display)
+            .status();
+        assert!(
+            status.expect("the tool is installed").success(),
+            "{name} {args:?}"
+        );
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        for child in [&mut self.manager, &mut self.server] {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+struct Kiosk {
+    child: Child,
+    state: PathBuf,
+}
+
+impl Kiosk {
+    fn state(&self) -> serde_json::Value {
+        let text = std::fs::read_to_string(&self.state).unwrap_or_default();
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    fn expect(&mut self, what: &str, is: impl Fn(&serde_json::Value) -> bool) {
+        let deadline = Instant::now() + START_MAX;
+        loop {
+            let state = self.state();
+            if is(&state) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{what} did not come: {state}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Kiosk {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A debug build on a busy machine without a graphics card.
+const START_MAX: Duration = Duration::from_secs(60);

@@ -1,0 +1,260 @@
+//! Every screen as a picture in each language, and as the tree that screen readers see.
+
+mod support;
+
+use egui::{Key, Modifiers, accesskit::Role, vec2};
+use egui_kittest::{
+    Harness, SnapshotResults,
+    kittest::{NodeT as _, Queryable as _},
+};
+use qorgan_client::ui::{kit::Kit, style, text::Texts, tokens::Tokens, window_ui};
+use qorgan_client_core::{
+    event::{Intent, Language, Overlay, Reading, Theme},
+    view::{ScreenView, View},
+};
+
+#[test]
+fn every_screen_looks_right_in_each_language() {
+    let mut results = SnapshotResults::new();
+    for language in Language::ALL {
+        for screen in support::screens() {
+            let name = format!("{}/{}", language.code(), screen.name());
+            snapshot(
+                &mut results,
+                &name,
+                support::view(language, screen),
+                [1366.0, 768.0],
+            );
+        }
+    }
+}
+
+#[test]
+fn the_panels_look_right() {
+    let mut results = SnapshotResults::new();
+    for (name, overlay) in support::overlays() {
+        let mut view = support::view(Language::Kk, support::exam());
+        view.overlay = Some(overlay);
+        snapshot(
+            &mut results,
+            &format!("panel/{name}"),
+            view,
+            [1366.0, 768.0],
+        );
+    }
+}
+
+#[test]
+fn dark_contrast_large_text_and_4k_look_right() {
+    let mut results = SnapshotResults::new();
+    for screen in [
+        support::sign_in(),
+        support::gate(),
+        support::exam(),
+        support::covered(),
+    ] {
+        let name = format!("dark/{}", screen.name());
+        let mut view = support::view(Language::Kk, screen);
+        view.reading.theme = Theme::Dark;
+        snapshot(&mut results, &name, view, [1366.0, 768.0]);
+    }
+    let mut view = support::view(Language::Kk, support::exam());
+    view.reading = Reading {
+        theme: Theme::Contrast,
+        text_step: 4,
+        reduced_motion: true,
+        second_font: true,
+    };
+    snapshot(&mut results, "contrast/exam", view, [1366.0, 768.0]);
+    let mut view = support::view(Language::Ru, support::exam());
+    view.freshness = Some("0123456789ABCDEF0123456789ABCDEF".to_owned());
+    snapshot(&mut results, "freshness/exam", view, [1366.0, 768.0]);
+    let view = support::view(Language::En, support::exam());
+    let mut harness = harness(view, [1920.0, 1080.0], true);
+    harness.set_pixels_per_point(2.0);
+    harness.run();
+    results.add(harness.try_snapshot("4k/exam"));
+}
+
+#[test]
+fn everything_that_can_be_pressed_has_a_name() {
+    for language in Language::ALL {
+        for view in all_views(language) {
+            let mut harness = harness(view, [1366.0, 768.0], false);
+            harness.run();
+            harness.check_accessibility();
+        }
+    }
+}
+
+#[test]
+fn the_choices_are_named_and_say_which_is_chosen() {
+    let mut harness = harness(
+        support::view(Language::Kk, support::exam()),
+        [1366.0, 768.0],
+        false,
+    );
+    harness.run();
+    let chosen = harness.get_by_label("B. Симпатикалық жүйке");
+    assert_eq!(chosen.accesskit_node().role(), Role::RadioButton);
+    assert_eq!(
+        chosen.accesskit_node().toggled(),
+        Some(egui::accesskit::Toggled::True)
+    );
+    let question = harness.get_by_label("3-сұрақ, жауап берілді, белгіленген");
+    question.click();
+    harness.run();
+    assert!(harness.state().intents.contains(&Intent::GoTo(3)));
+}
+
+#[test]
+fn a_freshness_code_stands_in_no_tree() {
+    let mut view = support::view(Language::Kk, support::exam());
+    let before = count(view.clone());
+    view.freshness = Some("0123456789ABCDEF0123456789ABCDEF".to_owned());
+    assert_eq!(count(view), before);
+}
+
+#[test]
+fn the_keyboard_alone_chooses_flags_moves_and_finishes() {
+    for (key, modifiers, wanted) in [
+        (Key::Num1, Modifiers::NONE, Intent::Choose("A".to_owned())),
+        (Key::C, Modifiers::NONE, Intent::Choose("C".to_owned())),
+        (Key::F, Modifiers::NONE, Intent::Flag),
+        (Key::ArrowLeft, Modifiers::NONE, Intent::GoTo(3)),
+        (Key::ArrowRight, Modifiers::NONE, Intent::GoTo(5)),
+        (Key::Enter, Modifiers::CTRL, Intent::GoTo(5)),
+        (Key::F1, Modifiers::NONE, Intent::Open(Overlay::Help)),
+    ] {
+        let mut harness = harness(
+            support::view(Language::Ru, support::exam()),
+            [1366.0, 768.0],
+            false,
+        );
+        harness.run();
+        harness.key_press_modifiers(modifiers, key);
+        harness.run();
+        assert_eq!(harness.state().intents, [wanted], "{key:?}");
+    }
+}
+
+#[test]
+fn escape_closes_a_panel() {
+    let mut view = support::view(Language::En, support::exam());
+    view.overlay = support::overlays()
+        .into_iter()
+        .next()
+        .map(|(_, overlay)| overlay);
+    let mut harness = harness(view, [1366.0, 768.0], false);
+    harness.run();
+    harness.key_press(Key::Escape);
+    harness.run();
+    assert_eq!(harness.state().intents, [Intent::CloseOverlay]);
+}
+
+#[test]
+//= tests/data/sop-2-28.md#11-sign-in
+//= type=test
+fn the_sign_in_is_typed_in_cyrillic_and_sent_with_enter() {
+    let mut view = support::view(Language::Kk, support::sign_in());
+    if let ScreenView::SignIn(screen) = &mut view.screen {
+        screen.login.0.clear();
+    }
+    let mut harness = harness(view, [1366.0, 768.0], false);
+    harness.run();
+    harness
+        .get_by_role_and_label(Role::TextInput, "Логин")
+        .type_text("Әсел");
+    harness.run();
+    let typed = harness
+        .state()
+        .intents
+        .iter()
+        .any(|intent| matches!(intent, Intent::TypeLogin(login) if login.0 == "Әсел"));
+    assert!(typed, "{:?}", harness.state().intents);
+}
+
+#[test]
+//= tests/data/sop-2-28.md#10-start-gate
+//= type=test
+fn the_start_button_sleeps_until_the_gate_is_open() {
+    for open in [false, true] {
+        let mut view = support::view(Language::En, support::gate());
+        if let ScreenView::Gate(gate) = &mut view.screen {
+            gate.open = open;
+        }
+        let mut harness = harness(view, [1366.0, 768.0], false);
+        harness.run();
+        let label = if open { "Start the exam" } else { "Waiting" };
+        harness.get_by_label(label).click();
+        harness.run();
+        assert_eq!(harness.state().intents.contains(&Intent::Start), open);
+    }
+}
+
+struct Desk {
+    view: View,
+    texts: Texts,
+    album: Option<support::Album>,
+    intents: Vec<Intent>,
+}
+
+fn all_views(language: Language) -> Vec<View> {
+    let mut views: Vec<View> = support::screens()
+        .into_iter()
+        .map(|screen| support::view(language, screen))
+        .collect();
+    for (_, overlay) in support::overlays() {
+        let mut view = support::view(language, support::exam());
+        view.overlay = Some(overlay);
+        views.push(view);
+    }
+    views
+}
+
+fn count(view: View) -> usize {
+    let mut harness = harness(view, [1366.0, 768.0], false);
+    harness.run();
+    harness.root().children_recursive().count()
+}
+
+fn snapshot(results: &mut SnapshotResults, name: &str, view: View, size: [f32; 2]) {
+    let mut harness = harness(view, size, true);
+    harness.run();
+    results.add(harness.try_snapshot(name));
+}
+
+fn harness(view: View, size: [f32; 2], draws: bool) -> Harness<'static, Desk> {
+    let texts = Texts::of(view.language);
+    let reading = view.reading;
+    let builder = Harness::builder()
+        .with_size(vec2(size[0], size[1]))
+        .with_pixels_per_point(1.0)
+        .with_context_setup(move |ctx| style::apply(ctx, reading));
+    let builder = if draws { builder.wgpu() } else { builder };
+    builder.build_ui_state(
+        |ui, desk: &mut Desk| {
+            let album = desk
+                .album
+                .take()
+                .unwrap_or_else(|| support::Album::load(ui.ctx()));
+            style::apply(ui.ctx(), desk.view.reading);
+            let kit = Kit {
+                tokens: Tokens::of(desk.view.reading.theme),
+                texts: &desk.texts,
+                reading: desk.view.reading,
+                pictures: &album,
+                utc_offset_min: 300,
+            };
+            let intents = window_ui(ui, &desk.view, &kit);
+            desk.intents.extend(intents);
+            desk.album = Some(album);
+        },
+        Desk {
+            view,
+            texts,
+            album: None,
+            intents: Vec::new(),
+        },
+    )
+}
