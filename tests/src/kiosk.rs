@@ -235,6 +235,6 @@ fn state_file(folder: &Path) -> PathBuf {
     folder.join("kiosk-state.json")
 }
 
-const PROGRAM: &str = "Qorgan";
+const PROGRAM: &str = "qorgan-client";
 const CONTROL_LIMIT: Duration = Duration::from_secs(20);
 const READ_TRIES_MAX: usize = 10;
