@@ -477,12 +477,13 @@ impl StartGate {
             .is_some_and(|seen| now.since(seen) <= CONTACT_AGE_MAX)
     }
 
-    /// Forgets all evidence: every source must be seen again before items show.
+    /// Forgets all evidence: every source must be seen again before items show. A move also forgets
+    /// the machine that was there.
     fn forget(&mut self, cause: PauseCause, at: Moment) {
-        let linked = cause != PauseCause::Moving && self.sources.linked();
-        self.sources = Sources::default();
-        if linked {
-            self.sources.link_up();
+        if cause == PauseCause::Moving {
+            self.sources = Sources::default();
+        } else {
+            self.sources.unsee();
         }
         self.freshness = Freshness::new(at.now, at.random);
         if self.memory.phase.shows_items() || self.paused() {

@@ -1,5 +1,6 @@
 //! One candidate's attempt: its phases, the start gate (SOP 10), the lease on content.
 
+mod backlog;
 mod freshness;
 mod gate;
 mod lease;
@@ -7,6 +8,7 @@ mod phase;
 mod policy;
 mod sources;
 
+pub use backlog::Backlog;
 pub use freshness::{AskedCode, Randomness};
 pub use gate::{GateError, GateInput, GateMemory, GateOutput, Moment, StartGate};
 pub use lease::ContentLease;

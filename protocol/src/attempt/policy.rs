@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::evidence::StreamKind;
 
 /// Where the candidate sits.
+//= tests/data/sop-2-28.md#3-test-application
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]

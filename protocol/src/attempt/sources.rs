@@ -38,6 +38,15 @@ impl Sources {
         self.link
     }
 
+    /// Forgets what was seen and keeps what was stated: everything must be seen again.
+    pub(super) fn unsee(&mut self) {
+        self.beat = None;
+        for source in self.known.values_mut() {
+            source.health = None;
+            source.evidence = None;
+        }
+    }
+
     /// Takes the agent's statements. A source whose kind changes must be seen again.
     pub(super) fn stated(&mut self, statements: &[SourceStatement]) {
         for statement in statements {

@@ -133,3 +133,97 @@ impl Folder {
 pub(crate) fn say(line: &str) {
     println!("{line}");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::exams::{self, NewExam};
+
+    #[test]
+    fn every_command_explains_itself() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[tokio::test]
+    async fn a_folder_is_made_backed_up_and_goes_on_after_its_key_was_rotated() {
+        let temporary = tempfile::TempDir::new().expect("a temporary folder");
+        let data = temporary.path().join("data");
+        run(&data, &["init"]).await.expect("a new folder");
+        let state = open(&data).await;
+        let exam = NewExam {
+            title: "t".to_owned(),
+            discipline: "d".to_owned(),
+            discipline_code: String::new(),
+        };
+        let mut tx = state.store.begin().await.expect("a writer");
+        let at = state.clock.wall();
+        let exam = exams::create_exam(&mut tx, &state.keys, at, &exam)
+            .await
+            .expect("stored");
+        tx.commit().await.expect("stored");
+        let server_key = state.keys.public_key();
+        state.store.close().await;
+
+        let escrow = temporary.path().join("escrow");
+        run(&data, &["keys", "export", "--escrow", path(&escrow)])
+            .await
+            .expect("written");
+        run(&data, &["keys", "rotate"]).await.expect("wrapped anew");
+        let kek = std::fs::read_to_string(temporary.path().join("data.kek")).expect("a key");
+        assert_ne!(std::fs::read_to_string(&escrow).expect("a key"), kek);
+
+        let backup = temporary.path().join("backup");
+        run(&data, &["backup", "--out", path(&backup)])
+            .await
+            .expect("copied");
+        assert!(backup.join("qorgan.db").is_file() && backup.join("sign.pk8").is_file());
+        assert!(!backup.join("backup.kek").exists() && !backup.join("data.kek").exists());
+        let without_key = run(&backup, &["list", "attempts"])
+            .await
+            .expect_err("no key");
+        assert!(
+            without_key.to_string().contains("key-encryption key"),
+            "{without_key}"
+        );
+
+        let state = open(&data).await;
+        assert_eq!(state.keys.public_key(), server_key);
+        let wrapped: Vec<u8> = sqlx::query_scalar("SELECT key_wrapped FROM exams")
+            .fetch_one(state.store.read())
+            .await
+            .expect("stored");
+        state
+            .keys
+            .unwrap(&format!("exam:{exam}"), &wrapped)
+            .expect("wrapped by the new key");
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_is_none_is_named_with_the_remedy() {
+        let error = run(
+            std::path::Path::new("/nonexistent/qorgan"),
+            &["list", "attempts"],
+        )
+        .await
+        .expect_err("no folder");
+        assert!(error.to_string().contains("init"), "{error}");
+    }
+
+    async fn run(data: &std::path::Path, arguments: &[&str]) -> anyhow::Result<()> {
+        let all = ["qorgan-server", "--data", path(data)].into_iter();
+        Cli::try_parse_from(all.chain(arguments.iter().copied()))?
+            .run()
+            .await
+    }
+
+    async fn open(data: &std::path::Path) -> AppState {
+        AppState::open(data, Config::default())
+            .await
+            .expect("the folder opens")
+    }
+
+    fn path(path: &std::path::Path) -> &str {
+        path.to_str().expect("text")
+    }
+}

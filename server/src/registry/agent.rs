@@ -52,6 +52,7 @@ impl Registry {
         if let Some(reason) = link_refusal(&state, epoch, boot) {
             return Ok(Err(reason));
         }
+        state.backlog.link_up();
         self.input_locked(&cell, &mut state, GateInput::LinkUp)
             .await?;
         let statements = self.stored_statements(attempt, epoch).await?;
@@ -65,7 +66,12 @@ impl Registry {
     /// # Errors
     /// `NotFound`, or the database failed.
     pub async fn link_down(&self, attempt: AttemptId, epoch: Epoch) -> Result<(), RegistryError> {
-        self.of_epoch(attempt, epoch, |_state| GateInput::LinkDown)
+        let cell = self.cell(attempt).await?;
+        let mut state = cell.state.lock().await;
+        if epoch != state.epoch {
+            return Ok(());
+        }
+        self.input_locked(&cell, &mut state, GateInput::LinkDown)
             .await
     }
 
@@ -120,6 +126,10 @@ impl Registry {
     ///
     /// # Errors
     /// `NotFound`, or the database failed.
+    #[expect(
+        clippy::fn_params_excessive_bools,
+        reason = "a chunk has sound, a picture, both or neither"
+    )]
     pub async fn chunk_seen(
         &self,
         attempt: AttemptId,
@@ -135,14 +145,17 @@ impl Registry {
         state.heads.insert(header.stream, header.hash(&Ring)?);
         let end_us = header.start_us.saturating_add(header.duration_us);
         state.recorded_us = state.recorded_us.max(end_us);
-        for source in sources_of(header.stream, has_audio, has_video) {
+        if !state.backlog.caught_up() {
+            return Ok(());
+        }
+        for source in sources_of(header.stream, (has_audio, has_video)) {
             self.input_locked(&cell, &mut state, GateInput::Media(source))
                 .await?;
         }
         Ok(())
     }
 
-    /// A beat was verified and stored.
+    /// A beat was verified and stored; one that waited in the agent's spool makes nothing live.
     ///
     /// # Errors
     /// `NotFound`, or the database failed.
@@ -151,19 +164,23 @@ impl Registry {
         attempt: AttemptId,
         beat: &BeatBody,
     ) -> Result<(), RegistryError> {
-        self.of_epoch(attempt, beat.epoch, |state| {
-            let current = beat
-                .heads
-                .iter()
-                .filter(|head| state.heads.get(&head.stream) == Some(&head.header))
-                .map(|head| head.stream)
-                .collect();
-            GateInput::Beat {
-                health: beat.sources.clone(),
-                current,
-            }
-        })
-        .await
+        let cell = self.cell(attempt).await?;
+        let mut state = cell.state.lock().await;
+        let now = self.inner.clock.now();
+        if beat.epoch != state.epoch || !state.backlog.beat(now, beat.monotonic) {
+            return Ok(());
+        }
+        let current = beat
+            .heads
+            .iter()
+            .filter(|head| state.heads.get(&head.stream) == Some(&head.header))
+            .map(|head| head.stream)
+            .collect();
+        let input = GateInput::Beat {
+            health: beat.sources.clone(),
+            current,
+        };
+        self.input_locked(&cell, &mut state, input).await
     }
 
     /// Returns the code that the recorded screen must show now; `None` while none is asked for.
@@ -228,22 +245,6 @@ impl Registry {
         Ok((state.gate.phase(), state.epoch))
     }
 
-    /// Gives an input of an agent to the gate, unless its epoch is over.
-    async fn of_epoch(
-        &self,
-        attempt: AttemptId,
-        epoch: Epoch,
-        input: impl FnOnce(&CellState) -> GateInput,
-    ) -> Result<(), RegistryError> {
-        let cell = self.cell(attempt).await?;
-        let mut state = cell.state.lock().await;
-        if epoch != state.epoch {
-            return Ok(());
-        }
-        let input = input(&state);
-        self.input_locked(&cell, &mut state, input).await
-    }
-
     async fn stored_statements(
         &self,
         attempt: AttemptId,
@@ -289,7 +290,7 @@ fn link_refusal(state: &CellState, epoch: Epoch, boot: BootId) -> Option<Refusal
 }
 
 /// Returns the sources that a chunk's samples show: a camera's track carries its microphone.
-fn sources_of(stream: StreamId, has_audio: bool, has_video: bool) -> Vec<StreamId> {
+fn sources_of(stream: StreamId, (has_audio, has_video): (bool, bool)) -> Vec<StreamId> {
     let microphone = StreamId {
         kind: StreamKind::Microphone,
         index: stream.index,

@@ -1,7 +1,7 @@
 //! Who an attempt belongs to: one device key in one run of its kernel; another machine must be
 //! approved, which raises the epoch (decision 4).
 
-use qorgan_protocol::attempt::GateInput;
+use qorgan_protocol::attempt::{Backlog, GateInput};
 use qorgan_protocol::crypto::PublicKey;
 use qorgan_protocol::ids::{AttemptId, BootId, Epoch, PersonId};
 use qorgan_protocol::incident::IncidentKind;
@@ -286,6 +286,7 @@ impl Registry {
         state.journal_next = 0;
         state.heads.clear();
         state.recorded_us = 0;
+        state.backlog = Backlog::default();
         state.freshness_key = Some(*freshness_key.expose());
         Ok(())
     }

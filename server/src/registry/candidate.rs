@@ -166,7 +166,7 @@ impl Registry {
             if let Some(kind) = incident_of(event.kind) {
                 let at = when(event, now);
                 let detail: String = event.detail.chars().take(DETAIL_CHARS_MAX).collect();
-                self.note(&mut state, kind, at, &detail).await?;
+                self.note(&state, kind, at, &detail).await?;
             }
         }
         Ok(())
@@ -239,23 +239,20 @@ fn card(row: &SqliteRow, now: WallTime) -> Result<ExamCard, RegistryError> {
         .saturating_add(extra_minutes.unwrap_or_default().saturating_mul(60_000));
     let items: Option<i64> = row.try_get("items")?;
     let admitted = row.try_get::<Option<bool>, _>("admitted")?.unwrap_or(false);
-    let state = match phase {
-        AttemptPhase::Submitted { .. }
-        | AttemptPhase::Sealed { .. }
-        | AttemptPhase::Terminated { .. }
-        | AttemptPhase::Void { .. } => ExamState::Done,
-        _under_way if !admitted => ExamState::NotAdmitted {
-            reason: row
-                .try_get::<Option<String>, _>("reason")?
-                .unwrap_or_default(),
-        },
-        AttemptPhase::Scheduled if now < opens => ExamState::NotYet { opens },
-        AttemptPhase::Scheduled if now > closes => ExamState::Over,
-        AttemptPhase::Scheduled
-        | AttemptPhase::CheckIn { .. }
-        | AttemptPhase::Ready { .. }
-        | AttemptPhase::Running { .. }
-        | AttemptPhase::Paused { .. } => ExamState::Open,
+    let scheduled = matches!(phase, AttemptPhase::Scheduled);
+    let state = if over(phase) {
+        ExamState::Done
+    } else if !admitted {
+        let reason: Option<String> = row.try_get("reason")?;
+        ExamState::NotAdmitted {
+            reason: reason.unwrap_or_default(),
+        }
+    } else if scheduled && now < opens {
+        ExamState::NotYet { opens }
+    } else if scheduled && now > closes {
+        ExamState::Over
+    } else {
+        ExamState::Open
     };
     Ok(ExamCard {
         attempt: store::id(&row.try_get::<String, _>("id")?)?,
@@ -271,6 +268,16 @@ fn card(row: &SqliteRow, now: WallTime) -> Result<ExamCard, RegistryError> {
         phase,
         state,
     })
+}
+
+const fn over(phase: AttemptPhase) -> bool {
+    matches!(
+        phase,
+        AttemptPhase::Submitted { .. }
+            | AttemptPhase::Sealed { .. }
+            | AttemptPhase::Terminated { .. }
+            | AttemptPhase::Void { .. }
+    )
 }
 
 /// A client that reports more at once is refused and sends less.

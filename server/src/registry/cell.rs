@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use qorgan_protocol::attempt::{AttemptPhase, GateMemory, StartGate};
+use qorgan_protocol::attempt::{AttemptPhase, Backlog, GateMemory, StartGate};
 use qorgan_protocol::crypto::{PublicKey, Sha256};
 use qorgan_protocol::evidence::StreamId;
 use qorgan_protocol::ids::{AttemptId, BootId, Epoch, ExamId, IncidentId, PersonId, TestId};
@@ -68,6 +68,7 @@ pub(crate) struct CellState {
     pub(crate) freshness_key: Option<[u8; 32]>,
     pub(crate) heads: BTreeMap<StreamId, Sha256>,
     pub(crate) recorded_us: u64,
+    pub(crate) backlog: Backlog,
     pub(crate) open_incidents: BTreeMap<(IncidentKind, Option<StreamId>), OpenIncident>,
     pub(crate) saved: GateMemory,
     pub(crate) saved_at: Now,

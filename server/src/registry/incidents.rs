@@ -70,7 +70,7 @@ impl Registry {
     /// Notes a moment that the server itself saw.
     pub(super) async fn note(
         &self,
-        state: &mut CellState,
+        state: &CellState,
         kind: IncidentKind,
         at: WallTime,
         detail: &str,
@@ -113,16 +113,18 @@ impl Registry {
         self.open_incident(state, &entry).await
     }
 
-    /// Notes the end of everything that the server itself saw begin.
+    /// Notes the end of everything that the server itself saw begin; once nothing is recorded any
+    /// more, of everything.
     pub(super) async fn all_ended(
         &self,
         state: &mut CellState,
         at: WallTime,
     ) -> Result<(), RegistryError> {
+        let over = !state.gate.phase().records();
         let ended: Vec<_> = state
             .open_incidents
             .iter()
-            .filter(|(_key, open)| open.by_server)
+            .filter(|(_key, open)| over || open.by_server)
             .map(|(key, open)| (*key, open.clone()))
             .collect();
         for (key, open) in ended {

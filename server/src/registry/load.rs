@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use qorgan_protocol::attempt::{
-    AttemptPhase, GateMemory, GatePolicy, Moment, PauseCause, StartGate,
+    AttemptPhase, Backlog, GateMemory, GatePolicy, Moment, PauseCause, StartGate,
 };
 use qorgan_protocol::crypto::PublicKey;
 use qorgan_protocol::ids::{AttemptId, BootId, Epoch};
@@ -77,6 +77,7 @@ pub(crate) async fn cell(
         moves_open,
         heads: BTreeMap::new(),
         recorded_us: 0,
+        backlog: Backlog::default(),
         open_incidents: BTreeMap::new(),
         saved: memory,
         saved_at: at.now,

@@ -62,7 +62,7 @@ impl Registry {
             self.may_respond(&state).await?;
             self.check_fit(&state, &fresh).await?;
             head = self.store_entries(&mut state, &fresh).await?;
-            self.mark_late(&mut state, &fresh).await?;
+            self.mark_late(&state, &fresh).await?;
             self.raise(&cell, &mut state);
         }
         let receipt = self.receipt(&state, head, false).await?;
@@ -268,11 +268,7 @@ impl Registry {
     }
 
     /// Notes responses dated after the lease's end: kept, and counted only by a person's decision.
-    async fn mark_late(
-        &self,
-        state: &mut CellState,
-        fresh: &[Parsed],
-    ) -> Result<(), RegistryError> {
+    async fn mark_late(&self, state: &CellState, fresh: &[Parsed]) -> Result<(), RegistryError> {
         let late = fresh.iter().filter(|p| p.entry.lease_left_ms < 0).count();
         if late == 0 {
             return Ok(());

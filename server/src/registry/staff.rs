@@ -159,7 +159,7 @@ impl Registry {
             Some(input) => self.input_locked(&cell, &mut state, input).await?,
             None => {
                 let at = self.inner.clock.wall();
-                self.note(&mut state, IncidentKind::ProctorFlag, at, reason)
+                self.note(&state, IncidentKind::ProctorFlag, at, reason)
                     .await?;
             }
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use qorgan_protocol::attempt::{AttemptPhase, GateInput, Moment};
+use qorgan_protocol::ids::AttemptId;
 
 use super::Registry;
 use super::cell::{Cell, CellState};
@@ -21,9 +22,14 @@ impl Registry {
             let mut beat = tokio::time::interval(TICK);
             beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             let mut before = self.moment();
+            let mut tidied = before.now;
             loop {
                 beat.tick().await;
                 let at = self.moment();
+                if at.now.since(tidied) >= TIDY_EVERY {
+                    self.drop_ended();
+                    tidied = at.now;
+                }
                 if jumped(before, at) {
                     tracing::error!("The server's clock jumped; every stream must be seen again");
                     self.distrust_all().await;
@@ -51,11 +57,17 @@ impl Registry {
         .await?;
         for id in ids {
             let attempt = crate::store::id(&id)?;
-            let cell = self.cell(attempt).await?;
-            let mut state = cell.state.lock().await;
-            self.settle(&cell, &mut state, self.moment()).await?;
+            if let Err(error) = self.load_one(attempt).await {
+                tracing::error!(%attempt, %error, "An attempt under way could not be read");
+            }
         }
         Ok(())
+    }
+
+    async fn load_one(&self, attempt: AttemptId) -> Result<(), RegistryError> {
+        let cell = self.cell(attempt).await?;
+        let mut state = cell.state.lock().await;
+        self.settle(&cell, &mut state, self.moment()).await
     }
 
     async fn tick_logged(&self, cell: &Arc<Cell>) {
@@ -81,6 +93,16 @@ impl Registry {
             self.close_stale(state, at.wall).await?;
         }
         Ok(())
+    }
+
+    /// Drops the cells of ended attempts that nobody uses; they are read again when asked for.
+    fn drop_ended(&self) {
+        self.cells().retain(|_attempt, cell| {
+            let heard = cell.commands.receiver_count() + cell.changed.receiver_count() > 0;
+            let used = heard || Arc::strong_count(cell) > 1;
+            let ended = cell.state.try_lock().is_ok_and(|s| over(s.gate.phase()));
+            used || !ended
+        });
     }
 
     async fn distrust_all(&self) {
@@ -144,5 +166,6 @@ const fn over(phase: AttemptPhase) -> bool {
 }
 
 const TICK: Duration = Duration::from_millis(200);
+const TIDY_EVERY: Duration = Duration::from_secs(60);
 const SAVE_EVERY: Duration = Duration::from_secs(5);
 const JUMP_MS: u64 = 2_000;

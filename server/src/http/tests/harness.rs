@@ -407,7 +407,7 @@ impl Agent {
             seq: 0,
             previous: Sha256::ZERO,
             boot: self.boot,
-            monotonic: Now::default(),
+            monotonic: world.state.clock.now(),
             wall: WallTime::default(),
             heads: Vec::new(),
             sources: SOURCES.map(line).to_vec(),

@@ -1,7 +1,11 @@
 use qorgan_protocol::attempt::GatePolicy;
+use qorgan_protocol::crypto::{self, Signer as _};
+use qorgan_protocol::ids::AttemptId;
 use qorgan_protocol::ids::Epoch;
 use qorgan_protocol::link::RefusalReason;
-use serde_json::json;
+use qorgan_protocol::wire::{EnrolProof, SignedHex};
+use qorgan_signing::{Keys, Ring};
+use serde_json::{Value, json};
 
 use super::harness::{Device, World};
 
@@ -88,4 +92,58 @@ async fn a_client_that_was_started_again_goes_on_and_the_one_before_is_out() {
     assert_eq!(after.get(attempt, "items/1").await.0, 200);
     let (status, problem) = before.get(attempt, "items/1").await;
     assert_eq!((status, &problem["code"]), (409, &json!("bound_elsewhere")));
+}
+
+#[tokio::test]
+async fn an_agent_enrols_with_a_fresh_proof_of_its_own_key_and_epoch() {
+    let world = World::start().await;
+    let attempt = world.candidate("a", GatePolicy::remote()).await;
+    let device = Device::new();
+    let client = world.at_the_gate(&device, "a", attempt).await;
+    let consent = json!({ "version": "2026-1", "language": "kk", "agreed": true });
+    let (_status, reply) = client.post(attempt, "consent", &consent).await;
+    let token = reply["agent_token"].as_str().expect("a token").to_owned();
+
+    let old = enrolment(&world, attempt, Epoch(2), &device).await;
+    let (status, problem) = enrol(&world, &token, &old).await;
+    assert_eq!((status, &problem["code"]), (403, &json!("not_proved")));
+    let body = enrolment(&world, attempt, Epoch(1), &device).await;
+    let (status, reply) = enrol(&world, &token, &body).await;
+    assert_eq!(status, 200, "{reply}");
+    assert_eq!(
+        (&reply["camera"], &reply["screen"]),
+        (&json!(true), &json!(true))
+    );
+    let (status, problem) = enrol(&world, &token, &body).await;
+    assert_eq!((status, &problem["code"]), (403, &json!("not_proved")));
+    let other_boot = enrolment(&world, attempt, Epoch(1), &device.cloned()).await;
+    let (status, problem) = enrol(&world, &token, &other_boot).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("old_epoch")));
+    let body = enrolment(&world, attempt, Epoch(1), &device).await;
+    let (status, problem) = enrol(&world, &client.token, &body).await;
+    assert_eq!((status, &problem["code"]), (403, &json!("forbidden")));
+}
+
+async fn enrolment(world: &World, attempt: AttemptId, epoch: Epoch, device: &Device) -> Value {
+    let (keys, _pkcs8) = Keys::generate().expect("random bytes");
+    let proof = EnrolProof {
+        nonce: world.state.auth.challenge().expect("random bytes"),
+        attempt,
+        epoch,
+        key: keys.public_key(),
+        boot: device.boot,
+    };
+    let signed = crypto::sign(&keys, &Ring, world.state.institution(), &proof).expect("writable");
+    json!({
+        "key": keys.public_key().to_hex(), "proof": SignedHex::from(signed),
+        "agent_version": "0.1.0", "simulated_build": false,
+    })
+}
+
+async fn enrol(world: &World, token: &str, body: &Value) -> (u16, Value) {
+    let url = format!("{}/api/v1/agent/enrol", world.origin);
+    let request = world.http.post(url).bearer_auth(token).json(body);
+    let response = request.send().await.expect("answered");
+    let status = response.status().as_u16();
+    (status, response.json().await.expect("JSON"))
 }
