@@ -1,1 +1,59 @@
-fn main() {}
+//! The proctoring agent's command line.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use qorgan_agent::{Options, Sources};
+use tracing_subscriber::EnvFilter;
+
+/// The proctoring agent of Qorgan: the client starts it.
+#[derive(Debug, Parser)]
+#[command(name = "qorgan-agent", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Waits for the client on a socket in a folder of its own, then records one attempt.
+    Run {
+        /// The folder of the socket and the spool; made with mode 0700.
+        #[arg(long, value_name = "DIR")]
+        socket_dir: PathBuf,
+        /// `devices`, or `simulated:DIR` in builds that can play files.
+        #[arg(long, default_value = "devices")]
+        sources: Sources,
+        /// The most bytes that the spool may take on disk.
+        #[arg(long, value_name = "BYTES")]
+        spool_bytes_max: Option<u64>,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            EnvFilter::try_from_env("QORGAN_LOG").unwrap_or_else(|_unset| EnvFilter::new("info")),
+        )
+        .with_writer(std::io::stderr)
+        .init();
+    let Command::Run {
+        socket_dir,
+        sources,
+        spool_bytes_max,
+    } = Arguments::parse().command;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("the runtime does not start")?;
+    let options = Options {
+        socket_dir,
+        sources,
+        spool_bytes_max,
+    };
+    runtime
+        .block_on(qorgan_agent::run(options))
+        .context("the agent cannot run")
+}

@@ -1,0 +1,462 @@
+//! One agent for one attempt: its folder, its binding, its end.
+
+use core::str::FromStr;
+use core::time::Duration;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use qorgan_agent_core::bandwidth::Bandwidth;
+use qorgan_agent_core::spool::SpoolBounds;
+use qorgan_encode::Profile;
+use qorgan_protocol::codec::CodecError;
+use qorgan_protocol::evidence::ChunkHeader;
+use qorgan_protocol::local::Provision;
+use qorgan_protocol::wire::AgentEnrolReply;
+use qorgan_signing::{Keys, Ring};
+use tokio::sync::{mpsc, watch};
+
+use crate::board::Board;
+use crate::clock;
+use crate::devices::{self, Devices};
+use crate::enrol::{self, EnrolError, Identity};
+use crate::instance::{self, Instance, InstanceError};
+use crate::link::{self, Ending, LinkParts, Target};
+use crate::local;
+use crate::recorder::{Controls, Input, Recorder, RecorderParts};
+use crate::socket::Listener;
+use crate::spool::{SharedSpool, Spool, SpoolError};
+use crate::trust::{self, TrustError};
+use crate::watch::{OwnProcesses, Watches};
+
+/// What the command line says.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The folder of socket and spool.
+    pub socket_dir: PathBuf,
+    /// Where pictures and sound come from.
+    pub sources: Sources,
+    /// The most bytes of the spool on disk.
+    pub spool_bytes_max: Option<u64>,
+}
+
+/// Where pictures and sound come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sources {
+    /// The machine's devices.
+    Devices,
+    /// Files in a folder where it has them, devices for what it lacks.
+    #[cfg(feature = "simulated")]
+    Simulated(PathBuf),
+}
+
+/// Says that a word names no sources.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SourcesError {
+    /// The build cannot play files.
+    #[error("this build plays no files: build with the feature `simulated`")]
+    NotBuilt,
+    /// Neither `devices` nor `simulated:DIR`.
+    #[error("`{word}` names no sources (expected devices or simulated:DIR)")]
+    Unknown {
+        /// The word.
+        word: String,
+    },
+}
+
+impl FromStr for Sources {
+    type Err = SourcesError;
+
+    fn from_str(word: &str) -> Result<Self, SourcesError> {
+        if word == "devices" {
+            return Ok(Self::Devices);
+        }
+        match word.strip_prefix("simulated:") {
+            #[cfg(feature = "simulated")]
+            Some(folder) => Ok(Self::Simulated(PathBuf::from(folder))),
+            #[cfg(not(feature = "simulated"))]
+            Some(_) => Err(SourcesError::NotBuilt),
+            None => Err(SourcesError::Unknown {
+                word: word.to_owned(),
+            }),
+        }
+    }
+}
+
+/// Says why the agent cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The folder is not usable, or taken.
+    #[error(transparent)]
+    Instance(#[from] InstanceError),
+    /// The socket cannot be bound.
+    #[error("the local socket cannot be bound")]
+    Socket(#[source] io::Error),
+}
+
+/// Says why the agent could not be bound to an attempt.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BindError {
+    /// It is bound to another attempt or epoch.
+    #[error("the agent is bound to another attempt or epoch")]
+    OtherAttempt,
+    /// The system gives no random bytes.
+    #[error("no attempt key can be made")]
+    NoKey,
+    /// The authority to trust is not usable.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// The server cannot be reached.
+    #[error("enrolment did not reach the server")]
+    Unreachable(#[source] EnrolError),
+    /// The server refused, or its answer does not hold.
+    #[error("enrolment failed")]
+    Refused(#[source] EnrolError),
+    /// The spool cannot be opened.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+}
+
+/// The agent.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    options: Options,
+    bound: Mutex<Option<Arc<Bound>>>,
+    /// Held while binding, so that two clients cannot bind at once.
+    binding: tokio::sync::Mutex<()>,
+    seat_taken: AtomicBool,
+    last_client: Mutex<Instant>,
+    ending: watch::Sender<Ending>,
+}
+
+/// The one proved client's seat; it is free again when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Seat<'a> {
+    agent: &'a Agent,
+}
+
+/// An agent that belongs to an attempt.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    identity: Arc<Identity>,
+    rules: AgentEnrolReply,
+    bandwidth: Bandwidth,
+    sources: Sources,
+    board: Arc<Board>,
+    controls: Arc<Controls>,
+    recorder: SyncSender<Input>,
+    spool: SharedSpool,
+    own: Arc<OwnProcesses>,
+    open: Mutex<Option<(Devices, Watches)>>,
+}
+
+/// Runs the agent until its attempt is delivered, or nobody needs it.
+///
+/// # Errors
+/// Where the folder or the socket is not usable, or another agent runs there.
+pub async fn run(options: Options) -> Result<(), RunError> {
+    clock::anchor();
+    let _instance = Instance::take(&options.socket_dir)?;
+    let mut listener = Listener::bind(&options.socket_dir).map_err(RunError::Socket)?;
+    let (ending, mut ended) = watch::channel(Ending::None);
+    let agent = Arc::new(Agent {
+        options,
+        bound: Mutex::new(None),
+        binding: tokio::sync::Mutex::new(()),
+        seat_taken: AtomicBool::new(false),
+        last_client: Mutex::new(Instant::now()),
+        ending,
+    });
+    tracing::info!(version = enrol::VERSION, "The agent waits for its client");
+    let mut idle = tokio::time::interval(IDLE_LOOK);
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                let (stream, peer) = accepted.map_err(RunError::Socket)?;
+                let agent = Arc::clone(&agent);
+                tokio::spawn(async move {
+                    match local::serve(&agent, stream, peer).await {
+                        Ok(()) => tracing::info!("The client left"),
+                        Err(error) => tracing::info!(%error, "A client's connection ended"),
+                    }
+                });
+            }
+            changed = ended.changed() => {
+                if changed.is_err() || *ended.borrow() == Ending::Finished {
+                    break;
+                }
+            }
+            _ = idle.tick() => {
+                if agent.is_deserted() {
+                    tracing::info!("Nobody needs the agent");
+                    agent.finish_or_leave();
+                    if agent.current().is_none() {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    if let Some(bound) = agent.current() {
+        bound.clear_delivered();
+    }
+    tracing::info!("The agent leaves");
+    Ok(())
+}
+
+impl Agent {
+    /// Returns the attempt that the agent is bound to, once no binding is on the way.
+    pub(crate) async fn bound(&self) -> Option<Arc<Bound>> {
+        let _turn = self.binding.lock().await;
+        self.current()
+    }
+
+    /// Binds the agent, or says whether it is bound to this very attempt.
+    ///
+    /// # Errors
+    /// `BindError` says why not.
+    pub(crate) async fn bind(&self, provision: Provision) -> Result<Arc<Bound>, BindError> {
+        let _turn = self.binding.lock().await;
+        if let Some(bound) = self.current() {
+            let held = (bound.identity.attempt, bound.identity.epoch);
+            return if held == (provision.attempt, provision.epoch) {
+                Ok(bound)
+            } else {
+                Err(BindError::OtherAttempt)
+            };
+        }
+        let bound = Arc::new(Bound::make(&self.options, provision, &self.ending).await?);
+        *self.bound.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&bound));
+        Ok(bound)
+    }
+
+    /// Gives the seat of the one client, unless it is taken.
+    pub(crate) fn take_seat(&self) -> Option<Seat<'_>> {
+        let free = !self.seat_taken.swap(true, Ordering::AcqRel);
+        free.then_some(Seat { agent: self })
+    }
+
+    fn current(&self) -> Option<Arc<Bound>> {
+        self.bound
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn is_deserted(&self) -> bool {
+        if self.seat_taken.load(Ordering::Acquire) {
+            return false;
+        }
+        let since = *self
+            .last_client
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let refused = *self.ending.borrow() == Ending::Refused;
+        let patience = if self.current().is_some() && !refused {
+            DESERTED_BOUND
+        } else {
+            DESERTED_FREE
+        };
+        since.elapsed() >= patience
+    }
+
+    /// Finishes a recording that goes on; without one there is nothing to wait for.
+    fn finish_or_leave(&self) {
+        match self.current() {
+            Some(bound) if *self.ending.borrow() == Ending::None => bound.finish(),
+            Some(_) | None => {
+                *self.bound.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            }
+        }
+    }
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        let mut last = self
+            .agent
+            .last_client
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *last = Instant::now();
+        drop(last);
+        self.agent.seat_taken.store(false, Ordering::Release);
+    }
+}
+
+impl Bound {
+    /// Returns who the agent is.
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Returns what the client is shown.
+    pub(crate) fn board(&self) -> &Board {
+        &self.board
+    }
+
+    /// Names a process whose windows belong to the exam.
+    pub(crate) fn own_process(&self, pid: u32) {
+        self.own.add(pid);
+    }
+
+    /// Opens every required device and begins to watch, once: consent was given.
+    pub(crate) fn open_devices(&self) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.is_some() {
+            return;
+        }
+        tracing::info!("Opening the devices");
+        let devices = Devices::open(&devices::DeviceParts {
+            recorder: self.recorder.clone(),
+            board: Arc::clone(&self.board),
+            controls: Arc::clone(&self.controls),
+            profile: profile(self.bandwidth),
+            sources: self.sources.clone(),
+            camera: self.rules.camera,
+            microphone: self.rules.microphone,
+            screen: self.rules.screen,
+        });
+        let watches = Watches::start(
+            &self.recorder,
+            &self.rules,
+            Arc::clone(&self.own),
+            Arc::clone(&self.controls),
+        );
+        *open = Some((devices, watches));
+    }
+
+    /// Lets a test be the device.
+    #[cfg(test)]
+    pub(crate) const fn recorder_for_tests(&self) -> &SyncSender<Input> {
+        &self.recorder
+    }
+
+    /// Lets a test look into the spool.
+    #[cfg(test)]
+    pub(crate) const fn spool_for_tests(&self) -> &SharedSpool {
+        &self.spool
+    }
+
+    /// Ends the recording; everything is delivered before the agent leaves.
+    pub(crate) fn finish(&self) {
+        self.controls.stop();
+        if self.recorder.send(Input::Finish).is_err() {
+            tracing::debug!("The recording is over already");
+        }
+    }
+
+    /// Removes the spool of a recording that the server has whole.
+    fn clear_delivered(&self) {
+        let mut spool = self.spool.lock();
+        if spool.is_empty() {
+            spool.clear();
+        }
+    }
+
+    pub(crate) async fn make(
+        options: &Options,
+        provision: Provision,
+        ending: &watch::Sender<Ending>,
+    ) -> Result<Self, BindError> {
+        let tls = trust::tls_config(provision.ca_der.as_deref())?;
+        let (keys, _) = Keys::generate().map_err(|_none| BindError::NoKey)?;
+        let enrolled = enrol::enrol(&provision, Arc::clone(&tls), keys, clock::boot_id()).await;
+        let (identity, rules) = enrolled.map_err(|error| match error {
+            EnrolError::Unreachable(_) => BindError::Unreachable(error),
+            EnrolError::Refused { .. }
+            | EnrolError::WrongAnswer { .. }
+            | EnrolError::Certificate(_)
+            | EnrolError::Proof(_) => BindError::Refused(error),
+        })?;
+        let identity = Arc::new(identity);
+        let spool_key =
+            enrol::thirty_two(&rules.spool_key, "spool key").map_err(BindError::Refused)?;
+        let folder = instance::spool_folder(&options.socket_dir).map_err(SpoolError::Disk)?;
+        let mut bounds = SpoolBounds::DEFAULT;
+        bounds.disk_bytes_max = options.spool_bytes_max.unwrap_or(bounds.disk_bytes_max);
+        let (spool, left) =
+            Spool::open(&folder, spool_key, identity.attempt, identity.epoch, bounds)?;
+        let bandwidth = rules
+            .bandwidth
+            .parse()
+            .or_else(|_unknown| provision.bandwidth.parse())
+            .unwrap_or_default();
+        let kept = spool.clone();
+        let board = Arc::new(Board::new());
+        let controls = Arc::new(Controls::new());
+        let (recorder, inputs) = std::sync::mpsc::sync_channel(INPUTS_MAX);
+        let (notes, noted) = mpsc::channel(NOTES_MAX);
+        let queued = hashed(&left.headers).map_err(SpoolError::Codec)?;
+        let parts = LinkParts {
+            identity: Arc::clone(&identity),
+            target: Target {
+                origin: provision.server,
+                token: provision.agent_token,
+                tls,
+            },
+            spool: spool.clone(),
+            board: Arc::clone(&board),
+            recorder: recorder.clone(),
+            ending: ending.clone(),
+        };
+        let recorder_parts = RecorderParts {
+            identity: Arc::clone(&identity),
+            spool,
+            board: Arc::clone(&board),
+            controls: Arc::clone(&controls),
+            notes,
+            camera: rules.camera,
+            microphone: rules.microphone,
+            sound: profile(bandwidth).sound,
+        };
+        tokio::spawn(async move { link::run(parts, queued, &folder, noted).await });
+        thread::Builder::new()
+            .name("recorder".to_owned())
+            .spawn(move || Recorder::new(recorder_parts, left, clock::now()).run(&inputs))
+            .map_err(SpoolError::Disk)?;
+        Ok(Self {
+            identity,
+            rules,
+            bandwidth,
+            sources: options.sources.clone(),
+            board,
+            controls,
+            recorder,
+            spool: kept,
+            own: Arc::new(OwnProcesses::new()),
+            open: Mutex::new(None),
+        })
+    }
+}
+
+fn hashed(
+    headers: &[ChunkHeader],
+) -> Result<Vec<(ChunkHeader, qorgan_protocol::crypto::Sha256)>, CodecError> {
+    headers
+        .iter()
+        .map(|header| Ok((*header, header.hash(&Ring)?)))
+        .collect()
+}
+
+const fn profile(bandwidth: Bandwidth) -> &'static qorgan_encode::ProfileSettings {
+    match bandwidth {
+        Bandwidth::Economy => Profile::Economy.settings(),
+        Bandwidth::Standard => Profile::Standard.settings(),
+        Bandwidth::Rich => Profile::Rich.settings(),
+    }
+}
+
+/// Frames, packets and sightings on the way to the recorder; full: capture waits, and the capture
+/// queues before it let the oldest pictures go and count them.
+const INPUTS_MAX: usize = 256;
+/// Names of chunks and beats on the way to the link, no payloads.
+const NOTES_MAX: usize = 1_024;
+const IDLE_LOOK: Duration = Duration::from_secs(5);
+/// A client that crashed comes back within this time.
+const DESERTED_BOUND: Duration = Duration::from_secs(15 * 60);
+const DESERTED_FREE: Duration = Duration::from_secs(60);

@@ -1,0 +1,212 @@
+//! What the client is shown: written by recorder, devices and link, read twice a second.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use qorgan_protocol::evidence::{ChunkSeq, SourceHealth, SourceState, StreamId};
+use qorgan_protocol::local::{AgentStatus, LinkState, SourceStatus};
+use qorgan_protocol::time::Now;
+
+/// The newest state of everything.
+#[derive(Debug)]
+pub(crate) struct Board {
+    inner: Mutex<Inner>,
+    preview: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Inner {
+    link: LinkState,
+    sources: BTreeMap<StreamId, Shown>,
+    streams: BTreeMap<StreamId, Delivery>,
+    spooled_bytes: u64,
+    capturing: bool,
+}
+
+#[derive(Debug, Default)]
+struct Shown {
+    health: Option<SourceHealth>,
+    label: String,
+    level: Option<u8>,
+    preview: Option<Vec<u8>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Delivery {
+    newest: ChunkSeq,
+    /// Since when something has been without a receipt, without any progress.
+    waits_since: Option<Now>,
+}
+
+impl Board {
+    /// Makes an empty board.
+    pub(crate) const fn new() -> Self {
+        Self {
+            inner: Mutex::new(Inner {
+                link: LinkState::Idle,
+                sources: BTreeMap::new(),
+                streams: BTreeMap::new(),
+                spooled_bytes: 0,
+                capturing: false,
+            }),
+            preview: AtomicBool::new(false),
+        }
+    }
+
+    /// Small pictures are asked for, or no more.
+    pub(crate) fn want_preview(&self, wanted: bool) {
+        self.preview.store(wanted, Ordering::Relaxed);
+    }
+
+    /// Tells whether small pictures are asked for.
+    pub(crate) fn preview_wanted(&self) -> bool {
+        self.preview.load(Ordering::Relaxed)
+    }
+
+    /// Takes the link's state.
+    pub(crate) fn link(&self, link: LinkState) {
+        self.lock().link = link;
+    }
+
+    /// Takes the health of every device; what is not among them is forgotten.
+    pub(crate) fn health(&self, sources: Vec<SourceHealth>, spooled_bytes: u64) {
+        let mut inner = self.lock();
+        inner.capturing = sources
+            .iter()
+            .any(|health| health.state == SourceState::Live);
+        inner.spooled_bytes = spooled_bytes;
+        inner
+            .sources
+            .retain(|source, _| sources.iter().any(|health| health.source == *source));
+        for health in sources {
+            let source = health.source;
+            inner.sources.entry(source).or_default().health = Some(health);
+        }
+    }
+
+    /// Takes what the system calls a device.
+    pub(crate) fn label(&self, source: StreamId, label: &str) {
+        label.clone_into(&mut self.lock().sources.entry(source).or_default().label);
+    }
+
+    /// Takes a microphone's level.
+    pub(crate) fn level(&self, source: StreamId, level: u8) {
+        if let Some(shown) = self.lock().sources.get_mut(&source) {
+            shown.level = Some(level);
+        }
+    }
+
+    /// Takes a small picture.
+    pub(crate) fn preview(&self, source: StreamId, jpeg: Vec<u8>) {
+        if let Some(shown) = self.lock().sources.get_mut(&source) {
+            shown.preview = Some(jpeg);
+        }
+    }
+
+    /// A chunk waits for its receipt.
+    pub(crate) fn chunk(&self, now: Now, stream: StreamId, seq: ChunkSeq) {
+        let mut inner = self.lock();
+        let delivery = inner.streams.entry(stream).or_insert(Delivery {
+            newest: seq,
+            waits_since: None,
+        });
+        delivery.newest = seq;
+        delivery.waits_since.get_or_insert(now);
+    }
+
+    /// A receipt came.
+    pub(crate) fn receipt(&self, now: Now, stream: StreamId, through: ChunkSeq) {
+        if let Some(delivery) = self.lock().streams.get_mut(&stream) {
+            delivery.waits_since = (delivery.newest > through).then_some(now);
+        }
+    }
+
+    /// Returns what to tell the client.
+    pub(crate) fn status(&self, now: Now) -> AgentStatus {
+        let with_preview = self.preview_wanted();
+        let inner = self.lock();
+        let sources = inner.sources.values().filter_map(|shown| {
+            Some(SourceStatus {
+                health: shown.health.clone()?,
+                label: shown.label.clone(),
+                level: shown.level,
+                preview: shown.preview.clone().filter(|_| with_preview),
+            })
+        });
+        let live = inner.link == LinkState::Live;
+        let receipted = inner
+            .streams
+            .iter()
+            .filter(|(_, delivery)| {
+                let late = delivery
+                    .waits_since
+                    .is_some_and(|since| now.since(since) > RECEIPT_AGE_MAX);
+                live && !late
+            })
+            .map(|(stream, _)| *stream);
+        AgentStatus {
+            link: inner.link,
+            sources: sources.collect(),
+            receipted: receipted.collect(),
+            spooled_bytes: inner.spooled_bytes,
+            capturing: inner.capturing,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+const RECEIPT_AGE_MAX: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod tests {
+    use qorgan_protocol::evidence::StreamKind;
+
+    use super::*;
+
+    #[test]
+    fn a_stream_is_receipted_only_while_receipts_keep_up_and_the_link_is_live() {
+        let board = Board::new();
+        board.chunk(at(0), CAMERA, ChunkSeq(0));
+        board.link(LinkState::Live);
+        assert_eq!(board.status(at(1)).receipted, [CAMERA]);
+        assert!(board.status(at(4)).receipted.is_empty());
+        board.receipt(at(4), CAMERA, ChunkSeq(0));
+        assert_eq!(board.status(at(60)).receipted, [CAMERA]);
+        board.link(LinkState::Lost);
+        assert!(board.status(at(60)).receipted.is_empty());
+    }
+
+    #[test]
+    fn previews_are_told_only_while_they_are_asked_for() {
+        let board = Board::new();
+        board.health(
+            vec![SourceHealth {
+                source: CAMERA,
+                state: SourceState::Live,
+                newest: None,
+            }],
+            7,
+        );
+        board.preview(CAMERA, vec![1]);
+        assert_eq!(board.status(at(0)).sources[0].preview, None);
+        board.want_preview(true);
+        let status = board.status(at(0));
+        assert_eq!(status.sources[0].preview, Some(vec![1]));
+        assert!(status.capturing);
+        assert_eq!(status.spooled_bytes, 7);
+    }
+
+    const CAMERA: StreamId = StreamId {
+        kind: StreamKind::Camera,
+        index: 0,
+    };
+
+    fn at(s: u64) -> Now {
+        Now::from_origin(Duration::from_secs(s))
+    }
+}

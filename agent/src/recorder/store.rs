@@ -1,0 +1,243 @@
+//! Chains and spool together: a chunk is kept before it counts as chained.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use qorgan_agent_core::spool::Room;
+use qorgan_agent_core::timeline::{KeptTimeline, Resumed, Timeline};
+use qorgan_protocol::crypto::{Sha256, SignedBytes};
+use qorgan_protocol::evidence::{Head, StreamChain, StreamId};
+use qorgan_protocol::ids::{AttemptId, BootId, Epoch};
+use qorgan_protocol::time::{Now, WallTime};
+use qorgan_signing::Ring;
+use tokio::sync::mpsc;
+
+use super::track::Tracks;
+use crate::board::Board;
+use crate::link::Note;
+use crate::spool::{KeptState, KeptStream, Left, SharedSpool};
+
+/// The heads of all chains, and the spool behind them.
+#[derive(Debug)]
+pub(super) struct Store {
+    recording: (AttemptId, Epoch),
+    spool: SharedSpool,
+    board: Arc<Board>,
+    notes: mpsc::Sender<Note>,
+    chains: BTreeMap<StreamId, StreamChain>,
+}
+
+/// One chunk to be kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Piece<'a> {
+    pub(super) stream: StreamId,
+    pub(super) start_us: u64,
+    pub(super) duration_us: u64,
+    pub(super) sync: bool,
+    pub(super) payload: &'a [u8],
+    /// May use the reserve: observations and initialisation segments.
+    pub(super) essential: bool,
+}
+
+impl Store {
+    pub(super) const fn new(
+        recording: (AttemptId, Epoch),
+        spool: SharedSpool,
+        board: Arc<Board>,
+        notes: mpsc::Sender<Note>,
+    ) -> Self {
+        Self {
+            recording,
+            spool,
+            board,
+            notes,
+            chains: BTreeMap::new(),
+        }
+    }
+
+    /// Takes over what a former run left; `None` where there was none.
+    pub(super) fn take_over(
+        &mut self,
+        left: &Left,
+        tracks: &mut Tracks,
+        boot: BootId,
+        now: Now,
+        wall: WallTime,
+    ) -> Option<Resumed> {
+        let mut newest_us = 0;
+        if let Some(state) = &left.state {
+            newest_us = state.timeline.newest_us;
+            for kept in &state.streams {
+                self.chains.insert(kept.chain.stream, kept.chain);
+                tracks.known(kept.chain.stream, Some(kept.init));
+            }
+        }
+        for header in &left.headers {
+            newest_us = newest_us.max(header.start_us.saturating_add(header.duration_us));
+            let chain = self.chain(header.stream);
+            if header.seq >= chain.next
+                && let Ok(head) = header.hash(&Ring)
+            {
+                self.chains.insert(
+                    header.stream,
+                    StreamChain {
+                        next: header.seq.next(),
+                        head,
+                        ..chain
+                    },
+                );
+                tracks.known(header.stream, None);
+            }
+        }
+        let state = left.state.as_ref()?;
+        let kept = KeptTimeline {
+            newest_us,
+            ..state.timeline
+        };
+        Some(Timeline::resume(&kept, boot, now, wall))
+    }
+
+    /// Takes over what the server knows and this machine does not; tells whether there was
+    /// something.
+    pub(super) fn adopt(
+        &mut self,
+        chains: &[StreamChain],
+        tracks: &mut Tracks,
+        resumed: bool,
+    ) -> bool {
+        let mut unknown = false;
+        for theirs in chains {
+            let mine = self.chain(theirs.stream);
+            if theirs.next <= mine.next {
+                continue;
+            }
+            unknown = true;
+            if resumed && tracks.is_open(theirs.stream) {
+                tracing::error!(stream = %theirs.stream, "The server is ahead of this recording");
+                continue;
+            }
+            self.chains.insert(theirs.stream, *theirs);
+            tracks.forget(theirs.stream);
+        }
+        unknown
+    }
+
+    /// Keeps a chunk; tells whether there was room.
+    pub(super) fn append(&mut self, now: Now, piece: Piece<'_>) -> bool {
+        let mut chain = self.chain(piece.stream);
+        let header = match chain.append(
+            &Ring,
+            piece.start_us,
+            piece.duration_us,
+            piece.sync,
+            piece.payload,
+        ) {
+            Ok(header) => header,
+            Err(error) => {
+                tracing::error!(stream = %piece.stream, %error, "A chunk cannot be chained");
+                return false;
+            }
+        };
+        let put = self
+            .spool
+            .lock()
+            .put(now, &header, piece.payload, piece.essential);
+        match put {
+            Ok(true) => {}
+            Ok(false) => return false,
+            Err(error) => {
+                tracing::error!(stream = %piece.stream, %error, "A chunk cannot be kept");
+                return false;
+            }
+        }
+        self.chains.insert(piece.stream, chain);
+        self.board.chunk(now, piece.stream, header.seq);
+        self.note(Note::Chunk(Box::new(header), chain.head));
+        true
+    }
+
+    pub(super) fn append_events(
+        &mut self,
+        now: Now,
+        start_us: u64,
+        duration_us: u64,
+        payload: &[u8],
+    ) -> bool {
+        self.append(
+            now,
+            Piece {
+                stream: StreamId::EVENTS,
+                start_us,
+                duration_us,
+                sync: true,
+                payload,
+                essential: true,
+            },
+        )
+    }
+
+    pub(super) fn put_beat(&self, seq: u64, beat: SignedBytes) -> bool {
+        let kept = self.spool.lock().put_beat(seq, beat);
+        if kept {
+            self.note(Note::Beat(seq));
+        }
+        kept
+    }
+
+    pub(super) fn chain(&self, stream: StreamId) -> StreamChain {
+        let (attempt, epoch) = self.recording;
+        let begun = self.chains.get(&stream).copied();
+        begun.unwrap_or_else(|| StreamChain::new(attempt, epoch, stream))
+    }
+
+    /// Returns the newest chunk of every stream that has one.
+    pub(super) fn heads(&self) -> Vec<Head> {
+        let begun = self.chains.values().filter(|chain| chain.next.0 > 0);
+        begun
+            .map(|chain| Head {
+                stream: chain.stream,
+                seq: qorgan_protocol::evidence::ChunkSeq(chain.next.0 - 1),
+                header: chain.head,
+            })
+            .collect()
+    }
+
+    pub(super) fn waiting_bytes(&self) -> u64 {
+        self.spool.lock().waiting_bytes()
+    }
+
+    pub(super) fn poll_room(&self) -> Option<Room> {
+        self.spool.lock().poll_room()
+    }
+
+    /// Writes the state and has the system write out the chunks; the lock is held for neither
+    /// longer than for a small file.
+    pub(super) fn keep(&self, timeline: KeptTimeline, tracks: &Tracks) {
+        let streams = self.chains.values().map(|chain| KeptStream {
+            chain: *chain,
+            init: tracks.init_of(chain.stream).unwrap_or(Sha256::ZERO),
+        });
+        let state = KeptState {
+            timeline,
+            streams: streams.collect(),
+        };
+        let (to_sync, written) = {
+            let mut spool = self.spool.lock();
+            (spool.to_sync(), spool.write_state(&state))
+        };
+        if let Err(error) = written {
+            tracing::warn!(%error, "The spool's state cannot be written");
+        }
+        if let Some(file) = to_sync
+            && let Err(error) = file.sync_data()
+        {
+            tracing::warn!(%error, "The spool cannot be synced");
+        }
+    }
+
+    fn note(&self, note: Note) {
+        if self.notes.blocking_send(note).is_err() {
+            tracing::debug!("The link is gone; the chunk waits in the spool");
+        }
+    }
+}

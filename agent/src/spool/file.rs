@@ -1,0 +1,328 @@
+//! The spool's files: `00000001.spool` and on, and `state`.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use qorgan_protocol::codec;
+use qorgan_protocol::evidence::ChunkHeader;
+use qorgan_protocol::ids::{AttemptId, Epoch};
+use qorgan_protocol::limits::FRAME_BYTES_MAX;
+use qorgan_protocol::link::read_chunk;
+use qorgan_signing::SecretKey;
+
+use super::{KeptState, SpoolError};
+
+/// Where a record lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Spot {
+    file: u64,
+    offset: u64,
+}
+
+/// What a former run left.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) state: Option<KeptState>,
+    pub(super) records: Vec<(ChunkHeader, Spot, usize)>,
+    pub(super) changed: bool,
+}
+
+/// The files of one attempt and epoch.
+#[derive(Debug)]
+pub(super) struct Files {
+    folder: PathBuf,
+    key: SecretKey,
+    place: Vec<u8>,
+    held: BTreeMap<u64, Held>,
+    current: Option<Current>,
+    next: u64,
+    unsynced: bool,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    bytes: u64,
+    live: usize,
+}
+
+#[derive(Debug)]
+struct Current {
+    number: u64,
+    file: Arc<File>,
+    bytes: u64,
+}
+
+impl Files {
+    pub(super) fn open(
+        folder: &Path,
+        key: SecretKey,
+        attempt: AttemptId,
+        epoch: Epoch,
+    ) -> Result<(Self, Found), SpoolError> {
+        fs::create_dir_all(folder)?;
+        let mut place = attempt.as_bytes().to_vec();
+        place.extend_from_slice(&epoch.0.to_be_bytes());
+        let mut files = Self {
+            folder: folder.to_path_buf(),
+            key,
+            place,
+            held: BTreeMap::new(),
+            current: None,
+            next: 1,
+            unsynced: false,
+        };
+        let mut found = Found::default();
+        match files.read_state() {
+            Ok(state) => found.state = state,
+            Err(SpoolError::Disk(error)) => return Err(SpoolError::Disk(error)),
+            Err(SpoolError::Seal(_) | SpoolError::Codec(_)) => found.changed = true,
+        }
+        for number in files.numbers()? {
+            files.next = files.next.max(number.saturating_add(1));
+            files.load(number, &mut found)?;
+        }
+        Ok((files, found))
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.held.values().map(|held| held.bytes).sum()
+    }
+
+    /// Appends a record; a write that fails half-way leaves the file as it was.
+    pub(super) fn append(&mut self, frame: &[u8]) -> Result<Spot, SpoolError> {
+        if self
+            .current
+            .as_ref()
+            .is_none_or(|current| current.bytes >= FILE_BYTES)
+        {
+            self.rotate()?;
+        }
+        let Some(current) = &mut self.current else {
+            return Err(SpoolError::Disk(io::Error::from(io::ErrorKind::NotFound)));
+        };
+        let spot = Spot {
+            file: current.number,
+            offset: current.bytes,
+        };
+        let sealed = self.key.seal(&place_of(&self.place, spot), frame)?;
+        let length = u32::try_from(sealed.len()).unwrap_or(u32::MAX);
+        let mut record = Vec::with_capacity(sealed.len() + LENGTH_BYTES);
+        record.extend_from_slice(&length.to_be_bytes());
+        record.extend_from_slice(&sealed);
+        let mut file = current.file.as_ref();
+        let written = file.write_all(&record);
+        if let Err(error) = written {
+            file.set_len(current.bytes)?;
+            file.seek(SeekFrom::Start(current.bytes))?;
+            return Err(SpoolError::Disk(error));
+        }
+        let bytes = u64::try_from(record.len()).unwrap_or(u64::MAX);
+        current.bytes = current.bytes.saturating_add(bytes);
+        let held = self.held.entry(spot.file).or_default();
+        held.bytes = held.bytes.saturating_add(bytes);
+        held.live += 1;
+        self.unsynced = true;
+        Ok(spot)
+    }
+
+    pub(super) fn read(&self, spot: Spot) -> Result<Vec<u8>, SpoolError> {
+        let mut file = File::open(self.path(spot.file))?;
+        file.seek(SeekFrom::Start(spot.offset))?;
+        let sealed = read_record(&mut file)?;
+        Ok(self.key.open(&place_of(&self.place, spot), &sealed)?)
+    }
+
+    /// Counts a record as receipted; returns the bytes that this frees.
+    pub(super) fn release(&mut self, spot: Spot) -> u64 {
+        let Some(held) = self.held.get_mut(&spot.file) else {
+            return 0;
+        };
+        held.live = held.live.saturating_sub(1);
+        let is_current = self
+            .current
+            .as_ref()
+            .is_some_and(|current| current.number == spot.file && current.bytes < FILE_BYTES);
+        if held.live > 0 || is_current {
+            return 0;
+        }
+        if self
+            .current
+            .as_ref()
+            .is_some_and(|current| current.number == spot.file)
+        {
+            self.current = None;
+        }
+        self.remove(spot.file)
+    }
+
+    pub(super) fn to_sync(&mut self) -> Option<Arc<File>> {
+        core::mem::take(&mut self.unsynced).then(|| {
+            self.current
+                .as_ref()
+                .map(|current| Arc::clone(&current.file))
+        })?
+    }
+
+    pub(super) fn write_state(&self, state: &KeptState) -> Result<(), SpoolError> {
+        let plain = codec::encode("spool state", state)?;
+        let sealed = self.key.seal(&self.state_place(), &plain)?;
+        let fresh = self.folder.join("state.new");
+        let mut file = File::create(&fresh)?;
+        file.write_all(&sealed)?;
+        drop(file);
+        fs::rename(fresh, self.folder.join(STATE_NAME))?;
+        Ok(())
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.current = None;
+        let numbers: Vec<u64> = self.held.keys().copied().collect();
+        for number in numbers {
+            self.remove(number);
+        }
+        if let Err(error) = fs::remove_dir_all(&self.folder) {
+            tracing::debug!(%error, "The spool's folder stays");
+        }
+    }
+
+    fn remove(&mut self, number: u64) -> u64 {
+        if let Err(error) = fs::remove_file(self.path(number)) {
+            tracing::warn!(%error, "A spool file cannot be removed");
+        }
+        self.held.remove(&number).map_or(0, |held| held.bytes)
+    }
+
+    fn rotate(&mut self) -> Result<(), SpoolError> {
+        if let Some(current) = self.current.take() {
+            current.file.sync_data()?;
+            if self
+                .held
+                .get(&current.number)
+                .is_some_and(|held| held.live == 0)
+            {
+                self.remove(current.number);
+            }
+        }
+        let number = self.next;
+        let file = OpenOptions::new()
+            .create_new(true)
+            .write(true)
+            .open(self.path(number))?;
+        self.next = number.saturating_add(1);
+        self.held.insert(number, Held::default());
+        self.current = Some(Current {
+            number,
+            file: Arc::new(file),
+            bytes: 0,
+        });
+        Ok(())
+    }
+
+    fn read_state(&self) -> Result<Option<KeptState>, SpoolError> {
+        let sealed = match fs::read(self.folder.join(STATE_NAME)) {
+            Ok(sealed) => sealed,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let plain = self.key.open(&self.state_place(), &sealed)?;
+        Ok(Some(codec::decode("spool state", &plain)?))
+    }
+
+    /// Reads one file; what was cut off at its end (the machine went down) is forgotten.
+    fn load(&mut self, number: u64, found: &mut Found) -> Result<(), SpoolError> {
+        let mut file = File::open(self.path(number))?;
+        let length = file.metadata()?.len();
+        let mut held = Held::default();
+        loop {
+            let spot = Spot {
+                file: number,
+                offset: held.bytes,
+            };
+            let sealed = match read_record(&mut file) {
+                Ok(sealed) => sealed,
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
+                Err(error) => return Err(error.into()),
+            };
+            let Some((header, len)) = self.opened(spot, &sealed) else {
+                found.changed = true;
+                break;
+            };
+            found.records.push((header, spot, len));
+            let record = u64::try_from(sealed.len() + LENGTH_BYTES).unwrap_or(u64::MAX);
+            held.bytes = held.bytes.saturating_add(record);
+            held.live += 1;
+        }
+        if held.bytes < length {
+            tracing::warn!(
+                lost_bytes = length - held.bytes,
+                "A spool file ends in a torn record"
+            );
+        }
+        if held.live == 0 {
+            fs::remove_file(self.path(number))?;
+        } else {
+            self.held.insert(number, held);
+        }
+        Ok(())
+    }
+
+    fn opened(&self, spot: Spot, sealed: &[u8]) -> Option<(ChunkHeader, usize)> {
+        let frame = self.key.open(&place_of(&self.place, spot), sealed).ok()?;
+        let chunk = read_chunk(&frame).ok()??;
+        Some((chunk.header, frame.len()))
+    }
+
+    fn numbers(&self) -> io::Result<Vec<u64>> {
+        let mut numbers = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let name = entry?.file_name();
+            let number = name
+                .to_str()
+                .and_then(|name| name.strip_suffix(SUFFIX))
+                .and_then(|stem| stem.parse::<u64>().ok());
+            numbers.extend(number);
+        }
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    fn path(&self, number: u64) -> PathBuf {
+        self.folder.join(format!("{number:08}{SUFFIX}"))
+    }
+
+    fn state_place(&self) -> Vec<u8> {
+        let mut place = self.place.clone();
+        place.extend_from_slice(STATE_NAME.as_bytes());
+        place
+    }
+}
+
+fn place_of(prefix: &[u8], spot: Spot) -> Vec<u8> {
+    let mut place = prefix.to_vec();
+    place.extend_from_slice(&spot.file.to_be_bytes());
+    place.extend_from_slice(&spot.offset.to_be_bytes());
+    place
+}
+
+fn read_record(file: &mut File) -> io::Result<Vec<u8>> {
+    let mut length = [0; LENGTH_BYTES];
+    file.read_exact(&mut length)?;
+    let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
+    if length > FRAME_BYTES_MAX {
+        return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
+    }
+    let mut sealed = vec![0; length];
+    file.read_exact(&mut sealed)?;
+    Ok(sealed)
+}
+
+/// Bytes that a record has more than its frame.
+pub(super) const RECORD_OVERHEAD_BYTES: usize = LENGTH_BYTES + SecretKey::OVERHEAD_BYTES;
+const LENGTH_BYTES: usize = 4;
+const STATE_NAME: &str = "state";
+const SUFFIX: &str = ".spool";
+/// A file is closed at this size; smaller files free room sooner.
+const FILE_BYTES: u64 = 4 * 1024 * 1024;

@@ -1,0 +1,199 @@
+use core::time::Duration;
+
+use qorgan_protocol::evidence::{StreamChain, StreamKind};
+use qorgan_protocol::link::read_chunk;
+use qorgan_protocol::time::WallTime;
+use qorgan_signing::Ring;
+
+use super::*;
+
+#[test]
+fn a_killed_agents_chunks_are_all_there_for_the_next_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut chain = chain();
+    {
+        let (spool, left) = open(folder.path(), KEY);
+        assert!(left.state.is_none() && left.headers.is_empty());
+        for n in 0..20_u8 {
+            put(&spool, &mut chain, &[n; 5_000]);
+        }
+        spool.lock().release(stream(), ChunkSeq(4));
+    }
+    let (spool, left) = open(folder.path(), KEY);
+    assert!(!left.changed);
+    // Chunk files go as a whole: a receipted chunk may come back, it is sent again and refused
+    // as known; none without a receipt is missing.
+    let last = left.headers.last().expect("there are some");
+    assert_eq!(last.seq, ChunkSeq(19));
+    let frame = spool.lock().frame(stream(), ChunkSeq(7)).expect("readable");
+    let frame = frame.expect("it has no receipt");
+    let chunk = read_chunk(&frame).expect("canonical").expect("a chunk");
+    assert_eq!(chunk.payload, [7; 5_000]);
+    assert_eq!(chain.head, last.hash(&Ring).expect("a header"));
+}
+
+#[test]
+fn a_torn_last_record_is_forgotten_and_the_rest_is_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut chain = chain();
+    {
+        let (spool, _) = open(folder.path(), KEY);
+        for n in 0..3_u8 {
+            put(&spool, &mut chain, &[n; 1_000]);
+        }
+    }
+    let file = spool_file(folder.path());
+    let bytes = std::fs::read(&file).expect("a file");
+    std::fs::write(&file, &bytes[..bytes.len() - 10]).expect("writable");
+    let (_, left) = open(folder.path(), KEY);
+    assert!(!left.changed);
+    assert_eq!(left.headers.len(), 2);
+}
+
+#[test]
+fn a_changed_record_is_noticed_and_nothing_can_be_read_with_another_key() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut chain = chain();
+    {
+        let (spool, _) = open(folder.path(), KEY);
+        put(&spool, &mut chain, b"a picture that nobody may read");
+    }
+    let file = spool_file(folder.path());
+    let mut bytes = std::fs::read(&file).expect("a file");
+    assert!(!bytes.windows(9).any(|window| window == b"a picture"));
+    let (_, left) = open(folder.path(), [8; 32]);
+    assert!(left.changed && left.headers.is_empty());
+    std::fs::write(&file, &bytes).expect("writable");
+    bytes[40] ^= 1;
+    std::fs::write(&file, &bytes).expect("writable");
+    let (_, left) = open(folder.path(), KEY);
+    assert!(left.changed && left.headers.is_empty());
+}
+
+#[test]
+fn the_state_survives_and_is_sealed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let state = KeptState {
+        timeline: qorgan_agent_core::timeline::Timeline::begin(at(1)).keep(
+            qorgan_protocol::ids::BootId([4; 16]),
+            77,
+            WallTime::from_unix_ms(9),
+        ),
+        streams: vec![KeptStream {
+            chain: chain(),
+            init: qorgan_protocol::crypto::Sha256([5; 32]),
+        }],
+    };
+    {
+        let (spool, _) = open(folder.path(), KEY);
+        spool.lock().write_state(&state).expect("written");
+    }
+    let (_, left) = open(folder.path(), KEY);
+    assert_eq!(left.state, Some(state));
+}
+
+#[test]
+fn when_the_bound_is_reached_memory_takes_over_and_then_chunks_are_refused_before_they_are_chained()
+{
+    let folder = tempfile::tempdir().expect("a folder");
+    let bounds = SpoolBounds {
+        disk_bytes_max: 100_000,
+        memory_bytes_max: 3 * 1024 * 1024,
+    };
+    let (spool, _) =
+        Spool::open(folder.path(), KEY, attempt(), Epoch::FIRST, bounds).expect("a spool");
+    let mut chain = chain();
+    let mut kept = 0;
+    while put(&spool, &mut chain, &[1; 50_000]) {
+        kept += 1;
+    }
+    assert!((10..40).contains(&kept), "{kept} chunks");
+    assert_eq!(chain.next, ChunkSeq(kept));
+    assert_eq!(spool.lock().poll_room(), Some(Room::None));
+    for seq in 0..kept {
+        let frame = spool
+            .lock()
+            .frame(stream(), ChunkSeq(seq))
+            .expect("readable");
+        assert!(frame.is_some());
+    }
+    spool.lock().release(stream(), ChunkSeq(kept - 1));
+    assert!(put(&spool, &mut chain, &[1; 50_000]));
+}
+
+#[test]
+fn a_disk_that_is_really_full_costs_no_chunk_that_was_chained() {
+    // A file system of one megabyte; only root can make one, elsewhere the policy's test stands.
+    let folder = tempfile::tempdir().expect("a folder");
+    let mounted = std::process::Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
+        .arg(folder.path())
+        .status()
+        .is_ok_and(|status| status.success());
+    if !mounted {
+        return;
+    }
+    let mut chain = chain();
+    {
+        let (spool, _) = open(folder.path(), KEY);
+        for n in 0..60_u8 {
+            assert!(put(&spool, &mut chain, &[n; 50_000]));
+        }
+        assert_eq!(spool.lock().poll_room(), Some(Room::MemoryOnly));
+        for seq in 0..60 {
+            let frame = spool
+                .lock()
+                .frame(stream(), ChunkSeq(seq))
+                .expect("readable");
+            assert!(frame.is_some(), "chunk {seq}");
+        }
+    }
+    let unmounted = std::process::Command::new("umount")
+        .arg(folder.path())
+        .status();
+    assert!(unmounted.is_ok_and(|status| status.success()));
+}
+
+const KEY: [u8; 32] = [3; 32];
+
+fn open(folder: &Path, key: [u8; 32]) -> (SharedSpool, Left) {
+    Spool::open(folder, key, attempt(), Epoch::FIRST, SpoolBounds::DEFAULT).expect("a spool")
+}
+
+fn put(spool: &SharedSpool, chain: &mut StreamChain, payload: &[u8]) -> bool {
+    let mut next = *chain;
+    let header = next.append(&Ring, 0, 1, true, payload).expect("it fits");
+    let kept = spool
+        .lock()
+        .put(at(0), &header, payload, false)
+        .expect("sealed");
+    if kept {
+        *chain = next;
+    }
+    kept
+}
+
+fn spool_file(folder: &Path) -> std::path::PathBuf {
+    folder
+        .join(format!("{}.{}", attempt(), Epoch::FIRST))
+        .join("00000001.spool")
+}
+
+fn chain() -> StreamChain {
+    StreamChain::new(attempt(), Epoch::FIRST, stream())
+}
+
+fn stream() -> StreamId {
+    StreamId {
+        kind: StreamKind::Screen,
+        index: 0,
+    }
+}
+
+fn attempt() -> AttemptId {
+    AttemptId::new(WallTime::from_unix_ms(5), [1; 10])
+}
+
+fn at(s: u64) -> Now {
+    Now::from_origin(Duration::from_secs(s))
+}

@@ -1,0 +1,230 @@
+//! The agent against a small real server: TLS, WebSocket, the protocol's own receiver.
+
+mod channel;
+#[cfg(feature = "simulated")]
+mod devices;
+mod server;
+
+use core::time::Duration;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::sleep;
+
+use qorgan_encode::{AudioEncoder, MediaTime, SoundPacket};
+use qorgan_protocol::codec;
+use qorgan_protocol::evidence::{StreamId, StreamKind};
+use qorgan_protocol::incident::{Edge, IncidentKind, Observation};
+use qorgan_protocol::local::LinkState;
+use tokio::sync::watch;
+
+use crate::agent::{Bound, Options, Sources};
+use crate::clock;
+use crate::link::Ending;
+use crate::recorder::Input;
+use server::FakeServer;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cuts_of_the_link_lose_no_chunk_and_double_none() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = FakeServer::start().await;
+    server.cut_after.store(7, Ordering::Relaxed);
+    let (bound, ending) = bind(&server, folder.path()).await;
+    live(&bound).await;
+    record(&bound, 6).await;
+    server.down.store(true, Ordering::Relaxed);
+    record(&bound, 6).await;
+    server.down.store(false, Ordering::Relaxed);
+    server.cut_after.store(0, Ordering::Relaxed);
+    record(&bound, 3).await;
+    finished(&bound, ending).await;
+
+    let stored = server.stored.lock().expect("not poisoned");
+    assert!(stored.links >= 3, "{} links", stored.links);
+    assert!(stored.finished);
+    assert_eq!(stored.refusals, []);
+    assert!(stored.beats >= 3);
+    let sound: Vec<_> = chunks_of(&stored, sound_stream());
+    let last = sound.last().expect("there is sound").0;
+    assert_eq!(usize::try_from(last).expect("few") + 1, sound.len());
+    let packets: usize = sound.iter().skip(1).map(|(_, packets)| packets).sum();
+    assert_eq!(packets, sent_packets(15), "every packet came once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restarted_agent_goes_on_in_the_same_streams_and_says_the_gap() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = FakeServer::start().await;
+    let (bound, mut ending) = bind(&server, folder.path()).await;
+    live(&bound).await;
+    record(&bound, 4).await;
+    // Killed: nothing is flushed, nothing is said; receipts no longer come.
+    server.silent.store(true, Ordering::Relaxed);
+    record(&bound, 2).await;
+    bound
+        .recorder_for_tests()
+        .send(Input::Stop)
+        .expect("it runs");
+    ending
+        .wait_for(|ending| *ending != Ending::None)
+        .await
+        .expect("it ends");
+    let before = server.stored.lock().expect("not poisoned").chunks.len();
+    server.silent.store(false, Ordering::Relaxed);
+
+    let (bound, ending) = bind(&server, folder.path()).await;
+    live(&bound).await;
+    record(&bound, 3).await;
+    finished(&bound, ending).await;
+
+    let stored = server.stored.lock().expect("not poisoned");
+    assert_eq!(stored.refusals, []);
+    assert!(stored.chunks.len() > before);
+    assert_eq!(stored.agent_keys.len(), 2, "each start has its own key");
+    let sound = chunks_of(&stored, sound_stream());
+    assert_eq!(
+        usize::try_from(sound.last().expect("sound").0).expect("few") + 1,
+        sound.len()
+    );
+    let seen = observations(&stored);
+    let kinds: Vec<_> = seen.iter().map(|seen| (seen.kind, seen.edge)).collect();
+    assert!(
+        kinds.contains(&(IncidentKind::AgentRestarted, Edge::Moment)),
+        "{kinds:?}"
+    );
+    let gap = |edge| {
+        let found = seen
+            .iter()
+            .find(|seen| (seen.kind, seen.edge) == (IncidentKind::RecordingGap, edge));
+        found.expect("the gap is said").at_us
+    };
+    assert!(gap(Edge::Began) < gap(Edge::Ended));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_is_delivered_and_the_spool_is_empty_before_the_agent_leaves() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = FakeServer::start().await;
+    let (bound, ending) = bind(&server, folder.path()).await;
+    live(&bound).await;
+    record(&bound, 2).await;
+    finished(&bound, ending).await;
+    assert!(bound.spool_for_tests().lock().is_empty());
+    let receipts = folder
+        .path()
+        .join("spool")
+        .join(format!("{}.e1.receipts", server::attempt()));
+    assert!(
+        receipts.is_file(),
+        "the candidate keeps the server's receipts"
+    );
+}
+
+pub(crate) fn options(folder: &Path) -> Options {
+    Options {
+        socket_dir: folder.to_path_buf(),
+        sources: Sources::Devices,
+        spool_bytes_max: None,
+    }
+}
+
+async fn bind(server: &FakeServer, folder: &Path) -> (Arc<Bound>, watch::Receiver<Ending>) {
+    clock::anchor();
+    let (sender, ending) = watch::channel(Ending::None);
+    let bound = Bound::make(&options(folder), server.provision(), &sender)
+        .await
+        .expect("enrolled");
+    (Arc::new(bound), ending)
+}
+
+/// Feeds sound as a microphone would, but faster; the recorder is told that no camera comes.
+async fn record(bound: &Arc<Bound>, seconds: u64) {
+    let bound = Arc::clone(bound);
+    tokio::task::spawn_blocking(move || {
+        for _ in 0..seconds * PARTS_PER_S {
+            let packets = packets();
+            bound
+                .recorder_for_tests()
+                .send(Input::Sound(packets))
+                .expect("it runs");
+            sleep(PART);
+        }
+    })
+    .await
+    .expect("it does not panic");
+}
+
+/// Returns the packets of one part, in real time.
+fn packets() -> Vec<SoundPacket> {
+    let profile = qorgan_encode::Profile::Standard.settings();
+    let mut encoder = AudioEncoder::new(&profile.sound).expect("opus opens");
+    let at = MediaTime::from_nanos(qorgan_capture::clock::now_ns());
+    encoder.push(&[100; 4_800], at).expect("opus takes it")
+}
+
+fn sent_packets(seconds: usize) -> usize {
+    seconds * usize::try_from(PARTS_PER_S).expect("few") * 5
+}
+
+async fn finished(bound: &Arc<Bound>, mut ending: watch::Receiver<Ending>) {
+    let finishing = Arc::clone(bound);
+    tokio::task::spawn_blocking(move || finishing.finish())
+        .await
+        .expect("it does not panic");
+    let ended = ending.wait_for(|ending| *ending == Ending::Finished);
+    tokio::time::timeout(Duration::from_secs(30), ended)
+        .await
+        .expect("everything is delivered")
+        .expect("it ends");
+}
+
+async fn wait_for(done: impl Fn() -> bool) {
+    for _ in 0..400 {
+        if done() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("it never came");
+}
+
+/// Waits until the link is live and the recorder has heard of it.
+async fn live(bound: &Arc<Bound>) {
+    wait_for(|| bound.board().status(clock::now()).link == LinkState::Live).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+}
+
+fn chunks_of(stored: &server::Stored, stream: StreamId) -> Vec<(u64, usize)> {
+    stored
+        .chunks
+        .iter()
+        .filter(|((of, _), _)| *of == stream)
+        .map(|((_, seq), (_, payload))| {
+            (
+                seq.0,
+                qorgan_encode::frames_of(payload).map_or(0, |frames| frames.len()),
+            )
+        })
+        .collect()
+}
+
+fn observations(stored: &server::Stored) -> Vec<Observation> {
+    stored
+        .chunks
+        .iter()
+        .filter(|((of, _), _)| *of == StreamId::EVENTS)
+        .flat_map(|(_, (_, payload))| {
+            codec::decode::<Vec<Observation>>("observations", payload).expect("canonical")
+        })
+        .collect()
+}
+
+const fn sound_stream() -> StreamId {
+    StreamId {
+        kind: StreamKind::Microphone,
+        index: 0,
+    }
+}
+
+const PARTS_PER_S: u64 = 10;
+const PART: Duration = Duration::from_millis(100);

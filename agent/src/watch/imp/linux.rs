@@ -1,0 +1,427 @@
+//! Linux under X11: window properties, RandR, XFixes and XRes; programs from `/proc`.
+
+use core::time::Duration;
+use std::collections::BTreeSet;
+use std::fs;
+use std::thread;
+
+use qorgan_agent_core::windows::{WindowFacts, WindowFinding, WindowWatch};
+use qorgan_protocol::incident::{Edge, IncidentKind};
+use x11rb::connection::Connection as _;
+use x11rb::errors::{ConnectError, ConnectionError, ReplyError, ReplyOrIdError};
+use x11rb::protocol::Event;
+use x11rb::protocol::randr::{self, ConnectionExt as _};
+use x11rb::protocol::res::{ClientIdMask, ClientIdSpec, ConnectionExt as _};
+use x11rb::protocol::xfixes::{ConnectionExt as _, SelectionEventMask};
+use x11rb::protocol::xproto::{
+    Atom, AtomEnum, ChangeWindowAttributesAux, ConnectionExt as _, EventMask, MapState, Window,
+};
+use x11rb::rust_connection::RustConnection;
+
+use super::Watcher;
+use super::displays::DisplayCount;
+
+/// Reading process numbers costs under a millisecond.
+pub(super) const PROGRAMS_EVERY: Duration = Duration::from_millis(800);
+
+x11rb::atom_manager! {
+    /// The names that windows are read by.
+    Atoms: AtomsCookie {
+        _NET_ACTIVE_WINDOW,
+        _NET_CLIENT_LIST,
+        _NET_WM_NAME,
+        _NET_WM_PID,
+        _NET_WM_WINDOW_TYPE,
+        _NET_WM_WINDOW_TYPE_DESKTOP,
+        _NET_WM_WINDOW_TYPE_DOCK,
+        _NET_WM_WINDOW_TYPE_TOOLTIP,
+        _NET_WM_WINDOW_TYPE_NOTIFICATION,
+        CLIPBOARD,
+        UTF8_STRING,
+    }
+}
+
+/// Says why the desktop cannot be watched.
+#[derive(Debug, thiserror::Error)]
+enum DesktopError {
+    /// There is no X server.
+    #[error("the X server cannot be reached")]
+    Connect(#[from] ConnectError),
+    /// The connection broke.
+    #[error("the X server is gone")]
+    Gone(#[from] ConnectionError),
+    /// A request was refused.
+    #[error("the X server refused a request")]
+    Reply(#[from] ReplyError),
+    /// A request was refused, or no number was left for a window.
+    #[error("the X server refused a window")]
+    ReplyOrId(#[from] ReplyOrIdError),
+}
+
+struct Desktop<'a> {
+    watcher: &'a Watcher,
+    x: RustConnection,
+    root: Window,
+    atoms: Atoms,
+    windows: WindowWatch,
+    displays: DisplayCount,
+    managed: bool,
+}
+
+pub(super) fn process_ids() -> Option<BTreeSet<u32>> {
+    let entries = fs::read_dir("/proc").ok()?;
+    let numbers = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    Some(numbers.collect())
+}
+
+pub(super) fn preloaded_libraries() -> Vec<String> {
+    let listed = std::env::var("LD_PRELOAD").unwrap_or_default();
+    let system = fs::read_to_string("/etc/ld.so.preload").unwrap_or_default();
+    listed
+        .split([' ', ':'])
+        .chain(system.split_whitespace())
+        .filter(|name| !name.is_empty())
+        .map(|name| name.rsplit('/').next().unwrap_or(name).to_owned())
+        .collect()
+}
+
+/// Watches the desktop; an X server that goes away is connected to again.
+pub(super) fn watch_desktop(watcher: &Watcher) {
+    while !watcher.is_stopped() {
+        if let Err(error) = watch(watcher, None) {
+            tracing::warn!(%error, "The desktop is not watched");
+        }
+        thread::sleep(RECONNECT_EVERY);
+    }
+}
+
+/// Watches one X server until the recording is over; `None` is the environment's.
+///
+/// # Errors
+/// Where the server is not there, refuses, or goes.
+fn watch(watcher: &Watcher, display: Option<&str>) -> Result<(), DesktopError> {
+    let (x, screen) = x11rb::connect(display)?;
+    let root = x.setup().roots.get(screen).map(|screen| screen.root);
+    let Some(root) = root else {
+        return Ok(());
+    };
+    let atoms = Atoms::new(&x)?.reply()?;
+    let mask = EventMask::PROPERTY_CHANGE | EventMask::SUBSTRUCTURE_NOTIFY;
+    x.change_window_attributes(root, &ChangeWindowAttributesAux::new().event_mask(mask))?
+        .check()?;
+    x.xfixes_query_version(5, 0)?.reply()?;
+    x.xfixes_select_selection_input(root, atoms.CLIPBOARD, SelectionEventMask::SET_SELECTION_OWNER)?
+        .check()?;
+    x.randr_query_version(1, 5)?.reply()?;
+    let notify = randr::NotifyMask::SCREEN_CHANGE
+        | randr::NotifyMask::CRTC_CHANGE
+        | randr::NotifyMask::OUTPUT_CHANGE;
+    x.randr_select_input(root, notify)?.check()?;
+    let mut desktop = Desktop {
+        watcher,
+        x,
+        root,
+        atoms,
+        windows: WindowWatch::default(),
+        displays: DisplayCount::new(),
+        managed: false,
+    };
+    desktop.look_at_windows()?;
+    desktop.look_at_active()?;
+    desktop.look_at_displays()?;
+    desktop.follow()
+}
+
+impl Desktop<'_> {
+    fn follow(&mut self) -> Result<(), DesktopError> {
+        while !self.watcher.is_stopped() {
+            match self.x.poll_for_event()? {
+                Some(event) => self.event(&event)?,
+                // Five looks a second cost nothing and keep reports well below a second.
+                None => thread::sleep(EVENTS_EVERY),
+            }
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, event: &Event) -> Result<(), DesktopError> {
+        match event {
+            Event::PropertyNotify(change) if change.atom == self.atoms._NET_ACTIVE_WINDOW => {
+                self.look_at_active()
+            }
+            Event::PropertyNotify(change) if change.atom == self.atoms._NET_CLIENT_LIST => {
+                self.look_at_windows()
+            }
+            // An overlay that no window manager lists is a window all the same.
+            Event::MapNotify(map) if map.override_redirect || !self.managed => {
+                self.look_at_windows()
+            }
+            Event::XfixesSelectionNotify(selection) => self.clipboard(selection.owner),
+            Event::RandrScreenChangeNotify(_) | Event::RandrNotify(_) => self.look_at_displays(),
+            _ => Ok(()),
+        }
+    }
+
+    fn look_at_active(&mut self) -> Result<(), DesktopError> {
+        let active = self.property(self.root, self.atoms._NET_ACTIVE_WINDOW, AtomEnum::WINDOW)?;
+        let window = active.first().copied().filter(|window| *window != 0);
+        let facts = window.map(|window| self.facts(window)).transpose()?;
+        self.know_own();
+        if let Some(WindowFinding::Switch(edge, detail)) = self.windows.active(facts.as_ref()) {
+            self.watcher
+                .see(IncidentKind::WindowSwitch, edge, "active-window/1", detail);
+        }
+        Ok(())
+    }
+
+    fn look_at_windows(&mut self) -> Result<(), DesktopError> {
+        let listed = self.property(self.root, self.atoms._NET_CLIENT_LIST, AtomEnum::WINDOW)?;
+        self.managed = !listed.is_empty();
+        let mut windows: BTreeSet<Window> = listed.into_iter().collect();
+        let tree = self.x.query_tree(self.root)?.reply()?;
+        for child in tree.children {
+            let Ok(attributes) = self.x.get_window_attributes(child)?.reply() else {
+                continue;
+            };
+            let shown = attributes.map_state == MapState::VIEWABLE;
+            if shown && (attributes.override_redirect || !self.managed) {
+                windows.insert(child);
+            }
+        }
+        let mut facts = Vec::new();
+        for window in windows {
+            let one = self.facts(window)?;
+            // A window manager's frames and input-only helpers have neither name nor class.
+            if !(one.title.is_empty() && one.class.is_empty()) || one.pid.is_none() {
+                facts.push(one);
+            }
+        }
+        self.know_own();
+        for finding in self.windows.open(&facts) {
+            if let WindowFinding::Appeared(detail) = finding {
+                self.watcher.see(
+                    IncidentKind::ForeignWindow,
+                    Edge::Moment,
+                    "windows/1",
+                    detail,
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn look_at_displays(&mut self) -> Result<(), DesktopError> {
+        let monitors = self.x.randr_get_monitors(self.root, true)?.reply()?;
+        let mut names = Vec::new();
+        for monitor in monitors.monitors {
+            let name = self.x.get_atom_name(monitor.name)?.reply()?;
+            names.push(String::from_utf8_lossy(&name.name).into_owned());
+        }
+        self.displays.look(self.watcher, &names);
+        Ok(())
+    }
+
+    fn clipboard(&self, owner: Window) -> Result<(), DesktopError> {
+        // No owner: it was emptied, as the lockdown does.
+        if owner == 0 {
+            return Ok(());
+        }
+        let pid = self.pid(owner)?;
+        if pid.is_some_and(|pid| self.watcher.own().contains(&pid)) {
+            return Ok(());
+        }
+        let program = pid.and_then(|pid| fs::read_to_string(format!("/proc/{pid}/comm")).ok());
+        let detail = program.map_or_else(|| "another program".to_owned(), |name| name.trim().to_owned());
+        self.watcher.see(
+            IncidentKind::ClipboardChanged,
+            Edge::Moment,
+            "clipboard/1",
+            detail,
+        );
+        Ok(())
+    }
+
+    fn know_own(&mut self) {
+        for pid in self.watcher.own() {
+            self.windows.own_process(pid);
+        }
+    }
+
+    fn facts(&self, window: Window) -> Result<WindowFacts, DesktopError> {
+        let types = self.property(window, self.atoms._NET_WM_WINDOW_TYPE, AtomEnum::ATOM)?;
+        let atoms = &self.atoms;
+        let furniture = [
+            atoms._NET_WM_WINDOW_TYPE_DESKTOP,
+            atoms._NET_WM_WINDOW_TYPE_DOCK,
+            atoms._NET_WM_WINDOW_TYPE_TOOLTIP,
+            atoms._NET_WM_WINDOW_TYPE_NOTIFICATION,
+        ];
+        let title = self.text(window, atoms._NET_WM_NAME, atoms.UTF8_STRING)?;
+        let title = if title.is_empty() {
+            self.text(window, AtomEnum::WM_NAME.into(), AtomEnum::STRING.into())?
+        } else {
+            title
+        };
+        let class = self.text(window, AtomEnum::WM_CLASS.into(), AtomEnum::STRING.into())?;
+        let class = class.split('\0').nth(1).unwrap_or(&class).to_owned();
+        Ok(WindowFacts {
+            window,
+            pid: self.pid(window)?,
+            title,
+            class,
+            furniture: types.iter().any(|kind| furniture.contains(kind)),
+        })
+    }
+
+    /// Returns a window's process by the server's word, which a program cannot forge, or by the
+    /// window's own where the server has no such extension.
+    fn pid(&self, window: Window) -> Result<Option<u32>, DesktopError> {
+        let spec = ClientIdSpec {
+            client: window,
+            mask: ClientIdMask::LOCAL_CLIENT_PID,
+        };
+        let answer = self.x.res_query_client_ids(&[spec]);
+        if let Ok(reply) = answer.map_err(ReplyError::from).and_then(|cookie| cookie.reply()) {
+            let pid = reply.ids.iter().find_map(|id| id.value.first().copied());
+            if pid.is_some_and(|pid| pid != 0) {
+                return Ok(pid);
+            }
+        }
+        let said = self.property(window, self.atoms._NET_WM_PID, AtomEnum::CARDINAL)?;
+        Ok(said.first().copied())
+    }
+
+    fn property(
+        &self,
+        window: Window,
+        name: Atom,
+        kind: AtomEnum,
+    ) -> Result<Vec<u32>, DesktopError> {
+        let cookie = self
+            .x
+            .get_property(false, window, name, kind, 0, PROPERTY_WORDS_MAX)?;
+        // A window may be gone between its event and this question.
+        let values = cookie
+            .reply()
+            .ok()
+            .and_then(|reply| reply.value32().map(Iterator::collect));
+        Ok(values.unwrap_or_default())
+    }
+
+    fn text(&self, window: Window, name: Atom, kind: Atom) -> Result<String, DesktopError> {
+        let cookie = self
+            .x
+            .get_property(false, window, name, kind, 0, PROPERTY_WORDS_MAX)?;
+        let reply = cookie.reply().ok();
+        let text = reply.map(|reply| String::from_utf8_lossy(&reply.value).into_owned());
+        Ok(text.unwrap_or_default())
+    }
+}
+
+const PROPERTY_WORDS_MAX: u32 = 1_024;
+const EVENTS_EVERY: Duration = Duration::from_millis(150);
+const RECONNECT_EVERY: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Child, Command, Stdio};
+    use std::sync::mpsc::{Receiver, sync_channel};
+    use std::time::Instant;
+
+    use qorgan_agent_core::sighting::Sighting;
+    use x11rb::protocol::xproto::{CreateWindowAux, PropMode, WindowClass};
+    use x11rb::wrapper::ConnectionExt as _;
+
+    use super::*;
+    use crate::recorder::Input;
+
+    #[test]
+    fn a_new_window_a_switch_and_the_clipboard_are_reported_within_a_second() {
+        let Some(server) = Server::start() else {
+            return;
+        };
+        let (sender, seen) = sync_channel(64);
+        // No process is the exam's own here, so this test's windows are foreign ones.
+        let (watcher, controls) = Watcher::for_tests(sender);
+        let display = server.display.clone();
+        let watching = thread::spawn(move || watch(&watcher, Some(&display)));
+        thread::sleep(Duration::from_millis(500));
+
+        let (x, screen) = x11rb::connect(Some(&server.display)).expect("a server");
+        let atoms = Atoms::new(&x).expect("asked").reply().expect("told");
+        let root = x.setup().roots[screen].root;
+        let window = x.generate_id().expect("a number");
+        let aux = CreateWindowAux::new();
+        let class = WindowClass::INPUT_OUTPUT;
+        x.create_window(0, window, root, 5, 5, 300, 200, 0, class, 0, &aux)
+            .expect("asked");
+        let title = "crib sheet".as_bytes();
+        x.change_property8(PropMode::REPLACE, window, atoms._NET_WM_NAME, atoms.UTF8_STRING, title)
+            .expect("asked");
+        let shown = Instant::now();
+        x.map_window(window).expect("asked");
+        x.flush().expect("sent");
+        let found = wait(&seen, IncidentKind::ForeignWindow);
+        assert!(found.detail.contains("crib sheet"), "{}", found.detail);
+        assert!(shown.elapsed() < Duration::from_secs(1), "{:?}", shown.elapsed());
+
+        let active = [window];
+        let name = atoms._NET_ACTIVE_WINDOW;
+        x.change_property32(PropMode::REPLACE, root, name, AtomEnum::WINDOW, &active)
+            .expect("asked");
+        x.flush().expect("sent");
+        let found = wait(&seen, IncidentKind::WindowSwitch);
+        assert_eq!(found.edge, Edge::Began);
+
+        x.set_selection_owner(window, atoms.CLIPBOARD, x11rb::CURRENT_TIME)
+            .expect("asked");
+        x.flush().expect("sent");
+        wait(&seen, IncidentKind::ClipboardChanged);
+        controls.stop();
+        watching.join().expect("no panic").expect("watched to the end");
+    }
+
+    fn wait(seen: &Receiver<Input>, kind: IncidentKind) -> Sighting {
+        loop {
+            let input = seen.recv_timeout(Duration::from_secs(2));
+            if let Ok(Input::Sighting(_, sighting)) = input {
+                if sighting.kind == kind {
+                    return *sighting;
+                }
+            } else {
+                panic!("{kind:?} was not seen");
+            }
+        }
+    }
+
+    struct Server {
+        child: Child,
+        display: String,
+    }
+
+    impl Server {
+        fn start() -> Option<Self> {
+            let mut child = Command::new("Xvfb")
+                .args(["-displayfd", "1", "-screen", "0", "800x600x24", "-nolisten", "tcp"])
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+                .ok()?;
+            let mut line = String::new();
+            BufReader::new(child.stdout.take()?).read_line(&mut line).ok()?;
+            let display = format!(":{}", line.trim());
+            Some(Self { child, display })
+        }
+    }
+
+    impl Drop for Server {
+        fn drop(&mut self) {
+            if self.child.kill().is_ok() {
+                self.child.wait().expect("it was ours");
+            }
+        }
+    }
+}

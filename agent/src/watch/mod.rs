@@ -1,0 +1,191 @@
+//! What the operating system shows: windows, displays, programs, clipboard, clocks.
+
+cfg_select! {
+    target_os = "linux" => { #[path = "imp/linux.rs"] mod imp; }
+    target_os = "macos" => { #[path = "imp/macos.rs"] mod imp; }
+    _ => { #[path = "imp/windows.rs"] mod imp; }
+}
+
+mod displays;
+mod programs;
+
+use core::time::Duration;
+use std::collections::BTreeSet;
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use qorgan_agent_core::clock::ClockWatch;
+use qorgan_agent_core::sighting::Sighting;
+use qorgan_protocol::incident::{Edge, IncidentKind};
+use qorgan_protocol::wire::AgentEnrolReply;
+
+use crate::clock;
+use crate::recorder::{Controls, Input};
+
+/// Processes whose windows belong to the exam: this agent and its client.
+#[derive(Debug)]
+pub(crate) struct OwnProcesses(Mutex<BTreeSet<u32>>);
+
+impl OwnProcesses {
+    /// Makes the set with this agent in it.
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(BTreeSet::from([std::process::id()])))
+    }
+
+    /// Adds a process; a client that was started again is another one.
+    pub(crate) fn add(&self, pid: u32) {
+        let mut own = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        own.insert(pid);
+    }
+
+    /// Returns every such process.
+    pub(crate) fn all(&self) -> BTreeSet<u32> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+/// What a watch works with.
+#[derive(Debug, Clone)]
+pub(crate) struct Watcher {
+    recorder: SyncSender<Input>,
+    controls: Arc<Controls>,
+    own: Arc<OwnProcesses>,
+    displays_max: usize,
+}
+
+impl Watcher {
+    /// Reports what was seen; false when the recording is over.
+    pub(crate) fn see(
+        &self,
+        kind: IncidentKind,
+        edge: Edge,
+        detector: &'static str,
+        detail: impl Into<String>,
+    ) -> bool {
+        let sighting = Sighting::fact(kind, edge, clock::now(), detector, detail);
+        !self.controls.is_stopped()
+            && self
+                .recorder
+                .send(Input::Sighting(None, Box::new(sighting)))
+                .is_ok()
+    }
+
+    /// Makes a watcher to which every process is foreign.
+    #[cfg(test)]
+    pub(crate) fn for_tests(recorder: SyncSender<Input>) -> (Self, Arc<Controls>) {
+        let controls = Arc::new(Controls::new());
+        let watcher = Self {
+            recorder,
+            controls: Arc::clone(&controls),
+            own: Arc::new(OwnProcesses(Mutex::default())),
+            displays_max: 1,
+        };
+        (watcher, controls)
+    }
+
+    /// Tells whether the recording is over.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.controls.is_stopped()
+    }
+
+    /// Returns the exam's own processes.
+    pub(crate) fn own(&self) -> BTreeSet<u32> {
+        self.own.all()
+    }
+
+    /// Returns the most displays that the exam allows.
+    pub(crate) const fn displays_max(&self) -> usize {
+        self.displays_max
+    }
+}
+
+/// Every watch's thread.
+#[derive(Debug)]
+pub(crate) struct Watches {
+    _threads: Vec<thread::JoinHandle<()>>,
+}
+
+impl Watches {
+    /// Begins to watch.
+    pub(crate) fn start(
+        recorder: &SyncSender<Input>,
+        rules: &AgentEnrolReply,
+        own: Arc<OwnProcesses>,
+        controls: Arc<Controls>,
+    ) -> Self {
+        let watcher = Watcher {
+            recorder: recorder.clone(),
+            controls,
+            own,
+            displays_max: usize::from(rules.displays_max.max(1)),
+        };
+        report_preloaded(&watcher);
+        let process_rules = qorgan_agent_core::processes::ProcessRules::new(
+            &rules.deny_processes,
+            &rules.allow_processes,
+        );
+        let threads = [
+            spawn("watch-desktop", &watcher, |watcher| {
+                imp::watch_desktop(&watcher)
+            }),
+            spawn("watch-programs", &watcher, move |watcher| {
+                programs::watch(&watcher, &process_rules);
+            }),
+            spawn("watch-clocks", &watcher, |watcher| watch_clocks(&watcher)),
+        ];
+        Self {
+            _threads: threads.into_iter().flatten().collect(),
+        }
+    }
+}
+
+fn spawn(
+    name: &str,
+    watcher: &Watcher,
+    body: impl FnOnce(Watcher) + Send + 'static,
+) -> Option<thread::JoinHandle<()>> {
+    let watcher = watcher.clone();
+    let spawned = thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || body(watcher));
+    match spawned {
+        Ok(thread) => Some(thread),
+        Err(error) => {
+            tracing::error!(%error, name, "A watch cannot be started");
+            None
+        }
+    }
+}
+
+/// A library that was put before the agent's own can forge what its devices give.
+fn report_preloaded(watcher: &Watcher) {
+    for library in imp::preloaded_libraries() {
+        watcher.see(
+            IncidentKind::DeniedProcess,
+            Edge::Moment,
+            "preload/1",
+            format!("a library is loaded into the agent: {library}"),
+        );
+    }
+}
+
+fn watch_clocks(watcher: &Watcher) {
+    let mut watch = ClockWatch::default();
+    while !watcher.is_stopped() {
+        for finding in watch.look(clock::clocks()) {
+            watcher.see(
+                IncidentKind::ClockStepped,
+                Edge::Moment,
+                "clock/1",
+                finding.to_string(),
+            );
+        }
+        thread::sleep(CLOCKS_EVERY);
+    }
+}
+
+const CLOCKS_EVERY: Duration = Duration::from_millis(500);
