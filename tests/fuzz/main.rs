@@ -7,7 +7,11 @@
 #![expect(clippy::tests_outside_test_module, reason = "the whole crate is tests")]
 
 mod damage;
+mod export;
 mod local;
 mod qti;
+#[expect(dead_code, reason = "the tests beside it use the rest")]
+#[path = "../../protocol/signing/tests/common/mod.rs"]
+mod recording;
 mod sheets;
 mod wire;

@@ -158,7 +158,8 @@ async fn due(state: &AppState) -> Result<Vec<AttemptId>, EvidenceError> {
         let policy: GatePolicy = json("policy", &row.try_get::<String, _>("policy")?)?;
         let late = Duration::from_millis(policy.late_delivery_ms_max).saturating_add(LATE_MORE);
         let waited = now.since(ended);
-        if finished.is_some() || recorded == 0 && waited > NOTHING_WAIT || waited > late {
+        let nothing = recorded == 0 && waited > NOTHING_WAIT;
+        if finished.is_some() || nothing || waited > late {
             due.push(store::id(&row.try_get::<String, _>("id")?)?);
         }
     }

@@ -253,3 +253,72 @@ pub(crate) fn annex_b(avcc: &[u8], sample: &[u8]) -> Option<Vec<u8>> {
 const START_CODE: [u8; 4] = [0, 0, 0, 1];
 /// The most samples of one run; half a second of sound has 25.
 const SAMPLES_MAX: usize = 4_096;
+
+#[cfg(test)]
+#[path = "../../tests/common/cmaf.rs"]
+mod made;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const AVCC: [u8; 7] = [1, 66, 0, 30, 255, 224, 0];
+
+    #[test]
+    fn samples_of_pictures_and_sound_are_told_apart() {
+        let tracks = Tracks::read(&made::init(&AVCC)).expect("an init segment");
+        assert_eq!(tracks.avcc(), Some(AVCC.as_slice()));
+        let both = made::chunk(b"picture", b"sound");
+        let found = tracks.samples(&both).expect("a chunk");
+        assert!(found.audio && found.video);
+        assert_eq!(found.first_picture, Some(b"picture".as_slice()));
+        let sound = made::chunk(b"", b"sound");
+        let found = tracks.samples(&sound).expect("a chunk");
+        assert!(found.audio && !found.video);
+        let nothing = made::chunk(b"", b"");
+        let found = tracks.samples(&nothing).expect("a chunk");
+        assert!(!found.audio && !found.video);
+    }
+
+    #[test]
+    fn a_chunk_that_speaks_of_more_than_it_holds_counts_for_nothing() {
+        let tracks = Tracks::read(&made::init(&AVCC)).expect("an init segment");
+        let both = made::chunk(b"picture", b"sound");
+        for len in 0..both.len() {
+            assert_eq!(tracks.samples(&both[..len]), None, "{len}");
+        }
+    }
+
+    #[test]
+    fn a_sample_becomes_a_stream_with_its_parameter_sets() {
+        let avcc = [1, 66, 0, 30, 255, 0xe1, 0, 2, 0x67, 7, 1, 0, 1, 0x68];
+        let sample = [0, 0, 0, 3, 0x65, 1, 2];
+        let expected = [
+            0, 0, 0, 1, 0x67, 7, 0, 0, 0, 1, 0x68, 0, 0, 0, 1, 0x65, 1, 2,
+        ];
+        assert_eq!(
+            annex_b(&avcc, &sample).as_deref(),
+            Some(expected.as_slice())
+        );
+        assert_eq!(annex_b(&avcc, &sample[..5]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_break_the_reader(bytes: Vec<u8>, flip in 0usize..20_000) {
+            let tracks = Tracks::read(&made::init(&AVCC)).expect("an init segment");
+            tracks.samples(&bytes);
+            Tracks::read(&bytes);
+            annex_b(&bytes, &bytes);
+            for good in [made::init(&AVCC), made::chunk(b"picture", b"sound")] {
+                let mut bad = good;
+                let bit = flip % (bad.len() * 8);
+                bad[bit / 8] ^= 1 << (bit % 8);
+                tracks.samples(&bad);
+                Tracks::read(&bad);
+            }
+        }
+    }
+}

@@ -69,3 +69,101 @@ fn is_code(text: &str) -> bool {
 const CORNER_PIXELS: usize = 448;
 /// The largest picture that is looked at (an 8K display).
 const PIXELS_MAX: usize = 7_680 * 4_320;
+
+#[cfg(test)]
+mod tests {
+    use openh264::OpenH264API;
+    use openh264::encoder::{Encoder, EncoderConfig, UsageType};
+    use openh264::formats::YUVBuffer;
+
+    use super::*;
+
+    const CODE: &str = "0123456789ABCDEF0123456789ABCDEF";
+
+    #[test]
+    fn a_code_is_found_in_the_corner_of_an_encoded_screen() {
+        let (avcc, sample) = encoded(&screen(Some(CODE)));
+        let began = std::time::Instant::now();
+        assert_eq!(code_on_picture(&avcc, &sample).as_deref(), Some(CODE));
+        // Read with --nocapture: the figure of freshness decoding.
+        tracing::info!(elapsed = ?began.elapsed(), "Decoded one key frame and its code");
+    }
+
+    #[test]
+    fn a_screen_without_a_code_and_broken_samples_give_nothing() {
+        let (avcc, sample) = encoded(&screen(None));
+        assert_eq!(code_on_picture(&avcc, &sample), None);
+        assert_eq!(code_on_picture(&avcc, &sample[..sample.len() / 2]), None);
+        assert_eq!(code_on_picture(&[], &sample), None);
+        assert_eq!(code_on_picture(&avcc, &[0xff; 64]), None);
+    }
+
+    const WIDTH: usize = 1_280;
+    const HEIGHT: usize = 720;
+
+    fn screen(code: Option<&str>) -> Vec<u8> {
+        let mut luma = vec![235; WIDTH * HEIGHT];
+        for (at, pixel) in luma.iter_mut().enumerate() {
+            if at % 7 == 0 && (at / WIDTH) % 3 == 0 && at % WIDTH < WIDTH / 2 {
+                *pixel = 30;
+            }
+        }
+        if let Some(code) = code {
+            let code = qrcode::QrCode::new(code).expect("a code");
+            let side = code.width();
+            for (at, colour) in code.to_colors().into_iter().enumerate() {
+                let value = if colour == qrcode::Color::Dark {
+                    16
+                } else {
+                    235
+                };
+                let (left, top) = (WIDTH - (side + 4) * 8, HEIGHT - (side + 4) * 8);
+                let (x, y) = (left + at % side * 8, top + at / side * 8);
+                for row in y..y + 8 {
+                    luma[row * WIDTH + x..row * WIDTH + x + 8].fill(value);
+                }
+            }
+        }
+        luma
+    }
+
+    /// Encodes one key frame; returns its `avcC` record and sample.
+    fn encoded(luma: &[u8]) -> (Vec<u8>, Vec<u8>) {
+        let config = EncoderConfig::new().usage_type(UsageType::ScreenContentRealTime);
+        let api = OpenH264API::from_source();
+        let mut encoder = Encoder::with_api_config(api, config).expect("an encoder");
+        let mut picture = luma.to_vec();
+        picture.resize(WIDTH * HEIGHT * 3 / 2, 128);
+        let picture = YUVBuffer::from_vec(picture, WIDTH, HEIGHT);
+        let stream = encoder.encode(&picture).expect("a picture").to_vec();
+        let (mut parameters, mut sample) = (Vec::new(), Vec::new());
+        assert!(!stream.is_empty(), "the encoder skipped the picture");
+        for nal in nals(&stream) {
+            let len = u32::try_from(nal.len()).expect("small").to_be_bytes();
+            match nal[0] & 0x1f {
+                7 | 8 => {
+                    parameters.push([&len[2..], nal].concat());
+                }
+                _ => sample.extend([&len[..], nal].concat()),
+            }
+        }
+        let mut avcc = vec![1, 66, 0, 30, 0xff, 0xe1];
+        avcc.extend_from_slice(&parameters[0]);
+        avcc.push(1);
+        avcc.extend_from_slice(&parameters[1]);
+        (avcc, sample)
+    }
+
+    /// Splits at start codes.
+    fn nals(stream: &[u8]) -> Vec<&[u8]> {
+        let starts: Vec<usize> = (0..stream.len().saturating_sub(2))
+            .filter(|at| stream[*at..*at + 3] == [0, 0, 1])
+            .collect();
+        let ends = starts.iter().skip(1).copied().chain([stream.len()]);
+        let nal = |(start, end): (&usize, usize)| {
+            let nal = &stream[start + 3..end];
+            nal.strip_suffix(&[0]).unwrap_or(nal)
+        };
+        starts.iter().zip(ends).map(nal).collect()
+    }
+}

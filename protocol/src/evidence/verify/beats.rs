@@ -42,7 +42,7 @@ impl<V: Verifier + StreamHasher, S: FileSource> Check<'_, V, S> {
         attempt: AttemptId,
         institution: InstitutionId,
         streams: &[Expected],
-        said: Option<(u64, Sha256)>,
+        (beats, head): (u64, Option<Sha256>),
     ) -> Result<bool, SourceError> {
         let log = beats_name(keys.epoch);
         if !self.has(&log) {
@@ -78,9 +78,7 @@ impl<V: Verifier + StreamHasher, S: FileSource> Check<'_, V, S> {
             }
         }
         self.report.beats += walk.next;
-        if let Some((beats, head)) = said
-            && (beats, head) != (walk.next, walk.head)
-        {
+        if beats != walk.next || head.is_some_and(|head| head != walk.head) {
             let len = self.source.len(&log)?;
             let what = format!("it holds {} beats, not {beats}", walk.next);
             self.beat_fault(&walk, &log, len..len, &what);

@@ -301,7 +301,7 @@ impl<V: Verifier + StreamHasher, S: FileSource> Check<'_, V, S> {
                 manifest.attempt,
                 institution,
                 &expected,
-                Some((part.beats, part.beat_head)),
+                (part.beats, Some(part.beat_head)),
             )?;
             self.blame(&log, here, bad_logs, found, read)?;
         }

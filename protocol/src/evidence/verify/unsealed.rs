@@ -104,8 +104,14 @@ impl<V: Verifier + StreamHasher, S: FileSource> Check<'_, V, S> {
         for stream in &expected {
             self.stream(stream)?;
         }
-        known.push(beats_name(batch.epoch));
-        self.beats(&keys, batch.attempt, institution, &expected, None)?;
+        let beats = beats_name(batch.epoch);
+        if !self.has(&beats) {
+            self.report
+                .fault(&beats, 0..0, When::Whole, "the file is missing");
+        }
+        known.push(beats);
+        let said = (batch.beat_next, None);
+        self.beats(&keys, batch.attempt, institution, &expected, said)?;
         Ok(())
     }
 }
