@@ -88,11 +88,13 @@ pub(crate) const PACKAGES: &[Package] = &[
     package(Purpose::Build, "libxkbcommon-dev"),
     package(Purpose::Build, "libxkbcommon-x11-0"),
     // Build and run: the typefaces of kiosk, console and acts.
+    package(Purpose::Build, "fontconfig"),
     package(Purpose::Build, "fonts-inter"),
     package(Purpose::Build, "fonts-noto-core"),
     // Demo: a display, a window manager and a sound server where none are.
     package(Purpose::Demo, "xvfb"),
     package(Purpose::Demo, "openbox"),
+    package(Purpose::Demo, "wmctrl"),
     package(Purpose::Demo, "xdotool"),
     package(Purpose::Demo, "poppler-utils"),
     package(Purpose::Demo, "procps"),
@@ -120,7 +122,6 @@ pub(crate) const PACKAGES: &[Package] = &[
     package(Purpose::Suite, "mingw-w64"),
     package(Purpose::Suite, "qpdf"),
     package(Purpose::Suite, "sox"),
-    package(Purpose::Suite, "wmctrl"),
     package(Purpose::Suite, "xclip"),
     // Bench: the servers that ours is measured beside.
     package(Purpose::Bench, "nginx"),

@@ -1,6 +1,6 @@
 //! The suite: every check and every test, with a line for each.
 //!
-//! Invariant: each test is counted once, by the step that runs all of them; a
+//! Invariant: each test is counted once, by the step that runs all of its kind; a
 //! step that fails without a failed test counts as one failure.
 
 use std::path::PathBuf;
@@ -179,6 +179,10 @@ fn checks(places: &Places) -> Vec<Check> {
             counts: true,
             ..check("tests", all_tests())
         },
+        Check {
+            counts: true,
+            ..check("browser", browser_tests())
+        },
     ]
 }
 
@@ -209,6 +213,11 @@ fn all_tests() -> Line {
         .set("BOLERO_RANDOM_TEST_TIME_MS", FUZZ_MS)
 }
 
+/// The console in headless Chromium, on a server of the tests' own.
+fn browser_tests() -> Line {
+    Line::new("timeout --kill-after=10 10m node tests/browser/run.mjs".split(' '))
+}
+
 const FUZZ_MS: &str = "60000";
 const TESTS_LIMIT: &str = "50m";
 const SHOWN_LINES: usize = 120;
@@ -218,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exactly_one_step_counts_tests_so_that_none_is_counted_twice() {
+    fn every_test_is_counted_by_one_step_alone() {
         let places = Places {
             tree: PathBuf::from("/tree"),
             target: PathBuf::from("/target"),
@@ -230,7 +239,11 @@ mod tests {
             .map(|check| check.name)
             .collect();
 
-        assert_eq!(counting, ["tests"]);
+        assert_eq!(
+            counting,
+            ["tests", "browser"],
+            "cargo's tests and the browser's"
+        );
     }
 
     #[test]

@@ -22,7 +22,7 @@ impl Tally {
             sum += Self {
                 passed: count(line, "passed"),
                 failed: count(line, "failed"),
-                skipped: count(line, "ignored"),
+                skipped: count(line, "ignored") + count(line, "skipped"),
             };
         }
         sum
@@ -47,15 +47,26 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Returns the closing lines of every runner in `text`, in order.
+/// Returns the closing lines of every runner in `text`, in order: cargo's, and the plain
+/// `N passed, N failed` of our own.
 pub(crate) fn summaries(text: &str) -> impl Iterator<Item = &str> {
     text.lines()
-        .filter(|line| line.starts_with("test result: "))
+        .filter(|line| line.starts_with("test result: ") || is_plain(line))
+}
+
+fn is_plain(line: &str) -> bool {
+    let mut words = line.split([' ', ',']).filter(|word| !word.is_empty());
+    let mut counted = |wanted: &str| {
+        let number = words.next();
+        let word = words.next();
+        number.is_some_and(|number| number.parse::<u64>().is_ok()) && word == Some(wanted)
+    };
+    counted("passed") && counted("failed")
 }
 
 fn count(line: &str, word: &str) -> u64 {
     let mut before = "";
-    for part in line.split([' ', ';']).filter(|part| !part.is_empty()) {
+    for part in line.split([' ', ';', ',']).filter(|part| !part.is_empty()) {
         if part == word {
             return before.parse().unwrap_or(0);
         }
@@ -73,6 +84,8 @@ running 3 tests
 test a ... ok
 test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.02s
 the test result: is not at a line's start
+7 passed, 1 failed
+12 passed tests and nothing more
 test result: FAILED. 10 passed; 2 failed; 0 ignored; 0 measured; 4 filtered out; finished in 1.00s
 ";
 
@@ -81,8 +94,8 @@ test result: FAILED. 10 passed; 2 failed; 0 ignored; 0 measured; 4 filtered out;
         assert_eq!(
             Tally::of(LOG),
             Tally {
-                passed: 13,
-                failed: 2,
+                passed: 20,
+                failed: 3,
                 skipped: 1
             }
         );
@@ -91,7 +104,7 @@ test result: FAILED. 10 passed; 2 failed; 0 ignored; 0 measured; 4 filtered out;
 
     #[test]
     fn the_closing_line_reads_as_ci_expects_it() {
-        assert_eq!(Tally::of(LOG).to_string(), "13 passed, 2 failed, 1 skipped");
+        assert_eq!(Tally::of(LOG).to_string(), "20 passed, 3 failed, 1 skipped");
         assert_eq!(
             Tally {
                 passed: 4,
