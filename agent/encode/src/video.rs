@@ -245,7 +245,7 @@ impl VideoEncoder {
 ///
 /// What is spent becomes debt, the budget pays it back over time. The quantiser goes from the
 /// finest to the coarsest as the debt grows to what the budget gives in [`WINDOW`]; with twice
-/// that, one picture a second has to do.
+/// that, one picture a second has to do, with more still fewer, down to one in three seconds.
 #[derive(Debug)]
 struct QpBudget {
     bits_per_s: u64,
@@ -294,9 +294,14 @@ impl QpBudget {
     }
 
     fn asks_to_wait(&self, last: Option<MediaTime>, at: MediaTime) -> bool {
-        let since = last.and_then(|last| at.since(last));
-        self.debt_bits > self.window_bits() * 2
-            && since.is_some_and(|since| since < SPENT_FRAME_PERIOD)
+        let limit_bits = self.window_bits() * 2;
+        if self.debt_bits <= limit_bits {
+            return false;
+        }
+        let millis = self.debt_bits.saturating_mul(1_000) / limit_bits;
+        let period = Duration::from_millis(millis).min(SPENT_PERIOD_MAX);
+        last.and_then(|last| at.since(last))
+            .is_some_and(|since| since < period)
     }
 
     fn window_bits(&self) -> u64 {
@@ -305,7 +310,7 @@ impl QpBudget {
 }
 
 const WINDOW: Duration = Duration::from_secs(10);
-const SPENT_FRAME_PERIOD: Duration = Duration::from_secs(1);
+const SPENT_PERIOD_MAX: Duration = Duration::from_secs(3);
 const NANOS_PER_MS: u64 = 1_000_000;
 
 #[cfg(test)]
@@ -326,12 +331,15 @@ mod tests {
     }
 
     #[test]
-    fn a_spent_budget_still_gives_one_picture_a_second() {
-        let mut budget = QpBudget::new(30_000, 30, 40);
-        budget.pass_to(MediaTime::ZERO);
-        budget.spend(1_000_000);
+    fn the_more_is_owed_the_longer_the_next_picture_waits() {
         let last = Some(MediaTime::ZERO);
-        assert!(budget.asks_to_wait(last, MediaTime::from_millis(999)));
-        assert!(!budget.asks_to_wait(last, MediaTime::from_millis(1_000)));
+        for (owed_bits, wait_ms) in [(600_000, 0), (900_000, 1_500), (60_000_000, 3_000)] {
+            let mut budget = QpBudget::new(30_000, 30, 40);
+            budget.pass_to(MediaTime::ZERO);
+            budget.spend(owed_bits / 8);
+            let before = MediaTime::from_millis(u64::saturating_sub(wait_ms, 1));
+            assert_eq!(budget.asks_to_wait(last, before), wait_ms > 0);
+            assert!(!budget.asks_to_wait(last, MediaTime::from_millis(wait_ms)));
+        }
     }
 }

@@ -177,6 +177,50 @@ fn our_own_parser_finds_every_sample() {
 }
 
 #[test]
+fn committed_bytes_stay_readable() {
+    let summary = summary_of(include_bytes!("data/camera-init.mp4")).expect("an old segment");
+    let video = summary.video.expect("a camera has video");
+    assert_eq!((video.width, video.height, summary.sound), (64, 48, true));
+    let samples = frames_of(include_bytes!("data/camera-chunk.m4s")).expect("an old chunk");
+    let count = |track| {
+        samples
+            .iter()
+            .filter(|sample| sample.track == track)
+            .count()
+    };
+    assert_eq!((count(Track::Video), count(Track::Sound)), (5, 25));
+    let syncs: Vec<bool> = samples.iter().take(5).map(|sample| sample.sync).collect();
+    assert_eq!(syncs, [true, false, false, false, false]);
+}
+
+#[test]
+fn a_display_that_changes_without_end_is_slowed_down_towards_its_budget() {
+    let settings = Profile::Economy.settings().screen;
+    let mut encoder =
+        VideoEncoder::new(VideoSettings::screen(&settings, 1280, 720)).expect("openh264 opens");
+    let mut frames = Vec::new();
+    for index in 0..60_u32 {
+        let picture = screen_picture(1280, 720, index);
+        let at = MediaTime::from_millis(u64::from(index) * 500);
+        frames.extend(
+            encoder
+                .encode(&picture.lend(), at, false)
+                .expect("openh264 takes it"),
+        );
+    }
+    let gaps: Vec<Duration> = frames
+        .windows(2)
+        .map(|pair| pair[1].at.since(pair[0].at).expect("time goes on"))
+        .collect();
+    assert!(
+        gaps.iter().all(|gap| *gap <= Duration::from_secs(3)),
+        "{gaps:?}"
+    );
+    let late = gaps.last().expect("there are frames");
+    assert!(*late >= Duration::from_secs(2), "without end: {gaps:?}");
+}
+
+#[test]
 fn the_parser_survives_every_flipped_byte_of_a_real_chunk() {
     let recording = camera_recording(Profile::Economy, 6);
     let chunk = &recording.chunks[0];
