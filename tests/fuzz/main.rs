@@ -9,6 +9,7 @@
 mod damage;
 mod export;
 mod local;
+mod media;
 mod qti;
 #[expect(dead_code, reason = "the tests beside it use the rest")]
 #[path = "../../protocol/signing/tests/common/mod.rs"]
