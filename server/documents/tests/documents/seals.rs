@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use lopdf::{Document, Object};
-use qorgan_documents::seal::{complete, prepare};
+use lopdf::xref::XrefType;
+use lopdf::{Document, Object, dictionary};
+use qorgan_documents::seal::{CMS_BYTES_MAX, complete, prepare};
 use qorgan_documents::{Language, Moment, SealError, SealMeta, Sealer};
 use qorgan_protocol::time::WallTime;
 use rcgen::{
@@ -237,6 +238,67 @@ fn what_is_no_pdf_is_refused() {
     let refused = prepare(b"not a document", &meta());
 
     assert!(matches!(refused, Err(SealError::Pdf(_))));
+}
+
+#[test]
+fn bytes_that_are_no_signature_never_become_a_seal() {
+    let (_, prepared) = prepare(&unsealed(), &meta()).expect("a complete act");
+
+    let garbage = complete(prepared.clone(), b"0\x03\x02\x01\x07");
+    let large = complete(prepared, &[0x30; CMS_BYTES_MAX + 1]);
+
+    assert!(matches!(garbage, Err(SealError::Asn1(_))), "{garbage:?}");
+    assert!(
+        matches!(large, Err(SealError::TooLarge { .. })),
+        "{large:?}"
+    );
+}
+
+#[test]
+fn a_document_without_structure_can_be_sealed_too() {
+    let authority = Authority::new();
+    let plain = untagged(XrefType::CrossReferenceTable);
+
+    let sealed = authority
+        .sealer()
+        .seal(&plain, &meta())
+        .expect("a small document");
+
+    let reports = validate(&authority, &[&sealed]);
+    assert_eq!(reports[0]["seals"][0]["bottom_line"], true, "{reports:?}");
+}
+
+#[test]
+fn a_document_that_an_update_cannot_follow_is_refused_with_the_reason() {
+    let compressed = untagged(XrefType::CrossReferenceStream);
+
+    let refused = prepare(&compressed, &meta());
+
+    assert!(
+        matches!(refused, Err(SealError::Shape { .. })),
+        "{refused:?}"
+    );
+}
+
+/// Builds the smallest document of one empty page.
+fn untagged(references: XrefType) -> Vec<u8> {
+    let mut document = Document::with_version("1.7");
+    document.reference_table.cross_reference_type = references;
+    let pages = document.new_object_id();
+    let page = document.add_object(dictionary! {
+        "Type" => "Page",
+        "Parent" => pages,
+        "MediaBox" => vec![0.into(), 0.into(), 595.into(), 842.into()],
+    });
+    let tree = dictionary! { "Type" => "Pages", "Kids" => vec![page.into()], "Count" => 1 };
+    document.objects.insert(pages, Object::Dictionary(tree));
+    let root = document.add_object(dictionary! { "Type" => "Catalog", "Pages" => pages });
+    document.trailer.set("Root", root);
+    let mut bytes = Vec::new();
+    document
+        .save_to(&mut bytes)
+        .expect("memory takes a document");
+    bytes
 }
 
 /// Is a root with one certificate for a seal under it.
