@@ -63,7 +63,6 @@ pub fn document() -> Result<String, serde_json::Error> {
     Ok(text)
 }
 
-#[expect(clippy::unused_async, reason = "a handler must be async")]
 pub(super) async fn serve_document() -> Response {
     match document() {
         Ok(text) => ([(header::CONTENT_TYPE, "application/json")], text).into_response(),

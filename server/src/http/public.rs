@@ -23,7 +23,6 @@ pub(super) async fn health(State(state): State<AppState>) -> Result<&'static str
 
 /// Says who the server is.
 #[utoipa::path(get, path = "/api/v1/hello", responses((status = 200, body = ServerHello)))]
-#[expect(clippy::unused_async, reason = "a handler must be async")]
 pub(super) async fn hello(State(state): State<AppState>) -> Json<ServerHello> {
     let institution = &state.config.institution;
     Json(ServerHello {
@@ -41,7 +40,6 @@ pub(super) async fn hello(State(state): State<AppState>) -> Json<ServerHello> {
 
 /// Makes a nonce for one sign-in or enrolment.
 #[utoipa::path(post, path = "/api/v1/challenge", responses((status = 200, body = ChallengeReply)))]
-#[expect(clippy::unused_async, reason = "a handler must be async")]
 pub(super) async fn challenge(
     State(state): State<AppState>,
 ) -> Result<Json<ChallengeReply>, ApiError> {

@@ -64,6 +64,27 @@ async fn a_lost_agent_covers_and_a_returned_one_uncovers() {
 }
 
 #[tokio::test]
+async fn a_recording_that_waited_in_the_spool_uncovers_nothing() {
+    let world = World::start().await;
+    let attempt = world.candidate("a", quick()).await;
+    let device = Device::new();
+    let (client, agent) = world.running(&device, "a", attempt).await;
+    let registry = &world.state.registry;
+    let lost = registry.link_down(attempt, agent.epoch).await;
+    lost.expect("stored");
+    tokio::time::sleep(Duration::from_millis(1_000)).await;
+    let back = registry.link_up(attempt, agent.epoch, agent.boot).await;
+    back.expect("stored").expect("the epoch holds");
+    for late_s in [60, 40, 20, 5] {
+        agent.alive_late(&world, Duration::from_secs(late_s)).await;
+        let (status, problem) = client.get(attempt, "items/1").await;
+        assert_eq!((status, &problem["code"]), (409, &json!("covered")));
+    }
+    agent.alive(&world).await;
+    assert_eq!(client.get(attempt, "items/1").await.0, 200);
+}
+
+#[tokio::test]
 async fn a_paused_an_ended_and_a_submitted_attempt_show_nothing() {
     let world = World::start().await;
     let proctor = world.person("proctor").await;

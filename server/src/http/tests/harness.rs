@@ -395,6 +395,11 @@ pub(super) struct Agent {
 
 impl Agent {
     pub(super) async fn alive(&self, world: &World) {
+        self.alive_late(world, Duration::ZERO).await;
+    }
+
+    /// What was captured `late` ago and comes now.
+    pub(super) async fn alive_late(&self, world: &World, late: Duration) {
         let registry = &world.state.registry;
         let line = |source| SourceHealth {
             source,
@@ -407,7 +412,7 @@ impl Agent {
             seq: 0,
             previous: Sha256::ZERO,
             boot: self.boot,
-            monotonic: world.state.clock.now(),
+            monotonic: world.state.clock.now() + AGENT_CLOCK_AHEAD - late,
             wall: WallTime::default(),
             heads: Vec::new(),
             sources: SOURCES.map(line).to_vec(),
@@ -534,6 +539,8 @@ fn test(at: WallTime) -> AssessmentTest {
 /// Stands in every item; it must not be found in the data folder.
 pub(super) const SECRET_TEXT: &str = "Which-bone-is-the-longest";
 
+/// The agent's kernel has run longer than this server.
+const AGENT_CLOCK_AHEAD: Duration = Duration::from_secs(100_000);
 const CAMERA: StreamId = StreamId {
     kind: StreamKind::Camera,
     index: 0,

@@ -104,10 +104,10 @@ async fn an_agent_enrols_with_a_fresh_proof_of_its_own_key_and_epoch() {
     let (_status, reply) = client.post(attempt, "consent", &consent).await;
     let token = reply["agent_token"].as_str().expect("a token").to_owned();
 
-    let old = enrolment(&world, attempt, Epoch(2), &device).await;
+    let old = enrolment(&world, attempt, Epoch(2), &device);
     let (status, problem) = enrol(&world, &token, &old).await;
     assert_eq!((status, &problem["code"]), (403, &json!("not_proved")));
-    let body = enrolment(&world, attempt, Epoch(1), &device).await;
+    let body = enrolment(&world, attempt, Epoch(1), &device);
     let (status, reply) = enrol(&world, &token, &body).await;
     assert_eq!(status, 200, "{reply}");
     assert_eq!(
@@ -116,15 +116,15 @@ async fn an_agent_enrols_with_a_fresh_proof_of_its_own_key_and_epoch() {
     );
     let (status, problem) = enrol(&world, &token, &body).await;
     assert_eq!((status, &problem["code"]), (403, &json!("not_proved")));
-    let other_boot = enrolment(&world, attempt, Epoch(1), &device.cloned()).await;
+    let other_boot = enrolment(&world, attempt, Epoch(1), &device.cloned());
     let (status, problem) = enrol(&world, &token, &other_boot).await;
     assert_eq!((status, &problem["code"]), (409, &json!("old_epoch")));
-    let body = enrolment(&world, attempt, Epoch(1), &device).await;
+    let body = enrolment(&world, attempt, Epoch(1), &device);
     let (status, problem) = enrol(&world, &client.token, &body).await;
     assert_eq!((status, &problem["code"]), (403, &json!("forbidden")));
 }
 
-async fn enrolment(world: &World, attempt: AttemptId, epoch: Epoch, device: &Device) -> Value {
+fn enrolment(world: &World, attempt: AttemptId, epoch: Epoch, device: &Device) -> Value {
     let (keys, _pkcs8) = Keys::generate().expect("random bytes");
     let proof = EnrolProof {
         nonce: world.state.auth.challenge().expect("random bytes"),

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use qorgan_protocol::assessment::ResponseSeq;
 use qorgan_protocol::attempt::GatePolicy;
-use qorgan_protocol::crypto;
+use qorgan_protocol::crypto::{self, Hasher as _, Sha256};
 use qorgan_protocol::ids::Epoch;
 use qorgan_protocol::wire::{ResponseReceipt, SignedHex};
 use qorgan_signing::Ring;
@@ -194,6 +194,6 @@ fn receipt(world: &World, reply: &Value) -> ResponseReceipt {
     crypto::open(&Ring, &key, institution, &signed.into()).expect("signed by the server")
 }
 
-fn journal_head(bytes: &[u8]) -> qorgan_protocol::crypto::Sha256 {
-    qorgan_protocol::crypto::Hasher::sha256(&Ring, &[bytes])
+fn journal_head(bytes: &[u8]) -> Sha256 {
+    Ring.sha256(&[bytes])
 }
