@@ -2,7 +2,7 @@
 
 use yuv::{
     BufferStoreMut, YuvConversionMode, YuvPackedImage, YuvPlanarImageMut, YuvRange,
-    YuvStandardMatrix, bgra_to_yuv420, rgb_to_yuv420, rgba_to_yuv420, yuyv422_to_yuv420,
+    YuvStandardMatrix, rgb_to_yuv420, rgba_to_yuv420, yuyv422_to_yuv420,
 };
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
@@ -21,7 +21,7 @@ pub(crate) enum Colours {
 }
 
 impl Colours {
-    const fn matrix(self) -> YuvStandardMatrix {
+    pub(crate) const fn matrix(self) -> YuvStandardMatrix {
         match self {
             Self::Camera => YuvStandardMatrix::Bt601,
             Self::Screen => YuvStandardMatrix::Bt709,
@@ -107,33 +107,6 @@ pub(crate) fn rgba(
     })
 }
 
-/// Converts some rows of a display, blue first, into a whole picture; the rows start at `top`.
-pub(crate) fn bgrx_rows(
-    bytes: &[u8],
-    (width, height): (u32, u32),
-    stride: u32,
-    (top, rows): (u32, u32),
-    picture: &mut [u8],
-) -> Result<(), LossCause> {
-    let (y, chroma) = picture.split_at_mut(plane_bytes(width, height));
-    let (u, v) = chroma.split_at_mut(plane_bytes(width / 2, height / 2));
-    let luma = plane_bytes(width, top)..plane_bytes(width, top + rows);
-    let half = plane_bytes(width / 2, top / 2)..plane_bytes(width / 2, (top + rows) / 2);
-    let outside = || LossCause::unsupported("rows outside of the picture");
-    let mut image = YuvPlanarImageMut {
-        y_plane: BufferStoreMut::Borrowed(y.get_mut(luma).ok_or_else(outside)?),
-        y_stride: width,
-        u_plane: BufferStoreMut::Borrowed(u.get_mut(half.clone()).ok_or_else(outside)?),
-        u_stride: width / 2,
-        v_plane: BufferStoreMut::Borrowed(v.get_mut(half).ok_or_else(outside)?),
-        v_stride: width / 2,
-        width,
-        height: rows,
-    };
-    let matrix = Colours::Screen.matrix();
-    bgra_to_yuv420(&mut image, bytes, stride, YuvRange::Limited, matrix, MODE).map_err(described)
-}
-
 fn planar(
     width: u32,
     height: u32,
@@ -160,11 +133,11 @@ fn planar(
     clippy::needless_pass_by_value,
     reason = "it is the shape that map_err calls"
 )]
-fn described(error: yuv::YuvError) -> LossCause {
+pub(crate) fn described(error: yuv::YuvError) -> LossCause {
     LossCause::unsupported(format!("a picture could not be converted: {error}"))
 }
 
-const MODE: YuvConversionMode = YuvConversionMode::Balanced;
+pub(crate) const MODE: YuvConversionMode = YuvConversionMode::Balanced;
 
 #[cfg(test)]
 mod tests {
@@ -186,31 +159,6 @@ mod tests {
         assert!(from_yuyv[pixels..].iter().all(|c| *c == 128));
         let white = rgb(&vec![255; pixels * 3], width, height).expect("it converts");
         assert!(white[..pixels].iter().all(|y| *y == 235));
-    }
-
-    #[test]
-    fn rows_converted_alone_equal_the_whole() {
-        let (width, height) = (64_u32, 48_u32);
-        let pixels: Vec<u8> = (0..width * height)
-            .flat_map(|n| [n % 251, n / 7 % 253, n / 64 * 5 % 255, 255])
-            .map(|value| u8::try_from(value).expect("a shade"))
-            .collect();
-        let mut whole = vec![0; i420_bytes(width, height)];
-        bgrx_rows(&pixels, (width, height), width * 4, (0, height), &mut whole)
-            .expect("it converts");
-        let mut parts = vec![0; i420_bytes(width, height)];
-        for top in (0..height).step_by(16) {
-            let from = plane_bytes(width * 4, top);
-            bgrx_rows(
-                &pixels[from..],
-                (width, height),
-                width * 4,
-                (top, 16),
-                &mut parts,
-            )
-            .expect("it converts");
-        }
-        assert_eq!(whole, parts);
     }
 
     #[test]

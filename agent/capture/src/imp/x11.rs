@@ -19,10 +19,11 @@ use x11rb::protocol::randr::{self, ConnectionExt as _};
 use x11rb::protocol::shm::{self, ConnectionExt as _};
 use x11rb::protocol::xproto::{ConnectionExt as _, ImageFormat, ImageOrder, Window};
 use x11rb::rust_connection::RustConnection;
+use yuv::{BufferStoreMut, YuvPlanarImageMut, YuvRange, bgra_to_yuv420};
 
 use crate::convert;
 use crate::screen::DisplayDescription;
-use crate::source::{I420Frame, LossCause, SourceDescription, SourceKind};
+use crate::source::{I420Frame, LossCause, SourceDescription, SourceKind, plane_bytes};
 use crate::supervise::Sink;
 
 /// How a run ended.
@@ -220,7 +221,7 @@ impl Grabber {
             if first || seen != kept {
                 kept.copy_from_slice(seen);
                 let planes = Arc::make_mut(&mut self.planes);
-                convert::bgrx_rows(
+                bgrx_rows(
                     kept,
                     (even_width, even_height),
                     u32::from(width) * 4,
@@ -233,6 +234,41 @@ impl Grabber {
         }
         Ok(changed)
     }
+}
+
+/// Converts some rows of a display, blue first, into a whole picture; the rows start at `top`.
+fn bgrx_rows(
+    bytes: &[u8],
+    (width, height): (u32, u32),
+    stride: u32,
+    (top, rows): (u32, u32),
+    picture: &mut [u8],
+) -> Result<(), LossCause> {
+    let (y, chroma) = picture.split_at_mut(plane_bytes(width, height));
+    let (u, v) = chroma.split_at_mut(plane_bytes(width / 2, height / 2));
+    let luma = plane_bytes(width, top)..plane_bytes(width, top + rows);
+    let half = plane_bytes(width / 2, top / 2)..plane_bytes(width / 2, (top + rows) / 2);
+    let outside = || LossCause::unsupported("rows outside of the picture");
+    let mut image = YuvPlanarImageMut {
+        y_plane: BufferStoreMut::Borrowed(y.get_mut(luma).ok_or_else(outside)?),
+        y_stride: width,
+        u_plane: BufferStoreMut::Borrowed(u.get_mut(half.clone()).ok_or_else(outside)?),
+        u_stride: width / 2,
+        v_plane: BufferStoreMut::Borrowed(v.get_mut(half).ok_or_else(outside)?),
+        v_stride: width / 2,
+        width,
+        height: rows,
+    };
+    let matrix = convert::Colours::Screen.matrix();
+    bgra_to_yuv420(
+        &mut image,
+        bytes,
+        stride,
+        YuvRange::Limited,
+        matrix,
+        convert::MODE,
+    )
+    .map_err(convert::described)
 }
 
 fn place_of(connection: &RustConnection, root: Window, name: &str) -> Result<Place, LossCause> {
@@ -310,3 +346,34 @@ const LOOK_ANYWAY: Duration = Duration::from_secs(2);
 /// Rows that are compared and converted together; even, for two rows share their colour.
 const BAND_ROWS: u32 = 16;
 const ALL_PLANES: u32 = !0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::convert::i420_bytes;
+
+    #[test]
+    fn rows_converted_alone_equal_the_whole() {
+        let (width, height) = (64_u32, 48_u32);
+        let pixels: Vec<u8> = (0..width * height)
+            .flat_map(|n| [n % 251, n / 7 % 253, n / 64 * 5 % 255, 255])
+            .map(|value| u8::try_from(value).expect("a shade"))
+            .collect();
+        let mut whole = vec![0; i420_bytes(width, height)];
+        bgrx_rows(&pixels, (width, height), width * 4, (0, height), &mut whole)
+            .expect("it converts");
+        let mut parts = vec![0; i420_bytes(width, height)];
+        for top in (0..height).step_by(16) {
+            let from = plane_bytes(width * 4, top);
+            bgrx_rows(
+                &pixels[from..],
+                (width, height),
+                width * 4,
+                (top, 16),
+                &mut parts,
+            )
+            .expect("it converts");
+        }
+        assert_eq!(whole, parts);
+    }
+}
