@@ -11,7 +11,6 @@ mod export;
 mod local;
 mod media;
 mod qti;
-#[expect(dead_code, reason = "the tests beside it use the rest")]
 #[path = "../../protocol/signing/tests/common/mod.rs"]
 mod recording;
 mod sheets;
