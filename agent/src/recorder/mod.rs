@@ -1,13 +1,13 @@
 //! The recorder: one thread that owns timeline, streams, chains, beats and observations.
 
+mod input;
 mod store;
 mod track;
 
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use qorgan_agent_core::beat::{BeatFacts, BeatMaker};
 use qorgan_agent_core::debounce::Debouncer;
@@ -16,10 +16,10 @@ use qorgan_agent_core::health::{DeviceEvent, HealthMachine};
 use qorgan_agent_core::sighting::Sighting;
 use qorgan_agent_core::spool::Room;
 use qorgan_agent_core::timeline::Timeline;
-use qorgan_encode::{AudioEncoder, EncodedFrame, SoundPacket, SoundSettings, VideoLayout};
+use qorgan_encode::{AudioEncoder, EncodedFrame, SoundPacket, SoundSettings};
 use qorgan_protocol::codec;
-use qorgan_protocol::crypto::{self, Hasher as _, Sha256};
-use qorgan_protocol::evidence::{ChunkSeq, SourceState, StreamChain, StreamId, StreamKind};
+use qorgan_protocol::crypto::{self, Hasher as _};
+use qorgan_protocol::evidence::SourceState;
 use qorgan_protocol::incident::{Edge, IncidentKind, Observation, Severity};
 use qorgan_protocol::link::SourceStatement;
 use qorgan_protocol::time::Now;
@@ -31,140 +31,9 @@ use crate::clock;
 use crate::enrol::Identity;
 use crate::link::Note;
 use crate::spool::{Left, SharedSpool};
+pub(crate) use input::{Controls, Device, Input, Resumption};
 use store::Store;
 use track::Tracks;
-
-/// A device, whatever stream it feeds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Device {
-    /// The camera.
-    Camera,
-    /// The microphone.
-    Microphone,
-    /// A display.
-    Screen(u8),
-}
-
-/// What comes to the recorder.
-#[derive(Debug)]
-pub(crate) enum Input {
-    /// A device gives samples from here on.
-    Opened(Device, Box<SourceStatement>),
-    /// A device's pictures are encoded like this from here on.
-    Layout(Device, Box<VideoLayout>, Duration),
-    /// An encoded picture.
-    Video(Device, EncodedFrame),
-    /// Encoded sound.
-    Sound(Vec<SoundPacket>),
-    /// A sample was captured, whether or not it is recorded (a screen that stands still).
-    Seen(Device, Now),
-    /// A device gives nothing from here on.
-    Lost(Device, SourceState),
-    /// A small picture, for the wall or for the client's preview.
-    Picture {
-        /// Of which device.
-        device: Device,
-        /// The JPEG.
-        jpeg: Vec<u8>,
-        /// Whether it is for the client alone.
-        preview: bool,
-    },
-    /// How loud the microphone is.
-    Level(u8),
-    /// Something was seen by a detector on a device, or by a watch.
-    Sighting(Option<Device>, Box<Sighting>),
-    /// The server said where the recording stands.
-    Resumed(Box<Resumption>),
-    /// The server lacks chunks that are gone.
-    ChunksLost {
-        /// Which stream.
-        stream: StreamId,
-        /// What the server waits for.
-        from: ChunkSeq,
-        /// The oldest that is left.
-        to: ChunkSeq,
-    },
-    /// The server wants a key frame.
-    KeyFrame(StreamId),
-    /// A proctor looks or looks away.
-    Watch(StreamId, bool),
-    /// The recording ends and is delivered.
-    Finish,
-    /// The recording ends; nobody takes it.
-    Stop,
-}
-
-/// Where the server says that the recording stands.
-#[derive(Debug)]
-pub(crate) struct Resumption {
-    /// Every stream's head.
-    pub(crate) chains: Vec<StreamChain>,
-    /// The next beat's place.
-    pub(crate) beat_next: u64,
-    /// Hash of the newest beat.
-    pub(crate) beat_head: Sha256,
-}
-
-/// What recorder and devices tell each other without a queue.
-#[derive(Debug)]
-pub(crate) struct Controls {
-    stopped: AtomicBool,
-    active: AtomicUsize,
-    keys: Mutex<BTreeSet<Device>>,
-}
-
-/// Counts a device's thread as running until it is dropped.
-#[derive(Debug)]
-pub(crate) struct Running(Arc<Controls>);
-
-impl Controls {
-    /// Makes controls of devices that may run.
-    pub(crate) const fn new() -> Self {
-        Self {
-            stopped: AtomicBool::new(false),
-            active: AtomicUsize::new(0),
-            keys: Mutex::new(BTreeSet::new()),
-        }
-    }
-
-    /// Has every device and watch end.
-    pub(crate) fn stop(&self) {
-        self.stopped.store(true, Ordering::Release);
-    }
-
-    /// Tells whether devices must end.
-    pub(crate) fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::Acquire)
-    }
-
-    /// Asks a device for a key frame.
-    pub(crate) fn want_key(&self, device: Device) {
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.insert(device);
-    }
-
-    /// Tells whether a device was asked for a key frame, once.
-    pub(crate) fn take_key(&self, device: Device) -> bool {
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.remove(&device)
-    }
-
-    /// Counts a thread in.
-    pub(crate) fn running(self: &Arc<Self>) -> Running {
-        self.active.fetch_add(1, Ordering::AcqRel);
-        Running(Arc::clone(self))
-    }
-
-    fn active(&self) -> usize {
-        self.active.load(Ordering::Acquire)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.active.fetch_sub(1, Ordering::AcqRel);
-    }
-}
 
 /// What the recorder works with.
 #[derive(Debug)]
@@ -217,18 +86,6 @@ struct Followed {
     lost: Debouncer,
     statement: Option<SourceStatement>,
     was_live: bool,
-}
-
-impl Device {
-    /// Returns the source's name where it feeds no stream yet.
-    pub(crate) const fn source(self) -> StreamId {
-        let (kind, index) = match self {
-            Self::Camera => (StreamKind::Camera, 0),
-            Self::Microphone => (StreamKind::Microphone, 0),
-            Self::Screen(index) => (StreamKind::Screen, index),
-        };
-        StreamId { kind, index }
-    }
 }
 
 impl Recorder {
