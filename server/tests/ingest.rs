@@ -1,5 +1,7 @@
 //! Recording from an agent's socket to a verified export, over real TLS.
 
+#![expect(clippy::tests_outside_test_module, reason = "the whole crate is tests")]
+
 #[expect(dead_code, reason = "the load bench uses the rest")]
 mod common;
 

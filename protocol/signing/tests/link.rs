@@ -1,5 +1,11 @@
 //! Sender and receiver over every kind of bad network: nothing is lost, nothing comes twice.
 
+#![expect(clippy::tests_outside_test_module, reason = "the whole crate is tests")]
+
+#[expect(
+    clippy::allow_attributes,
+    reason = "which items are unused differs by file"
+)]
 #[allow(dead_code, reason = "each test file uses its part")]
 mod common;
 

@@ -1,5 +1,7 @@
 //! The Merkle log against the vectors of RFC 6962's reference implementation.
 
+#![expect(clippy::tests_outside_test_module, reason = "the whole crate is tests")]
+
 use proptest::prelude::*;
 use qorgan_protocol::crypto::Sha256;
 use qorgan_protocol::evidence::merkle::{inclusion_path, leaf_hash, root_of_path, tree_root};

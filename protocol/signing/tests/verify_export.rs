@@ -1,5 +1,11 @@
 //! Whatever is done to an export is found and named (decision 5).
 
+#![expect(clippy::tests_outside_test_module, reason = "the whole crate is tests")]
+
+#[expect(
+    clippy::allow_attributes,
+    reason = "which items are unused differs by file"
+)]
 #[allow(dead_code, reason = "each test file uses its part")]
 mod common;
 

@@ -85,9 +85,7 @@ impl Tracks {
                     Track::Audio => found.audio = true,
                     Track::Video(_) => {
                         found.video = true;
-                        if found.first_picture.is_none() {
-                            found.first_picture = data.get(..run.first);
-                        }
+                        found.first_picture = found.first_picture.or_else(|| data.get(..run.first));
                     }
                 }
             }

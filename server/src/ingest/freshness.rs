@@ -104,7 +104,7 @@ mod tests {
     fn screen(code: Option<&str>) -> Vec<u8> {
         let mut luma = vec![235; WIDTH * HEIGHT];
         for (at, pixel) in luma.iter_mut().enumerate() {
-            if at % 7 == 0 && (at / WIDTH) % 3 == 0 && at % WIDTH < WIDTH / 2 {
+            if at.is_multiple_of(7) && (at / WIDTH).is_multiple_of(3) && at % WIDTH < WIDTH / 2 {
                 *pixel = 30;
             }
         }

@@ -170,7 +170,7 @@ impl Walk {
         let Ok(len) = usize::try_from(sealed_len) else {
             return Ok(None);
         };
-        if len < SecretKey::OVERHEAD_BYTES || len > SEALED_BYTES_MAX || end > self.len {
+        if !(SecretKey::OVERHEAD_BYTES..=SEALED_BYTES_MAX).contains(&len) || end > self.len {
             return Ok(None);
         }
         let mut sealed = vec![0; len];

@@ -39,8 +39,18 @@ async fn file(
     answer.unwrap_or_else(|error| {
         let status = match error {
             RecordingError::NoStream | RecordingError::NoKey => StatusCode::NOT_FOUND,
-            other => {
-                tracing::error!(%attempt, error = %other, "Could not read a recording");
+            RecordingError::File { .. }
+            | RecordingError::Corrupt { .. }
+            | RecordingError::TooLong
+            | RecordingError::LegalHold
+            | RecordingError::Failed
+            | RecordingError::Superseded
+            | RecordingError::Seal(_)
+            | RecordingError::Codec(_)
+            | RecordingError::Store(_)
+            | RecordingError::Objects(_)
+            | RecordingError::Task(_) => {
+                tracing::error!(%attempt, %error, "Could not read a recording");
                 StatusCode::INTERNAL_SERVER_ERROR
             }
         };

@@ -191,18 +191,28 @@ impl Recordings {
                     Part::Beats => {}
                 }
             }
-            for kind in qorgan_protocol::evidence::StreamKind::ALL {
-                for index in 0..SEALED_STREAMS_MAX {
-                    let stream = StreamId { kind, index };
-                    let log = headers_name(stream, epoch);
-                    if self.inner.objects.len(attempt, &log).await?.is_some() {
-                        streams.push((epoch, stream));
-                    }
-                }
-            }
+            streams.extend(self.sealed_streams(attempt, epoch).await?);
         }
         streams.sort_unstable();
         streams.dedup();
+        Ok(streams)
+    }
+
+    async fn sealed_streams(
+        &self,
+        attempt: AttemptId,
+        epoch: Epoch,
+    ) -> Result<Vec<(Epoch, StreamId)>, RecordingError> {
+        let mut streams = Vec::new();
+        let kinds = qorgan_protocol::evidence::StreamKind::ALL.into_iter();
+        let all = kinds
+            .flat_map(|kind| (0..SEALED_STREAMS_MAX).map(move |index| StreamId { kind, index }));
+        for stream in all {
+            let log = headers_name(stream, epoch);
+            if self.inner.objects.len(attempt, &log).await?.is_some() {
+                streams.push((epoch, stream));
+            }
+        }
         Ok(streams)
     }
 
