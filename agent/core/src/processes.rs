@@ -1,6 +1,7 @@
 //! Which running programs are worth a look.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use qorgan_protocol::incident::IncidentKind;
 
@@ -108,8 +109,8 @@ impl ProcessWatch {
             let Some(finding) = rules.judge(process) else {
                 continue;
             };
-            if !self.flagged.contains_key(&process.pid) {
-                self.flagged.insert(process.pid, finding.clone());
+            if let Entry::Vacant(free) = self.flagged.entry(process.pid) {
+                free.insert(finding.clone());
                 changes.push(ProcessChange::Began(process.pid, finding));
             }
         }

@@ -16,6 +16,7 @@ use std::thread;
 
 use qorgan_capture::camera::CameraConfig;
 use qorgan_capture::microphone::MicrophoneConfig;
+use qorgan_capture::screen::DisplayDescription;
 use qorgan_capture::{CaptureHandle, I420Frame, LossCause, PcmBlock, SourceDescription};
 use qorgan_encode::ProfileSettings;
 use qorgan_protocol::evidence::SourceState;
@@ -162,17 +163,9 @@ fn run_displays(parts: DeviceParts) {
                         continue;
                     }
                     known.insert(display.name.clone(), index);
-                    let body = move |parts: DeviceParts| {
-                        let rate = parts.profile.screen.frames_per_s;
-                        let device = Device::Screen(index);
-                        match qorgan_capture::screen::start(display, rate) {
-                            Ok(handle) => pictures::run(&parts, device, &handle),
-                            Err(error) => {
-                                parts.lost(device, &refused(&error));
-                            }
-                        }
-                    };
-                    spawn(&parts, "display", body);
+                    spawn(&parts, "display", move |parts| {
+                        run_display(&parts, display, index);
+                    });
                 }
             }
             Err(cause) => {
@@ -182,6 +175,16 @@ fn run_displays(parts: DeviceParts) {
             }
         }
         wait(&parts, DISPLAYS_EVERY);
+    }
+}
+
+fn run_display(parts: &DeviceParts, display: DisplayDescription, index: u8) {
+    let device = Device::Screen(index);
+    match qorgan_capture::screen::start(display, parts.profile.screen.frames_per_s) {
+        Ok(handle) => pictures::run(parts, device, &handle),
+        Err(error) => {
+            parts.lost(device, &refused(&error));
+        }
     }
 }
 

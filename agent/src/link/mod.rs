@@ -8,11 +8,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
 
-use futures_util::stream::SplitStream;
+use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
 use qorgan_protocol::codec;
 use qorgan_protocol::crypto::{self, Sha256};
-use qorgan_protocol::evidence::{ChunkHeader, StreamId};
+use qorgan_protocol::evidence::{ChunkHeader, ChunkSeq, StreamId};
 use qorgan_protocol::link::{
     AgentCommand, AgentFrame, LinkSender, SendInput, SendOutput, SenderIdentity, SourceStatement,
 };
@@ -238,16 +238,7 @@ impl Link {
                 }
             }
             SendOutput::Send(frame) => self.send(&frame),
-            SendOutput::SendChunk { stream, seq } => {
-                let frame = self.parts.spool.lock().frame(stream, seq);
-                match frame {
-                    Ok(Some(frame)) => self.pending = Some(Message::Binary(frame.into())),
-                    Ok(None) => tracing::debug!(%stream, %seq, "A chunk has its receipt"),
-                    Err(error) => {
-                        tracing::error!(%stream, %seq, %error, "A chunk is lost in the spool");
-                    }
-                }
-            }
+            SendOutput::SendChunk { stream, seq } => self.send_chunk(stream, seq),
             SendOutput::SendBeat { seq } => {
                 let beat = self.parts.spool.lock().beat(seq);
                 if let Some(beat) = beat {
@@ -303,7 +294,18 @@ impl Link {
         }
     }
 
-    async fn command(&mut self, command: AgentCommand) {
+    fn send_chunk(&mut self, stream: StreamId, seq: ChunkSeq) {
+        let frame = self.parts.spool.lock().frame(stream, seq);
+        match frame {
+            Ok(Some(frame)) => self.pending = Some(Message::Binary(frame.into())),
+            Ok(None) => tracing::debug!(%stream, %seq, "A chunk has its receipt"),
+            Err(error) => {
+                tracing::error!(%stream, %seq, %error, "A chunk is lost in the spool");
+            }
+        }
+    }
+
+    async fn command(&self, command: AgentCommand) {
         match command {
             AgentCommand::KeyFrame { stream } => self.tell(Input::KeyFrame(stream)).await,
             AgentCommand::Watch { stream, live } => self.tell(Input::Watch(stream, live)).await,
@@ -317,19 +319,9 @@ impl Link {
     async fn connect(&mut self) {
         match connect::connect(&self.parts.target).await {
             Ok((socket, nonce)) => {
-                let (mut sink, reader) = socket.split();
-                let (writer, mut messages) = mpsc::channel(WRITE_QUEUE_FRAMES_MAX);
-                tokio::spawn(async move {
-                    while let Some(message) = messages.recv().await {
-                        if let Err(error) = sink.send(message).await {
-                            tracing::debug!(%error, "The link's writer ends");
-                            return;
-                        }
-                    }
-                    if let Err(error) = sink.close().await {
-                        tracing::debug!(%error, "The link was closed by the other side");
-                    }
-                });
+                let (sink, reader) = socket.split();
+                let (writer, messages) = mpsc::channel(WRITE_QUEUE_FRAMES_MAX);
+                tokio::spawn(write_all(sink, messages));
                 self.connection = Some(Connection { writer, reader });
                 self.say(SendInput::Connected { nonce });
             }
@@ -373,6 +365,22 @@ impl Link {
         }
         self.receipts.write();
         self.parts.ending.send_replace(Ending::Finished);
+    }
+}
+
+/// Writes frames as the network takes them.
+async fn write_all(
+    mut sink: SplitSink<connect::Socket, Message>,
+    mut messages: mpsc::Receiver<Message>,
+) {
+    while let Some(message) = messages.recv().await {
+        if let Err(error) = sink.send(message).await {
+            tracing::debug!(%error, "The link's writer ends");
+            return;
+        }
+    }
+    if let Err(error) = sink.close().await {
+        tracing::debug!(%error, "The link was closed by the other side");
     }
 }
 

@@ -172,7 +172,7 @@ impl Recorder {
                 self.tell_sources();
             }
             Input::Layout(device, video, interval) => {
-                let timeline = *self.timeline.get_or_insert(Timeline::begin(now));
+                let timeline = *self.timeline.get_or_insert_with(|| Timeline::begin(now));
                 if self.ready {
                     self.tracks
                         .begin(device, *video, interval, &mut self.store, now, &timeline);
@@ -257,7 +257,7 @@ impl Recorder {
     }
 
     fn seen(&mut self, now: Now, device: Device, at: Now) {
-        self.timeline.get_or_insert(Timeline::begin(at));
+        self.timeline.get_or_insert_with(|| Timeline::begin(at));
         self.health(now, device, DeviceEvent::Sample(at));
     }
 
@@ -269,7 +269,7 @@ impl Recorder {
         }
     }
 
-    fn picture(&mut self, device: Device, jpeg: Vec<u8>, preview: bool) {
+    fn picture(&self, device: Device, jpeg: Vec<u8>, preview: bool) {
         let stream = self.tracks.source_of(device);
         if preview {
             self.board.preview(stream, jpeg);
@@ -311,7 +311,7 @@ impl Recorder {
             );
         }
         self.ready = true;
-        let timeline = *self.timeline.get_or_insert(Timeline::begin(now));
+        let timeline = *self.timeline.get_or_insert_with(|| Timeline::begin(now));
         self.tracks.begin_postponed(&mut self.store, now, &timeline);
         for device in self.devices.keys() {
             self.controls.want_key(*device);
@@ -422,7 +422,7 @@ impl Recorder {
         healths.collect()
     }
 
-    fn keep(&mut self, now: Now) {
+    fn keep(&self, now: Now) {
         if self.beats.is_none() {
             self.board
                 .health(self.healths(), self.store.waiting_bytes());
@@ -434,7 +434,7 @@ impl Recorder {
     }
 
     fn observe(&mut self, now: Now, sighting: Sighting) {
-        let timeline = *self.timeline.get_or_insert(Timeline::begin(now));
+        let timeline = *self.timeline.get_or_insert_with(|| Timeline::begin(now));
         tracing::info!(kind = sighting.kind.word(), edge = ?sighting.edge, "Observed");
         self.push(now, sighting.observed(&timeline));
     }
@@ -508,7 +508,7 @@ impl Recorder {
         }
     }
 
-    fn tell_sources(&mut self) {
+    fn tell_sources(&self) {
         let statements: Vec<SourceStatement> = self
             .devices
             .iter()

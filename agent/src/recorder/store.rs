@@ -223,7 +223,7 @@ impl Store {
         };
         let (to_sync, written) = {
             let mut spool = self.spool.lock();
-            (spool.to_sync(), spool.write_state(&state))
+            (spool.take_unsynced(), spool.write_state(&state))
         };
         if let Err(error) = written {
             tracing::warn!(%error, "The spool's state cannot be written");

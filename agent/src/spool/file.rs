@@ -158,7 +158,7 @@ impl Files {
         self.remove(spot.file)
     }
 
-    pub(super) fn to_sync(&mut self) -> Option<Arc<File>> {
+    pub(super) fn take_unsynced(&mut self) -> Option<Arc<File>> {
         core::mem::take(&mut self.unsynced).then(|| {
             self.current
                 .as_ref()

@@ -241,13 +241,13 @@ impl Spool {
     ///
     /// # Errors
     /// Where the disk refuses.
-    pub(crate) fn write_state(&mut self, state: &KeptState) -> Result<(), SpoolError> {
+    pub(crate) fn write_state(&self, state: &KeptState) -> Result<(), SpoolError> {
         self.files.write_state(state)
     }
 
     /// Returns the file to be synced, so that this is done without the lock.
-    pub(crate) fn to_sync(&mut self) -> Option<Arc<File>> {
-        self.files.to_sync()
+    pub(crate) fn take_unsynced(&mut self) -> Option<Arc<File>> {
+        self.files.take_unsynced()
     }
 
     /// Returns the bytes that wait for a receipt.
