@@ -8,9 +8,11 @@
 //!   [`recordings`]); an export proves it offline ([`evidence`]).
 //! * A route says by its extractor's type who may call it ([`auth`]).
 
+pub mod acts;
 pub mod auth;
 pub mod cli;
 pub mod config;
+pub mod console;
 pub mod evidence;
 pub mod http;
 pub mod ingest;

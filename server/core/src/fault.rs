@@ -371,6 +371,11 @@ kinds! {
         /// The most.
         max: u32,
     } = "bad-number";
+    /// An e-mail address that is none.
+    BadEmail {
+        /// It.
+        email: String,
+    } = "bad-email";
     /// A password is too short.
     ShortPassword {
         /// The fewest characters.

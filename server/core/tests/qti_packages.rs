@@ -188,6 +188,30 @@ mod tests {
         );
     }
 
+    #[test]
+    fn the_demo_exam_is_good_and_the_bad_one_tells_each_items_fault() {
+        let good = read(&folder("kk")).expect("good");
+        assert_eq!((good.items.len(), good.pictures.is_empty()), (20, false));
+
+        let faults = read(&folder("bad/qti")).expect_err("bad");
+
+        for file in [
+            "bad-01",
+            "bad-02",
+            "bad-03",
+            "bad-04",
+            "bad-05",
+            "bad-06",
+            "assessment",
+        ] {
+            let name = format!("{file}.xml");
+            assert!(
+                faults.iter().any(|fault| fault.place.file == name),
+                "{name}: {faults:?}"
+            );
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn no_bytes_make_the_reader_fail_otherwise_than_by_a_fault(
@@ -210,6 +234,27 @@ mod tests {
         put(&mut package, "items/q1.xml", SINGLE);
         put(&mut package, "items/q2.xml", MULTIPLE);
         package.insert("pictures/heart.png".to_owned(), PNG.to_vec());
+        package
+    }
+
+    fn folder(name: &str) -> Package {
+        let root = format!(
+            "{}/../../tests/data/exam/{name}",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        let mut package = Package::new();
+        let mut open = vec![std::path::PathBuf::from(&root)];
+        while let Some(folder) = open.pop() {
+            for entry in std::fs::read_dir(folder).expect("a committed folder") {
+                let path = entry.expect("readable").path();
+                if path.is_dir() {
+                    open.push(path);
+                } else {
+                    let name = path.strip_prefix(&root).expect("inside").to_string_lossy();
+                    package.insert(name.into_owned(), std::fs::read(&path).expect("readable"));
+                }
+            }
+        }
         package
     }
 

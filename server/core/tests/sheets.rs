@@ -106,6 +106,33 @@ mod tests {
     }
 
     #[test]
+    fn the_lists_of_the_demo_are_good_and_the_bad_ones_tell_every_fault() {
+        let read = |name: &str| {
+            std::fs::read(format!(
+                "{}/../../tests/data/exam/{name}",
+                env!("CARGO_MANIFEST_DIR")
+            ))
+            .expect("a committed file")
+        };
+        let positive = POSITIVE_RATING_DEFAULT;
+
+        let people = read_people("p", &read("candidates.csv")).expect("good");
+        let rows = read_admission("a", &read("admission.csv"), positive).expect("good");
+        let bad_people = read_people("p", &read("bad/candidates.csv")).expect_err("bad");
+        let bad_rows = read_admission("a", &read("bad/admission.csv"), positive).expect_err("bad");
+
+        assert_eq!((people.len(), rows.len()), (12, 11));
+        assert_eq!(rows.iter().filter(|row| !row.admitted).count(), 1);
+        let lines = |faults: &[qorgan_server_core::fault::Fault]| {
+            let mut lines: Vec<_> = faults.iter().filter_map(|fault| fault.place.line).collect();
+            lines.dedup();
+            lines
+        };
+        assert_eq!(lines(&bad_people), [3, 4, 5, 6, 7]);
+        assert_eq!(lines(&bad_rows), [2, 3, 4, 5]);
+    }
+
+    #[test]
     fn ratings_are_read_in_both_notations_and_bounded() {
         assert_eq!(Rating::parse("72,5").map(Rating::hundredths), Some(7_250));
         assert_eq!(Rating::parse("72.05").map(Rating::hundredths), Some(7_205));

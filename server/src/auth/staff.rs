@@ -85,6 +85,23 @@ impl Auth {
         })
     }
 
+    /// Tells whether a password is the account's, counted like a sign-in.
+    ///
+    /// # Errors
+    /// `TooMany`, or the database failed.
+    pub async fn password_holds(
+        &self,
+        login: &str,
+        given: &str,
+        address: IpAddr,
+    ) -> Result<bool, AuthError> {
+        match self.check_password(login, given, Vec::new(), address).await {
+            Ok(_account) => Ok(true),
+            Err(AuthError::WrongPassword) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Signs a member of staff out.
     ///
     /// # Errors

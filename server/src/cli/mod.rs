@@ -1,8 +1,10 @@
 //! The command line: everything works offline on the data folder, by the same rules as the console.
 
 mod accounts;
+mod act;
 mod evidence;
 mod folder;
+mod import;
 mod keys;
 mod schedule;
 mod serve;
@@ -52,6 +54,14 @@ enum Command {
     /// Sittings.
     #[command(subcommand)]
     Sitting(schedule::Sitting),
+    /// Import people, tests and admission sheets.
+    #[command(subcommand)]
+    Import(import::Import),
+    /// Review an attempt for a named proctor.
+    Review(act::Review),
+    /// Make acts.
+    #[command(subcommand)]
+    Act(act::Act),
     /// Print the enrolment link for clients.
     EnrolLink,
     /// List what is there.
@@ -87,6 +97,9 @@ impl Cli {
             Command::Staff(staff) => staff.run(&folder.open().await?).await,
             Command::Exam(exam) => exam.run(&folder.open().await?).await,
             Command::Sitting(sitting) => sitting.run(&folder.open().await?).await,
+            Command::Import(import) => import.run(&folder.open().await?).await,
+            Command::Review(review) => review.run(&folder.open().await?).await,
+            Command::Act(act) => act.run(&folder.open().await?).await,
             Command::EnrolLink => {
                 let state = folder.open().await?;
                 say(&crate::http::enrol_link(&state, state.config.listen.port()));

@@ -24,7 +24,7 @@ use crate::state::AppState;
 pub use error::ApiError;
 pub use json::ApiJson;
 pub use openapi::document;
-pub use serve::{Bound, ReadyFile, ServeError, enrol_link, serve};
+pub use serve::{Bound, ReadyFile, ServeError, enrol_link, origin, serve};
 
 /// Returns every route.
 pub fn router(state: AppState) -> Router {
@@ -33,6 +33,7 @@ pub fn router(state: AppState) -> Router {
         .merge(crate::ingest::routes())
         .merge(crate::live::routes())
         .merge(crate::recordings::routes())
+        .merge(crate::console::router(&state))
         .layer(middleware::from_fn(safe_headers))
         .with_state(state)
 }

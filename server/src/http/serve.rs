@@ -117,6 +117,19 @@ impl ReadyFile {
     }
 }
 
+/// Returns the origin under which people reach the server, such as `https://exam.example.kz:8443`.
+#[must_use]
+pub fn origin(state: &AppState) -> String {
+    let config = &state.config;
+    if config.public_address.is_empty() {
+        let host = config.host_names.first();
+        let host = host.map_or("localhost", String::as_str);
+        format!("https://{host}:{}", config.listen.port())
+    } else {
+        format!("https://{}", config.public_address)
+    }
+}
+
 /// Returns the link by which clients enrol: address and fingerprint of the authority.
 #[must_use]
 pub fn enrol_link(state: &AppState, port: u16) -> String {

@@ -61,8 +61,8 @@ impl Reader<'_> {
         for child in element.elements() {
             match child.name.as_str() {
                 "qti-test-part" if top => {
-                    self.expect_word(child, "navigation-mode", "nonlinear");
-                    self.expect_word(child, "submission-mode", "simultaneous");
+                    self.expect(child, "navigation-mode", &["nonlinear"]);
+                    self.expect(child, "submission-mode", &["simultaneous", "individual"]);
                     self.walk(child, false);
                 }
                 "qti-assessment-section" if !top => self.walk(child, false),
@@ -87,17 +87,17 @@ impl Reader<'_> {
         }
     }
 
-    fn expect_word(&mut self, element: &Element, attribute: &str, expected: &str) {
+    fn expect(&mut self, element: &Element, attribute: &str, expected: &[&str]) {
         let Some(value) = element.attribute(attribute) else {
             return;
         };
-        if value != expected {
+        if !expected.contains(&value) {
             self.fault(
                 element.line,
                 FaultKind::BadAttribute {
                     attribute: attribute.to_owned(),
                     value: value.to_owned(),
-                    expected: expected.to_owned(),
+                    expected: expected.join(" | "),
                 },
             );
         }

@@ -49,6 +49,8 @@ pub struct AdmissionRow {
     pub line: u32,
     /// The candidate's login, in lower case.
     pub login: String,
+    /// The discipline's code, where one stands.
+    pub discipline: String,
     /// The rating, where one stands.
     pub rating: Option<Rating>,
     /// Whether the candidate is admitted.
@@ -90,6 +92,19 @@ const COLUMNS: &[Column] = &[
             "жіберу рейтингі",
             "рейтинг допуска",
             "рд",
+            "admission rating",
+        ],
+        required: false,
+    },
+    Column {
+        key: "discipline",
+        names: &[
+            "discipline",
+            "discipline code",
+            "пән",
+            "пән коды",
+            "код дисциплины",
+            "дисциплина",
         ],
         required: false,
     },
@@ -186,6 +201,20 @@ pub fn read_admission(
     }
 }
 
+/// Returns a fault for every row that names another discipline than `expected` (SOP 7: sheets come
+/// by discipline).
+#[must_use]
+pub fn foreign_disciplines(file: &str, rows: &[AdmissionRow], expected: &str) -> Vec<Fault> {
+    rows.iter()
+        .filter(|row| !row.discipline.is_empty() && row.discipline != expected)
+        .map(|row| {
+            let (found, expected) = (row.discipline.clone(), expected.to_owned());
+            let kind = FaultKind::WrongDiscipline { found, expected };
+            Fault::new(Place::line(file, row.line), kind)
+        })
+        .collect()
+}
+
 fn admission(
     table: &Table,
     row: &Row,
@@ -265,6 +294,7 @@ fn admission(
     AdmissionRow {
         line: row.line,
         login,
+        discipline: row.field("discipline").to_owned(),
         rating,
         admitted: stated.or(by_rating).unwrap_or(true),
         reason: row.field("reason").to_owned(),

@@ -7,7 +7,9 @@ mod admission;
 mod people;
 mod table;
 
-pub use admission::{AdmissionRow, POSITIVE_RATING_DEFAULT, Rating, read_admission};
+pub use admission::{
+    AdmissionRow, POSITIVE_RATING_DEFAULT, Rating, foreign_disciplines, read_admission,
+};
 pub use people::{PersonRow, Role, read_people};
 
 /// The largest sheet, in bytes.

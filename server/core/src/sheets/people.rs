@@ -9,6 +9,8 @@ use crate::fault::{Fault, FaultKind, Place};
 const LOGIN_CHARS_MAX: usize = 64;
 /// The longest other field, in characters.
 const FIELD_CHARS_MAX: usize = 200;
+/// The last year of study.
+const YEAR_MAX: u32 = 10;
 /// The fewest characters of a password that a list sets.
 const PASSWORD_CHARS_MIN: usize = 10;
 
@@ -71,6 +73,8 @@ pub struct PersonRow {
     pub group: String,
     /// The speciality; may be empty.
     pub speciality: String,
+    /// The e-mail address; may be empty.
+    pub email: String,
     /// A password to set; `None` has one made as a one-time code.
     pub password: Option<String>,
 }
@@ -155,6 +159,18 @@ const COLUMNS: &[Column] = &[
             "специальность",
             "ббб",
             "оп",
+        ],
+        required: false,
+    },
+    Column {
+        key: "email",
+        names: &[
+            "email",
+            "e mail",
+            "пошта",
+            "эл. пошта",
+            "почта",
+            "эл. почта",
         ],
         required: false,
     },
@@ -268,6 +284,27 @@ fn person(
         fault("login", FaultKind::RepeatedLogin { login, first });
     }
     first_lines.entry(login.clone()).or_insert(row.line);
+    let year = row.field("year");
+    if !year.is_empty()
+        && !year
+            .parse()
+            .is_ok_and(|year: u32| (1..=YEAR_MAX).contains(&year))
+    {
+        let (number, max) = (year.to_owned(), YEAR_MAX);
+        fault(
+            "year",
+            FaultKind::BadNumber {
+                number,
+                min: 1,
+                max,
+            },
+        );
+    }
+    let email = row.field("email");
+    if !email.is_empty() && !is_email(email) {
+        let email = email.to_owned();
+        fault("email", FaultKind::BadEmail { email });
+    }
     let role = word(row.field("role"), ROLE_WORDS).unwrap_or_else(|word| {
         let expected = "candidate, proctor, test_centre, administrator".to_owned();
         fault("role", FaultKind::BadWord { word, expected });
@@ -295,6 +332,7 @@ fn person(
         year: row.field("year").to_owned(),
         group: row.field("group").to_owned(),
         speciality: row.field("speciality").to_owned(),
+        email: row.field("email").to_owned(),
         password: password.map(str::to_owned),
     }
 }
@@ -302,6 +340,12 @@ fn person(
 /// Tells whether a login may hold this character.
 pub(super) fn is_login_character(character: char) -> bool {
     character.is_alphanumeric() || matches!(character, '.' | '-' | '_' | '@')
+}
+
+fn is_email(text: &str) -> bool {
+    text.split_once('@').is_some_and(|(name, host)| {
+        !name.is_empty() && host.contains('.') && !text.contains(char::is_whitespace)
+    })
 }
 
 fn longest(key: &str) -> usize {

@@ -1,0 +1,185 @@
+//! `import`: people, tests, admission sheets; the same checks as the console.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use clap::Subcommand;
+use qorgan_protocol::ids::{ExamId, SittingId};
+use qorgan_server_core::fault::Fault;
+use qorgan_server_core::qti::{FILES_MAX, Identifiers, PACKAGE_BYTES_MAX, Package, Stated, read_package};
+use qorgan_server_core::sheets::read_people;
+
+use super::say;
+use crate::console::{
+    Language, apply_admission, apply_people, apply_test, exam_facts, package_of,
+    read_admission_sheet,
+};
+use crate::state::AppState;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Import {
+    /// Import people from a CSV list; prints a one-time code for each who got one.
+    People {
+        /// The list.
+        file: PathBuf,
+    },
+    /// Import a test of an exam from a QTI 3 package, a folder or a ZIP.
+    Test {
+        /// The package.
+        package: PathBuf,
+        /// `kk`, `ru` or `en`.
+        #[arg(long)]
+        language: String,
+        /// The exam's identifier; without it the newest exam.
+        #[arg(long)]
+        exam: Option<ExamId>,
+        /// The number of items that there should be.
+        #[arg(long)]
+        items: Option<usize>,
+    },
+    /// Import an admission sheet of a sitting.
+    Admission {
+        /// The sheet.
+        file: PathBuf,
+        /// The sitting's identifier.
+        #[arg(long)]
+        sitting: SittingId,
+    },
+}
+
+impl Import {
+    pub(super) async fn run(self, state: &AppState) -> anyhow::Result<()> {
+        match self {
+            Self::People { file } => people(state, &file).await?,
+            Self::Test {
+                package,
+                language,
+                exam,
+                items,
+            } => test(state, &package, language, exam, items).await?,
+            Self::Admission { file, sitting } => admission(state, &file, sitting).await?,
+        }
+        state.store.close().await;
+        Ok(())
+    }
+}
+
+async fn people(state: &AppState, file: &Path) -> anyhow::Result<()> {
+    let rows = good(read_people(&name(file), &read(file)?))?;
+    let report = apply_people(state, &rows, ACTOR).await?;
+    say(&format!("{} people imported", report.imported));
+    for (_name, login, code) in report.codes {
+        say(&format!("{login}\t{code}"));
+    }
+    Ok(())
+}
+
+async fn test(
+    state: &AppState,
+    path: &Path,
+    language: String,
+    exam: Option<ExamId>,
+    items: Option<usize>,
+) -> anyhow::Result<()> {
+    if !["kk", "ru", "en"].contains(&language.as_str()) {
+        bail!("`{language}` is none of kk, ru, en");
+    }
+    let exam = match exam {
+        Some(exam) => exam,
+        None => newest_exam(state).await?,
+    };
+    let facts = exam_facts(&state.store, exam).await?.context("there is no such exam")?;
+    let package = if path.is_dir() {
+        folder(path)?
+    } else {
+        good(package_of(&name(path), &read(path)?))?
+    };
+    let stated = Stated {
+        language,
+        discipline: Some(facts.code).filter(|code| !code.is_empty()),
+        items,
+        ..Stated::default()
+    };
+    let mut random = || qorgan_signing::random().unwrap_or_default();
+    let mut identifiers = Identifiers {
+        at: state.clock.wall(),
+        random: &mut random,
+    };
+    let test = good(read_package(&package, &stated, &mut identifiers))?;
+    let report = apply_test(state, exam, &test, ACTOR).await?;
+    say(&format!("{} items and {} pictures imported", report.items, report.pictures));
+    Ok(())
+}
+
+async fn admission(state: &AppState, file: &Path, sitting: SittingId) -> anyhow::Result<()> {
+    let rows = read_admission_sheet(state, sitting, &name(file), &read(file)?).await?;
+    let rows = good(rows)?;
+    let report = apply_admission(state, sitting, &rows, ACTOR).await?;
+    say(&format!("{} admitted, {} not admitted", report.admitted, report.refused));
+    Ok(())
+}
+
+async fn newest_exam(state: &AppState) -> anyhow::Result<ExamId> {
+    let id: Option<String> =
+        sqlx::query_scalar("SELECT id FROM exams ORDER BY created_ms DESC, id DESC LIMIT 1")
+            .fetch_optional(state.store.read())
+            .await?;
+    Ok(id.context("there is no exam; `exam create` makes one")?.parse()?)
+}
+
+/// Turns faults into one error that lists all of them.
+fn good<T>(read: Result<T, Vec<Fault>>) -> anyhow::Result<T> {
+    read.map_err(|faults| {
+        let language = language();
+        let mut text = language.text("cli-faults");
+        for fault in &faults {
+            text.push_str("\n  ");
+            text.push_str(&language.fault_line(fault));
+        }
+        anyhow::anyhow!(text)
+    })
+}
+
+/// The terminal's language; English where it is none of ours.
+fn language() -> Language {
+    std::env::var("LANG")
+        .ok()
+        .and_then(|code| Language::from_code(&code))
+        .unwrap_or(Language::English)
+}
+
+fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
+    fs::read(file).with_context(|| format!("cannot read {}", file.display()))
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn folder(root: &Path) -> anyhow::Result<Package> {
+    let mut package = Package::new();
+    let mut open = vec![root.to_path_buf()];
+    let mut bytes = 0;
+    while let Some(folder) = open.pop() {
+        let entries = fs::read_dir(&folder);
+        for entry in entries.with_context(|| format!("cannot read {}", folder.display()))? {
+            let path = entry?.path();
+            if path.is_dir() {
+                open.push(path);
+                continue;
+            }
+            let content = read(&path)?;
+            bytes += content.len();
+            if bytes > PACKAGE_BYTES_MAX || package.len() >= FILES_MAX {
+                bail!("{} is larger than a package may be", root.display());
+            }
+            let name = path.strip_prefix(root)?.to_string_lossy().replace('\\', "/");
+            package.insert(name, content);
+        }
+    }
+    Ok(package)
+}
+
+/// Who stands in the audit log.
+const ACTOR: &str = "command line";

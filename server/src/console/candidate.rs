@@ -1,0 +1,368 @@
+//! One candidate large: streams, state, messages, and what a proctor can do.
+
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse as _, Redirect};
+use qorgan_protocol::attempt::{AttemptPhase, TerminationCause};
+use qorgan_protocol::ids::AttemptId;
+use qorgan_protocol::wire::{IdentityState, ProblemCode};
+use serde::Deserialize;
+use sqlx::Row as _;
+
+use super::error::{Answer, ConsoleError};
+use super::page::{Page, Visitor, show};
+use super::posted::Posted;
+use super::store::{IncidentRow, custody, incidents, person};
+use super::wall::sources;
+use crate::auth::{Proctor, Staff, Watcher};
+use crate::registry::{BoardLine, ControlAction};
+use crate::state::AppState;
+use crate::store::{exams, people};
+
+/// What a page says about an attempt.
+#[derive(Debug)]
+pub(super) struct AttemptFacts {
+    pub(super) attempt: AttemptId,
+    pub(super) sitting: String,
+    pub(super) name: String,
+    pub(super) exam: String,
+    pub(super) group: String,
+    pub(super) word: &'static str,
+    pub(super) phase: String,
+    cause: Option<String>,
+    since: String,
+    sources: Vec<(&'static str, String)>,
+    hand: bool,
+    identity_open: bool,
+    photo: bool,
+    gate_waits: bool,
+    can_message: bool,
+    can_pause: bool,
+    can_resume: bool,
+    can_terminate: bool,
+    moves: Vec<(i64, String)>,
+    talk: Vec<(String, String, String)>,
+}
+
+impl AttemptFacts {
+    /// Reads what a page says about an attempt.
+    pub(super) async fn read(
+        state: &AppState,
+        page: &Page,
+        attempt: AttemptId,
+    ) -> Result<Self, ConsoleError> {
+        let line = state.registry.board_line(attempt).await?;
+        let who = person(&state.store, line.person).await?;
+        let photo = people::photo(&state.store, &state.keys, line.person).await?.is_some();
+        let live = matches!(
+            line.phase,
+            AttemptPhase::CheckIn { .. }
+                | AttemptPhase::Ready { .. }
+                | AttemptPhase::Running { .. }
+                | AttemptPhase::Paused { .. }
+        );
+        Ok(Self {
+            attempt,
+            sitting: line.sitting.to_string(),
+            name: who.name,
+            exam: line.exam_title.clone(),
+            group: who.group,
+            word: line.phase.word(),
+            phase: page.t(&format!("phase-{}", line.phase.word())),
+            cause: cause(page, &line),
+            since: page.date_time(Some(line.since.unix_ms())),
+            sources: sources(page, &line.gate),
+            hand: line.hand_raised,
+            identity_open: live
+                && matches!(line.identity, IdentityState::Waiting | IdentityState::Deferred),
+            photo,
+            gate_waits: line.waits_for_proctor,
+            can_message: live,
+            can_pause: matches!(line.phase, AttemptPhase::Running { .. }),
+            can_resume: matches!(line.phase, AttemptPhase::Paused { .. }),
+            can_terminate: live,
+            moves: moves(state, page, attempt).await?,
+            talk: talk(state, page, attempt).await?,
+        })
+    }
+}
+
+fn cause(page: &Page, line: &BoardLine) -> Option<String> {
+    let AttemptPhase::Paused { cause, .. } = line.phase else {
+        return None;
+    };
+    let word = serde_json::to_value(cause).ok()?;
+    Some(page.t(&format!("cause-{}", word.as_str()?)))
+}
+
+async fn moves(
+    state: &AppState,
+    page: &Page,
+    attempt: AttemptId,
+) -> Result<Vec<(i64, String)>, ConsoleError> {
+    let moves: Vec<(i64, i64)> = sqlx::query_as(
+        "SELECT id, asked_ms FROM move_requests \
+         WHERE attempt_id = $1 AND decided_ms IS NULL ORDER BY id",
+    )
+    .bind(attempt.to_string())
+    .fetch_all(state.store.read())
+    .await?;
+    Ok(moves
+        .into_iter()
+        .map(|(id, asked)| (id, page.clock(Some(asked))))
+        .collect())
+}
+
+async fn talk(
+    state: &AppState,
+    page: &Page,
+    attempt: AttemptId,
+) -> Result<Vec<(String, String, String)>, ConsoleError> {
+    let rows = sqlx::query(
+        "SELECT id, sender, at_ms, sealed FROM messages WHERE attempt_id = $1 ORDER BY at_ms, id",
+    )
+    .bind(attempt.to_string())
+    .fetch_all(state.store.read())
+    .await?;
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let key = exams::attempt_key(&state.store, &state.keys, attempt).await?;
+    let mut talk = Vec::with_capacity(rows.len());
+    for row in rows {
+        let id: String = row.try_get("id")?;
+        let sealed: Vec<u8> = row.try_get("sealed")?;
+        let plain = key.open(format!("message:{id}").as_bytes(), &sealed)?;
+        let sender: String = row.try_get("sender")?;
+        talk.push((
+            page.clock(Some(row.try_get("at_ms")?)),
+            page.t(&format!("from-{sender}")),
+            String::from_utf8_lossy(&plain).into_owned(),
+        ));
+    }
+    Ok(talk)
+}
+
+/// An incident as a page shows it.
+#[derive(Debug)]
+pub(super) struct IncidentLine {
+    pub(super) id: String,
+    pub(super) kind: String,
+    pub(super) grade: u8,
+    pub(super) severity: String,
+    pub(super) shape: &'static str,
+    pub(super) at: String,
+    pub(super) us: u64,
+    pub(super) observations: i64,
+    pub(super) detail: String,
+    pub(super) verdict: &'static str,
+    pub(super) judged: String,
+    pub(super) note: String,
+}
+
+impl IncidentLine {
+    /// Puts an incident into words.
+    pub(super) fn of(page: &Page, row: &IncidentRow, judge: Option<&str>) -> Self {
+        let judgement = row.judgement.as_ref();
+        Self {
+            id: row.id.to_string(),
+            kind: page.t(&format!("kind-{}", row.kind)),
+            grade: grade(row.severity),
+            severity: format!("{:.2}", row.severity),
+            shape: shape(&row.kind),
+            at: page.clock(Some(row.began_ms)),
+            us: row.began_us,
+            observations: row.observations,
+            detail: row.detail.clone(),
+            verdict: judgement.map_or("", |one| one.verdict.word()),
+            judged: judge.map(|name| page.t1("judged-by", "name", name)).unwrap_or_default(),
+            note: judgement.map(|one| one.note.clone()).unwrap_or_default(),
+        }
+    }
+}
+
+fn grade(severity: f64) -> u8 {
+    if severity >= 0.7 {
+        3
+    } else if severity >= 0.5 {
+        2
+    } else {
+        1
+    }
+}
+
+/// Returns the shape of a mark: what kind of thing was seen.
+fn shape(kind: &str) -> &'static str {
+    match kind {
+        "camera_covered" | "camera_frozen" | "virtual_camera" | "nobody_in_view" | "second_face" => {
+            "picture"
+        }
+        "microphone_muted" | "microphone_changed" | "another_voice" => "sound",
+        "window_switch" | "foreign_window" | "lockdown_breach" | "second_display"
+        | "denied_process" | "remote_control" | "clipboard_changed" => "window",
+        _ => "link",
+    }
+}
+
+#[derive(Debug, Template)]
+#[template(path = "console/candidate.html")]
+struct CandidatePage {
+    page: Page,
+    facts: AttemptFacts,
+    incidents: Vec<IncidentLine>,
+    problem: Option<String>,
+}
+
+#[derive(Debug, Template)]
+#[template(path = "console/_now.html")]
+struct NowPart {
+    page: Page,
+    facts: AttemptFacts,
+    incidents: Vec<IncidentLine>,
+}
+
+/// What went wrong on the way here.
+#[derive(Debug, Deserialize)]
+pub(super) struct Told {
+    #[serde(default)]
+    problem: String,
+}
+
+/// `GET /console/attempts/{attempt}`; the look stands in the custody record.
+pub(super) async fn candidate(
+    visitor: Visitor,
+    State(state): State<AppState>,
+    Path(attempt): Path<String>,
+    Query(told): Query<Told>,
+    staff: Staff<Proctor>,
+) -> Answer {
+    let attempt: AttemptId = attempt.parse()?;
+    let page = Page::new(&state, &visitor, Some(&staff.session));
+    let facts = AttemptFacts::read(&state, &page, attempt).await?;
+    let mut tx = state.store.begin().await?;
+    let who = (attempt, staff.session.person);
+    let at = state.clock.wall();
+    custody(&mut tx, state.institution(), who, at, ("watched_live", "")).await?;
+    tx.commit().await?;
+    let mut rows = incidents(&state.store, attempt).await?;
+    rows.reverse();
+    let known = ["wrong_phase", "bad_request"].contains(&told.problem.as_str());
+    let problem = known.then(|| page.t(&format!("remedy-{}", told.problem)));
+    show(&CandidatePage {
+        facts,
+        incidents: rows.iter().map(|row| IncidentLine::of(&page, row, None)).collect(),
+        problem,
+        page,
+    })
+}
+
+/// `GET /console/attempts/{attempt}/now`: state, messages and incidents alone.
+pub(super) async fn now(
+    visitor: Visitor,
+    State(state): State<AppState>,
+    Path(attempt): Path<String>,
+    staff: Staff<Proctor>,
+) -> Answer {
+    let attempt: AttemptId = attempt.parse()?;
+    let page = Page::new(&state, &visitor, Some(&staff.session));
+    let facts = AttemptFacts::read(&state, &page, attempt).await?;
+    let mut rows = incidents(&state.store, attempt).await?;
+    rows.reverse();
+    show(&NowPart {
+        facts,
+        incidents: rows.iter().map(|row| IncidentLine::of(&page, row, None)).collect(),
+        page,
+    })
+}
+
+/// `GET /console/attempts/{attempt}/photo`: the photo on file.
+pub(super) async fn photo(
+    State(state): State<AppState>,
+    Path(attempt): Path<String>,
+    _staff: Staff<Watcher>,
+) -> Answer {
+    let line = state.registry.board_line(attempt.parse()?).await?;
+    let jpeg = people::photo(&state.store, &state.keys, line.person)
+        .await?
+        .ok_or(ConsoleError::Refused(ProblemCode::NotFound))?;
+    Ok(([(CONTENT_TYPE, "image/jpeg")], jpeg).into_response())
+}
+
+/// `POST /console/attempts/{attempt}/control`.
+pub(super) async fn control(
+    State(state): State<AppState>,
+    Path(attempt): Path<String>,
+    posted: Posted<Proctor>,
+) -> Answer {
+    let attempt: AttemptId = attempt.parse()?;
+    let reason = posted.fields.get("reason");
+    let (action, needs_reason) = match posted.fields.get("action") {
+        "open_gate" => (ControlAction::OpenGate, false),
+        "pause" => (ControlAction::Pause, true),
+        "resume" => (ControlAction::Resume, false),
+        "terminate" => (ControlAction::Terminate(TerminationCause::Proctor), true),
+        "flag" => (ControlAction::Flag, true),
+        _ => return Err(ConsoleError::Refused(ProblemCode::BadRequest)),
+    };
+    if needs_reason && reason.is_empty() {
+        return Ok(back(attempt, Some(ProblemCode::BadRequest)).into_response());
+    }
+    let by = posted.staff.session.person;
+    let done = state.registry.control(attempt, action, by, reason).await;
+    after(attempt, done)
+}
+
+/// `POST /console/attempts/{attempt}/identity`.
+pub(super) async fn identity(
+    State(state): State<AppState>,
+    Path(attempt): Path<String>,
+    posted: Posted<Proctor>,
+) -> Answer {
+    let attempt: AttemptId = attempt.parse()?;
+    let approved = posted.fields.get("approved") == "yes";
+    let by = posted.staff.session.person;
+    after(attempt, state.registry.approve_identity(attempt, approved, by).await)
+}
+
+/// `POST /console/attempts/{attempt}/move`.
+pub(super) async fn decide_move(
+    State(state): State<AppState>,
+    Path(attempt): Path<String>,
+    posted: Posted<Watcher>,
+) -> Answer {
+    let attempt: AttemptId = attempt.parse()?;
+    let request = posted.fields.get("request").parse();
+    let request = request.map_err(|_none| ConsoleError::Refused(ProblemCode::BadRequest))?;
+    let approved = posted.fields.get("approved") == "yes";
+    let by = posted.staff.session.person;
+    after(attempt, state.registry.approve_move(attempt, request, approved, by).await)
+}
+
+/// `POST /console/attempts/{attempt}/message`.
+pub(super) async fn message(
+    State(state): State<AppState>,
+    Path(attempt): Path<String>,
+    posted: Posted<Proctor>,
+) -> Answer {
+    let attempt: AttemptId = attempt.parse()?;
+    let by = posted.staff.session.person;
+    after(attempt, state.registry.message(attempt, by, posted.fields.get("text")).await)
+}
+
+fn after(attempt: AttemptId, done: Result<(), crate::registry::RegistryError>) -> Answer {
+    match done {
+        Ok(()) => Ok(back(attempt, None).into_response()),
+        Err(error) => match error.problem().code {
+            code @ (ProblemCode::WrongPhase | ProblemCode::BadRequest) => {
+                Ok(back(attempt, Some(code)).into_response())
+            }
+            _ => Err(error.into()),
+        },
+    }
+}
+
+fn back(attempt: AttemptId, problem: Option<ProblemCode>) -> Redirect {
+    let told = problem.map(|code| format!("?problem={}", code.word())).unwrap_or_default();
+    Redirect::to(&format!("/console/attempts/{attempt}{told}"))
+}

@@ -1,0 +1,292 @@
+//! Exams: the list, one exam with its tests and sittings, what is made there.
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Redirect};
+use jiff::civil::DateTime;
+use qorgan_protocol::assessment::AssessmentTest;
+use qorgan_protocol::attempt::GatePolicy;
+use qorgan_protocol::ids::ExamId;
+use qorgan_protocol::time::WallTime;
+use qorgan_protocol::wire::ProblemCode;
+use qorgan_server_core::qti::{Identifiers, Stated, read_package};
+
+use super::error::{Answer, ConsoleError};
+use super::home::SittingLine;
+use super::imports::{
+    PreviewTable, PreviewWords, identifiers, package_of, show_checked, show_faults,
+};
+use super::page::{Page, Visitor, show};
+use super::posted::{Fields, Posted, Uploaded};
+use super::preview::Checked;
+use super::store::{exam_facts, exams, put_sitting, sittings};
+use crate::auth::{Staff, TestCentre};
+use crate::state::AppState;
+use crate::store::exams::{NewExam, create_exam};
+
+#[derive(Debug, Template)]
+#[template(path = "console/exams.html")]
+struct ExamsPage {
+    page: Page,
+    exams: Vec<ExamLine>,
+    problem: Option<String>,
+    form_title: String,
+    form_discipline: String,
+    form_code: String,
+}
+
+#[derive(Debug)]
+struct ExamLine {
+    id: ExamId,
+    title: String,
+    discipline: String,
+    code: String,
+    tests: String,
+    sittings: i64,
+}
+
+/// `GET /console/exams`.
+pub(super) async fn list(
+    visitor: Visitor,
+    State(state): State<AppState>,
+    staff: Staff<TestCentre>,
+) -> Answer {
+    let page = Page::new(&state, &visitor, Some(&staff.session));
+    exams_page(&state, page, None, &Fields::default()).await
+}
+
+async fn exams_page(
+    state: &AppState,
+    page: Page,
+    problem: Option<String>,
+    fields: &Fields,
+) -> Answer {
+    let lines = exams(&state.store)
+        .await?
+        .into_iter()
+        .map(|one| ExamLine {
+            id: one.id,
+            title: one.title,
+            discipline: one.discipline,
+            code: one.code,
+            tests: one
+                .tests
+                .iter()
+                .map(|(language, _, items)| format!("{language} ({items})"))
+                .collect::<Vec<_>>()
+                .join(", "),
+            sittings: one.sittings,
+        })
+        .collect();
+    show(&ExamsPage {
+        page,
+        exams: lines,
+        problem,
+        form_title: fields.get("title").to_owned(),
+        form_discipline: fields.get("discipline").to_owned(),
+        form_code: fields.get("discipline_code").to_owned(),
+    })
+}
+
+/// `POST /console/exams`.
+pub(super) async fn create(
+    visitor: Visitor,
+    State(state): State<AppState>,
+    posted: Posted<TestCentre>,
+) -> Answer {
+    let (title, discipline) = (posted.fields.get("title"), posted.fields.get("discipline"));
+    let long = |text: &str| text.is_empty() || text.chars().count() > 200;
+    if long(title) || long(discipline) {
+        let page = Page::new(&state, &visitor, Some(&posted.staff.session));
+        let problem = Some(page.t("exam-problem"));
+        return exams_page(&state, page, problem, &posted.fields).await;
+    }
+    let new = NewExam {
+        title: title.to_owned(),
+        discipline: discipline.to_owned(),
+        discipline_code: posted.fields.get("discipline_code").to_owned(),
+    };
+    let mut tx = state.store.begin().await?;
+    let exam = create_exam(&mut tx, &state.keys, state.clock.wall(), &new).await?;
+    tx.commit().await?;
+    Ok(Redirect::to(&format!("/console/exams/{exam}")).into_response())
+}
+
+#[derive(Debug, Template)]
+#[template(path = "console/exam.html")]
+struct ExamPage {
+    page: Page,
+    id: ExamId,
+    title: String,
+    discipline: String,
+    code: String,
+    tests: Vec<String>,
+    sittings: Vec<SittingLine>,
+    problem: Option<String>,
+    opens: String,
+    closes: String,
+    minutes: String,
+    zone: String,
+}
+
+/// `GET /console/exams/{exam}`.
+pub(super) async fn exam(
+    visitor: Visitor,
+    State(state): State<AppState>,
+    Path(exam): Path<String>,
+    staff: Staff<TestCentre>,
+) -> Answer {
+    let page = Page::new(&state, &visitor, Some(&staff.session));
+    exam_page(&state, page, exam.parse()?, None, &Fields::default()).await
+}
+
+async fn exam_page(
+    state: &AppState,
+    page: Page,
+    exam: ExamId,
+    problem: Option<String>,
+    fields: &Fields,
+) -> Answer {
+    let facts = exam_facts(&state.store, exam)
+        .await?
+        .ok_or(ConsoleError::Refused(ProblemCode::NotFound))?;
+    let own = sittings(&state.store).await?;
+    let typed = |name: &str, otherwise: &str| {
+        let value = fields.get(name);
+        if value.is_empty() { otherwise.to_owned() } else { value.to_owned() }
+    };
+    show(&ExamPage {
+        id: exam,
+        title: facts.title,
+        discipline: facts.discipline,
+        code: facts.code,
+        tests: facts
+            .tests
+            .iter()
+            .map(|(language, title, items)| {
+                format!("{language} · {title} · {}", page.t1("preview-items", "n", items))
+            })
+            .collect(),
+        sittings: own
+            .iter()
+            .filter(|one| one.exam == exam)
+            .map(|one| SittingLine::of(&page, one))
+            .collect(),
+        problem,
+        opens: typed("opens", ""),
+        closes: typed("closes", ""),
+        minutes: typed("minutes", "60"),
+        zone: state.config.institution.time_zone.as_str().to_owned(),
+        page,
+    })
+}
+
+/// `POST /console/exams/{exam}/sittings` (SOP 8).
+pub(super) async fn create_sitting(
+    visitor: Visitor,
+    State(state): State<AppState>,
+    Path(exam): Path<String>,
+    posted: Posted<TestCentre>,
+) -> Answer {
+    let exam: ExamId = exam.parse()?;
+    let page = Page::new(&state, &visitor, Some(&posted.staff.session));
+    let fields = &posted.fields;
+    let moment = |name: &str| {
+        let civil: DateTime = fields.get(name).parse().ok()?;
+        let zoned = civil.to_zoned(page.zone().clone()).ok()?;
+        Some(WallTime::from_unix_ms(zoned.timestamp().as_millisecond()))
+    };
+    let minutes = fields.get("minutes").parse::<u64>().ok();
+    let (Some(opens), Some(closes), Some(minutes @ 1..=600)) =
+        (moment("opens"), moment("closes"), minutes)
+    else {
+        let problem = Some(page.t("sitting-problem"));
+        return exam_page(&state, page, exam, problem, fields).await;
+    };
+    if closes <= opens {
+        let problem = Some(page.t("sitting-problem"));
+        return exam_page(&state, page, exam, problem, fields).await;
+    }
+    let policy = match fields.get("mode") {
+        "on_site" => GatePolicy::on_site(),
+        _ => GatePolicy::remote(),
+    };
+    let duration = Duration::from_secs(minutes * 60);
+    let sitting = put_sitting(&state, exam, (opens, closes), duration, policy).await?;
+    Ok(Redirect::to(&format!("/console/sittings/{sitting}")).into_response())
+}
+
+/// `POST /console/exams/{exam}/tests`: checks a package and shows what is in it.
+pub(super) async fn import(
+    visitor: Visitor,
+    State(state): State<AppState>,
+    Path(exam): Path<String>,
+    upload: Uploaded<TestCentre>,
+) -> Answer {
+    let exam: ExamId = exam.parse()?;
+    let facts = exam_facts(&state.store, exam)
+        .await?
+        .ok_or(ConsoleError::Refused(ProblemCode::NotFound))?;
+    let Uploaded {
+        staff,
+        fields,
+        name,
+        bytes,
+    } = upload;
+    let page = Page::new(&state, &visitor, Some(&staff.session));
+    let words = PreviewWords {
+        title: "import-test",
+        file: name.clone(),
+        back: format!("/console/exams/{exam}"),
+        clause: "clause-6",
+    };
+    let stated = Stated {
+        language: match fields.get("language") {
+            known @ ("kk" | "ru" | "en") => known.to_owned(),
+            _ => "kk".to_owned(),
+        },
+        discipline: Some(facts.code).filter(|code| !code.is_empty()),
+        items: fields.get("items").parse().ok(),
+        ..Stated::default()
+    };
+    let at = state.clock.wall();
+    let read = tokio::task::spawn_blocking(move || {
+        let (at, mut random) = identifiers(at);
+        let mut identifiers = Identifiers {
+            at,
+            random: &mut random,
+        };
+        package_of(&name, &bytes)
+            .and_then(|package| read_package(&package, &stated, &mut identifiers))
+    })
+    .await
+    .map_err(|_ended| ConsoleError::Unready)?;
+    match read {
+        Err(faults) => show_faults(page, words, &faults),
+        Ok(test) => {
+            let table = table(&page, &test);
+            let checked = (Checked::Test(exam, Box::new(test)), table);
+            show_checked(&state, &visitor, &staff, words, checked)
+        }
+    }
+}
+
+fn table(page: &Page, test: &AssessmentTest) -> PreviewTable {
+    PreviewTable {
+        summary: vec![
+            page.t1("preview-test", "n", &test.title),
+            page.t1("preview-language", "n", &test.language),
+            page.t1("preview-items", "n", test.items.len()),
+            page.t1("preview-pictures", "n", test.pictures.len()),
+        ],
+        headings: vec!["№".to_owned(), "QTI".to_owned(), page.t("exam-title")],
+        rows: (1..)
+            .zip(&test.items)
+            .map(|(at, item): (u32, _)| {
+                vec![at.to_string(), item.code.clone(), item.prompt.clone()]
+            })
+            .collect(),
+    }
+}

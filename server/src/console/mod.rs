@@ -1,0 +1,196 @@
+//! The web console of the testing centre and the proctors.
+//!
+//! # Invariants
+//! * Every page works as plain HTML forms; scripts add moving pictures and freshness.
+//! * No inline script or style, nothing from another host: the content security policy refuses it.
+//! * Every change carries the form's token and names its role by the extractor's type.
+//! * Each view of a recording stands in the custody record.
+
+mod assets;
+mod board;
+mod candidate;
+mod error;
+mod exams;
+mod home;
+mod imports;
+mod page;
+mod people;
+mod posted;
+mod preview;
+mod review;
+mod sign_in;
+mod sitting;
+pub(crate) mod store;
+mod texts;
+mod verify;
+mod wall;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, FromRequestParts as _, Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
+    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::{get, post};
+use qorgan_protocol::wire::ProblemCode;
+
+use crate::state::AppState;
+use error::Told;
+use page::{Page, Visitor, show};
+
+pub use imports::{
+    AdmissionReport, ImportError, PeopleReport, TestReport, apply_admission, apply_people,
+    apply_test, package_of, read_admission_sheet,
+};
+pub use review::{ReviewError, review_by_hand};
+pub use store::{ExamFacts, exam_facts, put_sitting, sitting_exam};
+pub use texts::Language;
+
+/// The largest upload, in bytes; a package may hold so much.
+const UPLOAD_BYTES_MAX: usize = qorgan_server_core::qti::PACKAGE_BYTES_MAX;
+
+/// What the console shares between requests.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) assets: assets::Assets,
+    pub(crate) previews: preview::Previews,
+}
+
+/// Returns the console's routes.
+#[must_use]
+pub fn router(state: &AppState) -> Router<AppState> {
+    let shared = Arc::new(Shared {
+        assets: assets::Assets::read(),
+        previews: preview::Previews::default(),
+    });
+    let uploads = Router::new()
+        .route("/console/people/import", post(people::import))
+        .route("/console/exams/{exam}/tests", post(exams::import))
+        .route("/console/sittings/{sitting}/admissions", post(sitting::import))
+        .layer(DefaultBodyLimit::max(UPLOAD_BYTES_MAX));
+    pages()
+        .merge(uploads)
+        .layer(from_fn_with_state(state.clone(), tell))
+        .layer(from_fn(move |mut request: Request, next: Next| {
+            request.extensions_mut().insert(Arc::clone(&shared));
+            next.run(request)
+        }))
+}
+
+fn pages() -> Router<AppState> {
+    Router::new()
+        .route("/console/", get(home::home))
+        .route("/console/assets/{name}", get(assets::asset))
+        .route("/console/language/{code}", get(sign_in::language))
+        .route("/console/sign-in", get(sign_in::form).post(sign_in::sign_in))
+        .route("/console/sign-out", post(sign_in::sign_out))
+        .route("/console/password", get(sign_in::password_form).post(sign_in::password))
+        .route("/console/totp", get(sign_in::totp_form).post(sign_in::totp))
+        .route("/console/people", get(people::list))
+        .route("/console/people.csv", get(people::export))
+        .route("/console/imports/{id}", post(imports::apply))
+        .route("/console/exams", get(exams::list).post(exams::create))
+        .route("/console/exams/{exam}", get(exams::exam))
+        .route("/console/exams/{exam}/sittings", post(exams::create_sitting))
+        .route("/console/sittings/{sitting}", get(sitting::sitting))
+        .route("/console/sittings/{sitting}/board", get(sitting::board))
+        .route("/console/sittings/{sitting}/board.csv", get(sitting::export))
+        .route("/console/wall", get(wall::wall))
+        .route("/console/wall/tiles", get(wall::tiles))
+        .route("/console/attempts/{attempt}", get(candidate::candidate))
+        .route("/console/attempts/{attempt}/now", get(candidate::now))
+        .route("/console/attempts/{attempt}/photo", get(candidate::photo))
+        .route("/console/attempts/{attempt}/control", post(candidate::control))
+        .route("/console/attempts/{attempt}/identity", post(candidate::identity))
+        .route("/console/attempts/{attempt}/move", post(candidate::decide_move))
+        .route("/console/attempts/{attempt}/message", post(candidate::message))
+        .route("/console/reviews", get(review::list))
+        .route("/console/attempts/{attempt}/review", get(review::review).post(review::finish))
+        .route("/console/attempts/{attempt}/incidents/{incident}", post(review::judge))
+        .route("/console/attempts/{attempt}/act", post(review::make_act))
+        .route("/console/acts", get(verify::acts))
+        .route("/console/acts/{act}", get(verify::download))
+        .route("/verify/{code}", get(verify::verify))
+}
+
+/// Adds what every page is sent with, and turns a problem into a page.
+async fn tell(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let visitor = Visitor::from_request_parts(&mut parts, &state).await.ok();
+    let mut response = next.run(Request::from_parts(parts, body)).await;
+    let told = response.extensions().get::<Told>().map(|told| told.0);
+    if let (Some(code), Some(visitor)) = (told.or_else(|| rejected(&response)), visitor) {
+        let status = response.status();
+        if let Ok(page) = problem_page(&state, &visitor, code) {
+            response = page;
+            *response.status_mut() = status;
+        }
+    }
+    secure(response.headers_mut());
+    response
+}
+
+/// Returns the code of an extractor's refusal, which would be JSON.
+fn rejected(response: &Response) -> Option<ProblemCode> {
+    let json = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    let code = match response.status() {
+        StatusCode::FORBIDDEN => ProblemCode::Forbidden,
+        StatusCode::TOO_MANY_REQUESTS => ProblemCode::TooMany,
+        StatusCode::SERVICE_UNAVAILABLE => ProblemCode::Unavailable,
+        _ => return None,
+    };
+    json.then_some(code)
+}
+
+#[derive(Debug, askama::Template)]
+#[template(path = "console/problem.html")]
+struct ProblemPage {
+    page: Page,
+    title: String,
+    remedy: String,
+    code: &'static str,
+}
+
+fn problem_page(state: &AppState, visitor: &Visitor, code: ProblemCode) -> error::Answer {
+    let page = Page::new(state, visitor, None);
+    let known = |kind: &str| {
+        let key = format!("{kind}-{}", code.word());
+        let text = page.t(&key);
+        if text == key { page.t(&format!("{kind}-wrong_phase")) } else { text }
+    };
+    show(&ProblemPage {
+        title: known("problem"),
+        remedy: known("remedy"),
+        code: code.word(),
+        page,
+    })
+}
+
+fn secure(headers: &mut HeaderMap) {
+    let fixed = [
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (REFERRER_POLICY, "same-origin"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("permissions-policy"), "camera=(), microphone=(), geolocation=()"),
+    ];
+    for (name, value) in fixed {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+}
+
+/// Nothing inline, nothing from elsewhere.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; \
+    media-src 'self' blob:; connect-src 'self'; font-src 'self'; form-action 'self'; \
+    frame-ancestors 'none'; base-uri 'none'";

@@ -1,0 +1,405 @@
+//! Review of attempts: the list, one attempt with its recording, verdicts, the act.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse as _, Redirect};
+use qorgan_protocol::evidence::StreamKind;
+use qorgan_protocol::ids::{AttemptId, IncidentId, PersonId};
+use qorgan_protocol::wire::ProblemCode;
+use qorgan_server_core::review::{
+    IncidentVerdict, Judgement, ReviewEvent, ReviewRefused, ReviewVerdict,
+};
+use serde::Deserialize;
+use sqlx::Row as _;
+
+use super::candidate::{AttemptFacts, IncidentLine};
+use super::error::{Answer, ConsoleError};
+use super::page::{Page, Visitor, show};
+use super::posted::Posted;
+use super::store::{IncidentRow, custody, incidents, person, review_of, verdict};
+use super::texts::Language;
+use crate::acts;
+use crate::auth::{Proctor, Staff};
+use crate::state::AppState;
+use crate::store::{StoreError, WriteTx, audit, id};
+
+#[derive(Debug, Template)]
+#[template(path = "console/reviews.html")]
+struct ReviewsPage {
+    page: Page,
+    attempts: Vec<ReviewLine>,
+}
+
+#[derive(Debug)]
+struct ReviewLine {
+    attempt: String,
+    name: String,
+    group: String,
+    exam: String,
+    submitted: String,
+    incidents: i64,
+    unjudged: i64,
+    verdict: (&'static str, String),
+    act: Option<(String, String)>,
+}
+
+const LIST_SQL: &str = "SELECT a.id, p.display_name, COALESCE(d.group_name, '') AS group_name, \
+    e.title, a.submitted_ms, a.ended_ms, COALESCE(r.verdict, 'not_reviewed') AS verdict, \
+    (SELECT COUNT(*) FROM incidents i WHERE i.attempt_id = a.id) AS incidents, \
+    (SELECT COUNT(*) FROM incidents i WHERE i.attempt_id = a.id AND i.verdict IS NULL) AS unjudged \
+    FROM attempts a JOIN people p ON p.id = a.person_id \
+    JOIN sittings s ON s.id = a.sitting_id JOIN exams e ON e.id = s.exam_id \
+    LEFT JOIN person_details d ON d.person_id = p.id LEFT JOIN reviews r ON r.attempt_id = a.id \
+    WHERE a.phase_word IN ('submitted', 'sealed', 'terminated') AND a.check_in_ms IS NOT NULL \
+    ORDER BY (COALESCE(r.verdict, 'not_reviewed') = 'not_reviewed') DESC, unjudged DESC, \
+    COALESCE(a.submitted_ms, a.ended_ms) DESC, a.id";
+
+/// `GET /console/reviews`: every attempt that ended, also those without incidents (SOP 16, 17).
+pub(super) async fn list(
+    visitor: Visitor,
+    State(state): State<AppState>,
+    staff: Staff<Proctor>,
+) -> Answer {
+    let page = Page::new(&state, &visitor, Some(&staff.session));
+    let rows = sqlx::query(LIST_SQL).fetch_all(state.store.read()).await?;
+    let mut attempts = Vec::with_capacity(rows.len());
+    for row in rows {
+        let attempt: AttemptId = id(&row.try_get::<String, _>("id")?)?;
+        let word: String = row.try_get("verdict")?;
+        let submitted: Option<i64> = row.try_get("submitted_ms")?;
+        let ended: Option<i64> = row.try_get("ended_ms")?;
+        attempts.push(ReviewLine {
+            attempt: attempt.to_string(),
+            name: row.try_get("display_name")?,
+            group: row.try_get("group_name")?,
+            exam: row.try_get("title")?,
+            submitted: page.date_time(submitted.or(ended)),
+            incidents: row.try_get("incidents")?,
+            unjudged: row.try_get("unjudged")?,
+            verdict: verdict_badge(&page, &word),
+            act: acts::of_attempt(&state, attempt).await?,
+        });
+    }
+    show(&ReviewsPage { page, attempts })
+}
+
+fn verdict_badge(page: &Page, word: &str) -> (&'static str, String) {
+    let class = match ReviewVerdict::from_word(word).unwrap_or_default() {
+        ReviewVerdict::NotReviewed => "calm",
+        ReviewVerdict::Passed => "good",
+        ReviewVerdict::Suspicious => "care",
+        ReviewVerdict::Violation => "person",
+    };
+    (class, page.t(&format!("verdict-{word}")))
+}
+
+#[derive(Debug, Template)]
+#[template(path = "console/review.html")]
+struct ReviewPage {
+    page: Page,
+    facts: AttemptFacts,
+    recordings: Vec<(String, String, bool)>,
+    incidents: Vec<IncidentLine>,
+    verdict: (&'static str, String),
+    verdicts: Vec<(&'static str, String, bool)>,
+    can_act: bool,
+    act: Option<(String, String)>,
+    problem: Option<String>,
+}
+
+/// What went wrong on the way here.
+#[derive(Debug, Deserialize)]
+pub(super) struct Told {
+    #[serde(default)]
+    problem: String,
+}
+
+/// `GET /console/attempts/{attempt}/review`; the view stands in the custody record.
+pub(super) async fn review(
+    visitor: Visitor,
+    State(state): State<AppState>,
+    Path(attempt): Path<String>,
+    Query(told): Query<Told>,
+    staff: Staff<Proctor>,
+) -> Answer {
+    let attempt: AttemptId = attempt.parse()?;
+    let page = Page::new(&state, &visitor, Some(&staff.session));
+    let facts = AttemptFacts::read(&state, &page, attempt).await?;
+    let rows = incidents(&state.store, attempt).await?;
+    let names = judges(&state, &rows).await?;
+    let word = verdict(&state.store, attempt).await?;
+    let recordings = recordings(&state, &page, attempt).await?;
+    let mut tx = state.store.begin().await?;
+    let who = (attempt, staff.session.person);
+    let at = state.clock.wall();
+    custody(&mut tx, state.institution(), who, at, ("opened_recording", "")).await?;
+    tx.commit().await?;
+    let act = acts::of_attempt(&state, attempt).await?;
+    let verdicts = [ReviewVerdict::Passed, ReviewVerdict::Suspicious, ReviewVerdict::Violation];
+    let known = !told.problem.is_empty()
+        && told.problem.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+    show(&ReviewPage {
+        recordings,
+        incidents: rows
+            .iter()
+            .map(|row| {
+                let judge = row.judgement.as_ref().and_then(|one| names.get(&one.by));
+                IncidentLine::of(&page, row, judge.map(String::as_str))
+            })
+            .collect(),
+        verdict: verdict_badge(&page, &word),
+        verdicts: verdicts
+            .iter()
+            .map(|one| {
+                let key = format!("verdict-{}", one.word());
+                (one.word(), page.t(&key), one.word() == word)
+            })
+            .collect(),
+        can_act: act.is_none() && word == ReviewVerdict::Violation.word(),
+        act,
+        problem: known.then(|| page.t(&told.problem)),
+        facts,
+        page,
+    })
+}
+
+async fn judges(
+    state: &AppState,
+    rows: &[IncidentRow],
+) -> Result<BTreeMap<PersonId, String>, StoreError> {
+    let mut names = BTreeMap::new();
+    for judgement in rows.iter().filter_map(|row| row.judgement.as_ref()) {
+        if let std::collections::btree_map::Entry::Vacant(entry) = names.entry(judgement.by) {
+            entry.insert(person(&state.store, judgement.by).await?.name);
+        }
+    }
+    Ok(names)
+}
+
+async fn recordings(
+    state: &AppState,
+    page: &Page,
+    attempt: AttemptId,
+) -> Result<Vec<(String, String, bool)>, ConsoleError> {
+    let mut found = acts::streams(state, attempt).await?;
+    // The newest part is what a reviewer sees first; earlier ones lie under their own epoch.
+    let newest = found.iter().map(|(epoch, _)| *epoch).max();
+    found.retain(|(epoch, stream)| {
+        Some(*epoch) == newest && stream.kind != StreamKind::Events
+    });
+    Ok(found
+        .into_iter()
+        .map(|(epoch, stream)| {
+            let url = format!("/console/attempts/{attempt}/recording/{}/{stream}", epoch.0);
+            let words = page.t(&format!("source-{}", stream.kind.word()));
+            (url, words, stream.kind != StreamKind::Screen)
+        })
+        .collect())
+}
+
+/// `POST /console/attempts/{attempt}/incidents/{incident}`.
+pub(super) async fn judge(
+    State(state): State<AppState>,
+    Path((attempt, incident)): Path<(String, String)>,
+    posted: Posted<Proctor>,
+) -> Answer {
+    let attempt: AttemptId = attempt.parse()?;
+    let incident: IncidentId = incident.parse()?;
+    let verdict = IncidentVerdict::from_word(posted.fields.get("verdict"))
+        .ok_or(ConsoleError::Refused(ProblemCode::BadRequest))?;
+    let by = posted.staff.session.person;
+    let at = state.clock.wall();
+    let note: String = posted.fields.get("note").chars().take(NOTE_CHARS_MAX).collect();
+    let judgement = Judgement {
+        verdict,
+        by,
+        at,
+        note,
+    };
+    let rows = incidents(&state.store, attempt).await?;
+    let event = ReviewEvent::Judged(incident, judgement.clone());
+    if let Err(refused) = review_of(&rows).handle(event) {
+        return Ok(back(attempt, &format!("review-{}", refused.word())).into_response());
+    }
+    let mut tx = state.store.begin().await?;
+    put_judgement(&mut tx, attempt, incident, &judgement).await?;
+    reopen(&mut tx, attempt).await?;
+    custody(&mut tx, state.institution(), (attempt, by), at, ("judged", verdict.word())).await?;
+    tx.commit().await?;
+    Ok(Redirect::to(&format!("/console/attempts/{attempt}/review#i-{incident}")).into_response())
+}
+
+/// A judgement that changes takes the review up again.
+async fn reopen(tx: &mut WriteTx, attempt: AttemptId) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE reviews SET verdict = 'not_reviewed', finished_by = NULL, finished_ms = NULL \
+         WHERE attempt_id = $1",
+    )
+    .bind(attempt.to_string())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// `POST /console/attempts/{attempt}/review`: the verdict on the whole attempt.
+pub(super) async fn finish(
+    State(state): State<AppState>,
+    Path(attempt): Path<String>,
+    posted: Posted<Proctor>,
+) -> Answer {
+    let attempt: AttemptId = attempt.parse()?;
+    let verdict = ReviewVerdict::from_word(posted.fields.get("verdict")).unwrap_or_default();
+    let by = posted.staff.session.person;
+    let at = state.clock.wall();
+    let rows = incidents(&state.store, attempt).await?;
+    let finished = ReviewEvent::Finished(verdict, by, at);
+    if let Err(refused) = review_of(&rows).handle(finished) {
+        return Ok(back(attempt, &format!("review-{}", refused.word())).into_response());
+    }
+    let watched_s: u32 = posted.fields.get("watched_s").parse().unwrap_or(0);
+    let mut tx = state.store.begin().await?;
+    put_verdict(&mut tx, &state, (attempt, by), verdict, watched_s).await?;
+    tx.commit().await?;
+    Ok(Redirect::to(&format!("/console/attempts/{attempt}/review")).into_response())
+}
+
+/// Judges every incident for a named proctor and finishes the review.
+///
+/// # Errors
+/// The database failed, or an incident is not of this attempt.
+pub async fn review_by_hand(
+    state: &AppState,
+    attempt: AttemptId,
+    by: PersonId,
+    confirmed: &[IncidentId],
+) -> Result<ReviewVerdict, ReviewError> {
+    let at = state.clock.wall();
+    let rows = incidents(&state.store, attempt).await?;
+    let mut review = review_of(&rows);
+    let mut tx = state.store.begin().await?;
+    let mut judged: Vec<(IncidentId, IncidentVerdict)> = rows
+        .iter()
+        .filter(|row| !confirmed.contains(&row.id))
+        .map(|row| (row.id, IncidentVerdict::Dismissed))
+        .collect();
+    judged.extend(confirmed.iter().map(|id| (*id, IncidentVerdict::Confirmed)));
+    for (incident, verdict) in judged {
+        let judgement = Judgement {
+            verdict,
+            by,
+            at,
+            note: String::new(),
+        };
+        review.handle(ReviewEvent::Judged(incident, judgement.clone()))?;
+        put_judgement(&mut tx, attempt, incident, &judgement).await?;
+    }
+    let verdict = if confirmed.is_empty() {
+        ReviewVerdict::Passed
+    } else {
+        ReviewVerdict::Violation
+    };
+    review.handle(ReviewEvent::Finished(verdict, by, at))?;
+    put_verdict(&mut tx, state, (attempt, by), verdict, 0).await?;
+    tx.commit().await?;
+    Ok(verdict)
+}
+
+/// Says why a review cannot be finished.
+#[derive(Debug, thiserror::Error)]
+pub enum ReviewError {
+    /// The rules refuse.
+    #[error(transparent)]
+    Refused(#[from] ReviewRefused),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for ReviewError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(StoreError::Sql(error))
+    }
+}
+
+async fn put_judgement(
+    tx: &mut WriteTx,
+    attempt: AttemptId,
+    incident: IncidentId,
+    judgement: &Judgement,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE incidents SET verdict = $3, verdict_by = $4, verdict_at_ms = $5, note = $6 \
+         WHERE id = $1 AND attempt_id = $2",
+    )
+    .bind(incident.to_string())
+    .bind(attempt.to_string())
+    .bind(judgement.verdict.word())
+    .bind(judgement.by.to_string())
+    .bind(judgement.at.unix_ms())
+    .bind(&judgement.note)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+async fn put_verdict(
+    tx: &mut WriteTx,
+    state: &AppState,
+    (attempt, by): (AttemptId, PersonId),
+    verdict: ReviewVerdict,
+    watched_s: u32,
+) -> Result<(), StoreError> {
+    let at = state.clock.wall();
+    sqlx::query(
+        "INSERT INTO reviews (attempt_id, institution_id, verdict, finished_by, finished_ms, \
+         watched_s) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (attempt_id) DO UPDATE SET \
+         verdict = excluded.verdict, finished_by = excluded.finished_by, \
+         finished_ms = excluded.finished_ms, watched_s = reviews.watched_s + excluded.watched_s",
+    )
+    .bind(attempt.to_string())
+    .bind(state.institution().to_string())
+    .bind(verdict.word())
+    .bind(by.to_string())
+    .bind(at.unix_ms())
+    .bind(i64::from(watched_s))
+    .execute(&mut **tx)
+    .await?;
+    let entry = audit::Entry {
+        institution: state.institution(),
+        at,
+        actor: &by.to_string(),
+        action: "review_finished",
+        subject: &attempt.to_string(),
+        detail: verdict.word(),
+    };
+    audit::write(tx, &entry).await
+}
+
+/// `POST /console/attempts/{attempt}/act` (SOP 17).
+pub(super) async fn make_act(
+    State(state): State<AppState>,
+    Path(attempt): Path<String>,
+    posted: Posted<Proctor>,
+) -> Answer {
+    let attempt: AttemptId = attempt.parse()?;
+    let language = Language::from_code(posted.fields.get("language")).unwrap_or_default();
+    let by = posted.staff.session.person;
+    match acts::make(&state, attempt, by, language).await {
+        Ok(_registered) => {
+            Ok(Redirect::to(&format!("/console/attempts/{attempt}/review")).into_response())
+        }
+        Err(acts::ActError::NoViolation) => Ok(back(attempt, "act-needs-violation").into_response()),
+        Err(acts::ActError::Exists) => Ok(back(attempt, "act-exists").into_response()),
+        Err(acts::ActError::NotSealed) => Ok(back(attempt, "act-not-sealed").into_response()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn back(attempt: AttemptId, problem: &str) -> Redirect {
+    Redirect::to(&format!("/console/attempts/{attempt}/review?problem={problem}"))
+}
+
+/// The longest note, in characters.
+const NOTE_CHARS_MAX: usize = 500;

@@ -1,0 +1,308 @@
+//! What pages read from the database, and the changes that have no other home.
+
+use std::time::Duration;
+
+use qorgan_protocol::attempt::{GateMode, GatePolicy};
+use qorgan_protocol::ids::{AttemptId, ExamId, IncidentId, InstitutionId, PersonId, SittingId};
+use qorgan_protocol::time::WallTime;
+use qorgan_server_core::review::{IncidentVerdict, Judgement, Review, ReviewEvent};
+use sqlx::Row as _;
+
+use crate::state::AppState;
+use crate::store::exams::{NewSitting, create_sitting};
+use crate::store::{Store, StoreError, WriteTx, id};
+
+/// An exam as lists and checks need it.
+#[derive(Debug, Clone)]
+pub struct ExamFacts {
+    /// Its identifier.
+    pub id: ExamId,
+    /// Its title.
+    pub title: String,
+    /// The discipline.
+    pub discipline: String,
+    /// The discipline's code; may be empty.
+    pub code: String,
+    /// Its current tests: language, title, number of items.
+    pub tests: Vec<(String, String, i64)>,
+    /// How many sittings it has.
+    pub sittings: i64,
+}
+
+/// Returns every exam, newest first.
+pub(super) async fn exams(store: &Store) -> Result<Vec<ExamFacts>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT e.id, e.title, e.discipline, e.discipline_code, \
+         (SELECT COUNT(*) FROM sittings s WHERE s.exam_id = e.id) AS sittings \
+         FROM exams e ORDER BY e.created_ms DESC",
+    )
+    .fetch_all(store.read())
+    .await?;
+    let mut exams = Vec::with_capacity(rows.len());
+    for row in rows {
+        let exam: ExamId = id(&row.try_get::<String, _>("id")?)?;
+        exams.push(ExamFacts {
+            id: exam,
+            title: row.try_get("title")?,
+            discipline: row.try_get("discipline")?,
+            code: row.try_get("discipline_code")?,
+            tests: tests(store, exam).await?,
+            sittings: row.try_get("sittings")?,
+        });
+    }
+    Ok(exams)
+}
+
+/// Returns one exam.
+///
+/// # Errors
+/// The database failed.
+pub async fn exam_facts(store: &Store, exam: ExamId) -> Result<Option<ExamFacts>, StoreError> {
+    Ok(exams(store).await?.into_iter().find(|one| one.id == exam))
+}
+
+async fn tests(store: &Store, exam: ExamId) -> Result<Vec<(String, String, i64)>, StoreError> {
+    Ok(sqlx::query_as(
+        "SELECT language, title, items FROM tests \
+         WHERE exam_id = $1 AND replaced_ms IS NULL ORDER BY language",
+    )
+    .bind(exam.to_string())
+    .fetch_all(store.read())
+    .await?)
+}
+
+/// A sitting as lists need it.
+#[derive(Debug, Clone)]
+pub(super) struct SittingFacts {
+    pub(super) id: SittingId,
+    pub(super) exam: ExamId,
+    pub(super) title: String,
+    pub(super) discipline: String,
+    pub(super) opens_ms: i64,
+    pub(super) closes_ms: i64,
+    pub(super) duration_ms: i64,
+    pub(super) mode: GateMode,
+    pub(super) admitted: i64,
+    pub(super) running: i64,
+}
+
+const SITTINGS_SQL: &str = "SELECT s.id, s.exam_id, e.title, e.discipline, s.opens_ms, \
+    s.closes_ms, s.duration_ms, s.policy, \
+    (SELECT COUNT(*) FROM admissions d WHERE d.sitting_id = s.id AND d.admitted = 1) AS admitted, \
+    (SELECT COUNT(*) FROM attempts a WHERE a.sitting_id = s.id \
+        AND a.phase_word IN ('running', 'paused')) AS running \
+    FROM sittings s JOIN exams e ON e.id = s.exam_id ORDER BY s.opens_ms DESC";
+
+/// Returns every sitting, newest first.
+pub(super) async fn sittings(store: &Store) -> Result<Vec<SittingFacts>, StoreError> {
+    let rows = sqlx::query(SITTINGS_SQL).fetch_all(store.read()).await?;
+    let mut sittings = Vec::with_capacity(rows.len());
+    for row in rows {
+        let policy: String = row.try_get("policy")?;
+        let policy: GatePolicy =
+            serde_json::from_str(&policy).map_err(|source| StoreError::Json {
+                what: "gate policy",
+                source,
+            })?;
+        sittings.push(SittingFacts {
+            id: id(&row.try_get::<String, _>("id")?)?,
+            exam: id(&row.try_get::<String, _>("exam_id")?)?,
+            title: row.try_get("title")?,
+            discipline: row.try_get("discipline")?,
+            opens_ms: row.try_get("opens_ms")?,
+            closes_ms: row.try_get("closes_ms")?,
+            duration_ms: row.try_get("duration_ms")?,
+            mode: policy.mode,
+            admitted: row.try_get("admitted")?,
+            running: row.try_get("running")?,
+        });
+    }
+    Ok(sittings)
+}
+
+/// Returns one sitting.
+pub(super) async fn sitting(
+    store: &Store,
+    sitting: SittingId,
+) -> Result<Option<SittingFacts>, StoreError> {
+    Ok(sittings(store).await?.into_iter().find(|one| one.id == sitting))
+}
+
+/// Returns the exam that a sitting belongs to.
+///
+/// # Errors
+/// The database failed.
+pub async fn sitting_exam(
+    store: &Store,
+    sitting: SittingId,
+) -> Result<Option<ExamId>, StoreError> {
+    let exam: Option<String> = sqlx::query_scalar("SELECT exam_id FROM sittings WHERE id = $1")
+        .bind(sitting.to_string())
+        .fetch_optional(store.read())
+        .await?;
+    exam.as_deref().map(id).transpose()
+}
+
+/// Makes a sitting with the institution's defaults.
+///
+/// # Errors
+/// The database failed.
+//= tests/data/sop-2-28.md#8-sitting-times
+pub async fn put_sitting(
+    state: &AppState,
+    exam: ExamId,
+    (opens, closes): (WallTime, WallTime),
+    duration: Duration,
+    policy: GatePolicy,
+) -> Result<SittingId, StoreError> {
+    let defaults = &state.config.exam;
+    let new = NewSitting {
+        exam,
+        opens,
+        closes,
+        duration,
+        policy,
+        bandwidth: defaults.bandwidth.word().to_owned(),
+        deny_processes: defaults.deny_processes.clone(),
+        allow_processes: defaults.allow_processes.clone(),
+    };
+    let mut tx = state.store.begin().await?;
+    let id = create_sitting(&mut tx, &state.keys, state.clock.wall(), &new).await?;
+    tx.commit().await?;
+    Ok(id)
+}
+
+/// The details of a candidate that pages and acts print.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PersonFacts {
+    pub(crate) name: String,
+    pub(crate) login: String,
+    pub(crate) faculty: String,
+    pub(crate) year: String,
+    pub(crate) group: String,
+}
+
+/// Returns a person's details.
+pub(crate) async fn person(store: &Store, person: PersonId) -> Result<PersonFacts, StoreError> {
+    let row = sqlx::query(
+        "SELECT p.display_name, p.login, COALESCE(d.faculty, p.unit) AS faculty, \
+         COALESCE(d.year, '') AS year, COALESCE(d.group_name, '') AS group_name \
+         FROM people p LEFT JOIN person_details d ON d.person_id = p.id WHERE p.id = $1",
+    )
+    .bind(person.to_string())
+    .fetch_one(store.read())
+    .await?;
+    Ok(PersonFacts {
+        name: row.try_get("display_name")?,
+        login: row.try_get("login")?,
+        faculty: row.try_get("faculty")?,
+        year: row.try_get("year")?,
+        group: row.try_get("group_name")?,
+    })
+}
+
+/// An incident as pages and acts show it.
+#[derive(Debug, Clone)]
+pub(crate) struct IncidentRow {
+    pub(crate) id: IncidentId,
+    pub(crate) kind: String,
+    pub(crate) severity: f64,
+    pub(crate) began_ms: i64,
+    pub(crate) began_us: u64,
+    pub(crate) stream: Option<String>,
+    pub(crate) observations: i64,
+    pub(crate) detail: String,
+    pub(crate) judgement: Option<Judgement>,
+}
+
+/// Returns an attempt's incidents, oldest first.
+pub(crate) async fn incidents(
+    store: &Store,
+    attempt: AttemptId,
+) -> Result<Vec<IncidentRow>, StoreError> {
+    let rows = sqlx::query("SELECT * FROM incidents WHERE attempt_id = $1 ORDER BY began_ms, id")
+        .bind(attempt.to_string())
+        .fetch_all(store.read())
+        .await?;
+    let mut incidents = Vec::with_capacity(rows.len());
+    for row in rows {
+        let began_us: i64 = row.try_get("began_us")?;
+        incidents.push(IncidentRow {
+            id: id(&row.try_get::<String, _>("id")?)?,
+            kind: row.try_get("kind")?,
+            severity: row.try_get("severity")?,
+            began_ms: row.try_get("began_ms")?,
+            began_us: u64::try_from(began_us).unwrap_or_default(),
+            stream: row.try_get("stream")?,
+            observations: row.try_get("observations")?,
+            detail: row.try_get("detail")?,
+            judgement: judgement(&row)?,
+        });
+    }
+    Ok(incidents)
+}
+
+fn judgement(row: &sqlx::sqlite::SqliteRow) -> Result<Option<Judgement>, StoreError> {
+    let verdict: Option<String> = row.try_get("verdict")?;
+    let by: Option<String> = row.try_get("verdict_by")?;
+    let at: Option<i64> = row.try_get("verdict_at_ms")?;
+    let (Some(verdict), Some(by), Some(at)) = (verdict, by, at) else {
+        return Ok(None);
+    };
+    let verdict = IncidentVerdict::from_word(&verdict).ok_or(StoreError::Corrupt {
+        what: "incident verdict",
+    })?;
+    Ok(Some(Judgement {
+        verdict,
+        by: id(&by)?,
+        at: WallTime::from_unix_ms(at),
+        note: row.try_get("note")?,
+    }))
+}
+
+/// Returns the review's machine as the incidents stand.
+pub(crate) fn review_of(incidents: &[IncidentRow]) -> Review {
+    let mut review = Review::of(incidents.iter().map(|one| one.id));
+    for one in incidents {
+        let Some(judgement) = one.judgement.clone() else {
+            continue;
+        };
+        if let Err(refused) = review.handle(ReviewEvent::Judged(one.id, judgement)) {
+            tracing::error!(%refused, "A stored judgement does not fit its review");
+        }
+    }
+    review
+}
+
+/// Returns the verdict word on an attempt.
+pub(crate) async fn verdict(store: &Store, attempt: AttemptId) -> Result<String, StoreError> {
+    let word: Option<String> =
+        sqlx::query_scalar("SELECT verdict FROM reviews WHERE attempt_id = $1")
+            .bind(attempt.to_string())
+            .fetch_optional(store.read())
+            .await?;
+    Ok(word.unwrap_or_else(|| "not_reviewed".to_owned()))
+}
+
+/// Enters in the custody record that somebody looked at or took something.
+pub(crate) async fn custody(
+    tx: &mut WriteTx,
+    institution: InstitutionId,
+    (attempt, person): (AttemptId, PersonId),
+    at: WallTime,
+    (action, detail): (&str, &str),
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO custody (institution_id, attempt_id, person_id, at_ms, action, detail) \
+         VALUES ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(institution.to_string())
+    .bind(attempt.to_string())
+    .bind(person.to_string())
+    .bind(at.unix_ms())
+    .bind(action)
+    .bind(detail)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,211 @@
+//! The proctor's wall: one tile a candidate, those first who need a person.
+
+use askama::Template;
+use axum::extract::{Query, State};
+use qorgan_protocol::attempt::AttemptPhase;
+use qorgan_protocol::ids::AttemptId;
+use qorgan_protocol::wire::{GateLine, GateLineState, IdentityState};
+use serde::Deserialize;
+use sqlx::Row as _;
+
+use super::error::{Answer, ConsoleError};
+use super::page::{Page, Visitor, show};
+use super::store::sittings;
+use crate::auth::{Proctor, Staff};
+use crate::registry::BoardLine;
+use crate::state::AppState;
+
+/// One tile.
+#[derive(Debug)]
+pub(super) struct Tile {
+    attempt: AttemptId,
+    attention: u8,
+    name: String,
+    word: &'static str,
+    phase: String,
+    time: String,
+    sources: Vec<(&'static str, String)>,
+    call: Option<String>,
+    incident: Option<String>,
+    incident_at: String,
+}
+
+#[derive(Debug, Template)]
+#[template(path = "console/wall.html")]
+struct WallPage {
+    page: Page,
+    sitting: String,
+    sittings: Vec<(String, String)>,
+    tiles: Vec<Tile>,
+}
+
+#[derive(Debug, Template)]
+#[template(path = "console/_tiles.html")]
+struct TilesPart {
+    page: Page,
+    tiles: Vec<Tile>,
+}
+
+/// Which sitting is shown; empty for every open one.
+#[derive(Debug, Deserialize)]
+pub(super) struct Which {
+    #[serde(default)]
+    sitting: String,
+}
+
+/// `GET /console/wall`.
+pub(super) async fn wall(
+    visitor: Visitor,
+    State(state): State<AppState>,
+    Query(which): Query<Which>,
+    staff: Staff<Proctor>,
+) -> Answer {
+    let page = Page::new(&state, &visitor, Some(&staff.session));
+    let now = state.clock.wall().unix_ms();
+    let open = sittings(&state.store).await?;
+    let choices = open
+        .iter()
+        .filter(|one| one.closes_ms.saturating_add(one.duration_ms) > now)
+        .map(|one| {
+            let when = page.date_time(Some(one.opens_ms));
+            (one.id.to_string(), format!("{when} · {}", one.title))
+        })
+        .collect();
+    let tiles = tiles_of(&state, &page, &which.sitting).await?;
+    show(&WallPage {
+        page,
+        sitting: which.sitting,
+        sittings: choices,
+        tiles,
+    })
+}
+
+/// `GET /console/wall/tiles`: the tiles alone.
+pub(super) async fn tiles(
+    visitor: Visitor,
+    State(state): State<AppState>,
+    Query(which): Query<Which>,
+    staff: Staff<Proctor>,
+) -> Answer {
+    let page = Page::new(&state, &visitor, Some(&staff.session));
+    let tiles = tiles_of(&state, &page, &which.sitting).await?;
+    show(&TilesPart { page, tiles })
+}
+
+async fn tiles_of(
+    state: &AppState,
+    page: &Page,
+    sitting: &str,
+) -> Result<Vec<Tile>, ConsoleError> {
+    let now_ms = state.clock.wall().unix_ms();
+    let mut tiles = Vec::new();
+    for line in state.registry.board().await? {
+        let wanted = sitting.is_empty() || line.sitting.to_string() == sitting;
+        if wanted && is_live(&line.phase) {
+            tiles.push(tile(state, page, &line, now_ms).await?);
+        }
+    }
+    tiles.sort_by(|a, b| b.attention.cmp(&a.attention).then_with(|| a.name.cmp(&b.name)));
+    Ok(tiles)
+}
+
+const fn is_live(phase: &AttemptPhase) -> bool {
+    match phase {
+        AttemptPhase::CheckIn { .. }
+        | AttemptPhase::Ready { .. }
+        | AttemptPhase::Running { .. }
+        | AttemptPhase::Paused { .. } => true,
+        AttemptPhase::Scheduled
+        | AttemptPhase::Submitted { .. }
+        | AttemptPhase::Sealed { .. }
+        | AttemptPhase::Terminated { .. }
+        | AttemptPhase::Void { .. } => false,
+    }
+}
+
+async fn tile(
+    state: &AppState,
+    page: &Page,
+    line: &BoardLine,
+    now_ms: i64,
+) -> Result<Tile, ConsoleError> {
+    let newest = sqlx::query(
+        "SELECT kind, severity, began_ms FROM incidents WHERE attempt_id = $1 \
+         ORDER BY began_ms DESC LIMIT 1",
+    )
+    .bind(line.attempt.to_string())
+    .fetch_optional(state.store.read())
+    .await?;
+    let (mut incident, mut incident_at, mut grave) = (None, String::new(), false);
+    if let Some(row) = newest {
+        let kind: String = row.try_get("kind")?;
+        let began: i64 = row.try_get("began_ms")?;
+        let severity: f64 = row.try_get("severity")?;
+        incident = Some(page.t(&format!("kind-{kind}")));
+        incident_at = page.clock(Some(began));
+        grave = severity >= GRAVE && now_ms.saturating_sub(began) < FRESH_MS;
+    }
+    let call = call(line).map(|key| page.t(key));
+    let attention = match (&call, grave, line.unreviewed > 0) {
+        (Some(_), _, _) => 3,
+        (None, true, _) => 2,
+        (None, false, true) => 1,
+        (None, false, false) => 0,
+    };
+    Ok(Tile {
+        attempt: line.attempt,
+        attention,
+        name: line.candidate.clone(),
+        word: line.phase.word(),
+        phase: page.t(&format!("phase-{}", line.phase.word())),
+        time: clock_of(line.remaining_ms),
+        sources: sources(page, &line.gate),
+        call,
+        incident,
+        incident_at,
+    })
+}
+
+/// Returns the key of what waits for a person now.
+fn call(line: &BoardLine) -> Option<&'static str> {
+    if line.moves_open > 0 {
+        Some("call-move")
+    } else if line.hand_raised {
+        Some("call-hand")
+    } else if line.identity == IdentityState::Waiting {
+        Some("call-identity")
+    } else if line.waits_for_proctor {
+        Some("call-gate")
+    } else if matches!(line.phase, AttemptPhase::Paused { .. })
+        && line.gate.iter().any(|source| source.state == GateLineState::Lost)
+    {
+        Some("call-lost")
+    } else {
+        None
+    }
+}
+
+/// Returns each required source with its state's word.
+pub(super) fn sources(page: &Page, gate: &[GateLine]) -> Vec<(&'static str, String)> {
+    gate.iter()
+        .map(|source| {
+            let word = match source.state {
+                GateLineState::Live => "live",
+                GateLineState::Waiting => "waiting",
+                GateLineState::Lost => "lost",
+                GateLineState::NotAllowed => "not_allowed",
+            };
+            (word, page.t(&format!("source-{}", source.source.word())))
+        })
+        .collect()
+}
+
+fn clock_of(ms: u64) -> String {
+    let seconds = ms / 1_000;
+    format!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
+}
+
+/// An incident from this severity on puts a tile forward while it is fresh.
+const GRAVE: f64 = 0.6;
+/// How long an incident is fresh.
+const FRESH_MS: i64 = 60_000;
