@@ -80,7 +80,9 @@ pub(super) async fn gather(
     });
     let first = confirmed.first().ok_or(ActError::NoViolation)?;
     let seen = WallTime::from_unix_ms(first.began_ms);
-    let kinds = confirmed.iter().filter_map(|one| IncidentKind::from_word(&one.kind));
+    let kinds = confirmed
+        .iter()
+        .filter_map(|one| IncidentKind::from_word(&one.kind));
     let mut evidence = Vec::new();
     for one in confirmed.iter().take(STILLS_MAX) {
         evidence.extend(still(state, attempt, language, zone, one).await?);
@@ -133,7 +135,9 @@ fn other_lines(
             continue;
         };
         if kind.form1_box().is_none() {
-            let at = zone.moment(WallTime::from_unix_ms(one.began_ms))?.time_text();
+            let at = zone
+                .moment(WallTime::from_unix_ms(one.began_ms))?
+                .time_text();
             let at = at.split(' ').next().unwrap_or_default().to_owned();
             let detail = one.detail.trim();
             times.entry(kind).or_default().push(if detail.is_empty() {
@@ -170,7 +174,9 @@ async fn still(
     };
     Ok(Some(Evidence {
         still,
-        time: zone.moment(WallTime::from_unix_ms(row.began_ms))?.time_text(),
+        time: zone
+            .moment(WallTime::from_unix_ms(row.began_ms))?
+            .time_text(),
         kind,
         caption,
     }))

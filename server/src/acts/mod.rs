@@ -123,7 +123,9 @@ pub async fn make(
     if verdict.as_deref() != Some("violation") {
         return Err(ActError::NoViolation);
     }
-    let root = stills::root(state, attempt).await?.ok_or(ActError::NotSealed)?;
+    let root = stills::root(state, attempt)
+        .await?
+        .ok_or(ActError::NotSealed)?;
     let at = state.clock.wall();
     let zone = Zone::of(state);
     let draft = facts::gather(state, attempt, by, language, &zone, root).await?;
@@ -181,11 +183,7 @@ async fn taken(tx: &mut WriteTx, attempt: AttemptId) -> Result<bool, ActError> {
     Ok(count > 0)
 }
 
-async fn next_number(
-    tx: &mut WriteTx,
-    state: &AppState,
-    year: i16,
-) -> Result<ActNumber, ActError> {
+async fn next_number(tx: &mut WriteTx, state: &AppState, year: i16) -> Result<ActNumber, ActError> {
     let form = ActForm::RuleBreach;
     let last: Option<i64> = sqlx::query_scalar(
         "SELECT MAX(ordinal) FROM acts WHERE institution_id = $1 AND form = $2 AND year = $3",
@@ -202,7 +200,11 @@ async fn next_number(
     Ok(ActNumber::following(form, year, last)?)
 }
 
-async fn render(state: &AppState, data: ActData, signing_time: Moment) -> Result<Vec<u8>, ActError> {
+async fn render(
+    state: &AppState,
+    data: ActData,
+    signing_time: Moment,
+) -> Result<Vec<u8>, ActError> {
     let renderer = renderer(state);
     let sealer = sealer(state)?;
     let meta = SealMeta {
@@ -243,7 +245,11 @@ fn sealer(state: &AppState) -> Result<Sealer, ActError> {
             .map_err(|_unreadable| ActError::Certificate)?;
         chain.push(der.to_vec());
     }
-    Ok(Sealer::new(state.keys.seal_pkcs8(), &chain, SystemRandom::new())?)
+    Ok(Sealer::new(
+        state.keys.seal_pkcs8(),
+        &chain,
+        SystemRandom::new(),
+    )?)
 }
 
 /// An act in the register.
@@ -314,12 +320,11 @@ pub struct SealedPdf {
 /// # Errors
 /// The database failed, or the bytes do not open.
 pub async fn sealed_pdf(state: &AppState, act: ActId) -> Result<Option<SealedPdf>, ActError> {
-    let row = sqlx::query(
-        "SELECT attempt_id, form, year, ordinal, pdf_sealed FROM acts WHERE id = $1",
-    )
-    .bind(act.to_string())
-    .fetch_optional(state.store.read())
-    .await?;
+    let row =
+        sqlx::query("SELECT attempt_id, form, year, ordinal, pdf_sealed FROM acts WHERE id = $1")
+            .bind(act.to_string())
+            .fetch_optional(state.store.read())
+            .await?;
     let Some(row) = row else {
         return Ok(None);
     };
@@ -342,10 +347,7 @@ pub(crate) struct PublicAct {
 }
 
 /// Returns what the verification page shows; no name.
-pub(crate) async fn by_code(
-    state: &AppState,
-    code: &str,
-) -> Result<Option<PublicAct>, ActError> {
+pub(crate) async fn by_code(state: &AppState, code: &str) -> Result<Option<PublicAct>, ActError> {
     let row = sqlx::query(
         "SELECT form, year, ordinal, registered_ms, state, pdf_hash, recording_root \
          FROM acts WHERE code = $1",

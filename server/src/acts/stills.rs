@@ -67,7 +67,10 @@ async fn picture(
     at_us: u64,
 ) -> Result<Option<Still>, ActError> {
     let recordings = &state.recordings;
-    let index = recordings.index(attempt, epoch, stream).await.map_err(unreadable)?;
+    let index = recordings
+        .index(attempt, epoch, stream)
+        .await
+        .map_err(unreadable)?;
     let keys = || index.chunks.iter().filter(|(_, _, _, sync)| *sync == 1);
     let before = keys().take_while(|(start, ..)| *start <= at_us).last();
     let Some((_, offset, len, _)) = before.or_else(|| keys().next()).copied() else {

@@ -71,7 +71,9 @@ impl Act {
                 acts::make(state, attempt, by, language).await?.id
             }
         };
-        let sealed = acts::sealed_pdf(state, act).await?.context("the act is gone")?;
+        let sealed = acts::sealed_pdf(state, act)
+            .await?
+            .context("the act is gone")?;
         std::fs::write(&out, &sealed.pdf)
             .with_context(|| format!("cannot write {}", out.display()))?;
         say(&sealed.number);
@@ -84,7 +86,12 @@ async fn proctor(state: &AppState, login: &str) -> anyhow::Result<PersonId> {
     let person = by_login(&state.store, login)
         .await?
         .with_context(|| format!("nobody has the login `{login}`"))?;
-    if !state.auth.roles(person).await?.contains(&crate::auth::StaffRole::Proctor) {
+    if !state
+        .auth
+        .roles(person)
+        .await?
+        .contains(&crate::auth::StaffRole::Proctor)
+    {
         bail!("`{login}` is no proctor");
     }
     Ok(person)

@@ -7,7 +7,9 @@ use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use qorgan_protocol::ids::{ExamId, SittingId};
 use qorgan_server_core::fault::Fault;
-use qorgan_server_core::qti::{FILES_MAX, Identifiers, PACKAGE_BYTES_MAX, Package, Stated, read_package};
+use qorgan_server_core::qti::{
+    FILES_MAX, Identifiers, PACKAGE_BYTES_MAX, Package, Stated, read_package,
+};
 use qorgan_server_core::sheets::read_people;
 
 use super::say;
@@ -89,7 +91,9 @@ async fn test(
         Some(exam) => exam,
         None => newest_exam(state).await?,
     };
-    let facts = exam_facts(&state.store, exam).await?.context("there is no such exam")?;
+    let facts = exam_facts(&state.store, exam)
+        .await?
+        .context("there is no such exam")?;
     let package = if path.is_dir() {
         folder(path)?
     } else {
@@ -108,7 +112,10 @@ async fn test(
     };
     let test = good(read_package(&package, &stated, &mut identifiers))?;
     let report = apply_test(state, exam, &test, ACTOR).await?;
-    say(&format!("{} items and {} pictures imported", report.items, report.pictures));
+    say(&format!(
+        "{} items and {} pictures imported",
+        report.items, report.pictures
+    ));
     Ok(())
 }
 
@@ -116,7 +123,10 @@ async fn admission(state: &AppState, file: &Path, sitting: SittingId) -> anyhow:
     let rows = read_admission_sheet(state, sitting, &name(file), &read(file)?).await?;
     let rows = good(rows)?;
     let report = apply_admission(state, sitting, &rows, ACTOR).await?;
-    say(&format!("{} admitted, {} not admitted", report.admitted, report.refused));
+    say(&format!(
+        "{} admitted, {} not admitted",
+        report.admitted, report.refused
+    ));
     Ok(())
 }
 
@@ -125,7 +135,9 @@ async fn newest_exam(state: &AppState) -> anyhow::Result<ExamId> {
         sqlx::query_scalar("SELECT id FROM exams ORDER BY created_ms DESC, id DESC LIMIT 1")
             .fetch_optional(state.store.read())
             .await?;
-    Ok(id.context("there is no exam; `exam create` makes one")?.parse()?)
+    Ok(id
+        .context("there is no exam; `exam create` makes one")?
+        .parse()?)
 }
 
 /// Turns faults into one error that lists all of them.
@@ -154,7 +166,10 @@ fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
 }
 
 fn name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 fn folder(root: &Path) -> anyhow::Result<Package> {
@@ -174,7 +189,10 @@ fn folder(root: &Path) -> anyhow::Result<Package> {
             if bytes > PACKAGE_BYTES_MAX || package.len() >= FILES_MAX {
                 bail!("{} is larger than a package may be", root.display());
             }
-            let name = path.strip_prefix(root)?.to_string_lossy().replace('\\', "/");
+            let name = path
+                .strip_prefix(root)?
+                .to_string_lossy()
+                .replace('\\', "/");
             package.insert(name, content);
         }
     }

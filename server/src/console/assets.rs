@@ -27,7 +27,9 @@ impl Assets {
     pub(super) fn read() -> Self {
         let folder = std::env::var_os(ASSETS_ENV).map(PathBuf::from);
         let htmx = folder.and_then(|folder| std::fs::read(folder.join("htmx.min.js")).ok());
-        let htmx = htmx.filter(|bytes| bytes.len() <= HTMX_BYTES_MAX).map(Bytes::from);
+        let htmx = htmx
+            .filter(|bytes| bytes.len() <= HTMX_BYTES_MAX)
+            .map(Bytes::from);
         if htmx.is_none() {
             tracing::info!("No htmx: pages are refreshed by hand");
         }
@@ -43,14 +45,23 @@ impl Assets {
 /// `GET /console/assets/{name}`.
 pub(super) async fn asset(visitor: Visitor, Path(name): Path<String>) -> Answer {
     let (kind, bytes) = match name.as_str() {
-        "console.css" => ("text/css; charset=utf-8", own(include_bytes!("../../assets/console.css"))),
+        "console.css" => (
+            "text/css; charset=utf-8",
+            own(include_bytes!("../../assets/console.css")),
+        ),
         "console.js" => (SCRIPT, own(include_bytes!("../../assets/console.js"))),
         "wall.js" => (SCRIPT, own(include_bytes!("../../assets/wall.js"))),
         "live.js" => (SCRIPT, own(include_bytes!("../../assets/live.js"))),
         "cmaf.js" => (SCRIPT, own(include_bytes!("../../assets/cmaf.js"))),
         "review.js" => (SCRIPT, own(include_bytes!("../../assets/review.js"))),
-        "mark.svg" => ("image/svg+xml", own(include_bytes!("../../assets/mark.svg"))),
-        "htmx.min.js" => (SCRIPT, visitor.shared.assets.htmx.clone().ok_or_else(not_found)?),
+        "mark.svg" => (
+            "image/svg+xml",
+            own(include_bytes!("../../assets/mark.svg")),
+        ),
+        "htmx.min.js" => (
+            SCRIPT,
+            visitor.shared.assets.htmx.clone().ok_or_else(not_found)?,
+        ),
         _ => return Err(not_found()),
     };
     Ok(([(CONTENT_TYPE, kind), (CACHE_CONTROL, "no-cache")], bytes).into_response())

@@ -86,7 +86,11 @@ fn row(
         group: listed.map(|one| one.group.clone()).unwrap_or_default(),
         word: line.phase.word(),
         phase: page.t(&format!("phase-{}", line.phase.word())),
-        since: if come { page.clock(Some(line.since.unix_ms())) } else { String::new() },
+        since: if come {
+            page.clock(Some(line.since.unix_ms()))
+        } else {
+            String::new()
+        },
         started: page.clock(started),
         submitted: page.clock(submitted),
         remarks: remarks(page, sitting, line, listed, now_ms),
@@ -107,7 +111,11 @@ fn remarks(
     }
     let came_ms = line.check_in.map(|at| at.unix_ms());
     if admitted && is_late(sitting.opens_ms, came_ms, now_ms) {
-        let key = if line.absent { "remark-absent" } else { "remark-late" };
+        let key = if line.absent {
+            "remark-absent"
+        } else {
+            "remark-late"
+        };
         remarks.push(("late", page.t(key)));
     }
     let extra_ms = listed.map_or(0, |one| one.extra_ms);

@@ -54,7 +54,9 @@ impl AttemptFacts {
     ) -> Result<Self, ConsoleError> {
         let line = state.registry.board_line(attempt).await?;
         let who = person(&state.store, line.person).await?;
-        let photo = people::photo(&state.store, &state.keys, line.person).await?.is_some();
+        let photo = people::photo(&state.store, &state.keys, line.person)
+            .await?
+            .is_some();
         let live = matches!(
             line.phase,
             AttemptPhase::CheckIn { .. }
@@ -75,7 +77,10 @@ impl AttemptFacts {
             sources: sources(page, &line.gate),
             hand: line.hand_raised,
             identity_open: live
-                && matches!(line.identity, IdentityState::Waiting | IdentityState::Deferred),
+                && matches!(
+                    line.identity,
+                    IdentityState::Waiting | IdentityState::Deferred
+                ),
             photo,
             gate_waits: line.waits_for_proctor,
             can_message: live,
@@ -176,7 +181,9 @@ impl IncidentLine {
             observations: row.observations,
             detail: row.detail.clone(),
             verdict: judgement.map_or("", |one| one.verdict.word()),
-            judged: judge.map(|name| page.t1("judged-by", "name", name)).unwrap_or_default(),
+            judged: judge
+                .map(|name| page.t1("judged-by", "name", name))
+                .unwrap_or_default(),
             note: judgement.map(|one| one.note.clone()).unwrap_or_default(),
         }
     }
@@ -195,9 +202,8 @@ fn grade(severity: f64) -> u8 {
 /// Returns the shape of a mark: what kind of thing was seen.
 fn shape(kind: &str) -> &'static str {
     match kind {
-        "camera_covered" | "camera_frozen" | "virtual_camera" | "nobody_in_view" | "second_face" => {
-            "picture"
-        }
+        "camera_covered" | "camera_frozen" | "virtual_camera" | "nobody_in_view"
+        | "second_face" => "picture",
         "microphone_muted" | "microphone_changed" | "another_voice" => "sound",
         "window_switch" | "foreign_window" | "lockdown_breach" | "second_display"
         | "denied_process" | "remote_control" | "clipboard_changed" => "window",
@@ -251,7 +257,10 @@ pub(super) async fn candidate(
     let problem = known.then(|| page.t(&format!("remedy-{}", told.problem)));
     show(&CandidatePage {
         facts,
-        incidents: rows.iter().map(|row| IncidentLine::of(&page, row, None)).collect(),
+        incidents: rows
+            .iter()
+            .map(|row| IncidentLine::of(&page, row, None))
+            .collect(),
         problem,
         page,
     })
@@ -271,7 +280,10 @@ pub(super) async fn now(
     rows.reverse();
     show(&NowPart {
         facts,
-        incidents: rows.iter().map(|row| IncidentLine::of(&page, row, None)).collect(),
+        incidents: rows
+            .iter()
+            .map(|row| IncidentLine::of(&page, row, None))
+            .collect(),
         page,
     })
 }
@@ -322,7 +334,10 @@ pub(super) async fn identity(
     let attempt: AttemptId = attempt.parse()?;
     let approved = posted.fields.get("approved") == "yes";
     let by = posted.staff.session.person;
-    after(attempt, state.registry.approve_identity(attempt, approved, by).await)
+    after(
+        attempt,
+        state.registry.approve_identity(attempt, approved, by).await,
+    )
 }
 
 /// `POST /console/attempts/{attempt}/move`.
@@ -336,7 +351,13 @@ pub(super) async fn decide_move(
     let request = request.map_err(|_none| ConsoleError::Refused(ProblemCode::BadRequest))?;
     let approved = posted.fields.get("approved") == "yes";
     let by = posted.staff.session.person;
-    after(attempt, state.registry.approve_move(attempt, request, approved, by).await)
+    after(
+        attempt,
+        state
+            .registry
+            .approve_move(attempt, request, approved, by)
+            .await,
+    )
 }
 
 /// `POST /console/attempts/{attempt}/message`.
@@ -347,7 +368,13 @@ pub(super) async fn message(
 ) -> Answer {
     let attempt: AttemptId = attempt.parse()?;
     let by = posted.staff.session.person;
-    after(attempt, state.registry.message(attempt, by, posted.fields.get("text")).await)
+    after(
+        attempt,
+        state
+            .registry
+            .message(attempt, by, posted.fields.get("text"))
+            .await,
+    )
 }
 
 fn after(attempt: AttemptId, done: Result<(), crate::registry::RegistryError>) -> Answer {
@@ -363,6 +390,8 @@ fn after(attempt: AttemptId, done: Result<(), crate::registry::RegistryError>) -
 }
 
 fn back(attempt: AttemptId, problem: Option<ProblemCode>) -> Redirect {
-    let told = problem.map(|code| format!("?problem={}", code.word())).unwrap_or_default();
+    let told = problem
+        .map(|code| format!("?problem={}", code.word()))
+        .unwrap_or_default();
     Redirect::to(&format!("/console/attempts/{attempt}{told}"))
 }

@@ -15,9 +15,8 @@ use qorgan_server_core::qti::{Identifiers, Stated, read_package};
 
 use super::error::{Answer, ConsoleError};
 use super::home::SittingLine;
-use super::imports::{
-    PreviewTable, PreviewWords, identifiers, package_of, show_checked, show_faults,
-};
+use super::imports::{PreviewTable, PreviewWords, identifiers, show_checked, show_faults};
+use super::package::package_of;
 use super::page::{Page, Visitor, show};
 use super::posted::{Fields, Posted, Uploaded};
 use super::preview::Checked;
@@ -155,7 +154,11 @@ async fn exam_page(
     let own = sittings(&state.store).await?;
     let typed = |name: &str, otherwise: &str| {
         let value = fields.get(name);
-        if value.is_empty() { otherwise.to_owned() } else { value.to_owned() }
+        if value.is_empty() {
+            otherwise.to_owned()
+        } else {
+            value.to_owned()
+        }
     };
     show(&ExamPage {
         id: exam,
@@ -166,7 +169,10 @@ async fn exam_page(
             .tests
             .iter()
             .map(|(language, title, items)| {
-                format!("{language} · {title} · {}", page.t1("preview-items", "n", items))
+                format!(
+                    "{language} · {title} · {}",
+                    page.t1("preview-items", "n", items)
+                )
             })
             .collect(),
         sittings: own

@@ -93,7 +93,10 @@ async fn proctor_cards(
 ) -> Result<Vec<Card>, super::error::ConsoleError> {
     let count = |wanted: &dyn Fn(&BoardLine) -> bool| lines.iter().filter(|l| wanted(l)).count();
     let running = count(&|line| {
-        matches!(line.phase, AttemptPhase::Running { .. } | AttemptPhase::Paused { .. })
+        matches!(
+            line.phase,
+            AttemptPhase::Running { .. } | AttemptPhase::Paused { .. }
+        )
     });
     let open: i64 = sqlx::query_scalar(
         "SELECT COUNT(*) FROM attempts a LEFT JOIN reviews r ON r.attempt_id = a.id \
@@ -104,9 +107,21 @@ async fn proctor_cards(
     .await?;
     let entries = [
         ("/console/wall", running, "await-running"),
-        ("/console/wall", count(&|line| line.hand_raised || line.waits_for_proctor), "await-help"),
-        ("/console/wall", count(&|line| line.moves_open > 0), "await-moves"),
-        ("/console/reviews", usize::try_from(open).unwrap_or_default(), "await-reviews"),
+        (
+            "/console/wall",
+            count(&|line| line.hand_raised || line.waits_for_proctor),
+            "await-help",
+        ),
+        (
+            "/console/wall",
+            count(&|line| line.moves_open > 0),
+            "await-moves",
+        ),
+        (
+            "/console/reviews",
+            usize::try_from(open).unwrap_or_default(),
+            "await-reviews",
+        ),
     ];
     Ok(entries
         .into_iter()

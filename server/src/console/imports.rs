@@ -2,7 +2,6 @@
 //! and the console call the same functions.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Cursor, Read as _};
 
 use askama::Template;
 use axum::extract::{Path, State};
@@ -12,7 +11,6 @@ use qorgan_protocol::ids::{ExamId, PersonId, SittingId};
 use qorgan_protocol::time::WallTime;
 use qorgan_protocol::wire::{Accommodation, ProblemCode};
 use qorgan_server_core::fault::{Fault, FaultKind, Place};
-use qorgan_server_core::qti::{FILES_MAX, PACKAGE_BYTES_MAX, Package};
 use qorgan_server_core::sheets::{
     AdmissionRow, POSITIVE_RATING_DEFAULT, PersonRow, Role, foreign_disciplines, read_admission,
 };
@@ -89,13 +87,12 @@ pub async fn apply_people(
     rows: &[PersonRow],
     actor: &str,
 ) -> Result<PeopleReport, ImportError> {
-    let known: BTreeSet<String> = sqlx::query_scalar(
-        "SELECT p.login FROM people p JOIN credentials c ON c.person_id = p.id",
-    )
-    .fetch_all(state.store.read())
-    .await?
-    .into_iter()
-    .collect();
+    let known: BTreeSet<String> =
+        sqlx::query_scalar("SELECT p.login FROM people p JOIN credentials c ON c.person_id = p.id")
+            .fetch_all(state.store.read())
+            .await?
+            .into_iter()
+            .collect();
     let mut report = PeopleReport::default();
     let mut hashes = BTreeMap::new();
     for row in rows {
@@ -104,22 +101,36 @@ pub async fn apply_people(
             (None, true) => continue,
             (None, false) => {
                 let code = one_time_code(&qorgan_signing::random()?);
-                report.codes.push((row.full_name(), row.login.clone(), code.clone()));
+                report
+                    .codes
+                    .push((row.full_name(), row.login.clone(), code.clone()));
                 code
             }
         };
-        hashes.insert(row.login.as_str(), state.auth.hash_password(&password).await?);
+        hashes.insert(
+            row.login.as_str(),
+            state.auth.hash_password(&password).await?,
+        );
     }
     let mut tx = state.store.begin().await?;
     for row in rows {
         let person = put_row(&mut tx, state, row).await?;
         if let Some(hash) = hashes.get(row.login.as_str()) {
             let must_change = row.role != Role::Candidate && row.password.is_none();
-            state.auth.put_credentials(&mut tx, person, hash, must_change).await?;
+            state
+                .auth
+                .put_credentials(&mut tx, person, hash, must_change)
+                .await?;
         }
         report.imported += 1;
     }
-    log(&mut tx, state, actor, ("people_imported", "people", &rows.len().to_string())).await?;
+    log(
+        &mut tx,
+        state,
+        actor,
+        ("people_imported", "people", &rows.len().to_string()),
+    )
+    .await?;
     tx.commit().await?;
     Ok(report)
 }
@@ -201,7 +212,13 @@ pub async fn apply_test(
 ) -> Result<TestReport, ImportError> {
     let mut tx = state.store.begin().await?;
     content::put_test(&mut tx, &state.keys, exam, test, state.clock.wall()).await?;
-    log(&mut tx, state, actor, ("test_imported", &exam.to_string(), &test.language)).await?;
+    log(
+        &mut tx,
+        state,
+        actor,
+        ("test_imported", &exam.to_string(), &test.language),
+    )
+    .await?;
     tx.commit().await?;
     Ok(TestReport {
         items: test.items.len(),
@@ -253,7 +270,11 @@ pub async fn read_admission_sheet(
         }
     }
     faults.sort();
-    Ok(if faults.is_empty() { Ok(rows) } else { Err(faults) })
+    Ok(if faults.is_empty() {
+        Ok(rows)
+    } else {
+        Err(faults)
+    })
 }
 
 /// Puts a checked sheet into force: each line admits or refuses, and makes the attempt.
@@ -291,7 +312,13 @@ pub async fn apply_admission(
         }
     }
     let subject = sitting.to_string();
-    log(&mut tx, state, actor, ("admission_imported", &subject, &rows.len().to_string())).await?;
+    log(
+        &mut tx,
+        state,
+        actor,
+        ("admission_imported", &subject, &rows.len().to_string()),
+    )
+    .await?;
     tx.commit().await?;
     Ok(report)
 }
@@ -335,63 +362,6 @@ async fn log(
         detail,
     };
     audit::write(tx, &entry).await
-}
-
-/// Unpacks a ZIP into a package.
-///
-/// # Errors
-/// One fault: unreadable, too large, too many files.
-pub fn package_of(file: &str, zip: &[u8]) -> Result<Package, Vec<Fault>> {
-    let fault = |kind| vec![Fault::new(Place::file(file), kind)];
-    let bad = |error: zip::result::ZipError| {
-        let cause = error.to_string();
-        fault(FaultKind::BadArchive { cause })
-    };
-    let mut archive = zip::ZipArchive::new(Cursor::new(zip)).map_err(bad)?;
-    if archive.len() > FILES_MAX {
-        return Err(fault(FaultKind::TooManyFiles { max: FILES_MAX }));
-    }
-    let mut package = Package::new();
-    let mut left = u64::try_from(PACKAGE_BYTES_MAX).unwrap_or(u64::MAX);
-    for index in 0..archive.len() {
-        let entry = archive.by_index(index).map_err(bad)?;
-        if entry.is_dir() {
-            continue;
-        }
-        let name = entry.name().map_err(bad)?.into_owned();
-        let mut bytes = Vec::new();
-        // The stated size may lie: one byte more than what is left tells that it is too much.
-        entry
-            .take(left.saturating_add(1))
-            .read_to_end(&mut bytes)
-            .map_err(|error| bad(zip::result::ZipError::Io(error)))?;
-        let len = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        left = left.checked_sub(len).ok_or_else(|| {
-            let max_mib = PACKAGE_BYTES_MAX >> 20;
-            fault(FaultKind::FileTooLarge { max_mib })
-        })?;
-        package.insert(name, bytes);
-    }
-    Ok(without_common_folder(package))
-}
-
-/// A folder that was packed whole: its name goes, so that the manifest stands at the root.
-fn without_common_folder(package: Package) -> Package {
-    if package.contains_key("imsmanifest.xml") {
-        return package;
-    }
-    let folder = package
-        .keys()
-        .find_map(|name| name.strip_suffix("/imsmanifest.xml"))
-        .filter(|folder| !folder.contains('/'))
-        .map(|folder| format!("{folder}/"));
-    match folder {
-        Some(folder) if package.keys().all(|name| name.starts_with(&folder)) => package
-            .into_iter()
-            .map(|(name, bytes)| (name.trim_start_matches(&folder).to_owned(), bytes))
-            .collect(),
-        Some(_) | None => package,
-    }
 }
 
 #[derive(Debug, Template)]
@@ -449,7 +419,11 @@ pub(super) fn show_faults(page: Page, words: PreviewWords, faults: &[Fault]) -> 
         .iter()
         .map(|fault| FaultLine {
             file: fault.place.file.clone(),
-            line: fault.place.line.map(|line| line.to_string()).unwrap_or_default(),
+            line: fault
+                .place
+                .line
+                .map(|line| line.to_string())
+                .unwrap_or_default(),
             place: fault
                 .place
                 .item
@@ -473,7 +447,10 @@ pub(super) fn show_checked(
     let id = hex::encode(qorgan_signing::random::<16>()?);
     let apply = format!("/console/imports/{id}");
     let now = state.clock.now();
-    visitor.shared.previews.keep(id, staff.session.person, now, checked);
+    visitor
+        .shared
+        .previews
+        .keep(id, staff.session.person, now, checked);
     let page = Page::new(state, visitor, Some(&staff.session));
     preview(page, words, apply, Vec::new(), table)
 }
@@ -523,7 +500,10 @@ pub(super) async fn apply(
     posted: Posted<TestCentre>,
 ) -> Answer {
     let session = &posted.staff.session;
-    let taken = visitor.shared.previews.take(&id, session.person, state.clock.now());
+    let taken = visitor
+        .shared
+        .previews
+        .take(&id, session.person, state.clock.now());
     let actor = session.person.to_string();
     match taken.ok_or(ConsoleError::Refused(ProblemCode::NotFound))? {
         Checked::People(rows) => {
@@ -565,12 +545,5 @@ mod tests {
 
         assert_eq!(code.len(), 14);
         assert!(!code.contains(['0', 'O', '1', 'I', 'L']));
-    }
-
-    #[test]
-    fn what_is_no_archive_is_a_fault() {
-        let faults = package_of("a.zip", b"PK no").expect_err("no archive");
-
-        assert_eq!(faults[0].kind.word(), "bad-archive");
     }
 }

@@ -13,6 +13,7 @@ mod error;
 mod exams;
 mod home;
 mod imports;
+mod package;
 mod page;
 mod people;
 mod posted;
@@ -30,8 +31,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts as _, Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
-    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
@@ -45,8 +46,9 @@ use page::{Page, Visitor, show};
 
 pub use imports::{
     AdmissionReport, ImportError, PeopleReport, TestReport, apply_admission, apply_people,
-    apply_test, package_of, read_admission_sheet,
+    apply_test, read_admission_sheet,
 };
+pub use package::package_of;
 pub use review::{ReviewError, review_by_hand};
 pub use store::{ExamFacts, exam_facts, put_sitting, sitting_exam};
 pub use texts::Language;
@@ -71,7 +73,10 @@ pub fn router(state: &AppState) -> Router<AppState> {
     let uploads = Router::new()
         .route("/console/people/import", post(people::import))
         .route("/console/exams/{exam}/tests", post(exams::import))
-        .route("/console/sittings/{sitting}/admissions", post(sitting::import))
+        .route(
+            "/console/sittings/{sitting}/admissions",
+            post(sitting::import),
+        )
         .layer(DefaultBodyLimit::max(UPLOAD_BYTES_MAX));
     pages()
         .merge(uploads)
@@ -87,31 +92,61 @@ fn pages() -> Router<AppState> {
         .route("/console/", get(home::home))
         .route("/console/assets/{name}", get(assets::asset))
         .route("/console/language/{code}", get(sign_in::language))
-        .route("/console/sign-in", get(sign_in::form).post(sign_in::sign_in))
+        .route(
+            "/console/sign-in",
+            get(sign_in::form).post(sign_in::sign_in),
+        )
         .route("/console/sign-out", post(sign_in::sign_out))
-        .route("/console/password", get(sign_in::password_form).post(sign_in::password))
+        .route(
+            "/console/password",
+            get(sign_in::password_form).post(sign_in::password),
+        )
         .route("/console/totp", get(sign_in::totp_form).post(sign_in::totp))
         .route("/console/people", get(people::list))
         .route("/console/people.csv", get(people::export))
         .route("/console/imports/{id}", post(imports::apply))
         .route("/console/exams", get(exams::list).post(exams::create))
         .route("/console/exams/{exam}", get(exams::exam))
-        .route("/console/exams/{exam}/sittings", post(exams::create_sitting))
+        .route(
+            "/console/exams/{exam}/sittings",
+            post(exams::create_sitting),
+        )
         .route("/console/sittings/{sitting}", get(sitting::sitting))
         .route("/console/sittings/{sitting}/board", get(sitting::board))
-        .route("/console/sittings/{sitting}/board.csv", get(sitting::export))
+        .route(
+            "/console/sittings/{sitting}/board.csv",
+            get(sitting::export),
+        )
         .route("/console/wall", get(wall::wall))
         .route("/console/wall/tiles", get(wall::tiles))
         .route("/console/attempts/{attempt}", get(candidate::candidate))
         .route("/console/attempts/{attempt}/now", get(candidate::now))
         .route("/console/attempts/{attempt}/photo", get(candidate::photo))
-        .route("/console/attempts/{attempt}/control", post(candidate::control))
-        .route("/console/attempts/{attempt}/identity", post(candidate::identity))
-        .route("/console/attempts/{attempt}/move", post(candidate::decide_move))
-        .route("/console/attempts/{attempt}/message", post(candidate::message))
+        .route(
+            "/console/attempts/{attempt}/control",
+            post(candidate::control),
+        )
+        .route(
+            "/console/attempts/{attempt}/identity",
+            post(candidate::identity),
+        )
+        .route(
+            "/console/attempts/{attempt}/move",
+            post(candidate::decide_move),
+        )
+        .route(
+            "/console/attempts/{attempt}/message",
+            post(candidate::message),
+        )
         .route("/console/reviews", get(review::list))
-        .route("/console/attempts/{attempt}/review", get(review::review).post(review::finish))
-        .route("/console/attempts/{attempt}/incidents/{incident}", post(review::judge))
+        .route(
+            "/console/attempts/{attempt}/review",
+            get(review::review).post(review::finish),
+        )
+        .route(
+            "/console/attempts/{attempt}/incidents/{incident}",
+            post(review::judge),
+        )
         .route("/console/attempts/{attempt}/act", post(review::make_act))
         .route("/console/acts", get(verify::acts))
         .route("/console/acts/{act}", get(verify::download))
@@ -164,7 +199,11 @@ fn problem_page(state: &AppState, visitor: &Visitor, code: ProblemCode) -> error
     let known = |kind: &str| {
         let key = format!("{kind}-{}", code.word());
         let text = page.t(&key);
-        if text == key { page.t(&format!("{kind}-wrong_phase")) } else { text }
+        if text == key {
+            page.t(&format!("{kind}-wrong_phase"))
+        } else {
+            text
+        }
     };
     show(&ProblemPage {
         title: known("problem"),
@@ -179,8 +218,14 @@ fn secure(headers: &mut HeaderMap) {
         (CONTENT_SECURITY_POLICY, POLICY),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (REFERRER_POLICY, "same-origin"),
-        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-        (HeaderName::from_static("permissions-policy"), "camera=(), microphone=(), geolocation=()"),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin",
+        ),
+        (
+            HeaderName::from_static("permissions-policy"),
+            "camera=(), microphone=(), geolocation=()",
+        ),
     ];
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));

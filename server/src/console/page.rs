@@ -7,8 +7,8 @@ use axum::extract::FromRequestParts;
 use axum::http::header::{ACCEPT_LANGUAGE, COOKIE};
 use axum::http::request::Parts;
 use axum::response::{Html, IntoResponse as _};
-use jiff::tz::TimeZone;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::Shared;
 use super::error::{Answer, ConsoleError};
@@ -39,7 +39,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Visitor {
             .get::<Arc<Shared>>()
             .cloned()
             .ok_or(ConsoleError::Unready)?;
-        let path = parts.uri.path_and_query().map_or("/console/", |path| path.as_str());
+        let path = parts
+            .uri
+            .path_and_query()
+            .map_or("/console/", |path| path.as_str());
         Ok(Self {
             chosen: cookie(parts, LANGUAGE_COOKIE).and_then(|code| Language::from_code(&code)),
             accepted: accepted(parts),
@@ -145,7 +148,9 @@ impl Page {
                 name: session.display_name.clone(),
                 roles: session.roles.clone(),
             }),
-            csrf: staff.map(|session| session.csrf.clone()).unwrap_or_default(),
+            csrf: staff
+                .map(|session| session.csrf.clone())
+                .unwrap_or_default(),
             path: visitor.path.clone(),
             htmx: visitor.htmx,
             institution: institution.clone(),
@@ -192,7 +197,11 @@ impl Page {
             ("/console/", "home", self.staff.is_some()),
             ("/console/wall", "wall", proctor),
             ("/console/reviews", "reviews", proctor),
-            ("/console/people", "people", centre || self.may("administrator")),
+            (
+                "/console/people",
+                "people",
+                centre || self.may("administrator"),
+            ),
             ("/console/exams", "exams", centre),
             ("/console/acts", "acts", centre || proctor),
         ];

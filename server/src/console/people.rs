@@ -98,7 +98,10 @@ pub(super) async fn list(
     people.truncate(PEOPLE_SHOWN);
     show(&PeoplePage {
         columns: columns(&page, &wanted, key, falling),
-        roles: ROLES.iter().map(|word| (*word, page.t(&format!("role-{word}")))).collect(),
+        roles: ROLES
+            .iter()
+            .map(|word| (*word, page.t(&format!("role-{word}"))))
+            .collect(),
         q: wanted.q,
         role: wanted.role,
         total,
@@ -114,7 +117,11 @@ fn columns(page: &Page, wanted: &Wanted, key: &str, falling: bool) -> Vec<SortCo
             let sorted = *column == key || (key.is_empty() && *column == "name");
             let turn = if sorted && !falling { "-" } else { "" };
             SortColumn {
-                href: format!("?q={}&role={}&sort={turn}{column}", encode(&wanted.q), wanted.role),
+                href: format!(
+                    "?q={}&role={}&sort={turn}{column}",
+                    encode(&wanted.q),
+                    wanted.role
+                ),
                 text: page.t(text),
                 sorted,
                 order: if falling { "descending" } else { "ascending" },
@@ -150,8 +157,10 @@ async fn people(store: &Store, page: &Page) -> Result<Vec<PersonLine>, StoreErro
     for row in rows {
         let roles: String = row.try_get("roles")?;
         let role_words: Vec<String> = roles.split(' ').map(str::to_owned).collect();
-        let shown: Vec<String> =
-            role_words.iter().map(|word| page.t(&format!("role-{word}"))).collect();
+        let shown: Vec<String> = role_words
+            .iter()
+            .map(|word| page.t(&format!("role-{word}")))
+            .collect();
         people.push(PersonLine {
             name: row.try_get("display_name")?,
             login: row.try_get("login")?,
@@ -176,7 +185,13 @@ pub(super) async fn export(
     let mut rows = vec![COLUMNS.iter().map(|(_, key)| page.t(key)).collect()];
     for one in people(&state.store, &page).await? {
         rows.push(vec![
-            one.name, one.login, one.role, one.faculty, one.year, one.group, one.language,
+            one.name,
+            one.login,
+            one.role,
+            one.faculty,
+            one.year,
+            one.group,
+            one.language,
         ]);
     }
     Ok(csv_file("people.csv", &rows))
@@ -201,7 +216,11 @@ pub(super) fn csv_file(name: &str, rows: &[Vec<String>]) -> axum::response::Resp
 /// Quotes a cell; one that a spreadsheet would take for a formula is made text.
 fn csv_cell(cell: &str) -> String {
     let formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let cell = if formula { format!("'{cell}") } else { cell.to_owned() };
+    let cell = if formula {
+        format!("'{cell}")
+    } else {
+        cell.to_owned()
+    };
     if cell.contains([';', '"', '\n', '\r']) {
         format!("\"{}\"", cell.replace('"', "\"\""))
     } else {
@@ -232,16 +251,14 @@ pub(super) async fn import(
     }
 }
 
-async fn table(
-    store: &Store,
-    page: &Page,
-    rows: &[PersonRow],
-) -> Result<PreviewTable, StoreError> {
+async fn table(store: &Store, page: &Page, rows: &[PersonRow]) -> Result<PreviewTable, StoreError> {
     let known: Vec<String> = sqlx::query_scalar("SELECT login FROM people")
         .fetch_all(store.read())
         .await?;
     let changed = rows.iter().filter(|row| known.contains(&row.login)).count();
-    let headings = ["line", "name", "login", "role", "faculty", "year", "group", "language"];
+    let headings = [
+        "line", "name", "login", "role", "faculty", "year", "group", "language",
+    ];
     Ok(PreviewTable {
         summary: vec![
             page.t1("preview-people", "n", rows.len()),

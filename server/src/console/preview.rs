@@ -57,7 +57,9 @@ impl Previews {
     pub(super) fn take(&self, id: &str, owner: PersonId, now: Now) -> Option<Checked> {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.retain(|one| now.since(one.since) < WAITING);
-        let at = waiting.iter().position(|one| one.id == id && one.owner == owner)?;
+        let at = waiting
+            .iter()
+            .position(|one| one.id == id && one.owner == owner)?;
         waiting.remove(at).map(|one| one.checked)
     }
 }
@@ -85,8 +87,17 @@ mod tests {
     fn an_import_waits_no_longer_than_half_an_hour() {
         let previews = Previews::default();
         let owner = PersonId::new(WallTime::from_unix_ms(1), [1; 10]);
-        previews.keep("x".to_owned(), owner, Now::default(), Checked::People(Vec::new()));
+        previews.keep(
+            "x".to_owned(),
+            owner,
+            Now::default(),
+            Checked::People(Vec::new()),
+        );
 
-        assert!(previews.take("x", owner, Now::default() + WAITING).is_none());
+        assert!(
+            previews
+                .take("x", owner, Now::default() + WAITING)
+                .is_none()
+        );
     }
 }

@@ -134,12 +134,26 @@ pub(super) async fn review(
     let mut tx = state.store.begin().await?;
     let who = (attempt, staff.session.person);
     let at = state.clock.wall();
-    custody(&mut tx, state.institution(), who, at, ("opened_recording", "")).await?;
+    custody(
+        &mut tx,
+        state.institution(),
+        who,
+        at,
+        ("opened_recording", ""),
+    )
+    .await?;
     tx.commit().await?;
     let act = acts::of_attempt(&state, attempt).await?;
-    let verdicts = [ReviewVerdict::Passed, ReviewVerdict::Suspicious, ReviewVerdict::Violation];
+    let verdicts = [
+        ReviewVerdict::Passed,
+        ReviewVerdict::Suspicious,
+        ReviewVerdict::Violation,
+    ];
     let known = !told.problem.is_empty()
-        && told.problem.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+        && told
+            .problem
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c == '-');
     show(&ReviewPage {
         recordings,
         incidents: rows
@@ -186,9 +200,7 @@ async fn recordings(
     let mut found = acts::streams(state, attempt).await?;
     // The newest part is what a reviewer sees first; earlier ones lie under their own epoch.
     let newest = found.iter().map(|(epoch, _)| *epoch).max();
-    found.retain(|(epoch, stream)| {
-        Some(*epoch) == newest && stream.kind != StreamKind::Events
-    });
+    found.retain(|(epoch, stream)| Some(*epoch) == newest && stream.kind != StreamKind::Events);
     Ok(found
         .into_iter()
         .map(|(epoch, stream)| {
@@ -211,7 +223,12 @@ pub(super) async fn judge(
         .ok_or(ConsoleError::Refused(ProblemCode::BadRequest))?;
     let by = posted.staff.session.person;
     let at = state.clock.wall();
-    let note: String = posted.fields.get("note").chars().take(NOTE_CHARS_MAX).collect();
+    let note: String = posted
+        .fields
+        .get("note")
+        .chars()
+        .take(NOTE_CHARS_MAX)
+        .collect();
     let judgement = Judgement {
         verdict,
         by,
@@ -226,7 +243,14 @@ pub(super) async fn judge(
     let mut tx = state.store.begin().await?;
     put_judgement(&mut tx, attempt, incident, &judgement).await?;
     reopen(&mut tx, attempt).await?;
-    custody(&mut tx, state.institution(), (attempt, by), at, ("judged", verdict.word())).await?;
+    custody(
+        &mut tx,
+        state.institution(),
+        (attempt, by),
+        at,
+        ("judged", verdict.word()),
+    )
+    .await?;
     tx.commit().await?;
     Ok(Redirect::to(&format!("/console/attempts/{attempt}/review#i-{incident}")).into_response())
 }
@@ -390,7 +414,9 @@ pub(super) async fn make_act(
         Ok(_registered) => {
             Ok(Redirect::to(&format!("/console/attempts/{attempt}/review")).into_response())
         }
-        Err(acts::ActError::NoViolation) => Ok(back(attempt, "act-needs-violation").into_response()),
+        Err(acts::ActError::NoViolation) => {
+            Ok(back(attempt, "act-needs-violation").into_response())
+        }
         Err(acts::ActError::Exists) => Ok(back(attempt, "act-exists").into_response()),
         Err(acts::ActError::NotSealed) => Ok(back(attempt, "act-not-sealed").into_response()),
         Err(error) => Err(error.into()),
@@ -398,7 +424,9 @@ pub(super) async fn make_act(
 }
 
 fn back(attempt: AttemptId, problem: &str) -> Redirect {
-    Redirect::to(&format!("/console/attempts/{attempt}/review?problem={problem}"))
+    Redirect::to(&format!(
+        "/console/attempts/{attempt}/review?problem={problem}"
+    ))
 }
 
 /// The longest note, in characters.

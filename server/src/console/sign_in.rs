@@ -64,7 +64,11 @@ pub(super) async fn sign_in(
 ) -> Answer {
     let code = Some(typed.code.trim()).filter(|code| !code.is_empty());
     let login = typed.login.trim();
-    match state.auth.sign_in_staff(login, &typed.password, code, address).await {
+    match state
+        .auth
+        .sign_in_staff(login, &typed.password, code, address)
+        .await
+    {
         Ok(done) => {
             let to = if done.must_change {
                 "/console/password"
@@ -74,10 +78,14 @@ pub(super) async fn sign_in(
                 own_path(&typed.back)
             };
             let mut response = Redirect::to(to).into_response();
-            response.headers_mut().append(SET_COOKIE, cookie(&done.token)?);
+            response
+                .headers_mut()
+                .append(SET_COOKIE, cookie(&done.token)?);
             Ok(response)
         }
-        Err(error @ (AuthError::WrongPassword | AuthError::Forbidden | AuthError::TooMany { .. })) => {
+        Err(
+            error @ (AuthError::WrongPassword | AuthError::Forbidden | AuthError::TooMany { .. }),
+        ) => {
             let code = error.problem().code;
             let key = if code == ProblemCode::WrongPassword {
                 "password-wrong".to_owned()
@@ -87,8 +95,8 @@ pub(super) async fn sign_in(
             let problem = Some(visitor.language().text(&key));
             let mut response =
                 sign_in_page(&state, &visitor, problem, own_path(&typed.back), login)?;
-            *response.status_mut() = StatusCode::from_u16(code.status())
-                .unwrap_or(StatusCode::UNAUTHORIZED);
+            *response.status_mut() =
+                StatusCode::from_u16(code.status()).unwrap_or(StatusCode::UNAUTHORIZED);
             Ok(response)
         }
         Err(error) => Err(error.into()),
@@ -148,7 +156,11 @@ pub(super) async fn password(
     let (old, new) = (fields.raw("old"), fields.raw("new"));
     let wrong = if new != fields.raw("again") {
         Some("password-differs")
-    } else if !state.auth.password_holds(&session.login, old, address).await? {
+    } else if !state
+        .auth
+        .password_holds(&session.login, old, address)
+        .await?
+    {
         Some("password-wrong")
     } else {
         match state.auth.set_password(session.person, new, false).await {
@@ -192,7 +204,11 @@ pub(super) async fn totp(
     posted: PostedEarly,
 ) -> Answer {
     let PostedEarly { session, fields } = posted;
-    match state.auth.totp_confirm(session.person, fields.get("code")).await {
+    match state
+        .auth
+        .totp_confirm(session.person, fields.get("code"))
+        .await
+    {
         Ok(()) => Ok(Redirect::to("/console/").into_response()),
         Err(AuthError::WrongPassword) => {
             totp_page(&state, &visitor, &session, Some("totp-wrong")).await
@@ -207,7 +223,10 @@ async fn totp_page(
     session: &StaffSession,
     problem: Option<&str>,
 ) -> Answer {
-    let setup = state.auth.totp_begin(session.person, &session.login).await?;
+    let setup = state
+        .auth
+        .totp_begin(session.person, &session.login)
+        .await?;
     let page = Page::new(state, visitor, Some(session));
     show(&TotpPage {
         problem: problem.map(|key| page.t(key)),
@@ -222,8 +241,9 @@ pub(super) async fn language(Path(code): Path<String>, Query(query): Query<Back>
     let chosen = Language::from_code(&code)
         .ok_or(ConsoleError::Refused(ProblemCode::NotFound))?
         .code();
-    let text =
-        format!("{LANGUAGE_COOKIE}={chosen}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=31536000");
+    let text = format!(
+        "{LANGUAGE_COOKIE}={chosen}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=31536000"
+    );
     let value = HeaderValue::from_str(&text)
         .map_err(|_bad| ConsoleError::Refused(ProblemCode::BadRequest))?;
     let mut response: Response = Redirect::to(own_path(&query.back)).into_response();
@@ -257,7 +277,13 @@ mod tests {
 
     #[test]
     fn nobody_is_led_to_another_site() {
-        for bad in ["//evil.example", "https://evil.example", "/\\evil", "", "/console/sign-in"] {
+        for bad in [
+            "//evil.example",
+            "https://evil.example",
+            "/\\evil",
+            "",
+            "/console/sign-in",
+        ] {
             assert_eq!(own_path(bad), "/console/", "{bad}");
         }
         assert_eq!(own_path("/console/wall?sitting="), "/console/wall?sitting=");

@@ -91,7 +91,16 @@ pub(super) async fn export(
 ) -> Answer {
     let page = Page::new(&state, &visitor, Some(&staff.session));
     let facts = facts(&state, &id).await?;
-    let keys = ["candidate", "login", "group", "phase", "since", "started", "submitted", "remarks"];
+    let keys = [
+        "candidate",
+        "login",
+        "group",
+        "phase",
+        "since",
+        "started",
+        "submitted",
+        "remarks",
+    ];
     let mut rows = vec![keys.iter().map(|key| page.t(key)).collect::<Vec<_>>()];
     for one in board_of(&state, &page, &facts).await?.0 {
         let remarks: Vec<String> = one.remarks.into_iter().map(|(_, text)| text).collect();
@@ -142,11 +151,17 @@ pub(super) async fn import(
         rows: rows
             .iter()
             .map(|row| {
-                let key = if row.admitted { "ask-yes" } else { "remark-not-admitted" };
+                let key = if row.admitted {
+                    "ask-yes"
+                } else {
+                    "remark-not-admitted"
+                };
                 vec![
                     row.line.to_string(),
                     row.login.clone(),
-                    row.rating.map(|rating| rating.to_string()).unwrap_or_default(),
+                    row.rating
+                        .map(|rating| rating.to_string())
+                        .unwrap_or_default(),
                     page.t(key),
                     row.reason.clone(),
                 ]

@@ -125,17 +125,17 @@ pub(super) async fn sitting(
     store: &Store,
     sitting: SittingId,
 ) -> Result<Option<SittingFacts>, StoreError> {
-    Ok(sittings(store).await?.into_iter().find(|one| one.id == sitting))
+    Ok(sittings(store)
+        .await?
+        .into_iter()
+        .find(|one| one.id == sitting))
 }
 
 /// Returns the exam that a sitting belongs to.
 ///
 /// # Errors
 /// The database failed.
-pub async fn sitting_exam(
-    store: &Store,
-    sitting: SittingId,
-) -> Result<Option<ExamId>, StoreError> {
+pub async fn sitting_exam(store: &Store, sitting: SittingId) -> Result<Option<ExamId>, StoreError> {
     let exam: Option<String> = sqlx::query_scalar("SELECT exam_id FROM sittings WHERE id = $1")
         .bind(sitting.to_string())
         .fetch_optional(store.read())

@@ -46,7 +46,11 @@ impl Language {
     /// Returns the language that a code such as `ru` or `ru-KZ` names.
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {
-        let primary = code.split(['-', ';', '_']).next().unwrap_or_default().trim();
+        let primary = code
+            .split(['-', ';', '_'])
+            .next()
+            .unwrap_or_default()
+            .trim();
         Self::ALL
             .into_iter()
             .find(|language| language.code().eq_ignore_ascii_case(primary))
@@ -104,8 +108,8 @@ static ENGLISH: LazyLock<Bundle> =
 fn bundle(code: &str, text: &str) -> Bundle {
     let language: LanguageIdentifier = code.parse().unwrap_or_default();
     // A test reads all three files whole; what parses of a broken one is better than nothing.
-    let resource = FluentResource::try_new(text.to_owned())
-        .unwrap_or_else(|(readable, _errors)| readable);
+    let resource =
+        FluentResource::try_new(text.to_owned()).unwrap_or_else(|(readable, _errors)| readable);
     let mut bundle = FluentBundle::new_concurrent(vec![language]);
     bundle.set_use_isolating(false);
     bundle.add_resource_overriding(resource);
@@ -149,7 +153,10 @@ mod tests {
             assert!(known.contains(format!("fault-{word}").as_str()), "{word}");
         }
         for kind in IncidentKind::ALL {
-            assert!(known.contains(format!("kind-{}", kind.word()).as_str()), "{kind:?}");
+            assert!(
+                known.contains(format!("kind-{}", kind.word()).as_str()),
+                "{kind:?}"
+            );
         }
     }
 

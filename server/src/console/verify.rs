@@ -68,7 +68,14 @@ pub(super) async fn download(
     let mut tx = state.store.begin().await?;
     let who = (found.attempt, staff.session.person);
     let at = state.clock.wall();
-    custody(&mut tx, state.institution(), who, at, ("took_act", &found.number)).await?;
+    custody(
+        &mut tx,
+        state.institution(),
+        who,
+        at,
+        ("took_act", &found.number),
+    )
+    .await?;
     tx.commit().await?;
     let name = found.number.replace('/', "-");
     let attachment = format!("attachment; filename=\"act-{name}.pdf\"");

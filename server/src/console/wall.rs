@@ -92,11 +92,7 @@ pub(super) async fn tiles(
     show(&TilesPart { page, tiles })
 }
 
-async fn tiles_of(
-    state: &AppState,
-    page: &Page,
-    sitting: &str,
-) -> Result<Vec<Tile>, ConsoleError> {
+async fn tiles_of(state: &AppState, page: &Page, sitting: &str) -> Result<Vec<Tile>, ConsoleError> {
     let now_ms = state.clock.wall().unix_ms();
     let mut tiles = Vec::new();
     for line in state.registry.board().await? {
@@ -105,7 +101,11 @@ async fn tiles_of(
             tiles.push(tile(state, page, &line, now_ms).await?);
         }
     }
-    tiles.sort_by(|a, b| b.attention.cmp(&a.attention).then_with(|| a.name.cmp(&b.name)));
+    tiles.sort_by(|a, b| {
+        b.attention
+            .cmp(&a.attention)
+            .then_with(|| a.name.cmp(&b.name))
+    });
     Ok(tiles)
 }
 
@@ -177,7 +177,10 @@ fn call(line: &BoardLine) -> Option<&'static str> {
     } else if line.waits_for_proctor {
         Some("call-gate")
     } else if matches!(line.phase, AttemptPhase::Paused { .. })
-        && line.gate.iter().any(|source| source.state == GateLineState::Lost)
+        && line
+            .gate
+            .iter()
+            .any(|source| source.state == GateLineState::Lost)
     {
         Some("call-lost")
     } else {
@@ -202,7 +205,12 @@ pub(super) fn sources(page: &Page, gate: &[GateLine]) -> Vec<(&'static str, Stri
 
 fn clock_of(ms: u64) -> String {
     let seconds = ms / 1_000;
-    format!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
+    format!(
+        "{:02}:{:02}:{:02}",
+        seconds / 3_600,
+        seconds / 60 % 60,
+        seconds % 60
+    )
 }
 
 /// An incident from this severity on puts a tile forward while it is fresh.
