@@ -1,5 +1,10 @@
 //! The real kiosk under a real display server and window manager, with real key presses.
 #![cfg(target_os = "linux")]
+#![expect(
+    clippy::tests_outside_test_module,
+    clippy::let_underscore_must_use,
+    reason = "every function of a test file is a test or helps one; ending what has ended is no fault"
+)]
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -54,7 +59,7 @@ fn a_second_start_keeps_the_devices_key() {
     kiosk.child.wait().expect("ends");
     std::fs::remove_file(&kiosk.state).expect("a state file");
 
-    let mut again = desk.kiosk(&[]);
+    let again = desk.kiosk(&[]);
     again.expect("the first screen", |state| state["screen"] == "welcome");
 
     assert_eq!(std::fs::read(&key).expect("a key"), first);
@@ -180,7 +185,7 @@ impl Kiosk {
         serde_json::from_str(&text).unwrap_or_default()
     }
 
-    fn expect(&mut self, what: &str, is: impl Fn(&serde_json::Value) -> bool) {
+    fn expect(&self, what: &str, is: impl Fn(&serde_json::Value) -> bool) {
         let deadline = Instant::now() + START_MAX;
         loop {
             let state = self.state();

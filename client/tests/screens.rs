@@ -1,4 +1,8 @@
 //! Every screen as a picture in each language, and as the tree that screen readers see.
+#![expect(
+    clippy::tests_outside_test_module,
+    reason = "every function of a test file is a test or helps one"
+)]
 
 mod support;
 

@@ -138,7 +138,7 @@ impl Journal {
     ///
     /// # Errors
     /// Fails where the file cannot be cut or synced.
-    pub fn clear_if_settled(&mut self) -> Result<(), JournalError> {
+    pub fn clear_if_settled(&self) -> Result<(), JournalError> {
         if leftovers(&self.path)?.is_empty() {
             self.file
                 .set_len(0)

@@ -1,6 +1,13 @@
 //! The X11 measures and watches under a real display server and window manager, with real key
 //! presses. The kiosk's part is played by this test program itself, run once more as a child.
 #![cfg(target_os = "linux")]
+#![expect(
+    clippy::tests_outside_test_module,
+    clippy::let_underscore_must_use,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "every function of a test file is a test or helps one, and the child speaks by printing"
+)]
 
 use std::{
     io::{BufRead as _, BufReader, Read as _},

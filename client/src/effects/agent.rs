@@ -99,7 +99,7 @@ impl AgentRunner {
     }
 
     /// Tells the agent that the attempt is over.
-    pub(super) fn finish(&mut self) {
+    pub(super) fn finish(&self) {
         if self.running {
             self.finish.notify_one();
         }

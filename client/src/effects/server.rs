@@ -142,6 +142,7 @@ impl ServerLink {
     }
 
     /// Asks the server.
+    #[expect(clippy::too_many_lines, reason = "one arm is one place of the API")]
     pub(super) async fn call(&self, call: Call) -> Result<Reply, Failure> {
         match call {
             Call::Enrol { link } => self.enrol(&link).await,

@@ -34,7 +34,7 @@ pub fn consent_ui(ui: &mut Ui, view: &View, screen: &TextView, kit: &Kit<'_>) ->
             kit.caption(ui, kit.msg(keys::READ_TO_END));
         }
         let chosen = ui.horizontal(|ui| choices(ui, screen, kit)).inner;
-        chosen.or((at_end && !screen.read).then_some(Intent::ReadToEnd))
+        chosen.or_else(|| (at_end && !screen.read).then_some(Intent::ReadToEnd))
     });
     intent.or(asked)
 }

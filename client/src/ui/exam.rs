@@ -62,7 +62,8 @@ pub fn exam_ui(ui: &mut Ui, screen: &ExamView, kit: &Kit<'_>) -> Option<Intent> 
                     .message
                     .as_ref()
                     .and_then(|message| notice_ui(ui, message, kit));
-                answered.or(item_ui(ui, screen, kit))
+                let chosen = item_ui(ui, screen, kit);
+                answered.or(chosen)
             });
             steps.or(shown.inner)
         })
@@ -80,14 +81,7 @@ fn list_ui(ui: &mut Ui, screen: &ExamView, kit: &Kit<'_>) -> Option<Intent> {
             ui.spacing_mut().item_spacing = Vec2::splat(6.0);
             ui.add_space(space::XS);
             for row in screen.questions.chunks(COLUMNS) {
-                ui.horizontal(|ui| {
-                    ui.add_space(2.0);
-                    for question in row {
-                        if cell(ui, *question, question.position == screen.place, kit) {
-                            intent = Some(Intent::GoTo(question.position));
-                        }
-                    }
-                });
+                intent = row_ui(ui, row, screen.place, kit).or(intent.take());
             }
         });
     ui.add_space(space::M);
@@ -106,6 +100,19 @@ fn list_ui(ui: &mut Ui, screen: &ExamView, kit: &Kit<'_>) -> Option<Intent> {
     if button(ui, kit, "finish", &finish, (Look::Secondary, true)).clicked() {
         intent = Some(Intent::Open(Overlay::ConfirmSubmit));
     }
+    intent
+}
+
+fn row_ui(ui: &mut Ui, row: &[QuestionView], place: u16, kit: &Kit<'_>) -> Option<Intent> {
+    let mut intent = None;
+    ui.horizontal(|ui| {
+        ui.add_space(2.0);
+        for question in row {
+            if cell(ui, *question, question.position == place, kit) {
+                intent = Some(Intent::GoTo(question.position));
+            }
+        }
+    });
     intent
 }
 

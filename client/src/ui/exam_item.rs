@@ -42,7 +42,8 @@ pub(super) fn item_ui(ui: &mut Ui, screen: &ExamView, kit: &Kit<'_>) -> Option<I
     };
     let mut intent = None;
     for block in &item.body {
-        intent = intent.or(block_ui(ui, block, kit));
+        let asked = block_ui(ui, block, kit);
+        intent = intent.or(asked);
     }
     kit.strong(ui, &item.prompt, kit.item_size(), kit.tokens.text);
     ui.add_space(space::XS);

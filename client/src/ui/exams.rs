@@ -41,7 +41,7 @@ pub fn exams_ui(ui: &mut Ui, view: &View, screen: &ExamsView, kit: &Kit<'_>) -> 
             let leave = button(ui, kit, "sign-out", &leave, (Look::Quiet, true)).clicked();
             again
                 .then_some(Intent::RefreshExams)
-                .or(leave.then_some(Intent::SignOut))
+                .or_else(|| leave.then_some(Intent::SignOut))
         });
         intent.or(bottom.inner)
     });

@@ -37,7 +37,7 @@ pub fn instruction_ui(
         let awake = screen.read && !screen.busy;
         let go = button(ui, kit, "continue", &label, (Look::Primary, awake)).clicked();
         go.then_some(Intent::Continue)
-            .or((at_end && !screen.read).then_some(Intent::ReadToEnd))
+            .or_else(|| (at_end && !screen.read).then_some(Intent::ReadToEnd))
     });
     intent.or(asked)
 }

@@ -64,7 +64,7 @@ pub(super) fn messages_ui(ui: &mut Ui, overlay: &OverlayView, kit: &Kit<'_>) -> 
     typed
         .map(Intent::TypeMessage)
         .or(chosen)
-        .or((entered && awake).then_some(Intent::SendMessage))
+        .or_else(|| (entered && awake).then_some(Intent::SendMessage))
 }
 
 /// Draws the newest message above the question, with a way to answer it.

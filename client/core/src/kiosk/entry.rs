@@ -88,8 +88,7 @@ impl Kiosk {
             }
             (
                 Stage::Exams {
-                    exams: Some(exams),
-                    ..
+                    exams: Some(exams), ..
                 },
                 Reply::CheckedIn(check_in),
             ) => {

@@ -196,7 +196,7 @@ impl Attempt {
     }
 
     pub(super) fn wall(&self, now: Now) -> WallTime {
-        self.view.as_ref().map_or(WallTime::default(), |heard| {
+        self.view.as_ref().map_or_else(WallTime::default, |heard| {
             heard.view.time.now.after(now.since(heard.received))
         })
     }
@@ -403,7 +403,7 @@ impl Attempt {
             .book
             .given(page.id)
             .map(|given| (given.response.clone(), given.flagged));
-        let (before, flagged) = before.unwrap_or((Response::choices(Vec::new()), false));
+        let (before, flagged) = before.unwrap_or_else(|| (Response::choices(Vec::new()), false));
         let Response::Choices {
             choices: mut chosen,
         } = before.clone();
@@ -430,7 +430,7 @@ impl Attempt {
             .book
             .given(page.id)
             .map(|given| (given.response.clone(), given.flagged));
-        let (response, flagged) = before.unwrap_or((Response::choices(Vec::new()), false));
+        let (response, flagged) = before.unwrap_or_else(|| (Response::choices(Vec::new()), false));
         self.give(now, (response, !flagged), outbox);
     }
 

@@ -47,13 +47,14 @@ pub fn field(
     let changed = (typed != value).then_some(typed);
     (
         response,
-        entered(ui, id, pressed, changed.is_some()),
+        entered(ui, id, (pressed, changed.is_some())),
         changed,
     )
 }
 
 /// Enter that comes with the last letters counts in the next frame, when the letters are known.
-fn entered(ui: &Ui, id: egui::Id, pressed: bool, changed: bool) -> bool {
+fn entered(ui: &Ui, id: egui::Id, which: (bool, bool)) -> bool {
+    let (pressed, changed) = which;
     let kept = id.with("entered");
     if pressed && changed {
         ui.ctx().data_mut(|data| data.insert_temp(kept, true));

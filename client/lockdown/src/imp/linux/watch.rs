@@ -90,6 +90,7 @@ impl Watcher {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the display library has an event for everything")]
     fn watch(&mut self, ending: &AtomicBool) -> Result<(), ReplyError> {
         let (mut tracker, changes) = Tracker::new(self.own, &self.desktop.look()?);
         self.tell_all(&changes);
