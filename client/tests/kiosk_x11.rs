@@ -34,7 +34,7 @@ fn the_kiosk_shows_itself_and_does_not_let_itself_be_closed() {
 #[test]
 fn a_link_can_be_typed_and_a_server_that_is_not_there_is_told_with_a_remedy() {
     let desk = Desk::start();
-    let mut kiosk = desk.kiosk(&["--lang", "en"]);
+    let kiosk = desk.kiosk(&["--lang", "en"]);
     kiosk.expect("the first screen", |state| state["screen"] == "welcome");
 
     while kiosk.state()["focused"] != "link" {

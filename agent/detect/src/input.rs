@@ -228,10 +228,10 @@ mod tests {
 
     #[test]
     fn a_plane_that_is_too_short_is_refused() {
-        assert!(Luma::new(4, 4, 4, &[0; 16]).is_ok());
-        assert!(Luma::new(4, 4, 4, &[0; 15]).is_err());
-        assert!(Luma::new(4, 4, 3, &[0; 16]).is_err());
-        assert!(Luma::new(0, 4, 4, &[0; 16]).is_err());
+        Luma::new(4, 4, 4, &[0; 16]).expect("whole");
+        Luma::new(4, 4, 4, &[0; 15]).expect_err("a refusal");
+        Luma::new(4, 4, 3, &[0; 16]).expect_err("a refusal");
+        Luma::new(0, 4, 4, &[0; 16]).expect_err("a refusal");
     }
 
     #[test]
@@ -244,9 +244,9 @@ mod tests {
             pictures_of(&png, 2).expect("two pictures"),
             [small.clone(), small]
         );
-        assert!(pictures_of(&png, 1).is_err());
+        pictures_of(&png, 1).expect_err("a refusal");
         let samples = [0, 1, -1, i16::MAX, i16::MIN];
         assert_eq!(samples_of(&pcm_of(&samples)).expect("samples"), samples);
-        assert!(samples_of(&[1]).is_err());
+        samples_of(&[1]).expect_err("a refusal");
     }
 }

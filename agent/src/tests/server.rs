@@ -31,6 +31,12 @@ use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 
 type Tls = BufReader<TlsStream<TcpStream>>;
 
+async fn answer(tls: tokio_rustls::Accept<TcpStream>, server: Arc<FakeServer>) {
+    if let Ok(tls) = tls.await {
+        server.serve(BufReader::new(tls)).await;
+    }
+}
+
 /// The server and everything it took in.
 #[derive(Debug)]
 pub(crate) struct FakeServer {
@@ -103,12 +109,7 @@ impl FakeServer {
                 if accepting.down.load(Ordering::Relaxed) {
                     continue;
                 }
-                let (server, acceptor) = (Arc::clone(&accepting), acceptor.clone());
-                tokio::spawn(async move {
-                    if let Ok(tls) = acceptor.accept(tcp).await {
-                        server.serve(BufReader::new(tls)).await;
-                    }
-                });
+                tokio::spawn(answer(acceptor.accept(tcp), Arc::clone(&accepting)));
             }
         });
         server

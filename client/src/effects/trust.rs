@@ -192,7 +192,7 @@ mod tests {
         let check = |leaf: &CertificateDer<'_>, ca: &CertificateDer<'_>, name: &str| {
             let name = ServerName::try_from(name.to_owned()).expect("a name");
             pinned
-                .verify_server_cert(leaf, &[ca.clone()], &name, &[], UnixTime::now())
+                .verify_server_cert(leaf, std::slice::from_ref(ca), &name, &[], UnixTime::now())
                 .is_ok()
         };
         assert!(

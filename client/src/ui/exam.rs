@@ -81,7 +81,8 @@ fn list_ui(ui: &mut Ui, screen: &ExamView, kit: &Kit<'_>) -> Option<Intent> {
             ui.spacing_mut().item_spacing = Vec2::splat(6.0);
             ui.add_space(space::XS);
             for row in screen.questions.chunks(COLUMNS) {
-                intent = row_ui(ui, row, screen.place, kit).or(intent.take());
+                let chosen = row_ui(ui, row, screen.place, kit);
+                intent = chosen.or_else(|| intent.take());
             }
         });
     ui.add_space(space::M);

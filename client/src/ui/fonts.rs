@@ -70,13 +70,14 @@ mod tests {
                 .insert(FontFamily::Proportional, vec![name.to_owned()]);
             let ctx = egui::Context::default();
             ctx.set_fonts(fonts);
-            let _ = ctx.run_ui(egui::RawInput::default(), |ui| {
+            let drawn = ctx.run_ui(egui::RawInput::default(), |ui| {
                 for letter in LETTERS.chars() {
                     let id = FontId::proportional(18.0);
                     let found = ui.fonts_mut(|fonts| fonts.has_glyph(&id, letter));
                     assert!(found, "{name} lacks {letter}");
                 }
             });
+            drop(drawn);
         }
     }
 

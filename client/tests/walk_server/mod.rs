@@ -77,12 +77,7 @@ impl Server {
         let shared = Arc::clone(&state);
         runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (acceptor, shared) = (acceptor.clone(), Arc::clone(&shared));
-                tokio::spawn(async move {
-                    if let Ok(stream) = acceptor.accept(stream).await {
-                        let _ended = serve(BufReader::new(stream), &shared).await;
-                    }
-                });
+                tokio::spawn(answer(acceptor.accept(stream), Arc::clone(&shared)));
             }
         });
         let link = format!(
@@ -124,6 +119,12 @@ impl Server {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn answer(tls: tokio_rustls::Accept<tokio::net::TcpStream>, state: Arc<Mutex<State>>) {
+    if let Ok(stream) = tls.await {
+        let _ended = serve(BufReader::new(stream), &state).await;
     }
 }
 

@@ -294,11 +294,9 @@ mod tests {
 
     #[test]
     fn an_act_is_not_served_before_it_is_decided() {
-        assert!(
-            ActState::Registered
-                .after(ActEvent::Served(Acknowledgement::Agrees))
-                .is_err()
-        );
+        ActState::Registered
+            .after(ActEvent::Served(Acknowledgement::Agrees))
+            .expect_err("an act is served after it was decided");
     }
 
     #[test]

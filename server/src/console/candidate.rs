@@ -380,12 +380,14 @@ pub(super) async fn message(
 fn after(attempt: AttemptId, done: Result<(), crate::registry::RegistryError>) -> Answer {
     match done {
         Ok(()) => Ok(back(attempt, None).into_response()),
-        Err(error) => match error.problem().code {
-            code @ (ProblemCode::WrongPhase | ProblemCode::BadRequest) => {
+        Err(error) => {
+            let code = error.problem().code;
+            if matches!(code, ProblemCode::WrongPhase | ProblemCode::BadRequest) {
                 Ok(back(attempt, Some(code)).into_response())
+            } else {
+                Err(error.into())
             }
-            _ => Err(error.into()),
-        },
+        }
     }
 }
 

@@ -64,7 +64,6 @@ pub(crate) struct Shared {
 }
 
 /// Returns the console's routes.
-#[must_use]
 pub fn router(state: &AppState) -> Router<AppState> {
     let shared = Arc::new(Shared {
         assets: assets::Assets::read(),

@@ -47,7 +47,7 @@ impl<R: Role> FromRequest<AppState> for Posted<R> {
             .map_err(AuthRejection::into_response)?;
         let request = Request::from_parts(parts, body);
         let fields = fields(request, state).await?;
-        check(&staff.session, &fields)?;
+        check(&staff.session, &fields).map_err(axum::response::IntoResponse::into_response)?;
         Ok(Self { staff, fields })
     }
 }
@@ -70,7 +70,7 @@ impl FromRequest<AppState> for PostedEarly {
             .await
             .map_err(AuthRejection::into_response)?;
         let fields = fields(Request::from_parts(parts, body), state).await?;
-        check(&session, &fields)?;
+        check(&session, &fields).map_err(axum::response::IntoResponse::into_response)?;
         Ok(Self { session, fields })
     }
 }
@@ -121,7 +121,7 @@ impl<R: Role> FromRequest<AppState> for Uploaded<R> {
                 fields.0.insert(key, value);
             }
         }
-        check(&staff.session, &fields)?;
+        check(&staff.session, &fields).map_err(axum::response::IntoResponse::into_response)?;
         Ok(Self {
             staff,
             fields,
@@ -138,11 +138,11 @@ async fn fields(request: Request, state: &AppState) -> Result<Fields, Response> 
     Ok(Fields(pairs.into_iter().collect()))
 }
 
-fn check(session: &StaffSession, fields: &Fields) -> Result<(), Response> {
+fn check(session: &StaffSession, fields: &Fields) -> Result<(), ConsoleError> {
     if session.csrf_matches(fields.get("csrf")) {
         Ok(())
     } else {
-        Err(refused(ProblemCode::Forbidden))
+        Err(ConsoleError::Refused(ProblemCode::Forbidden))
     }
 }
 

@@ -176,7 +176,6 @@ pub async fn put_sitting(
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PersonFacts {
     pub(crate) name: String,
-    pub(crate) login: String,
     pub(crate) faculty: String,
     pub(crate) year: String,
     pub(crate) group: String,
@@ -185,7 +184,7 @@ pub(crate) struct PersonFacts {
 /// Returns a person's details.
 pub(crate) async fn person(store: &Store, person: PersonId) -> Result<PersonFacts, StoreError> {
     let row = sqlx::query(
-        "SELECT p.display_name, p.login, COALESCE(d.faculty, p.unit) AS faculty, \
+        "SELECT p.display_name, COALESCE(d.faculty, p.unit) AS faculty, \
          COALESCE(d.year, '') AS year, COALESCE(d.group_name, '') AS group_name \
          FROM people p LEFT JOIN person_details d ON d.person_id = p.id WHERE p.id = $1",
     )
@@ -194,7 +193,6 @@ pub(crate) async fn person(store: &Store, person: PersonId) -> Result<PersonFact
     .await?;
     Ok(PersonFacts {
         name: row.try_get("display_name")?,
-        login: row.try_get("login")?,
         faculty: row.try_get("faculty")?,
         year: row.try_get("year")?,
         group: row.try_get("group_name")?,

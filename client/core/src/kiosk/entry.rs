@@ -49,12 +49,10 @@ impl Kiosk {
                     login, password, ..
                 },
                 Intent::SignIn,
-            ) => {
-                if !login.0.trim().is_empty() && !password.0.is_empty() {
-                    let login = Private(login.0.trim().to_owned());
-                    let password = password.clone();
-                    self.call(Call::SignIn { login, password });
-                }
+            ) if !login.0.trim().is_empty() && !password.0.is_empty() => {
+                let login = Private(login.0.trim().to_owned());
+                let password = password.clone();
+                self.call(Call::SignIn { login, password });
             }
             (Stage::Exams { .. }, Intent::RefreshExams) => self.call(Call::Exams),
             (Stage::Exams { .. }, Intent::OpenExam(attempt)) => {

@@ -32,7 +32,7 @@ use crate::{
 //= type=test
 fn a_candidate_signs_in_sees_the_exams_reads_the_instruction_and_waits_at_the_gate() {
     let mut desk = Desk::new();
-    desk.to_exams();
+    desk.walk_to_exams();
     assert_eq!(desk.screen(), "exams");
     desk.open(phase_with(&[]));
     assert_eq!(desk.screen(), "consent");
@@ -97,7 +97,7 @@ fn a_candidate_signs_in_sees_the_exams_reads_the_instruction_and_waits_at_the_ga
 //= type=test
 fn the_start_is_asked_for_only_when_the_server_says_that_the_gate_is_open() {
     let mut desk = Desk::new();
-    desk.to_exams();
+    desk.walk_to_exams();
     let ready = AttemptPhase::Ready {
         since: WallTime::from_unix_ms(0),
     };
@@ -204,7 +204,7 @@ fn after_a_crash_the_candidate_is_back_in_the_same_question_with_every_response(
     };
 
     let mut after = Desk::new();
-    after.to_exams();
+    after.walk_to_exams();
     after.open_with(fx::running(), vec![entry], Some(2));
     after.agent_up();
     after.hear(fx::running_view(9, 5_000, 20_000));
@@ -253,7 +253,7 @@ fn a_freshness_code_is_drawn_for_as_long_as_the_server_says() {
 #[test]
 fn the_adapter_goes_off_with_the_items_and_comes_back_after_them() {
     let mut desk = Desk::new();
-    desk.to_exams();
+    desk.walk_to_exams();
     desk.open_with(fx::running(), Vec::new(), None);
     assert!(desk.log.contains(&Effect::Accessibility(false)));
     desk.hear(fx::view(
@@ -391,7 +391,7 @@ impl Desk {
 
     fn in_exam() -> Self {
         let mut desk = Self::new();
-        desk.to_exams();
+        desk.walk_to_exams();
         desk.open_with(fx::running(), Vec::new(), None);
         desk.agent_up();
         desk.hear(fx::running_view(1, 5_000, 20_000));
@@ -401,7 +401,7 @@ impl Desk {
         desk
     }
 
-    fn to_exams(&mut self) {
+    fn walk_to_exams(&mut self) {
         self.intent(Intent::Connect);
         self.answer(CallKind::Enrol, Reply::Enrolled(Box::new(fx::hello())));
         self.intent(Intent::TypeLogin(Private("a".to_owned())));
@@ -479,24 +479,25 @@ impl Desk {
     }
 
     fn kept(&self) -> Option<Kept> {
-        match self.kiosk.view(self.now).screen {
-            ScreenView::Exam(exam) => exam.item.and_then(|item| item.kept),
-            other => panic!("{other:?}"),
-        }
+        let screen = self.kiosk.view(self.now).screen;
+        let ScreenView::Exam(exam) = screen else {
+            panic!("{screen:?}")
+        };
+        exam.item.and_then(|item| item.kept)
     }
 
     fn cover(&self) -> Option<CoverCause> {
-        match self.kiosk.view(self.now).screen {
-            ScreenView::Covered(covered) => Some(covered.cause),
-            _ => None,
-        }
+        let ScreenView::Covered(covered) = self.kiosk.view(self.now).screen else {
+            return None;
+        };
+        Some(covered.cause)
     }
 
     fn delivery(&self) -> Option<Delivery> {
-        match self.kiosk.view(self.now).screen {
-            ScreenView::Submitted(submitted) => Some(submitted.delivery),
-            _ => None,
-        }
+        let ScreenView::Submitted(submitted) = self.kiosk.view(self.now).screen else {
+            return None;
+        };
+        Some(submitted.delivery)
     }
 
     fn play(&mut self, version: u64, step: &Step, truth: &mut Truth) -> Vec<Effect> {
@@ -579,9 +580,11 @@ impl Desk {
 fn calls(effects: &[Effect]) -> Vec<CallKind> {
     effects
         .iter()
-        .filter_map(|effect| match effect {
-            Effect::Call(call) => Some(call.kind()),
-            _ => None,
+        .filter_map(|effect| {
+            let Effect::Call(call) = effect else {
+                return None;
+            };
+            Some(call.kind())
         })
         .collect()
 }

@@ -271,7 +271,7 @@ impl Reading<'_, '_> {
         match xml::parse(name, bytes) {
             Ok(root) => Some(root),
             Err(fault) => {
-                self.faults.push(fault);
+                self.faults.push(*fault);
                 None
             }
         }

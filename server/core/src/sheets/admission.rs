@@ -235,24 +235,7 @@ fn admission(
         fault("login", FaultKind::RepeatedLogin { login, first });
     }
     first_lines.entry(login.clone()).or_insert(row.line);
-    let rating = match row.field("rating") {
-        "" => None,
-        text => {
-            let rating = Rating::parse(text);
-            if rating.is_none() {
-                let number = text.to_owned();
-                fault(
-                    "rating",
-                    FaultKind::BadNumber {
-                        number,
-                        min: 0,
-                        max: 100,
-                    },
-                );
-            }
-            rating
-        }
-    };
+    let rating = rating(row, &mut fault);
     let stated = yes_or_no(row.field("admitted")).unwrap_or_else(|word| {
         let expected = "иә/жоқ, да/нет, yes/no".to_owned();
         fault("admitted", FaultKind::BadWord { word, expected });
@@ -267,25 +250,7 @@ fn admission(
             FaultKind::RatingContradiction { rating, positive },
         );
     }
-    let extra_minutes = match row.field("extra_minutes") {
-        "" => 0,
-        text => text
-            .parse()
-            .ok()
-            .filter(|minutes| *minutes <= EXTRA_MINUTES_MAX)
-            .unwrap_or_else(|| {
-                let (number, max) = (text.to_owned(), u32::from(EXTRA_MINUTES_MAX));
-                fault(
-                    "extra_minutes",
-                    FaultKind::BadNumber {
-                        number,
-                        min: 0,
-                        max,
-                    },
-                );
-                0
-            }),
-    };
+    let extra_minutes = extra_minutes(row, &mut fault);
     let accessibility = yes_or_no(row.field("accessibility")).unwrap_or_else(|word| {
         let expected = "иә/жоқ, да/нет, yes/no".to_owned();
         fault("accessibility", FaultKind::BadWord { word, expected });
@@ -300,6 +265,36 @@ fn admission(
         reason: row.field("reason").to_owned(),
         extra_minutes,
         accessibility: accessibility.unwrap_or(false),
+    }
+}
+
+fn rating(row: &Row, fault: &mut impl FnMut(&'static str, FaultKind)) -> Option<Rating> {
+    let text = row.field("rating");
+    let rating = Rating::parse(text);
+    if rating.is_none() && !text.is_empty() {
+        fault("rating", bad_number(text, 100));
+    }
+    rating.filter(|_rating| !text.is_empty())
+}
+
+fn extra_minutes(row: &Row, fault: &mut impl FnMut(&'static str, FaultKind)) -> u16 {
+    let text = row.field("extra_minutes");
+    let minutes = text.parse().ok();
+    let minutes = minutes.filter(|minutes| *minutes <= EXTRA_MINUTES_MAX);
+    if minutes.is_none() && !text.is_empty() {
+        fault(
+            "extra_minutes",
+            bad_number(text, u32::from(EXTRA_MINUTES_MAX)),
+        );
+    }
+    minutes.unwrap_or(0)
+}
+
+fn bad_number(text: &str, max: u32) -> FaultKind {
+    FaultKind::BadNumber {
+        number: text.to_owned(),
+        min: 0,
+        max,
     }
 }
 

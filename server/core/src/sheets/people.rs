@@ -284,21 +284,8 @@ fn person(
         fault("login", FaultKind::RepeatedLogin { login, first });
     }
     first_lines.entry(login.clone()).or_insert(row.line);
-    let year = row.field("year");
-    if !year.is_empty()
-        && !year
-            .parse()
-            .is_ok_and(|year: u32| (1..=YEAR_MAX).contains(&year))
-    {
-        let (number, max) = (year.to_owned(), YEAR_MAX);
-        fault(
-            "year",
-            FaultKind::BadNumber {
-                number,
-                min: 1,
-                max,
-            },
-        );
+    if let Some(kind) = bad_year(row.field("year")) {
+        fault("year", kind);
     }
     let email = row.field("email");
     if !email.is_empty() && !is_email(email) {
@@ -335,6 +322,18 @@ fn person(
         email: row.field("email").to_owned(),
         password: password.map(str::to_owned),
     }
+}
+
+fn bad_year(text: &str) -> Option<FaultKind> {
+    let good = text
+        .parse()
+        .is_ok_and(|year: u32| (1..=YEAR_MAX).contains(&year));
+    let number = text.to_owned();
+    (!text.is_empty() && !good).then_some(FaultKind::BadNumber {
+        number,
+        min: 1,
+        max: YEAR_MAX,
+    })
 }
 
 /// Tells whether a login may hold this character.

@@ -195,11 +195,12 @@ fn row(
 fn unreadable(file: &str, error: &csv::Error) -> Fault {
     let line = error.position().map_or(1, csv::Position::line);
     let place = Place::line(file, u32::try_from(line).unwrap_or(u32::MAX));
-    let kind = match error.kind() {
-        csv::ErrorKind::Utf8 { .. } => FaultKind::NotUtf8,
-        _ => FaultKind::BadLine {
+    let kind = if matches!(error.kind(), csv::ErrorKind::Utf8 { .. }) {
+        FaultKind::NotUtf8
+    } else {
+        FaultKind::BadLine {
             cause: error.to_string(),
-        },
+        }
     };
     Fault::new(place, kind)
 }
