@@ -79,6 +79,10 @@ struct Link {
     /// What is to be written next, once the writer has room.
     pending: Option<Message>,
     receipts: Receipts,
+    /// Whether the recorder may still say something.
+    recorder_speaks: bool,
+    /// Whether everything must be delivered before the link ends.
+    delivering: bool,
     finished: bool,
 }
 
@@ -126,6 +130,8 @@ pub(crate) async fn run(
         connection: None,
         pending: None,
         receipts,
+        recorder_speaks: true,
+        delivering: false,
         finished: false,
     };
     link.tick();
@@ -162,12 +168,12 @@ impl Link {
         let has_pending = self.pending.is_some();
         let Some(connection) = &mut self.connection else {
             return tokio::select! {
-                note = notes.recv() => Event::Note(note),
+                note = notes.recv(), if self.recorder_speaks => Event::Note(note),
                 () = tokio::time::sleep(wait) => Event::Tick,
             };
         };
         tokio::select! {
-            note = notes.recv() => Event::Note(note),
+            note = notes.recv(), if self.recorder_speaks => Event::Note(note),
             message = connection.reader.next() => Event::Read(message.and_then(Result::ok)),
             permit = connection.writer.reserve(), if has_pending => match permit {
                 Ok(permit) => {
@@ -185,7 +191,10 @@ impl Link {
     fn take(&mut self, event: Event) {
         match event {
             Event::Note(Some(note)) => self.note(note),
-            Event::Note(None) => self.finished = true,
+            Event::Note(None) => {
+                self.recorder_speaks = false;
+                self.finished = !self.delivering;
+            }
             Event::Read(Some(Message::Binary(bytes))) => self.say(SendInput::Frame(&bytes)),
             Event::Read(Some(
                 Message::Ping(_) | Message::Pong(_) | Message::Text(_) | Message::Frame(_),
@@ -202,7 +211,10 @@ impl Link {
             Note::Beat(seq) => self.say(SendInput::BeatSpooled(seq)),
             Note::Sources(sources) => self.say(SendInput::Sources(sources)),
             Note::Thumbnail(stream, jpeg) => self.say(SendInput::Thumbnail { stream, jpeg }),
-            Note::Finish => self.say(SendInput::Finish),
+            Note::Finish => {
+                self.delivering = true;
+                self.say(SendInput::Finish);
+            }
         }
     }
 

@@ -493,7 +493,6 @@ impl Link {
 
     async fn finish(&mut self, socket: &mut WebSocket) -> Result<(), LinkEnd> {
         self.state.recordings.flush().await?;
-        self.receipts(socket).await?;
         let mut tx = self
             .state
             .store
@@ -510,7 +509,8 @@ impl Link {
         tx.commit().await.map_err(RecordingError::from)?;
         self.state.registry.recording_finished(self.attempt).await?;
         tracing::info!(attempt = %self.attempt, "Received the whole recording");
-        Ok(())
+        // Last, for an agent that has its receipts may have closed the socket already.
+        self.receipts(socket).await
     }
 }
 
