@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use qorgan_tests::demo::{Wishes, run};
+use qorgan_tests::demo::{CameraWish, Wishes, run};
 
 fn main() -> Result<ExitCode> {
     let mut words = std::env::args().skip(1);
@@ -13,6 +13,7 @@ fn main() -> Result<ExitCode> {
         auto: false,
         out: PathBuf::from("demo-out"),
         language: "kk".to_owned(),
+        camera: CameraWish::Film,
     };
     while let Some(word) = words.next() {
         match (word.as_str(), words.size_hint().0 > 0) {

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 
-use super::Wishes;
 use super::stage::{Stage, has_camera};
 use super::summary::{Summary, Walk};
+use super::{CameraWish, Wishes};
 use crate::browser;
 use crate::display::Display;
 use crate::kiosk::Kiosk;
@@ -28,7 +28,7 @@ pub(super) fn run(wishes: &Wishes, say: &mut dyn Write) -> Result<bool> {
     let mut walk = Walk::begin(&out, say);
     let outcome = act(wishes, &mut walk);
     let summary = walk.end(&outcome)?;
-    tell(&summary, &out, say)?;
+    tell(wishes, &summary, &out, say)?;
     outcome.map(|()| summary.passed)
 }
 
@@ -36,7 +36,7 @@ fn act(wishes: &Wishes, walk: &mut Walk<'_>) -> Result<()> {
     let folder = tempfile::tempdir().context("make a folder for the demo's data")?;
     let mut stage = None;
     walk.phase("a server, an exam of 20 items, 12 people", |_| {
-        let set = Stage::set(folder.path(), &wishes.language)?;
+        let set = Stage::set(folder.path(), &wishes.language, wishes.camera)?;
         let seen = format!(
             "{} serves; imported by its own commands",
             set.server.ready().origin
@@ -55,7 +55,7 @@ fn act(wishes: &Wishes, walk: &mut Walk<'_>) -> Result<()> {
         .into_iter()
         .map(|(n, v)| (n.to_owned(), v))
         .collect();
-    let settings = stage.kiosk(&wishes.language, &media, variables);
+    let settings = stage.kiosk(&wishes.language, &media, variables)?;
     let began = Instant::now();
     let mut kiosk = Kiosk::start(&display, &reader, settings)?;
     let walked = attempt(walk, &stage, &mut kiosk, &display, began);
@@ -263,6 +263,7 @@ fn seal(walk: &mut Walk<'_>, stage: &Stage) -> Result<String> {
             .and_then(|line| line.split('\t').next().map(str::to_owned)))
     })?;
     figure(walk, "submitted_to_sealed_ms", began);
+    walk.summary.sources = sources(stage)?;
     walk.summary.paths.insert("attempt".to_owned(), attempt);
     Ok("a signed manifest commits to every file".to_owned())
 }
@@ -359,15 +360,27 @@ fn make_act(walk: &mut Walk<'_>, stage: &Stage) -> Result<String> {
 
 /// Returns the incidents of the walk's attempt, oldest first.
 fn incidents(stage: &Stage) -> Result<Vec<Value>> {
+    rows(
+        stage,
+        "SELECT id, kind, severity, began_ms, ended_ms, stream, detail, verdict \
+         FROM incidents ORDER BY began_ms",
+    )
+}
+
+/// Returns what the agent stated of its sources: device or file, driver and label of each.
+fn sources(stage: &Stage) -> Result<Vec<Value>> {
+    let mut stated = Vec::new();
+    for row in rows(stage, "SELECT statements FROM epochs ORDER BY epoch")? {
+        let text = row["statements"].as_str().unwrap_or("[]");
+        stated.extend(serde_json::from_str::<Vec<Value>>(text)?);
+    }
+    Ok(stated)
+}
+
+fn rows(stage: &Stage, query: &str) -> Result<Vec<Value>> {
     let database = stage.folder.join("server").join("data").join("qorgan.db");
-    let query = "SELECT id, kind, severity, began_ms, ended_ms, stream, detail, verdict \
-                 FROM incidents ORDER BY began_ms";
-    let said = run_command(
-        Command::new("sqlite3")
-            .args(["-readonly", "-json"])
-            .arg(database)
-            .arg(query),
-    )?;
+    let mut sqlite = Command::new("sqlite3");
+    let said = run_command(sqlite.args(["-readonly", "-json"]).arg(database).arg(query))?;
     if said.trim().is_empty() {
         return Ok(Vec::new());
     }
@@ -430,7 +443,7 @@ fn keep_logs(folder: &Path, walk: &mut Walk<'_>) -> Result<()> {
     Ok(())
 }
 
-fn tell(summary: &Summary, out: &Path, say: &mut dyn Write) -> Result<()> {
+fn tell(wishes: &Wishes, summary: &Summary, out: &Path, say: &mut dyn Write) -> Result<()> {
     let seconds = Duration::from_millis(summary.took_ms).as_secs();
     let word = if summary.passed {
         "Everything was seen"
@@ -445,7 +458,7 @@ fn tell(summary: &Summary, out: &Path, say: &mut dyn Write) -> Result<()> {
     for (name, path) in &summary.paths {
         writeln!(say, "    {name:<18} {path}")?;
     }
-    if !has_camera() {
+    if !has_camera() && wishes.camera == CameraWish::Film {
         writeln!(
             say,
             "There is no camera here: a film stood before it, and the server was told."

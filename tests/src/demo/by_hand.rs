@@ -25,7 +25,7 @@ pub(super) fn run(wishes: &Wishes, say: &mut dyn Write) -> Result<bool> {
     fs::create_dir_all(&wishes.out)?;
     let folder = tempfile::tempdir().context("make a folder for the demo's data")?;
     writeln!(say, "Starting the server and importing the exam …")?;
-    let stage = Stage::set(folder.path(), &wishes.language)?;
+    let stage = Stage::set(folder.path(), &wishes.language, wishes.camera)?;
     let media = Media::make()?;
     let mut sound = None;
     let mut variables = Vec::new();
@@ -40,7 +40,7 @@ pub(super) fn run(wishes: &Wishes, say: &mut dyn Write) -> Result<bool> {
         sound = Some(room);
     }
     tell(&stage, say)?;
-    let mut kiosk = command(&stage.kiosk(&wishes.language, &media, variables))?;
+    let mut kiosk = command(&stage.kiosk(&wishes.language, &media, variables)?)?;
     let ended = kiosk.status().context("start the kiosk")?;
     writeln!(
         say,

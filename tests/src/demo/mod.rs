@@ -3,6 +3,7 @@
 mod auto;
 mod by_hand;
 pub mod stage;
+mod stand_in;
 pub mod summary;
 
 use std::io::Write;
@@ -19,6 +20,18 @@ pub struct Wishes {
     pub out: PathBuf,
     /// The language of kiosk and exam: `kk` or `ru`.
     pub language: String,
+    /// What stands for a camera where the machine has none.
+    pub camera: CameraWish,
+}
+
+/// What stands for a camera where the machine has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CameraWish {
+    /// An agent that plays a film, and tells the server so.
+    Film,
+    /// The packaged agent on a stand-in for the kernel's device, loaded before it: its own capture
+    /// code runs unchanged (tests only).
+    StandIn,
 }
 
 /// Runs the demo; tells whether everything that should be seen was.

@@ -7,6 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
 
+use super::CameraWish;
+use super::stand_in::starter;
 use crate::exam::sheet;
 use crate::kiosk::KioskSettings;
 use crate::media::Media;
@@ -24,6 +26,10 @@ pub struct Stage {
     pub candidate: Account,
     /// Who watches; the password is for the first sign-in.
     pub proctor: Account,
+    /// Whether a film stands for the camera.
+    pub simulated: bool,
+    /// Whether a device's stand-in is loaded before the packaged agent.
+    pub stands_in: bool,
     /// Where programs keep their data.
     pub folder: PathBuf,
 }
@@ -43,7 +49,7 @@ impl Stage {
     ///
     /// # Errors
     /// Fails with what the server said.
-    pub fn set(folder: &Path, language: &str) -> Result<Self> {
+    pub fn set(folder: &Path, language: &str, camera: CameraWish) -> Result<Self> {
         let server = Server::start(&folder.join("server"), CONFIG)?;
         let exam = places::exam();
         let people = exam.join("candidates.csv");
@@ -69,7 +75,8 @@ impl Stage {
             let words = ["import", "test", text(&package)?, "--language", language];
             server.command(&[&words[..], &["--exam", &exam_id]].concat())?;
         }
-        let sitting = create_sitting(&server, &exam_id)?;
+        let simulated = !has_camera() && camera == CameraWish::Film;
+        let sitting = create_sitting(&server, &exam_id, simulated)?;
         let admission = folder.join("admission.csv");
         fs::write(&admission, admission_sheet()?)?;
         let words = [
@@ -87,40 +94,44 @@ impl Stage {
             sitting,
             candidate,
             proctor,
+            simulated,
+            stands_in: !has_camera() && camera == CameraWish::StandIn,
             folder: folder.to_path_buf(),
         })
     }
 
     /// Returns how a kiosk of this stage is started.
     ///
-    /// The camera is the machine's where there is one; else an agent that can play files plays a
-    /// film before it, and says so to the server.
-    #[must_use]
+    /// The camera is the machine's where there is one; else what was wished for.
+    ///
+    /// # Errors
+    /// Fails where the stand-in cannot be made.
     pub fn kiosk(
         &self,
         language: &str,
         media: &Media,
         variables: Vec<(String, OsString)>,
-    ) -> KioskSettings {
-        let has_camera = has_camera();
-        let words = if has_camera {
-            String::new()
+    ) -> Result<KioskSettings> {
+        let agent = if self.simulated {
+            "qorgan-agent-simulated".to_owned()
+        } else if self.stands_in {
+            text(&starter(&self.folder, media)?)?.to_owned()
         } else {
-            format!("--sources simulated:{}", media.films.display())
+            "qorgan-agent".to_owned()
         };
-        KioskSettings {
+        let agent_words = if self.simulated {
+            format!("--sources simulated:{}", media.films.display())
+        } else {
+            String::new()
+        };
+        Ok(KioskSettings {
             folder: self.folder.join("candidate"),
             link: self.server.ready().enrol_link.clone(),
             language: language.to_owned(),
-            agent: if has_camera {
-                "qorgan-agent"
-            } else {
-                "qorgan-agent-simulated"
-            }
-            .to_owned(),
-            agent_words: words,
+            agent,
+            agent_words,
             variables,
-        }
+        })
     }
 }
 
@@ -131,16 +142,16 @@ pub fn has_camera() -> bool {
     devices.is_ok_and(|mut devices| devices.next().is_some())
 }
 
-fn create_sitting(server: &Server, exam: &str) -> Result<String> {
+fn create_sitting(server: &Server, exam: &str, simulated: bool) -> Result<String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let (opens, closes) = (moment(now.saturating_sub(60))?, moment(now + 4 * 3600)?);
     let words = [
         "sitting", "create", "--exam", exam, "--opens", &opens, "--closes", &closes,
     ];
-    let policy: &[&str] = if has_camera() {
-        &[]
-    } else {
+    let policy: &[&str] = if simulated {
         &["--simulated-sources"]
+    } else {
+        &[]
     };
     last_word(&server.command(&[&words[..], &["--minutes", "40"], policy].concat())?)
 }

@@ -2,6 +2,7 @@
  *
  * CAM_NODE   the node (default /dev/video7)       CAM_SIZE  WIDTHxHEIGHT (default 640x480)
  * CAM_FPS    pictures a second (default 30)       CAM_LUMA  brightness of every picture (default 100)
+ * CAM_FILE   raw YUYV pictures of that size, played round and round instead of an even one
  * CAM_FAIL   "STEP:ERRNO", STEP one of open, stream; the call fails with that number
  * CAM_END    "unplug:N" or "stall:N": after N pictures the camera is gone, or gives nothing more
  * CAM_BACK   with "unplug": the node answers again after this many milliseconds
@@ -54,6 +55,15 @@ static size_t picture_bytes(void) {
     unsigned w, h;
     size(&w, &h);
     return (size_t)w * h * 2;
+}
+
+static int film(uint8_t *row, size_t bytes) {
+    static FILE *file;
+    const char *name = getenv("CAM_FILE");
+    if (!name || (!file && !(file = fopen(name, "rb")))) return 0;
+    if (fread(row, 1, bytes, file) == bytes) return 1;
+    rewind(file);
+    return fread(row, 1, bytes, file) == bytes;
 }
 
 static size_t buffer_bytes(void) { return (picture_bytes() + 4095) & ~(size_t)4095; }
@@ -190,7 +200,8 @@ static int give_picture(struct camera *camera, struct v4l2_buffer *b) {
     uint8_t *row = malloc(bytes);
     if (!row) return refuse(ENOMEM);
     uint8_t luma = (uint8_t)number("CAM_LUMA", 100);
-    for (size_t i = 0; i < bytes; i += 2) row[i] = luma, row[i + 1] = 128;
+    if (!film(row, bytes))
+        for (size_t i = 0; i < bytes; i += 2) row[i] = luma, row[i + 1] = 128;
     ssize_t done = pwrite(camera->fd, row, bytes, (off_t)(index * buffer_bytes()));
     free(row);
     if (done != (ssize_t)bytes) return refuse(EIO);
