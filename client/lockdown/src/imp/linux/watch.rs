@@ -24,7 +24,7 @@ use x11rb::{
 
 use super::ewmh::{Desktop, wake};
 use crate::{
-    tracker::{Change, Tracker},
+    tracker::{Change, Look, Tracker},
     watch::{Stop, WatchError, WatchEvent, WatchHandle, WatchKind},
 };
 
@@ -39,6 +39,8 @@ pub(super) fn start(own: Window, notify: Notify) -> Result<WatchHandle, WatchErr
         });
     }
     let bell = subscribe(&desktop).map_err(|error| WatchError::Display { reason: error.to_string() })?;
+    // Looked at before this returns: what opens from then on is new.
+    let first = desktop.look().map_err(|error| WatchError::Display { reason: error.to_string() })?;
     let desktop = Arc::new(desktop);
     let ending = Arc::new(AtomicBool::new(false));
     let watcher = Watcher { desktop: Arc::clone(&desktop), own, notify };
@@ -46,7 +48,7 @@ pub(super) fn start(own: Window, notify: Notify) -> Result<WatchHandle, WatchErr
         .name("window-watch".to_owned())
         .spawn({
             let ending = Arc::clone(&ending);
-            move || watcher.run(&ending)
+            move || watcher.run(&first, &ending)
         })
         .map_err(|error| WatchError::Display { reason: error.to_string() })?;
     Ok(WatchHandle::new(Running { desktop, bell, ending, thread: Some(thread) }))
@@ -83,16 +85,16 @@ struct Watcher {
 }
 
 impl Watcher {
-    fn run(mut self, ending: &AtomicBool) {
-        if let Err(error) = self.watch(ending) {
+    fn run(mut self, first: &Look, ending: &AtomicBool) {
+        if let Err(error) = self.watch(first, ending) {
             tracing::warn!(%error, "The window watch went blind");
             self.tell(WatchKind::Blind);
         }
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the display library has an event for everything")]
-    fn watch(&mut self, ending: &AtomicBool) -> Result<(), ReplyError> {
-        let (mut tracker, changes) = Tracker::new(self.own, &self.desktop.look()?);
+    fn watch(&mut self, first: &Look, ending: &AtomicBool) -> Result<(), ReplyError> {
+        let (mut tracker, changes) = Tracker::new(self.own, first);
         self.tell_all(&changes);
         while !ending.load(Ordering::Acquire) {
             match self.desktop.conn.wait_for_event()? {
