@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 
-use super::stage::{Stage, has_camera};
+use super::Wishes;
+use super::stage::{Camera, Stage};
 use super::summary::{Summary, Walk};
-use super::{CameraWish, Wishes};
 use crate::browser;
 use crate::display::Display;
 use crate::kiosk::Kiosk;
@@ -458,7 +458,7 @@ fn tell(wishes: &Wishes, summary: &Summary, out: &Path, say: &mut dyn Write) -> 
     for (name, path) in &summary.paths {
         writeln!(say, "    {name:<18} {path}")?;
     }
-    if !has_camera() && wishes.camera == CameraWish::Film {
+    if Camera::of_this_machine(wishes.camera) == Camera::Film {
         writeln!(
             say,
             "There is no camera here: a film stood before it, and the server was told."

@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use super::Wishes;
-use super::stage::{Stage, has_camera};
+use super::stage::{Camera, Stage};
 use crate::kiosk::command;
 use crate::media::Media;
 use crate::program::run as run_command;
@@ -68,7 +68,7 @@ fn tell(stage: &Stage, say: &mut dyn Write) -> Result<()> {
         "    login {}   password {}",
         stage.proctor.login, stage.proctor.password
     )?;
-    if !has_camera() {
+    if stage.camera == Camera::Film {
         writeln!(
             say,
             "There is no camera here: a film of a portrait stands before it."

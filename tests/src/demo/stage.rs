@@ -26,12 +26,33 @@ pub struct Stage {
     pub candidate: Account,
     /// Who watches; the password is for the first sign-in.
     pub proctor: Account,
-    /// Whether a film stands for the camera.
-    pub simulated: bool,
-    /// Whether a device's stand-in is loaded before the packaged agent.
-    pub stands_in: bool,
+    /// Where the pictures of the candidate come from.
+    pub camera: Camera,
     /// Where programs keep their data.
     pub folder: PathBuf,
+}
+
+/// Where the pictures of the candidate come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Camera {
+    /// The machine's own camera, captured by the packaged agent.
+    Own,
+    /// A film, played by the simulated agent.
+    Film,
+    /// A stand-in for the kernel's device, loaded before the packaged agent.
+    StandIn,
+}
+
+impl Camera {
+    /// Returns the machine's own camera where there is one; else what was wished for.
+    #[must_use]
+    pub fn of_this_machine(wish: CameraWish) -> Self {
+        match (has_camera(), wish) {
+            (true, CameraWish::Film | CameraWish::StandIn) => Self::Own,
+            (false, CameraWish::Film) => Self::Film,
+            (false, CameraWish::StandIn) => Self::StandIn,
+        }
+    }
 }
 
 /// A login with its password.
@@ -75,8 +96,8 @@ impl Stage {
             let words = ["import", "test", text(&package)?, "--language", language];
             server.command(&[&words[..], &["--exam", &exam_id]].concat())?;
         }
-        let simulated = !has_camera() && camera == CameraWish::Film;
-        let sitting = create_sitting(&server, &exam_id, simulated)?;
+        let camera = Camera::of_this_machine(camera);
+        let sitting = create_sitting(&server, &exam_id, camera)?;
         let admission = folder.join("admission.csv");
         fs::write(&admission, admission_sheet()?)?;
         let words = [
@@ -94,15 +115,12 @@ impl Stage {
             sitting,
             candidate,
             proctor,
-            simulated,
-            stands_in: !has_camera() && camera == CameraWish::StandIn,
+            camera,
             folder: folder.to_path_buf(),
         })
     }
 
     /// Returns how a kiosk of this stage is started.
-    ///
-    /// The camera is the machine's where there is one; else what was wished for.
     ///
     /// # Errors
     /// Fails where the stand-in cannot be made.
@@ -112,17 +130,16 @@ impl Stage {
         media: &Media,
         variables: Vec<(String, OsString)>,
     ) -> Result<KioskSettings> {
-        let agent = if self.simulated {
-            "qorgan-agent-simulated".to_owned()
-        } else if self.stands_in {
-            text(&starter(&self.folder, media)?)?.to_owned()
-        } else {
-            "qorgan-agent".to_owned()
-        };
-        let agent_words = if self.simulated {
-            format!("--sources simulated:{}", media.films.display())
-        } else {
-            String::new()
+        let (agent, agent_words) = match self.camera {
+            Camera::Own => ("qorgan-agent".to_owned(), String::new()),
+            Camera::Film => (
+                "qorgan-agent-simulated".to_owned(),
+                format!("--sources simulated:{}", media.films.display()),
+            ),
+            Camera::StandIn => {
+                let starter = starter(&self.folder, media)?;
+                (text(&starter)?.to_owned(), String::new())
+            }
         };
         Ok(KioskSettings {
             folder: self.folder.join("candidate"),
@@ -136,22 +153,20 @@ impl Stage {
 }
 
 /// Returns whether the machine has a camera of its own.
-#[must_use]
-pub fn has_camera() -> bool {
+fn has_camera() -> bool {
     let devices = fs::read_dir("/sys/class/video4linux");
     devices.is_ok_and(|mut devices| devices.next().is_some())
 }
 
-fn create_sitting(server: &Server, exam: &str, simulated: bool) -> Result<String> {
+fn create_sitting(server: &Server, exam: &str, camera: Camera) -> Result<String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let (opens, closes) = (moment(now.saturating_sub(60))?, moment(now + 4 * 3600)?);
     let words = [
         "sitting", "create", "--exam", exam, "--opens", &opens, "--closes", &closes,
     ];
-    let policy: &[&str] = if simulated {
-        &["--simulated-sources"]
-    } else {
-        &[]
+    let policy: &[&str] = match camera {
+        Camera::Own | Camera::StandIn => &[],
+        Camera::Film => &["--simulated-sources"],
     };
     last_word(&server.command(&[&words[..], &["--minutes", "40"], policy].concat())?)
 }
