@@ -11,12 +11,16 @@ cfg_select! {
         mod imp;
     }
     target_os = "macos" => {
-        #[path = "imp/macos.rs"]
+        #[path = "imp/refusing.rs"]
         mod imp;
+        /// Automatic Assessment Configuration is Apple's.
+        const REFUSED_BECAUSE: &str = "the exam mode of macOS needs an entitlement from Apple";
     }
     target_os = "windows" => {
-        #[path = "imp/windows.rs"]
+        #[path = "imp/refusing.rs"]
         mod imp;
+        /// A desktop and a keyboard hook of our own.
+        const REFUSED_BECAUSE: &str = "the exam desktop of Windows is not built";
     }
     _ => {
         compile_error!("Qorgan's lockdown knows Linux, macOS and Windows");

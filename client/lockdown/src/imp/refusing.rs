@@ -1,5 +1,7 @@
-//! macOS: compiles behind the seam and refuses, for Automatic Assessment Configuration needs Apple's entitlement.
+//! A system whose measures are not built: compiles behind the seam and refuses with the reason that
+//! the facade gives.
 
+use super::REFUSED_BECAUSE as REASON;
 use crate::{
     measure::{Measure, MeasureError, MeasureKind, Undo},
     watch::{WatchError, WatchEvent, WatchHandle},
@@ -70,5 +72,3 @@ pub(crate) fn revert_leftover(_kind: MeasureKind, undo: &Undo) -> Result<(), Mea
         Undo::ScreenBlanking { .. } => Err(MeasureError::NotAvailable { reason: REASON }),
     }
 }
-
-const REASON: &str = "the exam mode of macOS needs an entitlement from Apple";
