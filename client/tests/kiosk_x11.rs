@@ -7,11 +7,12 @@
 )]
 
 use std::{
-    io::{BufRead as _, BufReader},
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::Child,
     time::{Duration, Instant},
 };
+
+use qorgan_tests::display::Display;
 
 #[test]
 fn the_kiosk_shows_itself_and_does_not_let_itself_be_closed() {
@@ -67,68 +68,23 @@ fn a_second_start_keeps_the_devices_key() {
 
 struct Desk {
     folder: tempfile::TempDir,
-    display: String,
-    server: Child,
-    manager: Child,
+    display: Display,
 }
 
 impl Desk {
     fn start() -> Self {
-        let mut server = Command::new("Xvfb")
-            .args([
-                "-displayfd",
-                "1",
-                "-screen",
-                "0",
-                "1366x768x24",
-                "-nolisten",
-                "tcp",
-            ])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("Xvfb (Debian package xvfb) starts");
-        let mut number = String::new();
-        BufReader::new(server.stdout.as_mut().expect("a pipe"))
-            .read_line(&mut number)
-            .expect("a display");
-        let display = format!(":{}", number.trim());
-        let manager = Command::new("openbox")
-            .arg("--sm-disable")
-            .env("DISPLAY", &display)
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("openbox starts");
-        let deadline = Instant::now() + START_MAX;
-        let asks = || {
-            Command::new("wmctrl")
-                .arg("-m")
-                .env("DISPLAY", &display)
-                .output()
-                .expect("wmctrl runs")
-        };
-        while !asks().status.success() {
-            assert!(
-                Instant::now() < deadline,
-                "openbox did not take the display"
-            );
-        }
-        Self {
-            folder: tempfile::tempdir().expect("a folder"),
-            display,
-            server,
-            manager,
-        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let display = Display::start(folder.path(), 1366, 768).expect("Xvfb and openbox start");
+        Self { folder, display }
     }
 
     fn kiosk(&self, args: &[&str]) -> Kiosk {
         let state = self.folder.path().join("state.json");
-        let child = Command::new(env!("CARGO_BIN_EXE_qorgan-client"))
+        let child = self
+            .display
+            .command(env!("CARGO_BIN_EXE_qorgan-client"), args)
             .arg("--data")
             .arg(self.folder.path().join("data"))
-            .args(args)
-            .env("DISPLAY", &self.display)
-            .env_remove("WAYLAND_DISPLAY")
             .env("QORGAN_CLIENT_STATE", &state)
             .spawn()
             .expect("the kiosk starts");
@@ -138,11 +94,8 @@ impl Desk {
     fn await_managed(&self) {
         let deadline = Instant::now() + START_MAX;
         loop {
-            let listed = Command::new("wmctrl")
-                .arg("-l")
-                .env("DISPLAY", &self.display)
-                .output();
-            if String::from_utf8_lossy(&listed.expect("wmctrl runs").stdout).contains("Qorgan") {
+            let listed = self.display.tool("wmctrl", &["-l"]).expect("wmctrl runs");
+            if listed.contains("Qorgan") {
                 return;
             }
             assert!(
@@ -154,23 +107,7 @@ impl Desk {
     }
 
     fn tool(&self, name: &str, args: &[&str]) {
-        let status = Command::new(name)
-            .args(args)
-            .env("DISPLAY", &self.display)
-            .status();
-        assert!(
-            status.expect("the tool is installed").success(),
-            "{name} {args:?}"
-        );
-    }
-}
-
-impl Drop for Desk {
-    fn drop(&mut self) {
-        for child in [&mut self.manager, &mut self.server] {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        self.display.tool(name, args).expect("the tool works");
     }
 }
 

@@ -1,4 +1,4 @@
-//! A display of our own: Xvfb with a window manager.
+//! A display of our own: Xvfb, with a window manager where it is wanted.
 
 use std::fs;
 use std::path::Path;
@@ -10,11 +10,12 @@ use anyhow::Result;
 use crate::program::{Program, run};
 use crate::wait::until;
 
-/// A running X server with openbox; ended when dropped.
+/// A running X server, mostly with openbox; ended when dropped.
 #[derive(Debug)]
 pub struct Display {
     name: String,
-    _manager: Program,
+    // Ends before the server does.
+    manager: Option<Program>,
     _server: Program,
 }
 
@@ -24,6 +25,21 @@ impl Display {
     /// # Errors
     /// Fails where Xvfb or openbox are missing or do not come up in time.
     pub fn start(folder: &Path, width: u32, height: u32) -> Result<Self> {
+        let mut display = Self::without_manager(folder, width, height)?;
+        let openbox = display.command("openbox", &["--sm-disable"]);
+        display.manager = Some(Program::start("openbox", openbox, folder)?);
+        until("the window manager", START_LIMIT, || {
+            let managed = display.tool("xprop", &["-root", "_NET_SUPPORTING_WM_CHECK"])?;
+            Ok(managed.contains("window id").then_some(()))
+        })?;
+        Ok(display)
+    }
+
+    /// Starts a display of `width` by `height` that nothing manages.
+    ///
+    /// # Errors
+    /// Fails where Xvfb is missing or does not come up in time.
+    pub fn without_manager(folder: &Path, width: u32, height: u32) -> Result<Self> {
         let mut xvfb = Command::new("Xvfb");
         xvfb.args(["-displayfd", "1", "-nolisten", "tcp", "-screen", "0"])
             .arg(format!("{width}x{height}x24"));
@@ -35,20 +51,11 @@ impl Display {
                 .lines()
                 .find_map(|line| line.trim().parse::<u16>().ok()))
         })?;
-        let name = format!(":{number}");
-        let mut openbox = Command::new("openbox");
-        openbox.arg("--sm-disable").env("DISPLAY", &name);
-        let manager = Program::start("openbox", openbox, folder)?;
-        let display = Self {
-            name,
-            _manager: manager,
+        Ok(Self {
+            name: format!(":{number}"),
+            manager: None,
             _server: server,
-        };
-        until("the window manager", START_LIMIT, || {
-            let managed = display.tool("xprop", &["-root", "_NET_SUPPORTING_WM_CHECK"])?;
-            Ok(managed.contains("window id").then_some(()))
-        })?;
-        Ok(display)
+        })
     }
 
     /// Returns the display's name, such as `:99`.
@@ -90,12 +97,8 @@ impl Display {
     /// # Errors
     /// Fails where ImageMagick does.
     pub fn shoot(&self, file: &Path) -> Result<()> {
-        let mut import = Command::new("import");
-        import
-            .args(["-window", "root"])
-            .arg(file)
-            .env("DISPLAY", &self.name);
-        run(&mut import).map(drop)
+        let mut import = self.command("import", &["-window", "root"]);
+        run(import.arg(file)).map(drop)
     }
 
     /// Opens a window of another program, as a candidate would who looks something up.
@@ -103,9 +106,8 @@ impl Display {
     /// # Errors
     /// Fails where it cannot be started.
     pub fn open_other_window(&self, folder: &Path) -> Result<Program> {
-        let mut other = Command::new("xmessage");
-        other.args(["-title", "Notes", "-geometry", "600x400+80+80", "notes"]);
-        other.env("DISPLAY", &self.name);
+        let words = ["-title", "Notes", "-geometry", "600x400+80+80", "notes"];
+        let other = self.command("xmessage", &words);
         Program::start("other-window", other, folder)
     }
 
@@ -121,8 +123,21 @@ impl Display {
         .map(drop)
     }
 
-    fn tool(&self, name: &str, words: &[&str]) -> Result<String> {
-        run(Command::new(name).args(words).env("DISPLAY", &self.name))
+    /// Returns a program's call on this display.
+    #[must_use]
+    pub fn command(&self, name: &str, words: &[&str]) -> Command {
+        let mut command = Command::new(name);
+        command.args(words).env("DISPLAY", &self.name);
+        command.env_remove("WAYLAND_DISPLAY");
+        command
+    }
+
+    /// Runs a tool on this display and returns what it wrote.
+    ///
+    /// # Errors
+    /// Fails where it does, or is not there.
+    pub fn tool(&self, name: &str, words: &[&str]) -> Result<String> {
+        run(&mut self.command(name, words))
     }
 }
 

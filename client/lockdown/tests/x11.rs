@@ -20,6 +20,7 @@ use std::{
 use qorgan_lockdown::{
     Lockdown, MeasureOutcome, WindowTarget, measures, revert_leftovers, start_watch,
 };
+use qorgan_tests::display::Display;
 use x11rb::{
     connection::Connection as _,
     protocol::{
@@ -307,50 +308,22 @@ fn make_window(
 /// A display with a window manager, and what the tests do to it.
 struct Desk {
     folder: tempfile::TempDir,
-    display: String,
     conn: RustConnection,
     root: u32,
-    manager: Child,
-    server: Child,
+    display: Display,
 }
 
 impl Desk {
     fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut server = Command::new("Xvfb")
-            .args([
-                "-displayfd",
-                "1",
-                "-screen",
-                "0",
-                "1024x768x24",
-                "-nolisten",
-                "tcp",
-            ])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("Xvfb (Debian package xvfb) starts");
-        let mut number = String::new();
-        BufReader::new(server.stdout.as_mut().expect("a pipe"))
-            .read_line(&mut number)
-            .expect("a display");
-        let display = format!(":{}", number.trim());
-        let (conn, screen) = x11rb::connect(Some(&display)).expect("connects");
+        let display = Display::start(folder.path(), 1024, 768).expect("Xvfb and openbox start");
+        let (conn, screen) = x11rb::connect(Some(display.name())).expect("connects");
         let root = conn.setup().roots[screen].root;
-        let manager = Command::new("openbox")
-            .arg("--sm-disable")
-            .env("DISPLAY", &display)
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("openbox starts");
         let desk = Self {
             folder,
-            display,
             conn,
             root,
-            manager,
-            server,
+            display,
         };
         desk.await_manager();
         desk
@@ -391,7 +364,7 @@ impl Desk {
     fn spawn(&self, mode: &str) -> Kiosk {
         let mut child = Command::new(std::env::current_exe().expect("a path"))
             .args(["probe", "--exact", "--ignored", "--nocapture"])
-            .env("DISPLAY", &self.display)
+            .env("DISPLAY", self.display.name())
             .env("QORGAN_PROBE", mode)
             .env("QORGAN_PROBE_JOURNAL", self.journal())
             .stdin(Stdio::piped())
@@ -428,14 +401,7 @@ impl Desk {
     }
 
     fn tool(&self, name: &str, args: &[&str]) {
-        let status = Command::new(name)
-            .args(args)
-            .env("DISPLAY", &self.display)
-            .status();
-        assert!(
-            status.expect("the tool is installed").success(),
-            "{name} {args:?}"
-        );
+        self.display.tool(name, args).expect("the tool works");
     }
 
     fn open_window(&self, class: &str) -> u32 {
@@ -497,15 +463,6 @@ impl Desk {
             {
                 return (event.property != x11rb::NONE).then_some(event.property);
             }
-        }
-    }
-}
-
-impl Drop for Desk {
-    fn drop(&mut self) {
-        for child in [&mut self.manager, &mut self.server] {
-            let _ = child.kill();
-            let _ = child.wait();
         }
     }
 }

@@ -1,78 +1,35 @@
 //! The display, and the real kiosk on it.
 
 use std::{
-    io::{BufRead as _, BufReader},
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, Command},
     time::{Duration, Instant},
 };
 
+use qorgan_tests::display::Display;
+
 pub(crate) struct Desk {
     folder: tempfile::TempDir,
-    display: String,
-    server: Child,
-    manager: Child,
+    display: Display,
 }
 
 impl Desk {
     pub(crate) fn start() -> Self {
-        let mut server = Command::new("Xvfb")
-            .args([
-                "-displayfd",
-                "1",
-                "-screen",
-                "0",
-                "1366x768x24",
-                "-nolisten",
-                "tcp",
-            ])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("Xvfb (Debian package xvfb) starts");
-        let mut number = String::new();
-        BufReader::new(server.stdout.as_mut().expect("a pipe"))
-            .read_line(&mut number)
-            .expect("a display");
-        let display = format!(":{}", number.trim());
-        let mut openbox = Command::new("openbox");
-        openbox
-            .arg("--sm-disable")
-            .env("DISPLAY", &display)
-            .stderr(Stdio::null());
-        let manager = openbox.spawn().expect("openbox starts");
-        let desk = Self {
-            folder: tempfile::tempdir().expect("a folder"),
-            display,
-            server,
-            manager,
-        };
-        let deadline = Instant::now() + WAIT_MAX;
-        while !desk
-            .command("wmctrl", &["-m"])
-            .output()
-            .expect("wmctrl runs")
-            .status
-            .success()
-        {
-            assert!(
-                Instant::now() < deadline,
-                "openbox did not take the display"
-            );
-        }
-        desk
+        let folder = tempfile::tempdir().expect("a folder");
+        let display = Display::start(folder.path(), 1366, 768).expect("Xvfb and openbox start");
+        Self { folder, display }
     }
 
     pub(crate) fn kiosk(&self, link: &str) -> Kiosk {
         let state = self.folder.path().join("state.json");
         let _ = std::fs::remove_file(&state);
         let child = self
+            .display
             .command(
                 env!("CARGO_BIN_EXE_qorgan-client"),
                 &["--enrol", link, "--data"],
             )
             .arg(self.folder.path().join("data"))
-            .env_remove("WAYLAND_DISPLAY")
             .env_remove("XDG_RUNTIME_DIR")
             .env("QORGAN_AGENT", super::agent_script(self.folder.path()))
             .env("QORGAN_CLIENT_STATE", &state)
@@ -83,11 +40,8 @@ impl Desk {
         loop {
             // A word to openbox, which can leave a window waiting that is mapped while it starts.
             self.tool("wmctrl", &["-s", "0"]);
-            let listed = self
-                .command("wmctrl", &["-l"])
-                .output()
-                .expect("wmctrl runs");
-            if String::from_utf8_lossy(&listed.stdout).contains("Qorgan") {
+            let listed = self.display.tool("wmctrl", &["-l"]).expect("wmctrl runs");
+            if listed.contains("Qorgan") {
                 return kiosk;
             }
             assert!(
@@ -112,17 +66,7 @@ impl Desk {
     }
 
     fn tool(&self, name: &str, args: &[&str]) {
-        let status = self.command(name, args).status();
-        assert!(
-            status.expect("the tool is installed").success(),
-            "{name} {args:?}"
-        );
-    }
-
-    fn command(&self, name: &str, args: &[&str]) -> Command {
-        let mut command = Command::new(name);
-        command.args(args).env("DISPLAY", &self.display);
-        command
+        self.display.tool(name, args).expect("the tool works");
     }
 }
 
@@ -131,10 +75,6 @@ impl Drop for Desk {
         // The small agent waits for clients for ever.
         if let Ok(pid) = std::fs::read_to_string(self.folder.path().join("agent.pid")) {
             let _ = Command::new("kill").args(["-9", pid.trim()]).status();
-        }
-        for child in [&mut self.manager, &mut self.server] {
-            let _ = child.kill();
-            let _ = child.wait();
         }
     }
 }
