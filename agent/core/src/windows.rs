@@ -58,12 +58,15 @@ impl WindowWatch {
 
     /// Takes every top-level window; returns the foreign ones that are new. The first look gives
     /// one finding for all that were open before.
+    ///
+    /// A window says itself that it is furniture, so that is believed only of what was there before.
     pub fn open(&mut self, windows: &[WindowFacts]) -> Vec<WindowFinding> {
+        let first_look = !core::mem::replace(&mut self.begun, true);
         let new: Vec<&WindowFacts> = windows
             .iter()
-            .filter(|window| !self.known.contains(&window.window) && self.is_foreign(window))
+            .filter(|window| !self.known.contains(&window.window) && !self.is_own(window))
+            .filter(|window| !(first_look && window.furniture))
             .collect();
-        let first_look = !core::mem::replace(&mut self.begun, true);
         let findings = if first_look && !new.is_empty() {
             let titles: Vec<String> = new.iter().take(5).map(|window| describe(window)).collect();
             let all = format!("open from before ({}): {}", new.len(), titles.join("; "));
@@ -78,7 +81,11 @@ impl WindowWatch {
     }
 
     fn is_foreign(&self, window: &WindowFacts) -> bool {
-        !window.furniture && window.pid.is_none_or(|pid| !self.own.contains(&pid))
+        !window.furniture && !self.is_own(window)
+    }
+
+    fn is_own(&self, window: &WindowFacts) -> bool {
+        window.pid.is_some_and(|pid| self.own.contains(&pid))
     }
 }
 
@@ -140,6 +147,20 @@ mod tests {
             watch.open(&after),
             [WindowFinding::Appeared("term: notes".to_owned())]
         );
+    }
+
+    #[test]
+    fn a_panel_from_before_is_furniture_and_a_new_window_that_says_so_is_not() {
+        let mut watch = watch();
+        let furniture = |number, pid| WindowFacts {
+            furniture: true,
+            ..window(number, pid)
+        };
+        assert!(watch.open(&[furniture(1, 50)]).is_empty());
+
+        let found = watch.open(&[furniture(1, 50), furniture(2, 51), furniture(3, KIOSK)]);
+
+        assert_eq!(found, [WindowFinding::Appeared("term: notes".to_owned())]);
     }
 
     const KIOSK: u32 = 42;
