@@ -161,7 +161,7 @@ impl Player {
             if !sink.sample(frame) {
                 return Ok(());
             }
-            index = index.wrapping_add(1);
+            index = next_turn(index, began.elapsed(), period);
             thread::sleep((began + period * index).saturating_duration_since(Instant::now()));
         }
     }
@@ -303,6 +303,7 @@ impl Speaker {
         let mut samples = wav.samples.iter().cycle().copied();
         let began_ns = crate::clock::now_ns();
         let mut blocks = 0_u32;
+        let period = Duration::from_nanos(BLOCK_NS);
         loop {
             let block = samples.by_ref().take(BLOCK_SAMPLES).collect();
             let captured_ns = began_ns + u64::from(blocks) * BLOCK_NS;
@@ -312,13 +313,43 @@ impl Speaker {
             }) {
                 return Ok(());
             }
-            blocks = blocks.wrapping_add(1);
-            let due = began + Duration::from_nanos(BLOCK_NS) * blocks;
-            thread::sleep(due.saturating_duration_since(Instant::now()));
+            blocks = next_turn(blocks, began.elapsed(), period);
+            thread::sleep((began + period * blocks).saturating_duration_since(Instant::now()));
         }
     }
 }
 
+/// Returns which turn comes after `turn`, `passed` after the first one.
+///
+/// A source that comes a little late makes up for it. One that stood still, because the whole
+/// process was stopped or the machine slept, goes on from where a device would be: no device gives
+/// in one burst what happened while nobody looked.
+fn next_turn(turn: u32, passed: Duration, period: Duration) -> u32 {
+    let next = turn.wrapping_add(1);
+    let due = passed.as_nanos() / period.as_nanos().max(1);
+    let due = u32::try_from(due).unwrap_or(u32::MAX);
+    if due > next.saturating_add(LATE_TURNS_MAX) {
+        due
+    } else {
+        next
+    }
+}
+
+/// Turns that are made up for in one go; the queue before the owner holds more.
+const LATE_TURNS_MAX: u32 = 2;
 const DRIVER: &str = "simulated";
 const BLOCK_SAMPLES: usize = 960;
 const BLOCK_NS: u64 = 20_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_that_stood_still_gives_no_burst_when_it_goes_on() {
+        let period = Duration::from_millis(100);
+        assert_eq!(next_turn(4, Duration::from_millis(401), period), 5);
+        assert_eq!(next_turn(4, Duration::from_millis(730), period), 5);
+        assert_eq!(next_turn(4, Duration::from_millis(4_430), period), 44);
+    }
+}
