@@ -61,6 +61,39 @@ mod tests {
     }
 
     #[test]
+    fn both_lists_ask_the_same_of_a_login() {
+        let long = "a".repeat(65);
+        let logins = ["a b", "A", "a", "", "", long.as_str()];
+        let sheet = |heading: &str, rest: &str| {
+            let lines = logins.map(|login| format!("{login}{rest}\n")).concat();
+            format!("{heading}\n{lines}")
+        };
+        let people = read_people("p.csv", sheet("login;тегі;аты", ";А;Б").as_bytes());
+        let admission = read_admission(
+            "a.csv",
+            sheet("login;жр", ";90").as_bytes(),
+            POSITIVE_RATING_DEFAULT,
+        );
+
+        for faults in [people.expect_err("bad"), admission.expect_err("bad")] {
+            let found: Vec<_> = faults
+                .iter()
+                .map(|fault| (fault.place.line, fault.kind.word()))
+                .collect();
+            assert_eq!(
+                found,
+                [
+                    (Some(2), "bad-login"),
+                    (Some(4), "repeated-login"),
+                    (Some(5), "empty-field"),
+                    (Some(6), "empty-field"),
+                    (Some(7), "long-field"),
+                ]
+            );
+        }
+    }
+
+    #[test]
     fn a_missing_heading_is_told_with_the_names_it_may_have() {
         let faults = read_people("people.csv", "аты\nГүлнұр\n".as_bytes()).expect_err("no login");
 

@@ -1,11 +1,13 @@
 //! One candidate large: streams, state, messages, and what a proctor can do.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Redirect};
 use qorgan_protocol::attempt::{AttemptPhase, TerminationCause};
-use qorgan_protocol::ids::AttemptId;
+use qorgan_protocol::ids::{AttemptId, PersonId};
 use qorgan_protocol::wire::{IdentityState, ProblemCode};
 use serde::Deserialize;
 use sqlx::Row as _;
@@ -167,8 +169,21 @@ pub(super) struct IncidentLine {
 }
 
 impl IncidentLine {
-    /// Puts an incident into words.
-    pub(super) fn of(page: &Page, row: &IncidentRow, judge: Option<&str>) -> Self {
+    /// Puts incidents into words; who judged one is named where `judges` knows the name.
+    pub(super) fn list(
+        page: &Page,
+        rows: &[IncidentRow],
+        judges: &BTreeMap<PersonId, String>,
+    ) -> Vec<Self> {
+        rows.iter()
+            .map(|row| {
+                let judge = row.judgement.as_ref().and_then(|one| judges.get(&one.by));
+                Self::of(page, row, judge.map(String::as_str))
+            })
+            .collect()
+    }
+
+    fn of(page: &Page, row: &IncidentRow, judge: Option<&str>) -> Self {
         let judgement = row.judgement.as_ref();
         Self {
             id: row.id.to_string(),
@@ -257,10 +272,7 @@ pub(super) async fn candidate(
     let problem = known.then(|| page.t(&format!("remedy-{}", told.problem)));
     show(&CandidatePage {
         facts,
-        incidents: rows
-            .iter()
-            .map(|row| IncidentLine::of(&page, row, None))
-            .collect(),
+        incidents: IncidentLine::list(&page, &rows, &BTreeMap::new()),
         problem,
         page,
     })
@@ -280,10 +292,7 @@ pub(super) async fn now(
     rows.reverse();
     show(&NowPart {
         facts,
-        incidents: rows
-            .iter()
-            .map(|row| IncidentLine::of(&page, row, None))
-            .collect(),
+        incidents: IncidentLine::list(&page, &rows, &BTreeMap::new()),
         page,
     })
 }

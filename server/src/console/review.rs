@@ -156,13 +156,7 @@ pub(super) async fn review(
             .all(|c| c.is_ascii_lowercase() || c == '-');
     show(&ReviewPage {
         recordings,
-        incidents: rows
-            .iter()
-            .map(|row| {
-                let judge = row.judgement.as_ref().and_then(|one| names.get(&one.by));
-                IncidentLine::of(&page, row, judge.map(String::as_str))
-            })
-            .collect(),
+        incidents: IncidentLine::list(&page, &rows, &names),
         verdict: verdict_badge(&page, &word),
         verdicts: verdicts
             .iter()

@@ -1,9 +1,8 @@
 //! The admission sheet (ЖР ведомосі): who may sit an exam (SOP 7).
 
 use core::fmt;
-use std::collections::BTreeMap;
 
-use super::people::is_login_character;
+use super::login::{LOGIN, Logins};
 use super::table::{self, Column, Row, Table};
 use crate::fault::{Fault, FaultKind, Place};
 
@@ -73,11 +72,7 @@ impl fmt::Debug for AdmissionRow {
 }
 
 const COLUMNS: &[Column] = &[
-    Column {
-        key: "login",
-        names: &["login", "логин", "жсн", "иин", "iin", "пайдаланушы"],
-        required: true,
-    },
+    LOGIN,
     Column {
         key: "name",
         names: &["name", "full name", "атж", "әтә", "атә", "аты жөні", "фио"],
@@ -175,30 +170,10 @@ pub fn read_admission(
     bytes: &[u8],
     positive: Rating,
 ) -> Result<Vec<AdmissionRow>, Vec<Fault>> {
-    let mut faults = Vec::new();
-    let table = table::read(file, bytes, COLUMNS, &mut faults);
-    let mut rows = Vec::new();
-    if faults.iter().all(|fault| fault.place.line != Some(1)) {
-        let mut first_lines = BTreeMap::new();
-        for row in &table.rows {
-            rows.push(admission(
-                &table,
-                row,
-                positive,
-                &mut first_lines,
-                &mut faults,
-            ));
-        }
-        if rows.is_empty() && faults.is_empty() {
-            faults.push(Fault::new(Place::file(file), FaultKind::Empty));
-        }
-    }
-    faults.sort();
-    if faults.is_empty() {
-        Ok(rows)
-    } else {
-        Err(faults)
-    }
+    let mut logins = Logins::default();
+    table::read_rows(file, bytes, COLUMNS, |table, row, faults| {
+        admission(table, row, positive, &mut logins, faults)
+    })
 }
 
 /// Returns a fault for every row that names another discipline than `expected` (SOP 7: sheets come
@@ -219,22 +194,11 @@ fn admission(
     table: &Table,
     row: &Row,
     positive: Rating,
-    first_lines: &mut BTreeMap<String, u32>,
+    logins: &mut Logins,
     faults: &mut Vec<Fault>,
 ) -> AdmissionRow {
     let mut fault = |key, kind| faults.push(Fault::new(table.place(row, key), kind));
-    let login = row.field("login").to_lowercase();
-    if login.is_empty() {
-        fault("login", FaultKind::EmptyField);
-    } else if !login.chars().all(is_login_character) {
-        let login = login.clone();
-        fault("login", FaultKind::BadLogin { login });
-    }
-    if let Some(first) = first_lines.get(&login).copied() {
-        let login = login.clone();
-        fault("login", FaultKind::RepeatedLogin { login, first });
-    }
-    first_lines.entry(login.clone()).or_insert(row.line);
+    let login = logins.read(row, &mut fault);
     let rating = rating(row, &mut fault);
     let stated = yes_or_no(row.field("admitted")).unwrap_or_else(|word| {
         let expected = "иә/жоқ, да/нет, yes/no".to_owned();

@@ -4,6 +4,7 @@
 //! headings in Kazakh, Russian or English.
 
 mod admission;
+mod login;
 mod people;
 mod table;
 

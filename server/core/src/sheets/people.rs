@@ -1,13 +1,10 @@
 //! The list of people: candidates and staff with their accounts.
 
-use std::collections::BTreeMap;
-
+use super::login::{LOGIN, Logins};
 use super::table::{self, Column, Row, Table};
-use crate::fault::{Fault, FaultKind, Place};
+use crate::fault::{Fault, FaultKind};
 
-/// The longest login, in characters.
-const LOGIN_CHARS_MAX: usize = 64;
-/// The longest other field, in characters.
+/// The longest field but the login, in characters.
 const FIELD_CHARS_MAX: usize = 200;
 /// The last year of study.
 const YEAR_MAX: u32 = 10;
@@ -103,11 +100,7 @@ impl core::fmt::Debug for PersonRow {
 }
 
 const COLUMNS: &[Column] = &[
-    Column {
-        key: "login",
-        names: &["login", "логин", "жсн", "иин", "iin", "пайдаланушы"],
-        required: true,
-    },
+    LOGIN,
     Column {
         key: "family_name",
         names: &["family name", "last name", "surname", "тегі", "фамилия"],
@@ -234,56 +227,26 @@ const LANGUAGE_WORDS: &[(&str, &[&str])] = &[
 /// # Errors
 /// Every fault, with line and column.
 pub fn read_people(file: &str, bytes: &[u8]) -> Result<Vec<PersonRow>, Vec<Fault>> {
-    let mut faults = Vec::new();
-    let table = table::read(file, bytes, COLUMNS, &mut faults);
-    let mut people = Vec::new();
-    if faults.iter().all(|fault| fault.place.line != Some(1)) {
-        let mut first_lines = BTreeMap::new();
-        for row in &table.rows {
-            people.push(person(&table, row, &mut first_lines, &mut faults));
-        }
-        if people.is_empty() && faults.is_empty() {
-            faults.push(Fault::new(Place::file(file), FaultKind::Empty));
-        }
-    }
-    faults.sort();
-    if faults.is_empty() {
-        Ok(people)
-    } else {
-        Err(faults)
-    }
+    let mut logins = Logins::default();
+    table::read_rows(file, bytes, COLUMNS, |table, row, faults| {
+        person(table, row, &mut logins, faults)
+    })
 }
 
-fn person(
-    table: &Table,
-    row: &Row,
-    first_lines: &mut BTreeMap<String, u32>,
-    faults: &mut Vec<Fault>,
-) -> PersonRow {
+fn person(table: &Table, row: &Row, logins: &mut Logins, faults: &mut Vec<Fault>) -> PersonRow {
     let mut fault = |key, kind| faults.push(Fault::new(table.place(row, key), kind));
-    for (key, max) in COLUMNS
-        .iter()
-        .map(|column| (column.key, longest(column.key)))
-    {
-        if row.field(key).chars().count() > max {
-            fault(key, FaultKind::LongField { max });
+    for column in COLUMNS.iter().filter(|column| column.key != LOGIN.key) {
+        if row.field(column.key).chars().count() > FIELD_CHARS_MAX {
+            let max = FIELD_CHARS_MAX;
+            fault(column.key, FaultKind::LongField { max });
         }
     }
-    for key in ["login", "family_name", "given_name"] {
+    for key in ["family_name", "given_name"] {
         if row.field(key).is_empty() {
             fault(key, FaultKind::EmptyField);
         }
     }
-    let login = row.field("login").to_lowercase();
-    if !login.chars().all(is_login_character) {
-        let login = login.clone();
-        fault("login", FaultKind::BadLogin { login });
-    }
-    if let Some(first) = first_lines.get(&login).copied() {
-        let login = login.clone();
-        fault("login", FaultKind::RepeatedLogin { login, first });
-    }
-    first_lines.entry(login.clone()).or_insert(row.line);
+    let login = logins.read(row, &mut fault);
     if let Some(kind) = bad_year(row.field("year")) {
         fault("year", kind);
     }
@@ -336,23 +299,10 @@ fn bad_year(text: &str) -> Option<FaultKind> {
     })
 }
 
-/// Tells whether a login may hold this character.
-pub(super) fn is_login_character(character: char) -> bool {
-    character.is_alphanumeric() || matches!(character, '.' | '-' | '_' | '@')
-}
-
 fn is_email(text: &str) -> bool {
     text.split_once('@').is_some_and(|(name, host)| {
         !name.is_empty() && host.contains('.') && !text.contains(char::is_whitespace)
     })
-}
-
-fn longest(key: &str) -> usize {
-    if key == "login" {
-        LOGIN_CHARS_MAX
-    } else {
-        FIELD_CHARS_MAX
-    }
 }
 
 fn word<T: Copy>(text: &str, words: &[(T, &[&str])]) -> Result<T, String> {

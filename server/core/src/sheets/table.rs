@@ -50,8 +50,35 @@ impl Table {
     }
 }
 
+/// Reads a sheet and makes something of each row; a sheet without rows is a fault.
+pub(super) fn read_rows<T>(
+    file: &str,
+    bytes: &[u8],
+    columns: &[Column],
+    mut make: impl FnMut(&Table, &Row, &mut Vec<Fault>) -> T,
+) -> Result<Vec<T>, Vec<Fault>> {
+    let mut faults = Vec::new();
+    let table = read(file, bytes, columns, &mut faults);
+    let mut made = Vec::new();
+    // Where the headings are bad, each row would only repeat it.
+    if faults.iter().all(|fault| fault.place.line != Some(1)) {
+        for row in &table.rows {
+            made.push(make(&table, row, &mut faults));
+        }
+        if made.is_empty() && faults.is_empty() {
+            faults.push(Fault::new(Place::file(file), FaultKind::Empty));
+        }
+    }
+    faults.sort();
+    if faults.is_empty() {
+        Ok(made)
+    } else {
+        Err(faults)
+    }
+}
+
 /// Reads a sheet; what can be read is returned besides the faults.
-pub(super) fn read(file: &str, bytes: &[u8], columns: &[Column], faults: &mut Vec<Fault>) -> Table {
+fn read(file: &str, bytes: &[u8], columns: &[Column], faults: &mut Vec<Fault>) -> Table {
     let mut table = Table {
         file: file.to_owned(),
         rows: Vec::new(),
