@@ -36,8 +36,10 @@ use crate::watch::{OwnProcesses, Watches};
 /// What the command line says.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The folder of socket and spool.
+    /// The folder of the socket: its path must be short, and it may vanish with the session.
     pub socket_dir: PathBuf,
+    /// The folder of spool and receipts: it must outlive a crash and a power cut.
+    pub data: PathBuf,
     /// Where pictures and sound come from.
     pub sources: Sources,
     /// The most bytes of the spool on disk.
@@ -376,7 +378,7 @@ impl Bound {
         let identity = Arc::new(identity);
         let spool_key =
             enrol::thirty_two(&rules.spool_key, "spool key").map_err(BindError::Refused)?;
-        let folder = instance::spool_folder(&options.socket_dir).map_err(SpoolError::Disk)?;
+        let folder = instance::spool_folder(&options.data).map_err(SpoolError::Disk)?;
         let mut bounds = SpoolBounds::DEFAULT;
         bounds.disk_bytes_max = options.spool_bytes_max.unwrap_or(bounds.disk_bytes_max);
         let (spool, left) =

@@ -69,6 +69,9 @@ impl Instance {
 
 /// Makes the folder of the spool.
 pub(crate) fn spool_folder(folder: &Path) -> io::Result<PathBuf> {
+    if !folder.exists() {
+        crate::socket::make_private_folder(folder)?;
+    }
     let path = folder.join("spool");
     fs::create_dir_all(&path)?;
     Ok(path)

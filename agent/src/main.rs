@@ -19,9 +19,12 @@ struct Arguments {
 enum Command {
     /// Waits for the client on a socket in a folder of its own, then records one attempt.
     Run {
-        /// The folder of the socket and the spool; made with mode 0700.
+        /// The folder of the socket; made with mode 0700.
         #[arg(long, value_name = "DIR")]
         socket_dir: PathBuf,
+        /// The folder of the spool and the receipts, on a disk; the socket's where none is named.
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
         /// `devices`, or `simulated:DIR` in builds that can play files.
         #[arg(long, default_value = "devices")]
         sources: Sources,
@@ -40,6 +43,7 @@ fn main() -> anyhow::Result<()> {
         .init();
     let Command::Run {
         socket_dir,
+        data,
         sources,
         spool_bytes_max,
     } = Arguments::parse().command;
@@ -49,6 +53,7 @@ fn main() -> anyhow::Result<()> {
         .build()
         .context("the runtime does not start")?;
     let options = Options {
+        data: data.unwrap_or_else(|| socket_dir.clone()),
         socket_dir,
         sources,
         spool_bytes_max,

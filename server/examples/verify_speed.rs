@@ -22,7 +22,7 @@ fn main() -> anyhow::Result<()> {
     let trust = [common::server().public_key()];
     for round in 1..=ROUNDS {
         let began = Instant::now();
-        let report = verify(&Ring, &trust, &mut FolderSource::new(folder.path()))?;
+        let report = verify(&Ring, &trust, &[], &mut FolderSource::new(folder.path()))?;
         let seconds = began.elapsed().as_secs_f64();
         anyhow::ensure!(report.is_valid(), "{:?}", report.faults);
         let megabytes = u32::try_from(report.bytes_read / 1_000_000)?;

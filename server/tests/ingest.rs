@@ -290,5 +290,5 @@ async fn ranges_are_exact(server: &Server, agent: &Agent, attempt: AttemptId) {
 
 fn check(server: &Server, folder: &std::path::Path) -> Report {
     let trust = [server.place.server_key];
-    verify(&Ring, &trust, &mut FolderSource::new(folder)).expect("readable")
+    verify(&Ring, &trust, &[], &mut FolderSource::new(folder)).expect("readable")
 }

@@ -1,7 +1,8 @@
 // The proctor in a headless browser: signs in, looks at the wall, at one candidate, at a review.
 //
 // Told by QORGAN_WORDS: origin, login, password, newPassword, and of `wall`, `candidate` and
-// `review` those pictures that are to be taken, with `attempt` for the last. Ends with JSON.
+// `review` those pictures that are to be taken, with `attempt` for the last; `approveMove` has the
+// first candidate's move to another machine approved. Ends with JSON.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -75,6 +76,12 @@ try {
     await pictures(page, "canvas[data-live]");
     await page.screenshot({ path: words.candidate });
     seen.incidents = await page.locator("#now li.incident").count();
+  }
+  if (words.approveMove) {
+    await page.goto(`${words.origin}/console/wall`);
+    await page.click("li.tile a.open");
+    await page.click("form[action$='/move'] button[value='yes']");
+    await page.waitForLoadState();
   }
   if (words.review) {
     await page.goto(`${words.origin}/console/attempts/${words.attempt}/review`);

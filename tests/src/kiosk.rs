@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use serde_json::Value;
 use crate::catalogue::Catalogue;
 use crate::display::Display;
 use crate::places;
-use crate::program::Program;
+use crate::program::{Program, run};
 use crate::reader::Reader;
 use crate::wait::until;
 
@@ -41,6 +42,8 @@ pub struct Kiosk<'a> {
     texts: Catalogue,
     settings: KioskSettings,
     program: Program,
+    /// What crashed; kept, for its agent runs on in its group.
+    crashed: Vec<Program>,
 }
 
 impl<'a> Kiosk<'a> {
@@ -61,6 +64,7 @@ impl<'a> Kiosk<'a> {
             texts,
             settings,
             program,
+            crashed: Vec::new(),
         })
     }
 
@@ -72,6 +76,33 @@ impl<'a> Kiosk<'a> {
         self.program.kill()?;
         self.program = start(self.reader, &self.settings)?;
         Ok(())
+    }
+
+    /// Kills the kiosk alone, as a crash would, and starts it again; its agent runs on.
+    ///
+    /// # Errors
+    /// Fails where it cannot be started.
+    pub fn crash(&mut self) -> Result<()> {
+        self.program.signal("KILL")?;
+        self.program.wait(CONTROL_LIMIT)?;
+        let again = start(self.reader, &self.settings)?;
+        self.crashed.push(mem::replace(&mut self.program, again));
+        Ok(())
+    }
+
+    /// Returns the process id of the agent that the kiosk started.
+    ///
+    /// # Errors
+    /// Fails where none runs in time.
+    pub fn agent(&self) -> Result<String> {
+        let parent = self.program.id().to_string();
+        until("the agent", CONTROL_LIMIT, || {
+            let mut children = Command::new("pgrep");
+            children.args(["--parent", &parent, "--full", "qorgan-agent"]);
+            Ok(run(&mut children)
+                .ok()
+                .and_then(|said| said.lines().next().map(str::to_owned)))
+        })
     }
 
     /// Returns the running program.
@@ -99,6 +130,31 @@ impl<'a> Kiosk<'a> {
             .until(&format!("the screen {name}"), limit, || {
                 Ok(state(&folder)?.filter(shown).map(drop))
             });
+        arrived.with_context(|| format!("the kiosk's state is {:?}", self.state().ok().flatten()))
+    }
+
+    /// Returns the name of the screen that is shown; nothing before the first frame.
+    ///
+    /// # Errors
+    /// Fails where the kiosk wrote something that is no JSON.
+    pub fn screen(&self) -> Result<String> {
+        let state = self.state()?;
+        Ok(state
+            .and_then(|state| state["screen"].as_str().map(str::to_owned))
+            .unwrap_or_default())
+    }
+
+    /// Waits until another screen than `name` is shown.
+    ///
+    /// # Errors
+    /// Fails with the last state when the time is over.
+    pub fn await_other_screen(&mut self, name: &str, limit: Duration) -> Result<()> {
+        let folder = self.settings.folder.clone();
+        let other = |state: &Value| state["screen"].as_str().is_some_and(|shown| shown != name);
+        let what = format!("another screen than {name}");
+        let arrived = self
+            .program
+            .until(&what, limit, || Ok(state(&folder)?.filter(other).map(drop)));
         arrived.with_context(|| format!("the kiosk's state is {:?}", self.state().ok().flatten()))
     }
 

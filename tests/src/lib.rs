@@ -5,15 +5,19 @@
 //! leaves nothing running: what it starts ends when its value is dropped.
 
 pub mod browser;
+pub mod candidate;
 pub mod catalogue;
 pub mod demo;
 pub mod display;
 pub mod exam;
 pub mod kiosk;
+pub mod machine;
 pub mod media;
 pub mod places;
 pub mod program;
 pub mod reader;
+pub mod relay;
+pub mod seat;
 pub mod server;
 pub mod sound;
 pub mod tree;

@@ -122,7 +122,7 @@ pub(crate) async fn run(
     for (header, hash) in left {
         sender.handle(&Ring, clock::now(), SendInput::ChunkSpooled(&header, hash));
     }
-    let receipts = Receipts::new(folder, identity.attempt, identity.epoch);
+    let receipts = Receipts::open(folder, identity.attempt, identity.epoch);
     parts.board.link(LinkState::Connecting);
     let mut link = Link {
         parts,

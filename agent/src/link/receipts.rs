@@ -20,10 +20,13 @@ pub(super) struct Receipts {
 }
 
 impl Receipts {
-    pub(super) fn new(folder: &Path, attempt: AttemptId, epoch: Epoch) -> Self {
+    /// Goes on with what a former run of this attempt and epoch kept.
+    pub(super) fn open(folder: &Path, attempt: AttemptId, epoch: Epoch) -> Self {
+        let path = folder.join(format!("{attempt}.{epoch}.receipts"));
+        let kept = fs::read(&path).unwrap_or_default();
         Self {
-            path: folder.join(format!("{attempt}.{epoch}.receipts")),
-            newest: VecDeque::new(),
+            path,
+            newest: codec::decode("receipts", &kept).unwrap_or_default(),
             written: None,
             changed: false,
         }
@@ -54,7 +57,11 @@ impl Receipts {
         }
         let written = codec::encode("receipts", &self.newest)
             .map_err(std::io::Error::other)
-            .and_then(|bytes| fs::write(&self.path, bytes));
+            .and_then(|bytes| {
+                let next = self.path.with_added_extension("next");
+                fs::write(&next, bytes)?;
+                fs::rename(next, &self.path)
+            });
         if let Err(error) = written {
             tracing::warn!(%error, "The receipts cannot be kept");
         }

@@ -28,6 +28,7 @@ async fn camera_with_sound_and_a_still_screen_are_recorded_live_and_named_as_sim
     let (sender, ending) = watch::channel(Ending::None);
     let options = Options {
         socket_dir: folder.path().to_path_buf(),
+        data: folder.path().to_path_buf(),
         sources: Sources::Simulated(files.path().to_path_buf()),
         spool_bytes_max: None,
     };

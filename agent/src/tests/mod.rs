@@ -123,6 +123,7 @@ async fn everything_is_delivered_and_the_spool_is_empty_before_the_agent_leaves(
 pub(crate) fn options(folder: &Path) -> Options {
     Options {
         socket_dir: folder.to_path_buf(),
+        data: folder.to_path_buf(),
         sources: Sources::Devices,
         spool_bytes_max: None,
     }

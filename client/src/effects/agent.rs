@@ -167,6 +167,8 @@ fn spawn(places: &Places, folder: &Path) -> std::io::Result<Child> {
         .arg("run")
         .arg("--socket-dir")
         .arg(folder)
+        .arg("--data")
+        .arg(places.data.join("agent"))
         .args(&places.agent_args)
         .stdin(Stdio::null())
         .spawn()

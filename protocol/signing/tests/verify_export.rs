@@ -9,7 +9,7 @@
 #[allow(dead_code, reason = "each test file uses its part")]
 mod common;
 
-use common::{Files, agent, export, unsealed};
+use common::{Files, agent, export, receipts, recorded, signed, unsealed};
 use qorgan_protocol::evidence::verify::{Report, Seal, When};
 
 #[test]
@@ -222,4 +222,36 @@ fn names(report: &Report, name: &str, byte: usize) -> bool {
 fn an_empty_folder_is_not_valid() {
     let report = Files::default().check();
     assert!(!report.is_valid() && report.faults.len() == 1);
+}
+
+#[test]
+fn what_the_server_receipted_must_be_in_the_export() {
+    let kept = receipts(&recorded(6, 300));
+    let whole = export(6, 300).check_against(std::slice::from_ref(&kept));
+    assert_eq!(
+        (whole.faults.as_slice(), whole.receipts),
+        ([].as_slice(), 2)
+    );
+
+    let shortened = export(4, 300).check_against(&[kept]);
+    assert!(
+        !shortened.is_valid(),
+        "a server cannot seal less than it took"
+    );
+    let told: Vec<_> = shortened.faults.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        ["camera-0", "screen-0"].map(|stream| format!(
+            "receipts: bytes 0..0: whole recording: chunk 5 of {stream} e1 was receipted and is \
+             not here"
+        ))
+    );
+}
+
+#[test]
+fn a_receipt_that_the_server_did_not_sign_is_a_fault() {
+    let forged = signed(&agent(), &common::batch(&recorded(6, 300)));
+    let report = export(6, 300).check_against(&[forged]);
+    assert!(!report.is_valid());
+    assert_eq!(report.receipts, 0);
 }

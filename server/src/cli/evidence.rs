@@ -1,10 +1,12 @@
 //! `export` and `verify`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use qorgan_protocol::codec;
+use qorgan_protocol::crypto::SignedBytes;
 use qorgan_protocol::evidence::verify::{Report, Seal, verify};
 use qorgan_protocol::ids::AttemptId;
 use qorgan_signing::Ring;
@@ -44,6 +46,9 @@ pub(super) struct Verify {
     /// A server's key in hexadecimal, or a file with a key a line.
     #[arg(long, required = true)]
     trust: Vec<String>,
+    /// A file of receipts that an agent kept (`….receipts`): what they name must be here.
+    #[arg(long)]
+    receipts: Vec<PathBuf>,
 }
 
 impl Verify {
@@ -52,9 +57,18 @@ impl Verify {
         for text in &self.trust {
             keys.extend(trusted_keys(text)?);
         }
+        let mut receipts = Vec::new();
+        for file in &self.receipts {
+            receipts.extend(kept_receipts(file)?);
+        }
         let began = Instant::now();
-        let report = verify(&Ring, &keys, &mut FolderSource::new(&self.folder))
-            .with_context(|| format!("cannot read {}", self.folder.display()))?;
+        let report = verify(
+            &Ring,
+            &keys,
+            &receipts,
+            &mut FolderSource::new(&self.folder),
+        )
+        .with_context(|| format!("cannot read {}", self.folder.display()))?;
         tell(&report);
         let seconds = began.elapsed().as_secs_f64();
         say(&format!(
@@ -72,6 +86,13 @@ impl Verify {
             }
         }
     }
+}
+
+/// Reads the receipts that an agent kept beside its spool.
+fn kept_receipts(file: &Path) -> anyhow::Result<Vec<SignedBytes>> {
+    let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    codec::decode("receipts", &bytes)
+        .with_context(|| format!("{} is no file of receipts", file.display()))
 }
 
 fn tell(report: &Report) {
@@ -101,6 +122,9 @@ fn tell(report: &Report) {
         ));
     }
     say(&format!("{} beats", report.beats));
+    if report.receipts > 0 {
+        say(&format!("{} receipted chunks are here", report.receipts));
+    }
     for fault in &report.faults {
         say(&format!("FAULT {fault}"));
     }

@@ -13,6 +13,7 @@ use super::Wishes;
 use super::stage::{Camera, Stage};
 use super::summary::{Summary, Walk};
 use crate::browser;
+use crate::candidate;
 use crate::display::Display;
 use crate::kiosk::Kiosk;
 use crate::media::Media;
@@ -114,41 +115,38 @@ fn sign_in(
     shoot(walk, kiosk, "01-welcome")?;
     kiosk.click("continue")?;
     kiosk.await_screen("sign-in", SCREEN_LIMIT)?;
-    kiosk.fill("sign-in-login", &stage.candidate.login)?;
-    kiosk.fill("sign-in-password", &stage.candidate.password)?;
+    candidate::fill_in(kiosk, &stage.candidate)?;
     shoot(walk, kiosk, "02-sign-in")?;
     let asked = Instant::now();
     kiosk.click("sign-in-go")?;
     kiosk.await_screen("exams", SCREEN_LIMIT)?;
     figure(walk, "sign_in_to_exam_list_ms", asked);
     shoot(walk, kiosk, "03-exams")?;
-    kiosk.click("exam-open")?;
+    candidate::leave(kiosk, "exams")?;
     kiosk.await_screen("consent", SCREEN_LIMIT)?;
     Ok("the list shows the exam to which the candidate is admitted".to_owned())
 }
 
 fn check_in(walk: &mut Walk<'_>, kiosk: &mut Kiosk<'_>) -> Result<String> {
     shoot(walk, kiosk, "04-consent")?;
-    kiosk.read_and_click("consent-agree")?;
+    candidate::leave(kiosk, "consent")?;
     kiosk.await_screen("system-check", SCREEN_LIMIT)?;
     kiosk.await_control("continue", DEVICE_LIMIT)?;
     shoot(walk, kiosk, "05-system-check")?;
-    kiosk.click("continue")?;
+    candidate::leave(kiosk, "system-check")?;
     kiosk.await_screen("identity", SCREEN_LIMIT)?;
-    kiosk.await_control("identity-show", DEVICE_LIMIT)?;
-    kiosk.click("identity-show")?;
-    kiosk.await_control("continue", SCREEN_LIMIT)?;
+    candidate::show_identity(kiosk)?;
     shoot(walk, kiosk, "06-identity")?;
-    kiosk.click("continue")?;
+    candidate::leave(kiosk, "identity")?;
     kiosk.await_screen("instruction", SCREEN_LIMIT)?;
     shoot(walk, kiosk, "07-instruction")?;
-    kiosk.read_and_click("instruction-read")?;
+    candidate::leave(kiosk, "instruction")?;
     kiosk.await_screen("gate", SCREEN_LIMIT)?;
     Ok("no device opened before consent; the instruction was read to its end".to_owned())
 }
 
 fn gate_refuses(walk: &mut Walk<'_>, kiosk: &mut Kiosk<'_>) -> Result<String> {
-    let agent = agent_of(kiosk.program().id())?;
+    let agent = kiosk.agent()?;
     send("STOP", &agent)?;
     let shut = until("the gate to shut", GATE_LIMIT, || {
         Ok((!kiosk.is_awake("gate-start")?).then_some(()))
@@ -179,10 +177,7 @@ fn sit(walk: &mut Walk<'_>, kiosk: &mut Kiosk<'_>) -> Result<String> {
         .unwrap_or(0);
     for question in 1..=questions {
         kiosk.await_state("the item", |state| state["question"] == question)?;
-        kiosk.press(&[if question % 2 == 0 { "2" } else { "1" }])?;
-        kiosk.await_state("the response to be kept", |state| {
-            state["chosen"].as_u64() > Some(0) && state["kept"] != "writing"
-        })?;
+        candidate::choose(kiosk, if question % 2 == 0 { "2" } else { "1" })?;
         if question == 2 {
             shoot(walk, kiosk, "10-exam")?;
         }
@@ -218,12 +213,12 @@ fn switch_window(
     kiosk: &Kiosk<'_>,
     display: &Display,
 ) -> Result<String> {
-    let before = incidents(stage)?.len();
+    let before = stage.incidents()?.len();
     let began = Instant::now();
     let other = display.open_other_window(walk.out())?;
     drop(display.activate("Notes"));
     let found = until("the incident", INCIDENT_LIMIT, || {
-        let incidents = incidents(stage)?;
+        let incidents = stage.incidents()?;
         Ok((incidents.len() > before).then_some(incidents))
     });
     shoot(walk, kiosk, "11-other-window")?;
@@ -254,14 +249,7 @@ fn submit(walk: &mut Walk<'_>, kiosk: &mut Kiosk<'_>) -> Result<String> {
 
 fn seal(walk: &mut Walk<'_>, stage: &Stage) -> Result<String> {
     let began = Instant::now();
-    let attempt = until("the sealed recording", SEAL_LIMIT, || {
-        let listed = stage.server.command(&["list", "attempts"])?;
-        let sealed = |line: &&str| line.contains(&stage.candidate.login) && line.contains("sealed");
-        Ok(listed
-            .lines()
-            .find(sealed)
-            .and_then(|line| line.split('\t').next().map(str::to_owned)))
-    })?;
+    let attempt = stage.sealed_attempt()?;
     figure(walk, "submitted_to_sealed_ms", began);
     walk.summary.sources = sources(stage)?;
     walk.summary.paths.insert("attempt".to_owned(), attempt);
@@ -279,12 +267,7 @@ fn export(walk: &mut Walk<'_>, stage: &Stage) -> Result<String> {
         .get("attempt")
         .cloned()
         .context("the attempt is known")?;
-    let to = folder.to_str().context("the path is text")?;
-    stage.server.command(&["export", &attempt, "--out", to])?;
-    let said =
-        stage
-            .server
-            .command(&["verify", to, "--trust", &stage.server.ready().server_key])?;
+    let said = stage.export(&attempt, &folder)?;
     walk.note_path("recording", &folder);
     let verdict = said.lines().next_back().unwrap_or("").to_owned();
     walk.summary.verification =
@@ -307,7 +290,7 @@ fn review(walk: &mut Walk<'_>, stage: &Stage) -> Result<String> {
     words["attempt"] = json!(attempt);
     let seen = browser::script("demo/console.mjs", &words)?;
     walk.note_path("review", &shot);
-    let found = incidents(stage)?;
+    let found = stage.incidents()?;
     let confirmed: Vec<_> = found
         .iter()
         .filter(|incident| incident["kind"] == "window_switch")
@@ -318,7 +301,7 @@ fn review(walk: &mut Walk<'_>, stage: &Stage) -> Result<String> {
         review.extend(["--confirm", id]);
     }
     let verdict = stage.server.command(&review)?;
-    walk.summary.incidents = incidents(stage)?;
+    walk.summary.incidents = stage.incidents()?;
     let (marks, count) = (&seen["marks"], confirmed.len());
     Ok(format!(
         "{marks} moments on the timeline, {count} confirmed: {}",
@@ -358,33 +341,14 @@ fn make_act(walk: &mut Walk<'_>, stage: &Stage) -> Result<String> {
     Ok(said.lines().next().unwrap_or("made").to_owned())
 }
 
-/// Returns the incidents of the walk's attempt, oldest first.
-fn incidents(stage: &Stage) -> Result<Vec<Value>> {
-    rows(
-        stage,
-        "SELECT id, kind, severity, began_ms, ended_ms, stream, detail, verdict \
-         FROM incidents ORDER BY began_ms",
-    )
-}
-
 /// Returns what the agent stated of its sources: device or file, driver and label of each.
 fn sources(stage: &Stage) -> Result<Vec<Value>> {
     let mut stated = Vec::new();
-    for row in rows(stage, "SELECT statements FROM epochs ORDER BY epoch")? {
+    for row in stage.rows("SELECT statements FROM epochs ORDER BY epoch")? {
         let text = row["statements"].as_str().unwrap_or("[]");
         stated.extend(serde_json::from_str::<Vec<Value>>(text)?);
     }
     Ok(stated)
-}
-
-fn rows(stage: &Stage, query: &str) -> Result<Vec<Value>> {
-    let database = stage.folder.join("server").join("data").join("qorgan.db");
-    let mut sqlite = Command::new("sqlite3");
-    let said = run_command(sqlite.args(["-readonly", "-json"]).arg(database).arg(query))?;
-    if said.trim().is_empty() {
-        return Ok(Vec::new());
-    }
-    Ok(serde_json::from_str(&said)?)
 }
 
 fn proctor_words(stage: &Stage) -> Value {
@@ -393,16 +357,6 @@ fn proctor_words(stage: &Stage) -> Value {
         "login": stage.proctor.login,
         "password": stage.proctor.password,
         "newPassword": "demo-proctor-2026",
-    })
-}
-
-fn agent_of(kiosk: u32) -> Result<String> {
-    until("the agent", DEVICE_LIMIT, || {
-        let mut children = Command::new("pgrep");
-        children.args(["--parent", &kiosk.to_string(), "--full", "qorgan-agent"]);
-        Ok(run_command(&mut children)
-            .ok()
-            .and_then(|said| said.lines().next().map(str::to_owned)))
     })
 }
 
@@ -475,4 +429,3 @@ const DEVICE_LIMIT: Duration = Duration::from_secs(30);
 const GATE_LIMIT: Duration = Duration::from_secs(15);
 const INCIDENT_LIMIT: Duration = Duration::from_secs(15);
 const COVER_LIMIT: Duration = Duration::from_secs(30);
-const SEAL_LIMIT: Duration = Duration::from_secs(60);

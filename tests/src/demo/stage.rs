@@ -3,9 +3,11 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::process::Command;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
+use serde_json::Value;
 
 use super::CameraWish;
 use super::stand_in::starter;
@@ -13,7 +15,9 @@ use crate::exam::sheet;
 use crate::kiosk::KioskSettings;
 use crate::media::Media;
 use crate::places;
+use crate::program::run;
 use crate::server::Server;
+use crate::wait::until;
 
 /// A server with an exam, ready to be sat.
 #[derive(Debug)]
@@ -150,6 +154,68 @@ impl Stage {
             variables,
         })
     }
+
+    /// Returns the incidents of the stage's attempts, oldest first.
+    ///
+    /// # Errors
+    /// Fails where the database cannot be read.
+    pub fn incidents(&self) -> Result<Vec<Value>> {
+        self.rows(
+            "SELECT id, kind, severity, began_ms, ended_ms, stream, detail, verdict \
+             FROM incidents ORDER BY began_ms",
+        )
+    }
+
+    /// Returns rows of the server's database, read beside the running server.
+    ///
+    /// # Errors
+    /// Fails where the database cannot be read.
+    pub fn rows(&self, query: &str) -> Result<Vec<Value>> {
+        let database = self.folder.join("server").join("data").join("qorgan.db");
+        let mut sqlite = Command::new("sqlite3");
+        let said = run(sqlite.args(["-readonly", "-json"]).arg(database).arg(query))?;
+        if said.trim().is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(serde_json::from_str(&said)?)
+    }
+
+    /// Waits until the candidate's recording is sealed, and returns the attempt.
+    ///
+    /// # Errors
+    /// Fails where it is not sealed in time.
+    pub fn sealed_attempt(&self) -> Result<String> {
+        until("the sealed recording", SEAL_LIMIT, || {
+            let listed = self.server.command(&["list", "attempts"])?;
+            let sealed =
+                |line: &&str| line.contains(&self.candidate.login) && line.contains("sealed");
+            let found = listed.lines().find(sealed);
+            Ok(found.and_then(|line| line.split('\t').next().map(str::to_owned)))
+        })
+    }
+
+    /// Exports a recording to a folder and returns what `verify` says of it.
+    ///
+    /// # Errors
+    /// Fails where either refuses.
+    pub fn export(&self, attempt: &str, folder: &Path) -> Result<String> {
+        self.server
+            .command(&["export", attempt, "--out", text(folder)?])?;
+        self.verify(folder, &[])
+    }
+
+    /// Returns what `verify` says of an export, also against receipts that agents kept.
+    ///
+    /// # Errors
+    /// Fails where the export is not valid.
+    pub fn verify(&self, folder: &Path, receipts: &[PathBuf]) -> Result<String> {
+        let mut words = vec!["verify", text(folder)?, "--trust"];
+        words.push(&self.server.ready().server_key);
+        for file in receipts {
+            words.extend(["--receipts", text(file)?]);
+        }
+        self.server.command(&words)
+    }
 }
 
 /// Returns whether the machine has a camera of its own.
@@ -221,14 +287,14 @@ fn add_proctor(server: &Server) -> Result<Account> {
 }
 
 fn moment(unix_s: u64) -> Result<String> {
-    let mut date = std::process::Command::new("date");
+    let mut date = Command::new("date");
     let words = [
         "--utc",
         "--date",
         &format!("@{unix_s}"),
         "+%Y-%m-%dT%H:%M:%SZ",
     ];
-    Ok(crate::program::run(date.args(words))?.trim().to_owned())
+    Ok(run(date.args(words))?.trim().to_owned())
 }
 
 fn last_word(said: &str) -> Result<String> {
@@ -244,3 +310,4 @@ const CANDIDATES: [(&str, &str); 2] = [("kk", "aruzhan.bekova"), ("ru", "timur.a
 
 /// The demo's proctor has no telephone at hand.
 const CONFIG: &str = "[sign_in]\nstaff_totp_required = false\n\n[exam]\nbandwidth = \"standard\"\n";
+const SEAL_LIMIT: Duration = Duration::from_secs(90);

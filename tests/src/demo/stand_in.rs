@@ -44,7 +44,7 @@ pub(super) fn starter(folder: &Path, media: &Media) -> Result<PathBuf> {
     }
     let starter = folder.join("agent-with-camera");
     let script = format!(
-        "#!/bin/sh\nexport LD_PRELOAD='{}' CAM_NODE={NODE} CAM_SIZE=640x480 CAM_FPS=15 \
+        "#!/bin/sh\nexport LD_PRELOAD='{}'\"${{LD_PRELOAD:+:$LD_PRELOAD}}\" CAM_NODE={NODE} CAM_SIZE=640x480 CAM_FPS=15 \
          CAM_FILE='{}'\nexec '{}' \"$@\"\n",
         library.display(),
         film.display(),

@@ -94,7 +94,13 @@ impl Files {
     }
 
     pub(crate) fn check_with(&self, trust: &[PublicKey]) -> Report {
-        verify(&Ring, trust, &mut self.clone()).expect("memory reads")
+        verify(&Ring, trust, &[], &mut self.clone()).expect("memory reads")
+    }
+
+    /// Checks against receipts that an agent kept.
+    pub(crate) fn check_against(&self, receipts: &[SignedBytes]) -> Report {
+        let trust = [server().public_key()];
+        verify(&Ring, &trust, receipts, &mut self.clone()).expect("memory reads")
     }
 
     fn entry(&self, name: &str, content: Option<Content>) -> FileEntry {
@@ -286,25 +292,33 @@ pub(crate) fn export(chunks: u64, chunk_bytes: usize) -> Files {
     files
 }
 
-pub(crate) fn unsealed(chunks: u64) -> Files {
-    let recorded = recorded(chunks, 100);
+/// What the server signed when it had all of it.
+pub(crate) fn receipts(recorded: &Recorded) -> SignedBytes {
+    signed(&server(), &batch(recorded))
+}
+
+pub(crate) fn batch(recorded: &Recorded) -> ReceiptBatch {
     let receipts = recorded.chains.iter().map(|chain| Receipt {
         stream: chain.stream,
         seq: qorgan_protocol::evidence::ChunkSeq(chain.next.0 - 1),
         header: chain.head,
     });
-    let batch = ReceiptBatch {
+    ReceiptBatch {
         attempt: attempt(),
         epoch: Epoch::FIRST,
         at: wall(30_000),
         receipts: receipts.collect(),
         beat_next: recorded.beats,
-    };
+    }
+}
+
+pub(crate) fn unsealed(chunks: u64) -> Files {
+    let recorded = recorded(chunks, 100);
     let unsealed = Unsealed {
         attempt: attempt(),
         epochs: vec![UnsealedEpoch {
             certificates: vec![signed(&server(), &certificate())],
-            receipts: signed(&server(), &batch),
+            receipts: receipts(&recorded),
         }],
     };
     let mut files = recorded.files;

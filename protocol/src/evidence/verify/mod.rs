@@ -8,6 +8,7 @@
 //! * A recording without a manifest is told as unsealed, never as valid.
 
 mod beats;
+mod receipts;
 mod records;
 mod report;
 mod sealed;
@@ -22,6 +23,7 @@ use crate::crypto::{KeyId, PublicKey, SignedBytes, StreamHasher, Verifier};
 use crate::evidence::side_log::{MANIFEST_FILE, UNSEALED_FILE};
 use crate::evidence::{AttemptKeyCertificate, AttemptRole};
 use crate::ids::{AttemptId, Epoch, InstitutionId};
+use receipts::Promises;
 use records::wide;
 
 /// Says that a file could not be read at all.
@@ -53,13 +55,15 @@ pub trait FileSource {
     fn read(&mut self, name: &str, offset: u64, buffer: &mut [u8]) -> Result<usize, SourceError>;
 }
 
-/// Checks an export against the keys that the caller trusts.
+/// Checks an export against the keys that the caller trusts, and against receipts that an agent
+/// kept: what the server once signed for must be in it. Without receipts, give none.
 ///
 /// # Errors
 /// Only where files cannot be read; everything that is wrong with them is in the report.
 pub fn verify<V: Verifier + StreamHasher>(
     verifier: &V,
     trust: &[PublicKey],
+    receipts: &[SignedBytes],
     source: &mut impl FileSource,
 ) -> Result<Report, SourceError> {
     let mut counted = Counted {
@@ -74,7 +78,9 @@ pub fn verify<V: Verifier + StreamHasher>(
         source: counted,
         report: Report::new(),
         names,
+        promised: Promises::default(),
     };
+    check.take_receipts(receipts);
     if check.has(MANIFEST_FILE) {
         check.sealed()?;
     } else if check.has(UNSEALED_FILE) {
@@ -87,6 +93,7 @@ pub fn verify<V: Verifier + StreamHasher>(
             "the manifest is missing: nothing here was signed as a recording",
         );
     }
+    check.broken_promises();
     let mut report = check.report;
     report.bytes_read = check.source.bytes_read;
     report
@@ -102,6 +109,7 @@ struct Check<'a, V, S> {
     source: Counted<'a, S>,
     report: Report,
     names: Vec<String>,
+    promised: Promises,
 }
 
 /// What is known of one epoch before its files are read.

@@ -132,6 +132,8 @@ pub struct Report {
     pub streams: Vec<StreamLine>,
     /// How many beats are as they were signed.
     pub beats: u64,
+    /// How many of the chunks that kept receipts name are here.
+    pub receipts: u64,
     /// What is wrong, by file; faults that touch are told as one.
     pub faults: Vec<Fault>,
     /// How many bytes were read.
@@ -147,6 +149,7 @@ impl Report {
             seal: Seal::Unknown,
             streams: Vec::new(),
             beats: 0,
+            receipts: 0,
             faults: Vec::new(),
             bytes_read: 0,
         }

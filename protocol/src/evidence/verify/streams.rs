@@ -198,6 +198,13 @@ impl<V: Verifier + StreamHasher, S: FileSource> Check<'_, V, S> {
         if found == len && self.verifier.sha256(&[bytes]) == read.header.payload {
             progress.good += 1;
             progress.good_end_us = end_us;
+            let place = (
+                expected.attempt,
+                expected.epoch,
+                expected.stream,
+                read.header.seq,
+            );
+            self.found_chunk(place, read.hash);
         } else {
             let what = if found == len { "changed" } else { "missing" };
             self.report.fault(&media, read.media.clone(), when, what);

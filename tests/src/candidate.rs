@@ -1,0 +1,123 @@
+//! What a candidate does at the kiosk, screen by screen.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::demo::stage::Account;
+use crate::kiosk::Kiosk;
+
+/// Goes from whatever is shown to the exam's questions.
+///
+/// # Errors
+/// Fails with the kiosk's state where a screen does not lead on.
+pub fn enter(kiosk: &mut Kiosk<'_>, account: &Account) -> Result<()> {
+    let began = Instant::now();
+    while began.elapsed() < ENTER_LIMIT {
+        let screen = kiosk.screen()?;
+        match screen.as_str() {
+            "exam" => return kiosk.await_state("the item", |state| !state["question"].is_null()),
+            "sign-in" => {
+                fill_in(kiosk, account)?;
+                kiosk.click("sign-in-go")?;
+            }
+            "" | "covered" => std::thread::sleep(LOOK_EVERY),
+            _ => leave(kiosk, &screen)?,
+        }
+        kiosk.await_other_screen(&screen, SCREEN_LIMIT)?;
+    }
+    bail!("the kiosk does not come to the exam: {:?}", kiosk.state()?)
+}
+
+/// Types login and password.
+///
+/// # Errors
+/// Fails where a field is missing.
+pub fn fill_in(kiosk: &Kiosk<'_>, account: &Account) -> Result<()> {
+    kiosk.fill("sign-in-login", &account.login)?;
+    kiosk.fill("sign-in-password", &account.password)
+}
+
+/// Holds the face before the camera until the kiosk has its picture.
+///
+/// # Errors
+/// Fails where no picture comes.
+pub fn show_identity(kiosk: &Kiosk<'_>) -> Result<()> {
+    kiosk.await_control("identity-show", DEVICE_LIMIT)?;
+    kiosk.click("identity-show")?;
+    kiosk.await_control("continue", SCREEN_LIMIT)
+}
+
+/// Does what the screen asks for and goes on.
+///
+/// # Errors
+/// Fails where the screen's control stays asleep.
+pub fn leave(kiosk: &Kiosk<'_>, screen: &str) -> Result<()> {
+    match screen {
+        "exams" => kiosk.click("exam-open"),
+        "consent" => kiosk.read_and_click("consent-agree"),
+        "instruction" => kiosk.read_and_click("instruction-read"),
+        "gate" => {
+            kiosk.await_control("gate-start", DEVICE_LIMIT)?;
+            kiosk.click("gate-start")
+        }
+        "identity" => {
+            if !kiosk.is_awake("continue")? {
+                show_identity(kiosk)?;
+            }
+            kiosk.click("continue")
+        }
+        "welcome" | "system-check" => {
+            kiosk.await_control("continue", DEVICE_LIMIT)?;
+            kiosk.click("continue")
+        }
+        other => bail!("the screen {other} leads nowhere: {:?}", kiosk.state()?),
+    }
+}
+
+/// Presses the key of a choice and waits until the response is on this machine's disk.
+///
+/// # Errors
+/// Fails where it is not kept in time.
+pub fn choose(kiosk: &mut Kiosk<'_>, key: &str) -> Result<()> {
+    kiosk.press(&[key])?;
+    kiosk.await_state("the response to be kept", |state| {
+        state["chosen"].as_u64() > Some(0)
+            && (state["kept"] == "saved" || state["kept"] == "delivered")
+    })
+}
+
+/// Responds to the questions from the open one on, `count` of them, and stays at the one after.
+///
+/// # Errors
+/// Fails where one is not kept in time.
+pub fn respond(kiosk: &mut Kiosk<'_>, count: u64) -> Result<()> {
+    let first = kiosk
+        .state()?
+        .and_then(|state| state["question"].as_u64())
+        .context("a question is open")?;
+    for question in first..first.saturating_add(count) {
+        kiosk.await_state("the item", |state| state["question"] == question)?;
+        choose(kiosk, "1")?;
+        kiosk.press(&["Right"])?;
+    }
+    let next = first.saturating_add(count);
+    kiosk.await_state("the next item", |state| state["question"] == next)
+}
+
+/// Submits from whatever question is open, and waits for the server's receipt.
+///
+/// # Errors
+/// Fails where the receipt does not come.
+pub fn submit(kiosk: &mut Kiosk<'_>) -> Result<()> {
+    kiosk.click("submit")?;
+    kiosk.await_control("confirm-submit", SCREEN_LIMIT)?;
+    kiosk.click("confirm-submit")?;
+    kiosk.await_screen("submitted", SCREEN_LIMIT)?;
+    kiosk.await_state("the server's receipt", |state| state["kept"] == "delivered")
+}
+
+const ENTER_LIMIT: Duration = Duration::from_secs(120);
+const SCREEN_LIMIT: Duration = Duration::from_secs(30);
+const DEVICE_LIMIT: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(100);

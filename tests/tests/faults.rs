@@ -1,0 +1,396 @@
+//! What goes wrong in real exams, done to the three real programs: no response that was shown as
+//! saved and no segment that the server receipted is lost, and nothing is shown without streams.
+
+#![expect(clippy::tests_outside_test_module, reason = "the whole crate is tests")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use qorgan_protocol::assessment::{Response, ResponseEntry};
+use qorgan_protocol::codec;
+use qorgan_protocol::evidence::side_log::{RESPONSES_FILE, RESPONSES_MAGIC};
+use qorgan_tests::demo::CameraWish;
+use qorgan_tests::demo::stage::Stage;
+use qorgan_tests::kiosk::Kiosk;
+use qorgan_tests::machine::Machine;
+use qorgan_tests::program::send;
+use qorgan_tests::relay::Relay;
+use qorgan_tests::seat::Seat;
+use qorgan_tests::{browser, candidate};
+use serde_json::json;
+
+//= tests/data/sop-2-28.md#10-start-gate
+//= type=test
+//= tests/data/sop-2-28.md#13-recording
+//= type=test
+#[test]
+fn a_killed_agent_covers_the_exam_and_a_new_one_uncovers_it() {
+    let scene = Scene::set();
+    let seat = scene.seat("seat");
+    let mut kiosk = scene.in_the_exam(&seat);
+    candidate::respond(&mut kiosk, 3).expect("three responses");
+
+    let agent = kiosk.agent().expect("it runs");
+    let killed = Instant::now();
+    send("KILL", &agent).expect("it is killed");
+    kiosk
+        .await_screen("covered", Duration::from_secs(5))
+        .expect("covered within five seconds");
+    let covered = killed.elapsed();
+    kiosk.await_screen("exam", BACK_LIMIT).expect("uncovered");
+    let back = killed.elapsed();
+    tell("agent killed", &[("covered", covered), ("uncovered", back)]);
+
+    candidate::respond(&mut kiosk, 2).expect("it goes on");
+    let told = scene.finished(&seat, &mut kiosk, 5);
+    assert!(
+        told.has("agent_restarted") || told.has("recording_gap") || told.has("stream_lost"),
+        "the gap is told: {told:?}"
+    );
+}
+
+#[test]
+fn a_killed_server_takes_no_response_with_it() {
+    let mut scene = Scene::set();
+    let seat = scene.seat("seat");
+    let mut kiosk = scene.in_the_exam(&seat);
+    candidate::respond(&mut kiosk, 3).expect("three responses");
+
+    scene.stage.server.program().kill().expect("it is killed");
+    candidate::choose(&mut kiosk, "2").expect("kept on this machine's disk");
+    thread::sleep(Duration::from_secs(4));
+    let killed = Instant::now();
+    scene
+        .stage
+        .server
+        .kill_and_restart()
+        .expect("it is started again");
+    kiosk
+        .await_state("the response to be delivered", |state| {
+            state["screen"] == "exam" && state["kept"] == "delivered"
+        })
+        .expect("the exam goes on");
+    tell("server restarted", &[("delivered", killed.elapsed())]);
+
+    kiosk.press(&["Right"]).expect("the next question");
+    candidate::respond(&mut kiosk, 2).expect("it goes on");
+    scene.finished(&seat, &mut kiosk, 6);
+}
+
+#[test]
+fn a_network_that_is_cut_for_a_minute_covers_and_loses_nothing() {
+    let scene = Scene::set();
+    let relay = Relay::start(&scene.stage.server.ready().address).expect("it starts");
+    let mut seat = scene.seat("seat");
+    let link = relay.link(&scene.stage.server.ready().enrol_link);
+    seat.enrol_by(link.expect("an enrolment link"));
+    let mut kiosk = scene.in_the_exam(&seat);
+    candidate::respond(&mut kiosk, 2).expect("two responses");
+
+    let cut = Instant::now();
+    relay.cut();
+    candidate::choose(&mut kiosk, "2").expect("kept on this machine's disk");
+    kiosk
+        .await_screen("covered", Duration::from_secs(40))
+        .expect("covered when the lease runs out");
+    let covered = cut.elapsed();
+    assert!(covered > Duration::from_secs(10), "the grace holds");
+    thread::sleep(Duration::from_secs(60).saturating_sub(cut.elapsed()));
+    assert_eq!(kiosk.screen().expect("a screen"), "covered");
+    relay.mend();
+    let mended = Instant::now();
+    kiosk.await_screen("exam", BACK_LIMIT).expect("uncovered");
+    tell(
+        "network cut for 60 s",
+        &[("covered", covered), ("uncovered", mended.elapsed())],
+    );
+
+    kiosk.press(&["Right"]).expect("the next question");
+    candidate::respond(&mut kiosk, 2).expect("it goes on");
+    let told = scene.finished(&seat, &mut kiosk, 5);
+    assert!(
+        !told.has("recording_gap"),
+        "the spool held it all: {told:?}"
+    );
+}
+
+#[test]
+fn a_killed_kiosk_comes_back_to_the_same_question() {
+    let scene = Scene::set();
+    let seat = scene.seat("seat");
+    let mut kiosk = scene.in_the_exam(&seat);
+    candidate::respond(&mut kiosk, 4).expect("four responses");
+    candidate::choose(&mut kiosk, "2").expect("and a fifth");
+    let before = kiosk.state().expect("a state").expect("a state");
+
+    let killed = Instant::now();
+    kiosk.crash().expect("it is started again");
+    candidate::enter(&mut kiosk, &scene.stage.candidate).expect("back in the exam");
+    tell("kiosk killed", &[("back in the exam", killed.elapsed())]);
+    kiosk
+        .await_state("the same question with its response", |state| {
+            ["question", "answered", "chosen"]
+                .iter()
+                .all(|name| state[name] == before[name])
+        })
+        .expect("the journal gives it back");
+
+    kiosk.press(&["Right"]).expect("the next question");
+    candidate::respond(&mut kiosk, 1).expect("it goes on");
+    scene.finished(&seat, &mut kiosk, 6);
+}
+
+#[test]
+fn a_wrong_and_stepped_wall_clock_changes_nothing_but_is_told() {
+    let scene = Scene::set();
+    let mut seat = scene.seat("seat");
+    let machine = scene.machine("clock", &seat);
+    machine.set_clock_off(-3 * HOUR_MS).expect("a wrong clock");
+    seat.move_to(&machine);
+    let mut kiosk = scene.in_the_exam(&seat);
+    candidate::respond(&mut kiosk, 2).expect("two responses");
+
+    machine.set_clock_off(26 * HOUR_MS).expect("a step");
+    let told = scene.incident("clock_stepped");
+    assert!(told.contains("ahead") || !told.is_empty(), "{told}");
+    candidate::respond(&mut kiosk, 2).expect("it goes on");
+    machine.set_clock_off(-2 * HOUR_MS).expect("a step back");
+    candidate::respond(&mut kiosk, 1).expect("it goes on");
+    scene.finished(&seat, &mut kiosk, 5);
+}
+
+#[test]
+fn a_second_machine_waits_for_the_proctor_and_then_takes_over() {
+    let scene = Scene::set();
+    let first = scene.seat("first");
+    let second = scene.seat("second");
+    let mut old = scene.in_the_exam(&first);
+    candidate::respond(&mut old, 3).expect("three responses");
+
+    let mut new = second.kiosk().expect("it starts");
+    scene.ask_for_the_attempt(&mut new);
+    candidate::choose(&mut old, "2").expect("the first machine goes on");
+    scene.incident("second_machine");
+    scene.approve_the_move();
+    old.await_screen("ended", BACK_LIMIT)
+        .expect("the first machine is told");
+    candidate::enter(&mut new, &scene.stage.candidate).expect("the second one takes over");
+    candidate::submit(&mut new).expect("submitted");
+    let entries = scene.verified(&[&first, &second]);
+    assert_eq!(entries.len(), 4, "every response moved along");
+}
+
+#[test]
+fn a_cloned_data_folder_is_another_machine() {
+    let scene = Scene::set();
+    let seat = scene.seat("seat");
+    let mut clone = scene.seat("clone");
+    let machine = scene.machine("clone", &clone);
+    machine
+        .boot("00000000-0000-4000-8000-00000000c10e")
+        .expect("another boot");
+    clone.move_to(&machine);
+    let mut kiosk = scene.in_the_exam(&seat);
+    candidate::respond(&mut kiosk, 2).expect("two responses");
+
+    copy(&seat.data(), &clone.data());
+    let mut copied = clone.kiosk().expect("it starts");
+    scene.ask_for_the_attempt(&mut copied);
+    let told = scene.incident("second_machine");
+    assert!(told.contains("copy"), "{told}");
+    candidate::respond(&mut kiosk, 2).expect("the first machine goes on");
+    scene.finished(&seat, &mut kiosk, 4);
+}
+
+#[test]
+fn a_full_disk_is_told_and_what_was_acknowledged_stays() {
+    let scene = Scene::set();
+    let mut seat = scene.seat("seat");
+    let machine = scene.machine("disk", &seat);
+    seat.move_to(&machine);
+    let mut kiosk = scene.in_the_exam(&seat);
+    candidate::respond(&mut kiosk, 2).expect("two responses");
+
+    machine.fill_disk(true).expect("full");
+    kiosk.press(&["1"]).expect("a response");
+    kiosk
+        .await_state(
+            "the response to be told as not kept here, or delivered",
+            |state| state["kept"] == "unsaved" || state["kept"] == "delivered",
+        )
+        .expect("it is not shown as saved");
+    thread::sleep(Duration::from_secs(5));
+    assert_eq!(
+        kiosk.screen().expect("a screen"),
+        "exam",
+        "while the server receives, the spool waits in memory"
+    );
+    machine.fill_disk(false).expect("free again");
+
+    kiosk.press(&["Right"]).expect("the next question");
+    candidate::respond(&mut kiosk, 2).expect("it goes on");
+    let told = scene.finished(&seat, &mut kiosk, 5);
+    assert!(!told.has("recording_gap"), "nothing was dropped: {told:?}");
+}
+
+/// A server with an exam, and everything that a test needs around it.
+struct Scene {
+    stage: Stage,
+    folder: tempfile::TempDir,
+}
+
+/// The kinds of all incidents.
+#[derive(Debug)]
+struct Told(Vec<String>);
+
+impl Told {
+    fn has(&self, kind: &str) -> bool {
+        self.0.iter().any(|told| told == kind)
+    }
+}
+
+impl Scene {
+    fn set() -> Self {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let stage = Stage::set(folder.path(), "ru", CameraWish::StandIn).expect("a stage");
+        Self { stage, folder }
+    }
+
+    fn seat(&self, name: &str) -> Seat {
+        Seat::set(&self.stage, "ru", &self.folder.path().join(name)).expect("a seat")
+    }
+
+    fn machine(&self, name: &str, seat: &Seat) -> Machine {
+        let folder = self.folder.path().join("machines").join(name);
+        Machine::make(&folder, &seat.data()).expect("a machine")
+    }
+
+    fn in_the_exam<'a>(&self, seat: &'a Seat) -> Kiosk<'a> {
+        let mut kiosk = seat.kiosk().expect("it starts");
+        let entered = candidate::enter(&mut kiosk, &self.stage.candidate);
+        entered.unwrap_or_else(|error| panic!("{error:#}\n{}", self.logs()));
+        kiosk
+    }
+
+    /// Signs in at a machine that does not hold the attempt; it must lead nowhere.
+    fn ask_for_the_attempt(&self, kiosk: &mut Kiosk<'_>) {
+        for screen in ["welcome", "sign-in", "exams"] {
+            kiosk.await_screen(screen, BACK_LIMIT).expect("it opens");
+            if screen == "sign-in" {
+                candidate::fill_in(kiosk, &self.stage.candidate).expect("typed");
+                kiosk.click("sign-in-go").expect("signed in");
+            } else {
+                candidate::leave(kiosk, screen).expect("it goes on");
+            }
+        }
+        kiosk
+            .await_state("the trouble", |state| {
+                state["screen"] == "exams" && state["trouble"] == true
+            })
+            .expect("it is told, and leads nowhere");
+    }
+
+    fn approve_the_move(&self) {
+        let words = json!({
+            "origin": self.stage.server.ready().origin,
+            "login": self.stage.proctor.login,
+            "password": self.stage.proctor.password,
+            "newPassword": "demo-proctor-2026",
+            "approveMove": true,
+        });
+        browser::script("demo/console.mjs", &words).expect("the proctor approves");
+    }
+
+    /// Waits for an incident of a kind and returns its detail.
+    fn incident(&self, kind: &str) -> String {
+        let found = qorgan_tests::wait::until(kind, BACK_LIMIT, || {
+            let incidents = self.stage.incidents()?;
+            let found = incidents.iter().find(|incident| incident["kind"] == kind);
+            Ok(found.map(|incident| incident["detail"].as_str().unwrap_or("").to_owned()))
+        });
+        found.unwrap_or_else(|error| panic!("{error:#}: {:?}", self.stage.incidents()))
+    }
+
+    /// Submits, and shows that nothing was lost.
+    fn finished(&self, seat: &Seat, kiosk: &mut Kiosk<'_>, responses: usize) -> Told {
+        let submitted = candidate::submit(kiosk);
+        submitted.unwrap_or_else(|error| panic!("{error:#}\n{}", self.logs()));
+        let entries = self.verified(&[seat]);
+        assert_eq!(entries.len(), responses, "questions with a response");
+        let incidents = self.stage.incidents().expect("readable");
+        let kinds = incidents.iter().filter_map(|one| one["kind"].as_str());
+        Told(kinds.map(str::to_owned).collect())
+    }
+
+    /// Exports, verifies against the receipts that the agents kept, and returns each question's
+    /// last response.
+    fn verified(&self, seats: &[&Seat]) -> BTreeMap<String, Vec<String>> {
+        let attempt = self.stage.sealed_attempt().expect("sealed");
+        let export = self.folder.path().join("export");
+        self.stage.export(&attempt, &export).expect("exported");
+        let receipts: Vec<PathBuf> = seats
+            .iter()
+            .flat_map(|seat| seat.receipts().expect("readable"))
+            .collect();
+        assert!(receipts.len() >= seats.len(), "receipts at every seat");
+        let told = self.stage.verify(&export, &receipts).expect("valid");
+        assert!(told.contains("receipted chunks are here"), "{told}");
+        last_responses(&export)
+    }
+
+    fn logs(&self) -> String {
+        let mut logs = String::new();
+        for log in ["server/server.log", "seat/candidate/kiosk.log"] {
+            let said = fs::read_to_string(self.folder.path().join(log)).unwrap_or_default();
+            let lines: Vec<_> = said.lines().collect();
+            let end = lines.len().saturating_sub(60);
+            logs.push_str(&format!("--- {log}\n{}\n", lines[end..].join("\n")));
+        }
+        logs
+    }
+}
+
+fn last_responses(export: &Path) -> BTreeMap<String, Vec<String>> {
+    let log = fs::read(export.join(RESPONSES_FILE)).expect("the export holds the responses");
+    let mut rest = log
+        .strip_prefix(RESPONSES_MAGIC.as_slice())
+        .expect("a log of responses");
+    let mut last = BTreeMap::new();
+    while let Some((length, after)) = rest.split_first_chunk() {
+        let length = usize::try_from(u32::from_be_bytes(*length)).expect("small");
+        let (record, after) = after.split_at(length);
+        rest = after;
+        // The receipts come last and are no entries.
+        if let Ok(entry) = codec::decode::<ResponseEntry>("response entry", record) {
+            let Response::Choices { choices } = entry.response;
+            last.insert(entry.item.to_string(), choices);
+        }
+    }
+    assert!(last.values().all(|choices| !choices.is_empty()), "{last:?}");
+    last
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    let mut command = std::process::Command::new("cp");
+    let copied = qorgan_tests::program::run(command.arg("-a").arg(from.join(".")).arg(to));
+    // A socket cannot be copied, and a spool file may go while it is read; the keys are there.
+    drop(copied);
+    assert!(to.join("device.key").exists() || fs::read_dir(to).expect("readable").count() > 1);
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "figures are what a bench reader looks for"
+)]
+fn tell(what: &str, figures: &[(&str, Duration)]) {
+    for (name, figure) in figures {
+        println!("{what}: {name} after {} ms", figure.as_millis());
+    }
+}
+
+const BACK_LIMIT: Duration = Duration::from_secs(60);
+const HOUR_MS: i64 = 3_600_000;
