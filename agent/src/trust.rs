@@ -2,38 +2,35 @@
 
 use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
-use rustls::{ClientConfig, RootCertStore};
+use qorgan_protocol::crypto::Hasher as _;
+use qorgan_signing::Ring;
+use qorgan_trust::Pinned;
+use rustls::ClientConfig;
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
 /// Says why no TLS settings can be made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TrustError {
-    /// The authority's certificate cannot be read, or TLS 1.3 is not there.
-    #[error("the authority to trust cannot be used")]
-    Authority(#[source] rustls::Error),
+    /// TLS 1.3 is not there, or the platform has no roots.
+    #[error("no TLS settings can be made")]
+    Settings(#[source] rustls::Error),
 }
 
 /// Returns TLS 1.3 settings that trust `ca_der` alone, or the platform's roots without it.
 ///
 /// # Errors
-/// Where the certificate cannot be used.
+/// Where TLS 1.3 or the platform's roots are missing.
 pub(crate) fn tls_config(ca_der: Option<&[u8]>) -> Result<Arc<ClientConfig>, TrustError> {
+    if let Some(der) = ca_der {
+        let fingerprint = Ring.sha256(&[der]).0;
+        let (config, _pinned) =
+            Pinned::config(fingerprint, Some(der.to_vec())).map_err(TrustError::Settings)?;
+        return Ok(Arc::new(config));
+    }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
+    let config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(TrustError::Authority)?;
-    let builder = match ca_der {
-        Some(der) => {
-            let mut roots = RootCertStore::empty();
-            roots
-                .add(CertificateDer::from(der.to_vec()))
-                .map_err(TrustError::Authority)?;
-            builder.with_root_certificates(roots)
-        }
-        None => builder
-            .with_platform_verifier()
-            .map_err(TrustError::Authority)?,
-    };
-    Ok(Arc::new(builder.with_no_client_auth()))
+        .and_then(|builder| builder.with_platform_verifier())
+        .map_err(TrustError::Settings)?;
+    Ok(Arc::new(config.with_no_client_auth()))
 }

@@ -92,6 +92,7 @@ pub fn choose(kiosk: &mut Kiosk<'_>, key: &str) -> Result<()> {
 /// # Errors
 /// Fails where one is not kept in time.
 pub fn respond(kiosk: &mut Kiosk<'_>, count: u64) -> Result<()> {
+    kiosk.await_state("an item", |state| !state["question"].is_null())?;
     let first = kiosk
         .state()?
         .and_then(|state| state["question"].as_u64())
@@ -99,10 +100,21 @@ pub fn respond(kiosk: &mut Kiosk<'_>, count: u64) -> Result<()> {
     for question in first..first.saturating_add(count) {
         kiosk.await_state("the item", |state| state["question"] == question)?;
         choose(kiosk, "1")?;
-        kiosk.press(&["Right"])?;
+        go_on(kiosk)?;
     }
-    let next = first.saturating_add(count);
-    kiosk.await_state("the next item", |state| state["question"] == next)
+    Ok(())
+}
+
+/// Goes to the next question.
+///
+/// # Errors
+/// Fails where it is not shown in time.
+pub fn go_on(kiosk: &mut Kiosk<'_>) -> Result<()> {
+    let open = kiosk.state()?.map(|state| state["question"].clone());
+    kiosk.press(&["Right"])?;
+    kiosk.await_state("the next item", |state| {
+        !state["question"].is_null() && Some(&state["question"]) != open.as_ref()
+    })
 }
 
 /// Submits from whatever question is open, and waits for the server's receipt.

@@ -4,6 +4,7 @@
 //! meet the window's thread in bounded channels.
 
 mod agent;
+mod enrolment;
 mod journal;
 mod lock;
 mod machine;
@@ -11,7 +12,6 @@ mod pictures;
 mod server;
 mod socket;
 mod state_file;
-mod trust;
 
 use std::{
     path::PathBuf,

@@ -21,14 +21,11 @@ use qorgan_protocol::{
     },
 };
 use qorgan_signing::{Keys, Ring};
+use qorgan_trust::Pinned;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{
-    machine::Device,
-    pictures::PictureStore,
-    trust::{EnrolmentLink, Pinned},
-};
+use super::{enrolment::EnrolmentLink, machine::Device, pictures::PictureStore};
 use crate::ui::kit::PictureKey;
 
 /// The link to the server.
@@ -227,7 +224,7 @@ impl ServerLink {
         let (builder, pinned) = match parsed.fingerprint {
             Some(fingerprint) => {
                 let (config, pinned) =
-                    Pinned::config(fingerprint).map_err(|_error| Failure::Untrusted)?;
+                    Pinned::config(fingerprint, None).map_err(|_error| Failure::Untrusted)?;
                 (builder.tls_backend_preconfigured(config), Some(pinned))
             }
             None => (builder, None),

@@ -1,5 +1,8 @@
-//! Whom the client believes over TLS: the authority whose fingerprint stands in the enrolment link,
-//! and nobody else; or the platform's roots where the link says so. No trust on first use.
+//! Whom client and agent believe over TLS: one authority, named by its fingerprint, and nobody else.
+//!
+//! # Invariants
+//! * No trust on first use: the fingerprint comes from the enrolment link (decision 10).
+//! * TLS 1.3 alone; the machine's wall clock decides nothing (decision 3).
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,53 +18,29 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-/// An enrolment link: `qorgan://HOST:PORT/?ca=HEX` or `…?ca=platform`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct EnrolmentLink {
-    /// The server's origin, such as `https://host:8443`.
-    pub(crate) origin: String,
-    /// SHA-256 of the authority's DER; `None` for the platform's roots.
-    pub(crate) fingerprint: Option<[u8; 32]>,
-}
-
-impl EnrolmentLink {
-    /// Reads a link; `None` where it is none.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let rest = text.trim().strip_prefix("qorgan://")?;
-        let (host, query) = rest.split_once('?')?;
-        let host = host.trim_end_matches('/');
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
-        if host.is_empty() || !host.chars().all(plain) {
-            return None;
-        }
-        let ca = query.split('&').find_map(|pair| pair.strip_prefix("ca="))?;
-        let fingerprint = match ca {
-            "platform" => None,
-            hex => Some(qorgan_protocol::crypto::PublicKey::from_hex(hex)?.0),
-        };
-        Some(Self {
-            origin: format!("https://{host}"),
-            fingerprint,
-        })
-    }
-}
-
 /// Checks a chain against the fingerprint of its authority.
 #[derive(Debug)]
-pub(crate) struct Pinned {
+pub struct Pinned {
     fingerprint: [u8; 32],
     provider: Arc<CryptoProvider>,
     authority: Mutex<Option<Vec<u8>>>,
 }
 
 impl Pinned {
-    /// Returns TLS 1.3 settings that believe only the authority with this fingerprint.
-    pub(crate) fn config(fingerprint: [u8; 32]) -> Result<(ClientConfig, Arc<Self>), Error> {
+    /// Returns TLS 1.3 settings that believe only the authority with this fingerprint; it is known
+    /// already, or is taken from the chain that the server shows.
+    ///
+    /// # Errors
+    /// Where the provider has no TLS 1.3.
+    pub fn config(
+        fingerprint: [u8; 32],
+        known: Option<Vec<u8>>,
+    ) -> Result<(ClientConfig, Arc<Self>), Error> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let pinned = Arc::new(Self {
             fingerprint,
             provider: Arc::clone(&provider),
-            authority: Mutex::new(None),
+            authority: Mutex::new(known),
         });
         let config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])?
@@ -71,8 +50,9 @@ impl Pinned {
         Ok((config, pinned))
     }
 
-    /// Returns the authority that the fingerprint was found to name.
-    pub(crate) fn authority(&self) -> Option<Vec<u8>> {
+    /// Returns the DER of the authority that the fingerprint was found to name.
+    #[must_use]
+    pub fn authority(&self) -> Option<Vec<u8>> {
         self.authority
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -112,13 +92,13 @@ impl ServerCertVerifier for Pinned {
         )
         .build()
         .map_err(|error| Error::General(error.to_string()))?;
-        let verified = verifier.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        )?;
+        let check = |at| {
+            verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, at)
+        };
+        let verified = check(now).or_else(|error| match moment_within(&error) {
+            Some(within) => check(within),
+            None => Err(error),
+        })?;
         *self
             .authority
             .lock()
@@ -154,41 +134,33 @@ impl ServerCertVerifier for Pinned {
     }
 }
 
+/// Returns a moment at which the certificate holds, where its time is all that is wrong with it.
+///
+/// A machine's wall clock is evidence, never input (decision 3): a dead battery must keep nobody
+/// from an exam, and a clock that a candidate sets must change nothing.
+fn moment_within(error: &Error) -> Option<UnixTime> {
+    match error {
+        Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. }) => {
+            Some(*not_before)
+        }
+        Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. }) => {
+            Some(*not_after)
+        }
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use core::time::Duration;
+
     use super::*;
-
-    #[test]
-    fn a_link_gives_origin_and_fingerprint() {
-        let link = EnrolmentLink::parse(&format!("qorgan://exam.kz:8443/?ca={}", "ab".repeat(32)));
-        assert_eq!(
-            link,
-            Some(EnrolmentLink {
-                origin: "https://exam.kz:8443".to_owned(),
-                fingerprint: Some([0xAB; 32])
-            })
-        );
-    }
-
-    #[test]
-    fn a_link_without_a_whole_fingerprint_is_none() {
-        for bad in [
-            "",
-            "qorgan://host/",
-            "qorgan://host/?ca=ab",
-            "https://host/?ca=platform",
-            "qorgan:///?ca=platform",
-            "qorgan://a b/?ca=platform",
-        ] {
-            assert_eq!(EnrolmentLink::parse(bad), None, "{bad}");
-        }
-    }
 
     #[test]
     fn only_the_authority_of_the_link_is_believed() {
         let (ca, leaf) = chain("exam.kz");
         let (other_ca, other_leaf) = chain("exam.kz");
-        let (_, pinned) = Pinned::config(Ring.sha256(&[ca.as_ref()]).0).expect("settings");
+        let (_, pinned) = Pinned::config(Ring.sha256(&[ca.as_ref()]).0, None).expect("settings");
         let check = |leaf: &CertificateDer<'_>, ca: &CertificateDer<'_>, name: &str| {
             let name = ServerName::try_from(name.to_owned()).expect("a name");
             pinned
@@ -209,6 +181,21 @@ mod tests {
         assert_eq!(pinned.authority().as_deref(), Some(ca.as_ref()));
     }
 
+    #[test]
+    fn a_machine_with_a_wrong_wall_clock_is_served_all_the_same() {
+        let (ca, leaf) = chain("exam.kz");
+        let (_, other_leaf) = chain("exam.kz");
+        let (_, pinned) = Pinned::config(Ring.sha256(&[ca.as_ref()]).0, None).expect("settings");
+        let name = ServerName::try_from("exam.kz").expect("a name");
+        for year in [1, 200] {
+            let at = UnixTime::since_unix_epoch(Duration::from_secs(year * 365 * 86_400));
+            let check =
+                |leaf| pinned.verify_server_cert(leaf, std::slice::from_ref(&ca), &name, &[], at);
+            assert!(check(&leaf).is_ok(), "year {year}");
+            assert!(check(&other_leaf).is_err(), "all else is still checked");
+        }
+    }
+
     fn chain(host: &str) -> (CertificateDer<'static>, CertificateDer<'static>) {
         let ca_key = rcgen::KeyPair::generate().expect("a key");
         let mut ca = rcgen::CertificateParams::new(Vec::new()).expect("plain");
@@ -216,7 +203,9 @@ mod tests {
         let ca_der = ca.self_signed(&ca_key).expect("signs").der().clone();
         let issuer = rcgen::Issuer::new(ca, ca_key);
         let key = rcgen::KeyPair::generate().expect("a key");
-        let leaf = rcgen::CertificateParams::new(vec![host.to_owned()]).expect("a host");
+        let mut leaf = rcgen::CertificateParams::new(vec![host.to_owned()]).expect("a host");
+        leaf.not_before = rcgen::date_time_ymd(2025, 1, 1);
+        leaf.not_after = rcgen::date_time_ymd(2036, 1, 1);
         (
             ca_der,
             leaf.signed_by(&key, &issuer).expect("signs").der().clone(),
