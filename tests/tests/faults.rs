@@ -276,7 +276,7 @@ impl Scene {
     fn in_the_exam<'a>(&self, seat: &'a Seat) -> Kiosk<'a> {
         let mut kiosk = seat.kiosk().expect("it starts");
         let entered = candidate::enter(&mut kiosk, &self.stage.candidate);
-        entered.unwrap_or_else(|error| panic!("{error:#}\n{}", self.logs()));
+        assert!(entered.is_ok(), "{entered:?}\n{}", self.logs());
         kiosk
     }
 
@@ -316,13 +316,13 @@ impl Scene {
             let found = incidents.iter().find(|incident| incident["kind"] == kind);
             Ok(found.map(|incident| incident["detail"].as_str().unwrap_or("").to_owned()))
         });
-        found.unwrap_or_else(|error| panic!("{error:#}: {:?}", self.stage.incidents()))
+        found.expect("the incident is told")
     }
 
     /// Submits, and shows that nothing was lost.
     fn finished(&self, seat: &Seat, kiosk: &mut Kiosk<'_>, responses: usize) -> Told {
         let submitted = candidate::submit(kiosk);
-        submitted.unwrap_or_else(|error| panic!("{error:#}\n{}", self.logs()));
+        assert!(submitted.is_ok(), "{submitted:?}\n{}", self.logs());
         let entries = self.verified(&[seat]);
         assert_eq!(entries.len(), responses, "questions with a response");
         let incidents = self.stage.incidents().expect("readable");

@@ -9,7 +9,8 @@
 #[allow(dead_code, reason = "each test file uses its part")]
 mod common;
 
-use common::{Files, agent, export, receipts, recorded, signed, unsealed};
+use common::{Files, agent, export, receipts, recorded, server, signed, unsealed};
+use qorgan_protocol::crypto::Signer as _;
 use qorgan_protocol::evidence::verify::{Report, Seal, When};
 
 #[test]
@@ -226,14 +227,15 @@ fn an_empty_folder_is_not_valid() {
 
 #[test]
 fn what_the_server_receipted_must_be_in_the_export() {
+    let trust = [server().public_key()];
     let kept = receipts(&recorded(6, 300));
-    let whole = export(6, 300).check_against(std::slice::from_ref(&kept));
+    let whole = export(6, 300).check_against(&trust, std::slice::from_ref(&kept));
     assert_eq!(
         (whole.faults.as_slice(), whole.receipts),
         ([].as_slice(), 2)
     );
 
-    let shortened = export(4, 300).check_against(&[kept]);
+    let shortened = export(4, 300).check_against(&trust, &[kept]);
     assert!(
         !shortened.is_valid(),
         "a server cannot seal less than it took"
@@ -251,7 +253,7 @@ fn what_the_server_receipted_must_be_in_the_export() {
 #[test]
 fn a_receipt_that_the_server_did_not_sign_is_a_fault() {
     let forged = signed(&agent(), &common::batch(&recorded(6, 300)));
-    let report = export(6, 300).check_against(&[forged]);
+    let report = export(6, 300).check_against(&[server().public_key()], &[forged]);
     assert!(!report.is_valid());
     assert_eq!(report.receipts, 0);
 }

@@ -139,15 +139,15 @@ impl ServerCertVerifier for Pinned {
 /// A machine's wall clock is evidence, never input (decision 3): a dead battery must keep nobody
 /// from an exam, and a clock that a candidate sets must change nothing.
 fn moment_within(error: &Error) -> Option<UnixTime> {
-    match error {
-        Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. }) => {
-            Some(*not_before)
-        }
-        Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. }) => {
-            Some(*not_after)
-        }
-        _ => None,
+    if let Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. }) =
+        error
+    {
+        return Some(*not_before);
     }
+    if let Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. }) = error {
+        return Some(*not_after);
+    }
+    None
 }
 
 #[cfg(test)]

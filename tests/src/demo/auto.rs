@@ -145,7 +145,7 @@ fn check_in(walk: &mut Walk<'_>, kiosk: &mut Kiosk<'_>) -> Result<String> {
     Ok("no device opened before consent; the instruction was read to its end".to_owned())
 }
 
-fn gate_refuses(walk: &mut Walk<'_>, kiosk: &mut Kiosk<'_>) -> Result<String> {
+fn gate_refuses(walk: &mut Walk<'_>, kiosk: &Kiosk<'_>) -> Result<String> {
     let agent = kiosk.agent()?;
     send("STOP", &agent)?;
     let shut = until("the gate to shut", GATE_LIMIT, || {

@@ -94,13 +94,12 @@ impl Files {
     }
 
     pub(crate) fn check_with(&self, trust: &[PublicKey]) -> Report {
-        verify(&Ring, trust, &[], &mut self.clone()).expect("memory reads")
+        self.check_against(trust, &[])
     }
 
     /// Checks against receipts that an agent kept.
-    pub(crate) fn check_against(&self, receipts: &[SignedBytes]) -> Report {
-        let trust = [server().public_key()];
-        verify(&Ring, &trust, receipts, &mut self.clone()).expect("memory reads")
+    pub(crate) fn check_against(&self, trust: &[PublicKey], receipts: &[SignedBytes]) -> Report {
+        verify(&Ring, trust, receipts, &mut self.clone()).expect("memory reads")
     }
 
     fn entry(&self, name: &str, content: Option<Content>) -> FileEntry {
