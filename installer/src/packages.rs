@@ -93,6 +93,7 @@ pub(crate) const PACKAGES: &[Package] = &[
     package(Purpose::Build, "fonts-noto-core"),
     // Demo: a display, a window manager and a sound server where none are.
     package(Purpose::Demo, "xvfb"),
+    package(Purpose::Demo, "xserver-xephyr"),
     package(Purpose::Demo, "openbox"),
     package(Purpose::Demo, "wmctrl"),
     package(Purpose::Demo, "xdotool"),

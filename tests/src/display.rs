@@ -25,14 +25,19 @@ impl Display {
     /// # Errors
     /// Fails where Xvfb or openbox are missing or do not come up in time.
     pub fn start(folder: &Path, width: u32, height: u32) -> Result<Self> {
-        let mut display = Self::without_manager(folder, width, height)?;
-        let openbox = display.command("openbox", &["--sm-disable"]);
-        display.manager = Some(Program::start("openbox", openbox, folder)?);
-        until("the window manager", START_LIMIT, || {
-            let managed = display.tool("xprop", &["-root", "_NET_SUPPORTING_WM_CHECK"])?;
-            Ok(managed.contains("window id").then_some(()))
-        })?;
-        Ok(display)
+        Self::without_manager(folder, width, height)?.managed(folder)
+    }
+
+    /// Starts a display of `width` by `height` that is a window of the display in use.
+    ///
+    /// # Errors
+    /// Fails where Xephyr or openbox are missing or do not come up in time.
+    pub fn in_a_window(folder: &Path, width: u32, height: u32, title: &str) -> Result<Self> {
+        let mut xephyr = Command::new("Xephyr");
+        xephyr.args(["-displayfd", "1", "-nolisten", "tcp", "-no-host-grab"]);
+        xephyr.args(["-title", title, "-screen"]);
+        xephyr.arg(format!("{width}x{height}"));
+        Self::served(xephyr, "xephyr", folder)?.managed(folder)
     }
 
     /// Starts a display of `width` by `height` that nothing manages.
@@ -43,8 +48,13 @@ impl Display {
         let mut xvfb = Command::new("Xvfb");
         xvfb.args(["-displayfd", "1", "-nolisten", "tcp", "-screen", "0"])
             .arg(format!("{width}x{height}x24"));
-        let mut server = Program::start("xvfb", xvfb, folder)?;
-        let log = folder.join("xvfb.log");
+        Self::served(xvfb, "xvfb", folder)
+    }
+
+    /// Starts an X server that prints its number.
+    fn served(command: Command, name: &str, folder: &Path) -> Result<Self> {
+        let mut server = Program::start(name, command, folder)?;
+        let log = folder.join(format!("{name}.log"));
         let number = server.until("the display's number", START_LIMIT, || {
             let said = fs::read_to_string(&log)?;
             Ok(said
@@ -56,6 +66,17 @@ impl Display {
             manager: None,
             _server: server,
         })
+    }
+
+    /// Starts a window manager and waits until it manages.
+    fn managed(mut self, folder: &Path) -> Result<Self> {
+        let openbox = self.command("openbox", &["--sm-disable"]);
+        self.manager = Some(Program::start("openbox", openbox, folder)?);
+        until("the window manager", START_LIMIT, || {
+            let managed = self.tool("xprop", &["-root", "_NET_SUPPORTING_WM_CHECK"])?;
+            Ok(managed.contains("window id").then_some(()))
+        })?;
+        Ok(self)
     }
 
     /// Returns the display's name, such as `:99`.

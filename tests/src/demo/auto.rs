@@ -317,16 +317,8 @@ fn make_act(walk: &mut Walk<'_>, stage: &Stage) -> Result<String> {
         .get("attempt")
         .cloned()
         .context("the attempt is known")?;
+    let said = stage.act(&attempt, &file)?;
     let to = file.to_str().context("the path is text")?;
-    let said = stage.server.command(&[
-        "act",
-        "make",
-        &attempt,
-        "--out",
-        to,
-        "--by",
-        &stage.proctor.login,
-    ])?;
     walk.note_path("act", &file);
     let read = run_command(Command::new("pdftotext").args(["-layout", to, "-"]))?;
     ensure!(

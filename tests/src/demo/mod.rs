@@ -40,8 +40,14 @@ pub enum CameraWish {
 /// Fails where a program is missing or does not do what it should.
 pub fn run(wishes: &Wishes, say: &mut dyn Write) -> Result<bool> {
     if wishes.auto {
-        auto::run(wishes, say)
-    } else {
-        by_hand::run(wishes, say)
+        return auto::run(wishes, say);
     }
+    if std::env::var_os("DISPLAY").is_none_or(|display| display.is_empty()) {
+        writeln!(
+            say,
+            "There is no X11 display here: the demo walks by itself, on a display of its own."
+        )?;
+        return auto::run(wishes, say);
+    }
+    by_hand::run(wishes, say)
 }

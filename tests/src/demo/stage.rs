@@ -204,6 +204,16 @@ impl Stage {
         self.verify(folder, &[])
     }
 
+    /// Makes the act of what was confirmed, as the stage's proctor, and returns what was said.
+    ///
+    /// # Errors
+    /// Fails where nothing was confirmed.
+    pub fn act(&self, attempt: &str, file: &Path) -> Result<String> {
+        let words = ["act", "make", attempt, "--out", text(file)?, "--by"];
+        let words = [&words[..], &[&self.proctor.login]].concat();
+        self.server.command(&words)
+    }
+
     /// Returns what `verify` says of an export, also against receipts that agents kept.
     ///
     /// # Errors
