@@ -89,6 +89,10 @@ fn attempt(
         |walk| gate_opens(walk, kiosk),
     )?;
     walk.phase("the exam is sat", |walk| sit(walk, kiosk))?;
+    walk.phase(
+        "the agent is killed: the exam is covered until it is back",
+        |walk| kill_agent(walk, kiosk),
+    )?;
     walk.phase("the proctor watches in a browser", |walk| {
         watch(walk, stage)
     })?;
@@ -129,9 +133,11 @@ fn sign_in(
 
 fn check_in(walk: &mut Walk<'_>, kiosk: &mut Kiosk<'_>) -> Result<String> {
     shoot(walk, kiosk, "04-consent")?;
+    let agreed = Instant::now();
     candidate::leave(kiosk, "consent")?;
     kiosk.await_screen("system-check", SCREEN_LIMIT)?;
     kiosk.await_control("continue", DEVICE_LIMIT)?;
+    figure(walk, "consent_to_all_streams_ms", agreed);
     shoot(walk, kiosk, "05-system-check")?;
     candidate::leave(kiosk, "system-check")?;
     kiosk.await_screen("identity", SCREEN_LIMIT)?;
@@ -191,6 +197,18 @@ fn sit(walk: &mut Walk<'_>, kiosk: &mut Kiosk<'_>) -> Result<String> {
     Ok(format!(
         "{questions} items, each response on disk before it is shown as saved"
     ))
+}
+
+fn kill_agent(walk: &mut Walk<'_>, kiosk: &mut Kiosk<'_>) -> Result<String> {
+    let agent = kiosk.agent()?;
+    let killed = Instant::now();
+    send("KILL", &agent)?;
+    kiosk.await_screen("covered", COVER_MAX)?;
+    figure(walk, "agent_kill_to_covered_ms", killed);
+    shoot(walk, kiosk, "10-covered")?;
+    kiosk.await_screen("exam", COVER_LIMIT)?;
+    figure(walk, "agent_kill_to_exam_again_ms", killed);
+    Ok("covered at once; a new agent took the recording up".to_owned())
 }
 
 fn watch(walk: &mut Walk<'_>, stage: &Stage) -> Result<String> {
@@ -420,4 +438,6 @@ const SCREEN_LIMIT: Duration = Duration::from_secs(20);
 const DEVICE_LIMIT: Duration = Duration::from_secs(30);
 const GATE_LIMIT: Duration = Duration::from_secs(15);
 const INCIDENT_LIMIT: Duration = Duration::from_secs(15);
+/// Decision 1: an agent that is gone covers within this time.
+const COVER_MAX: Duration = Duration::from_secs(5);
 const COVER_LIMIT: Duration = Duration::from_secs(30);
