@@ -1,9 +1,11 @@
-// One live stream on one canvas: WebCodecs, newest picture each frame; Media Source Extensions where
-// a browser has no WebCodecs.
-import { mime, samples, tracks } from "./cmaf.js";
+// One live stream on one canvas, by WebCodecs: the newest picture each frame, a still until there is
+// one, and its sound.
+import { boxes, samples, tracks } from "./cmaf.js";
 
-const QUEUE_MAX = 4; // deeper: everything up to the next key frame is dropped
+const QUEUE_MAX = 120; // pictures that wait to be decoded; more: up to the next key frame is dropped
 const AGAIN_MS = 2000;
+const SOUND_AHEAD_S = 0.06;
+const QUIET_MS = { camera: 3000, microphone: 3000 }; // a screen that stands still sends nothing
 
 export class Live {
   /** Shows `url` on `canvas`; `on` gets {state, level}. */
@@ -12,15 +14,20 @@ export class Live {
     this.context = canvas.getContext("2d", { alpha: false, desynchronized: true });
     this.url = url;
     this.on = on;
+    this.quietMs = QUIET_MS[url.split("/").at(-1).split("-")[0]];
     this.known = null;
     this.newest = null;
-    this.waitKey = true;
+    this.drawn = false;
     this.audio = null;
     this.playAt = 0;
     this.ended = false;
-    this.connect();
     this.draw = this.draw.bind(this);
-    requestAnimationFrame(this.draw);
+    if ("VideoDecoder" in window && "AudioDecoder" in window) {
+      this.connect();
+      requestAnimationFrame(this.draw);
+    } else {
+      this.said("unsupported");
+    }
   }
 
   connect() {
@@ -29,34 +36,41 @@ export class Live {
     socket.onmessage = (event) => this.take(new Uint8Array(event.data));
     socket.onclose = () => {
       this.known = null;
-      this.on({ state: "waiting" });
+      this.said("waiting");
       if (!this.ended) setTimeout(() => this.connect(), AGAIN_MS);
     };
     this.socket = socket;
   }
 
   take(bytes) {
-    if (!this.known) {
-      this.known = tracks(bytes);
-      this.init = bytes;
-      if ("VideoDecoder" in window) this.open();
-      else this.openSource();
-      return;
-    }
-    if (this.source) return this.append(bytes);
+    if (bytes[0] === 0xff && bytes[1] === 0xd8) return this.still(bytes);
+    if (isInit(bytes)) return this.open(tracks(bytes));
+    if (!this.known) return;
+    this.heardAt = performance.now();
     for (const sample of samples(bytes, this.known)) {
       if (sample.track.kind === "video") this.picture(sample);
       else this.sound(sample);
     }
   }
 
-  open() {
-    this.waitKey = true;
-    for (const one of this.known) {
-      if (one.kind === "video") this.openVideo(one);
-      else if ("AudioDecoder" in window) this.openAudio(one);
+  /** The small picture that the server has of a stream which nobody looked at yet. */
+  async still(jpeg) {
+    const picture = await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" })).catch(() => null);
+    if (picture && !this.drawn) {
+      this.size(picture.width, picture.height);
+      this.context.drawImage(picture, 0, 0);
     }
-    this.on({ state: "live" });
+    if (picture) picture.close();
+  }
+
+  open(known) {
+    this.known = known;
+    this.waitKey = true;
+    this.heardAt = performance.now();
+    for (const one of known) {
+      if (one.kind === "video") this.openVideo(one);
+      else this.openAudio(one);
+    }
   }
 
   openVideo(one) {
@@ -66,7 +80,7 @@ export class Live {
         if (this.newest) this.newest.close();
         this.newest = frame;
       },
-      error: () => { this.waitKey = true; this.openVideo(one); },
+      error: () => this.socket.close(), // whoever comes anew gets a key frame
     });
     this.video.configure({ codec: one.codec, description: one.description, optimizeForLatency: true });
   }
@@ -78,20 +92,20 @@ export class Live {
       error: () => { this.decoder = null; },
     });
     this.decoder.configure({ codec: "opus", sampleRate: 48000, numberOfChannels: one.channels || 1, description: one.description });
+    this.hasPicture = this.known.some((other) => other.kind === "video");
   }
 
   picture(sample) {
+    if (!this.video || this.video.state !== "configured") return;
+    if (this.video.decodeQueueSize > QUEUE_MAX) this.waitKey = true;
     if (this.waitKey && !sample.sync) return;
-    if (this.video.decodeQueueSize > QUEUE_MAX) {
-      this.waitKey = true;
-      if (!sample.sync) return;
-    }
     this.waitKey = false;
     this.video.decode(new EncodedVideoChunk({ type: sample.sync ? "key" : "delta", timestamp: sample.time, data: sample.data }));
   }
 
   sound(sample) {
     if (!this.decoder || this.decoder.state !== "configured") return;
+    if (!this.hasPicture) this.said("live");
     this.decoder.decode(new EncodedAudioChunk({ type: "key", timestamp: sample.time, data: sample.data }));
   }
 
@@ -101,82 +115,74 @@ export class Live {
     let peak = 0;
     for (const value of plane) peak = Math.max(peak, Math.abs(value));
     this.on({ level: Math.round(Math.min(1, peak) * 100) });
-    if (this.audio) {
-      const buffer = this.audio.createBuffer(1, plane.length, data.sampleRate);
-      buffer.copyToChannel(plane, 0);
-      const node = this.audio.createBufferSource();
-      node.buffer = buffer;
-      node.connect(this.audio.destination);
-      const now = this.audio.currentTime;
-      if (this.playAt < now || this.playAt > now + 1) this.playAt = now + 0.06;
-      node.start(this.playAt);
-      this.playAt += buffer.duration;
-    }
+    if (this.audio) this.play(plane, data.sampleRate);
     data.close();
+  }
+
+  /** Plays packet after packet; what came too early or too late is played from now on. */
+  play(plane, rate) {
+    const buffer = this.audio.createBuffer(1, plane.length, rate);
+    buffer.copyToChannel(plane, 0);
+    const node = this.audio.createBufferSource();
+    node.buffer = buffer;
+    node.connect(this.audio.destination);
+    const now = this.audio.currentTime;
+    if (this.playAt > now + 1) return; // a burst after a gap: what is live comes next
+    if (this.playAt < now) this.playAt = now + SOUND_AHEAD_S;
+    node.start(this.playAt);
+    this.playAt += buffer.duration;
   }
 
   /** Switches the sound on or off; must be called from a press. */
   listen(wanted) {
-    if (wanted && !this.audio) this.audio = new AudioContext({ sampleRate: 48000, latencyHint: "interactive" });
-    if (!wanted && this.audio) { this.audio.close(); this.audio = null; }
-    if (this.element) this.element.muted = !wanted;
-  }
-
-  openSource() {
-    const element = document.createElement("video");
-    element.autoplay = true;
-    element.muted = true;
-    element.setAttribute("aria-label", this.canvas.getAttribute("aria-label") || "");
-    this.canvas.replaceWith(element);
-    this.element = element;
-    this.waiting = [this.init];
-    this.source = new MediaSource();
-    element.src = URL.createObjectURL(this.source);
-    this.source.addEventListener("sourceopen", () => {
-      this.buffer = this.source.addSourceBuffer(mime(this.known));
-      this.buffer.mode = "segments";
-      this.buffer.addEventListener("updateend", () => this.feed());
-      this.feed();
-    }, { once: true });
-    this.on({ state: "live" });
-  }
-
-  append(bytes) {
-    if (this.waiting.length > 64) this.waiting.splice(0, 32);
-    this.waiting.push(bytes);
-    this.feed();
-  }
-
-  feed() {
-    if (!this.buffer || this.buffer.updating || this.waiting.length === 0) return;
-    this.buffer.appendBuffer(this.waiting.shift());
-    const ranges = this.element.buffered;
-    if (ranges.length > 0) {
-      const end = ranges.end(ranges.length - 1);
-      if (end - this.element.currentTime > 1) this.element.currentTime = end - 0.2;
+    if (wanted && !this.audio) {
+      this.audio = new AudioContext({ sampleRate: 48000, latencyHint: "interactive" });
+      this.playAt = 0;
     }
+    if (!wanted && this.audio) {
+      this.audio.close();
+      this.audio = null;
+    }
+  }
+
+  said(state) {
+    if (this.state === state) return;
+    this.state = state;
+    this.on({ state });
+  }
+
+  size(width, height) {
+    if (this.canvas.width === width && this.canvas.height === height) return;
+    this.canvas.width = width;
+    this.canvas.height = height;
   }
 
   draw() {
     if (this.ended) return;
     if (this.newest) {
-      const { displayWidth: width, displayHeight: height } = this.newest;
-      if (this.canvas.width !== width || this.canvas.height !== height) {
-        this.canvas.width = width;
-        this.canvas.height = height;
-      }
+      this.size(this.newest.displayWidth, this.newest.displayHeight);
       this.context.drawImage(this.newest, 0, 0);
       this.newest.close();
       this.newest = null;
+      this.drawn = true;
+      this.said("live");
+    } else if (this.quietMs && this.state === "live" && performance.now() - this.heardAt > this.quietMs) {
+      this.said("waiting"); // a picture that stands still is not shown as live
     }
     requestAnimationFrame(this.draw);
   }
 
   close() {
     this.ended = true;
-    this.socket.close();
+    if (this.socket) this.socket.close();
     if (this.audio) this.audio.close();
   }
+}
+
+function isInit(bytes) {
+  let found = false;
+  boxes(bytes, (type) => { found ||= type === "moov"; });
+  return found;
 }
 
 /** Starts every `canvas[data-live]` of the page. */
@@ -187,8 +193,8 @@ export function start(root) {
     const state = figure.querySelector("[data-state]");
     const meter = figure.querySelector("meter");
     const live = new Live(canvas, `${scheme}://${location.host}${canvas.dataset.live}`, (change) => {
-      if (change.state && state) {
-        state.textContent = change.state === "live" ? state.dataset.live : state.dataset.waiting;
+      if (change.state) {
+        state.textContent = state.dataset[change.state];
         state.className = `source ${change.state}`;
       }
       if (change.level !== undefined && meter) meter.value = change.level;

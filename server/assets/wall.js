@@ -2,27 +2,25 @@
 // server, and the order changes only while no pointer and no focus is on the wall.
 const FACTS_MS = 1500;
 const KINDS = ["camera", "microphone", "screen", "events"];
+const DECODING_MAX = 8;
+const OTHER_MS = 10_000; // how long a second camera or display waits for the first one's silence
 
 export function start(wall) {
-  const newest = new Map();
-  connect(newest);
-  draw(wall, newest);
+  connect(new Pictures(wall));
   facts(wall, () => wall.matches(":hover") || wall.contains(document.activeElement));
 }
 
-function connect(newest) {
+function connect(pictures) {
   const scheme = location.protocol === "https:" ? "wss" : "ws";
   const socket = new WebSocket(`${scheme}://${location.host}/console/wall/live`);
   socket.binaryType = "arraybuffer";
   socket.onmessage = (event) => {
     const bytes = new Uint8Array(event.data);
     if (bytes.length < 19) return;
-    const attempt = uuid(bytes.subarray(0, 16));
     const kind = KINDS[bytes[17]];
-    if (bytes[16] !== 0 || (kind !== "camera" && kind !== "screen")) return;
-    newest.set(`${attempt} ${kind}`, bytes.slice(18));
+    if (kind === "camera" || kind === "screen") pictures.take(uuid(bytes.subarray(0, 16)), kind, bytes[16], bytes.subarray(18));
   };
-  socket.onclose = () => setTimeout(() => connect(newest), 2000);
+  socket.onclose = () => setTimeout(() => connect(pictures), 2000);
 }
 
 function uuid(bytes) {
@@ -30,30 +28,58 @@ function uuid(bytes) {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
-function draw(wall, newest) {
-  const frame = async () => {
-    for (const [key, jpeg] of [...newest]) {
-      newest.delete(key);
-      const [attempt, kind] = key.split(" ");
-      const tile = wall.querySelector(`[data-attempt="${attempt}"]`);
-      const canvas = tile && tile.querySelector(`canvas.${kind}`);
-      if (!canvas) continue;
-      let picture;
-      try {
-        picture = await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" }));
-      } catch {
-        continue; // half a picture is no picture; the next comes in a second
+/** The newest picture of each tile's two canvases, decoded a few at a time and drawn at once. */
+class Pictures {
+  constructor(wall) {
+    this.wall = wall;
+    this.newest = new Map();
+    this.decoding = new Set();
+    this.sources = new Map();
+    document.addEventListener("visibilitychange", () => this.next());
+  }
+
+  take(attempt, kind, index, jpeg) {
+    const key = `${attempt} ${kind}`;
+    const shown = this.sources.get(key);
+    const now = performance.now();
+    // Of two displays the first is shown; where the source changed, the one that still sends.
+    if (shown && index > shown.index && now - shown.at < OTHER_MS) return;
+    this.sources.set(key, { index, at: now });
+    this.newest.set(key, jpeg);
+    this.next();
+  }
+
+  next() {
+    if (document.hidden) return;
+    for (const [key, jpeg] of this.newest) {
+      if (this.decoding.size >= DECODING_MAX) return;
+      if (this.decoding.has(key)) continue;
+      this.newest.delete(key);
+      this.show(key, jpeg);
+    }
+  }
+
+  async show(key, jpeg) {
+    const [attempt, kind] = key.split(" ");
+    const tile = this.wall.querySelector(`[data-attempt="${attempt}"]`);
+    const canvas = tile && tile.querySelector(`canvas.${kind}`);
+    if (!canvas) return;
+    this.decoding.add(key);
+    // Half a picture is no picture; the next comes in a second.
+    const picture = await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" })).catch(() => null);
+    this.decoding.delete(key);
+    if (picture) {
+      if (canvas.width !== picture.width || canvas.height !== picture.height) {
+        canvas.width = picture.width;
+        canvas.height = picture.height;
       }
-      canvas.width = picture.width;
-      canvas.height = picture.height;
-      canvas.getContext("2d").drawImage(picture, 0, 0);
+      canvas.getContext("2d", { alpha: false }).drawImage(picture, 0, 0);
       picture.close();
       const seen = new Set((tile.dataset.seen || "").split(" ").filter(Boolean));
       if (!seen.has(kind)) tile.dataset.seen = [...seen, kind].join(" ");
     }
-    requestAnimationFrame(frame);
-  };
-  requestAnimationFrame(frame);
+    this.next();
+  }
 }
 
 function facts(wall, frozen) {

@@ -1,7 +1,7 @@
 //! Media streams: from frames and packets to chunks, one file layout a stream.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use qorgan_agent_core::segmenter::{Batch, Segmenter};
 use qorgan_agent_core::timeline::{Timeline, micros};
@@ -23,6 +23,8 @@ pub(super) struct Tracks {
     known: BTreeMap<StreamId, Option<Sha256>>,
     open: BTreeMap<Device, Track>,
     postponed: BTreeMap<Device, (VideoLayout, Duration)>,
+    /// What somebody looks at, also while it has no device.
+    watched: BTreeSet<StreamId>,
 }
 
 #[derive(Debug)]
@@ -42,6 +44,7 @@ impl Tracks {
             known: BTreeMap::new(),
             open: BTreeMap::new(),
             postponed: BTreeMap::new(),
+            watched: BTreeSet::new(),
         }
     }
 
@@ -89,6 +92,11 @@ impl Tracks {
     }
 
     pub(super) fn watch(&mut self, stream: StreamId, live: bool) {
+        if live {
+            self.watched.insert(stream);
+        } else {
+            self.watched.remove(&stream);
+        }
         for track in self.open.values_mut() {
             if track.stream == stream {
                 track.segmenter.watch(live);
@@ -186,9 +194,11 @@ impl Tracks {
         }
         tracing::info!(?device, %stream, goes_on = chain.next.0 > 0, "A stream begins");
         self.known.insert(stream, Some(hash));
+        let mut segmenter = Segmenter::new(micros(interval));
+        segmenter.watch(self.watched.contains(&stream));
         let track = Track {
             stream,
-            segmenter: Segmenter::new(micros(interval)),
+            segmenter,
             muxer,
             init: hash,
             needs_key: layout.video.is_some(),

@@ -1,6 +1,6 @@
 //! One agent's link from hello to end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +27,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::cmaf::Tracks;
 use super::freshness::code_on_picture;
 use crate::auth::AgentAuth;
+use crate::live::Watched;
 use crate::recordings::{Appender, Committed, RecordingError};
 use crate::registry::{AgentCommand, RegistryError};
 use crate::state::AppState;
@@ -143,7 +144,7 @@ async fn greet(
         beats_receipted: standing.beat_next,
         tracks: BTreeMap::new(),
         watched: state.live.watched(attempt),
-        watching: BTreeSet::new(),
+        watching: Watched::new(),
         decoding: None,
         commands,
         appender,
@@ -189,8 +190,8 @@ struct Link {
     receiver: LinkReceiver,
     appender: Appender,
     commands: broadcast::Receiver<AgentCommand>,
-    watched: watch::Receiver<BTreeSet<StreamId>>,
-    watching: BTreeSet<StreamId>,
+    watched: watch::Receiver<Watched>,
+    watching: Watched,
     tracks: BTreeMap<StreamId, Arc<Tracks>>,
     receipted: BTreeMap<StreamId, ChunkSeq>,
     beats_receipted: u64,
@@ -354,7 +355,12 @@ impl Link {
             StreamKind::Camera | StreamKind::Microphone | StreamKind::Screen => {
                 if header.seq.0 == 0 {
                     self.learn(stream, payload);
-                } else if let Some(tracks) = self.tracks.get(&stream).cloned()
+                } else {
+                    // First of all, for a proctor waits for it.
+                    self.state.live.publish_chunk(self.attempt, header, payload);
+                }
+                let tracks = self.tracks.get(&stream).filter(|_| header.seq.0 > 0);
+                if let Some(tracks) = tracks.cloned()
                     && let Some(samples) = tracks.samples(payload)
                 {
                     (audio, video) = (samples.audio, samples.video);
@@ -362,9 +368,6 @@ impl Link {
                         self.look_for_code(stream, &tracks, samples.first_picture)
                             .await?;
                     }
-                }
-                if header.seq.0 > 0 {
-                    self.state.live.publish_chunk(self.attempt, header, payload);
                 }
             }
         }
@@ -463,14 +466,21 @@ impl Link {
 
     async fn tell_watched(&mut self, socket: &mut WebSocket) -> Result<(), LinkEnd> {
         let wanted = self.watched.borrow_and_update().clone();
-        let changed: Vec<_> = wanted
-            .symmetric_difference(&self.watching)
-            .copied()
-            .collect();
-        for stream in changed {
-            let live = wanted.contains(&stream);
+        for stream in self
+            .watching
+            .keys()
+            .filter(|stream| !wanted.contains_key(stream))
+        {
+            let (stream, live) = (*stream, false);
             send(socket, &ServerFrame::Watch { stream, live }).await?;
-            if live {
+        }
+        for (stream, asked) in &wanted {
+            let (stream, live) = (*stream, true);
+            let before = self.watching.get(&stream);
+            if before.is_none() {
+                send(socket, &ServerFrame::Watch { stream, live }).await?;
+            }
+            if before != Some(asked) {
                 send(socket, &ServerFrame::KeyFrame { stream }).await?;
             }
         }

@@ -1,25 +1,35 @@
 //! Fan-out to proctors: thumbnails always, the full layer while somebody looks.
 //!
 //! # Invariants
-//! * A slow viewer costs nobody else anything: of thumbnails it gets the newest alone, and its queue
-//!   of chunks is bounded in bytes; when it is full, everything up to the next chunk that decoding
-//!   can begin with is dropped.
-//! * An agent is asked for the full layer only while somebody looks.
+//! * A slow viewer costs nobody else anything: of thumbnails it gets the newest alone, each feed in
+//!   its turn, and its queue of chunks is bounded in bytes; when it is full, everything up to the
+//!   next chunk that decoding can begin with is dropped.
+//! * An agent is asked for the full layer only while somebody looks, and for a key frame at most
+//!   once in [`KEY_GAP`] a feed.
+//! * Whoever begins to look at a feed that is looked at gets its newest key frame and what followed
+//!   at once; of each such feed [`GROUP_BYTES_MAX`] are kept at most.
 
 mod http;
+mod queue;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use qorgan_protocol::evidence::{ChunkHeader, StreamId};
 use qorgan_protocol::ids::AttemptId;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 pub use http::routes;
+pub use queue::{GROUP_BYTES_MAX, VIEWER_BYTES_MAX};
+use queue::{Group, Queue, WallQueue};
 
 /// One camera or screen of one attempt.
 pub type Feed = (AttemptId, StreamId);
+
+/// Which streams of an attempt somebody looks at; a number that grew asks for a key frame.
+pub type Watched = BTreeMap<StreamId, u64>;
 
 /// Everything that is seen live; cloning is cheap.
 #[derive(Debug, Clone, Default)]
@@ -31,32 +41,21 @@ pub struct LiveHub {
 struct Inner {
     thumbnails: BTreeMap<Feed, Bytes>,
     inits: BTreeMap<Feed, Bytes>,
-    viewers: BTreeMap<Feed, Vec<Arc<Queue>>>,
+    shown: BTreeMap<Feed, Shown>,
     walls: Vec<Arc<WallQueue>>,
-    watched: BTreeMap<AttemptId, watch::Sender<BTreeSet<StreamId>>>,
+    watched: BTreeMap<AttemptId, watch::Sender<Watched>>,
+    /// How often key frames were asked for, of all feeds together.
+    asked: u64,
 }
 
-/// What waits for one viewer of one feed.
+/// A feed that somebody looks at.
 #[derive(Debug, Default)]
-struct Queue {
-    state: Mutex<QueueState>,
-    ready: Notify,
-}
-
-#[derive(Debug, Default)]
-struct QueueState {
-    chunks: VecDeque<Bytes>,
-    bytes: usize,
-    /// Whether the viewer can go on only with a chunk that decoding can begin with.
-    wants_sync: bool,
-    dropped: u64,
-}
-
-/// What waits for one wall: of each feed the newest picture.
-#[derive(Debug, Default)]
-struct WallQueue {
-    newest: Mutex<BTreeMap<Feed, Bytes>>,
-    ready: Notify,
+struct Shown {
+    viewers: Vec<Arc<Queue>>,
+    group: Group,
+    /// The number of the newest request for a key frame.
+    asked: u64,
+    asked_at: Option<Instant>,
 }
 
 /// One viewer of one feed.
@@ -80,9 +79,7 @@ impl LiveHub {
         let feed = (attempt, stream);
         let mut inner = self.lock();
         for wall in &inner.walls {
-            let mut newest = wall.newest.lock().unwrap_or_else(PoisonError::into_inner);
-            newest.insert(feed, jpeg.clone());
-            wall.ready.notify_one();
+            wall.push(feed, &jpeg);
         }
         if inner.thumbnails.len() < FEEDS_MAX || inner.thumbnails.contains_key(&feed) {
             inner.thumbnails.insert(feed, jpeg);
@@ -97,21 +94,30 @@ impl LiveHub {
             return;
         }
         let bytes = Bytes::copy_from_slice(init);
-        for viewer in inner.viewers.get(&feed).into_iter().flatten() {
-            viewer.push(&bytes, true);
+        if let Some(shown) = inner.shown.get_mut(&feed) {
+            shown.group.clear();
+            for viewer in &shown.viewers {
+                viewer.restart(&bytes);
+            }
         }
         inner.inits.insert(feed, bytes);
     }
 
     /// Hands a chunk to those who look.
     pub fn publish_chunk(&self, attempt: AttemptId, header: &ChunkHeader, payload: &[u8]) {
-        let inner = self.lock();
-        let Some(viewers) = inner.viewers.get(&(attempt, header.stream)) else {
+        let feed = (attempt, header.stream);
+        let mut inner = self.lock();
+        let Some(shown) = inner.shown.get_mut(&feed) else {
             return;
         };
         let bytes = Bytes::copy_from_slice(payload);
-        for viewer in viewers {
-            viewer.push(&bytes, header.sync);
+        shown.group.push(&bytes, header.sync);
+        let mut starves = false;
+        for viewer in &shown.viewers {
+            starves |= viewer.push(&bytes, header.sync);
+        }
+        if starves {
+            inner.ask(feed);
         }
     }
 
@@ -125,7 +131,7 @@ impl LiveHub {
 
     /// Returns which streams of an attempt somebody looks at, and changes of it.
     #[must_use]
-    pub fn watched(&self, attempt: AttemptId) -> watch::Receiver<BTreeSet<StreamId>> {
+    pub fn watched(&self, attempt: AttemptId) -> watch::Receiver<Watched> {
         let mut inner = self.lock();
         let looked_at = inner.looked_at(attempt);
         let sender = inner
@@ -135,26 +141,26 @@ impl LiveHub {
         sender.subscribe()
     }
 
-    /// Begins to look at a feed.
+    /// Begins to look at a feed: what it last showed comes at once, small where there is no more.
     #[must_use]
     pub fn look(&self, attempt: AttemptId, stream: StreamId) -> Viewer {
         let feed = (attempt, stream);
-        let queue = Arc::new(Queue::default());
         let mut inner = self.lock();
-        {
-            let mut state = queue.lock();
-            state.wants_sync = true;
-            if let Some(init) = inner.inits.get(&feed) {
-                state.bytes = init.len();
-                state.chunks.push_back(init.clone());
-            }
+        let empty = Group::default();
+        let group = inner.shown.get(&feed).map_or(&empty, |shown| &shown.group);
+        let starves = group.chunks().is_empty();
+        let still = inner.thumbnails.get(&feed).filter(|_| starves);
+        let first: VecDeque<Bytes> = still
+            .into_iter()
+            .chain(inner.inits.get(&feed))
+            .cloned()
+            .collect();
+        let queue = Arc::new(Queue::beginning(first, group));
+        let shown = inner.shown.entry(feed).or_default();
+        shown.viewers.push(Arc::clone(&queue));
+        if starves {
+            inner.ask(feed);
         }
-        inner
-            .viewers
-            .entry(feed)
-            .or_default()
-            .push(Arc::clone(&queue));
-        inner.tell(attempt);
         Viewer {
             hub: self.clone(),
             feed,
@@ -166,10 +172,10 @@ impl LiveHub {
     #[must_use]
     pub fn look_at_wall(&self) -> WallViewer {
         let mut inner = self.lock();
-        let queue = Arc::new(WallQueue {
-            newest: Mutex::new(inner.thumbnails.clone()),
-            ready: Notify::new(),
-        });
+        let queue = Arc::new(WallQueue::default());
+        for (feed, jpeg) in &inner.thumbnails {
+            queue.push(*feed, jpeg);
+        }
         inner.walls.push(Arc::clone(&queue));
         WallViewer {
             hub: self.clone(),
@@ -183,9 +189,25 @@ impl LiveHub {
 }
 
 impl Inner {
-    fn looked_at(&self, attempt: AttemptId) -> BTreeSet<StreamId> {
-        let viewers = self.viewers.keys().filter(|(of, _)| *of == attempt);
-        viewers.map(|(_, stream)| *stream).collect()
+    fn looked_at(&self, attempt: AttemptId) -> Watched {
+        let shown = self.shown.iter().filter(|((of, _), _)| *of == attempt);
+        shown
+            .map(|((_, stream), shown)| (*stream, shown.asked))
+            .collect()
+    }
+
+    /// Asks for a key frame, unless the agent was asked a moment ago.
+    fn ask(&mut self, feed: Feed) {
+        let Some(shown) = self.shown.get_mut(&feed) else {
+            return;
+        };
+        if shown.asked_at.is_some_and(|at| at.elapsed() < KEY_GAP) {
+            return;
+        }
+        self.asked += 1;
+        shown.asked = self.asked;
+        shown.asked_at = Some(Instant::now());
+        self.tell(feed.0);
     }
 
     fn tell(&self, attempt: AttemptId) {
@@ -200,53 +222,23 @@ impl Inner {
     }
 }
 
-impl Queue {
-    fn lock(&self) -> MutexGuard<'_, QueueState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn push(&self, chunk: &Bytes, sync: bool) {
-        let mut state = self.lock();
-        if state.bytes + chunk.len() > VIEWER_BYTES_MAX {
-            state.dropped += u64::try_from(state.chunks.len()).unwrap_or(u64::MAX);
-            state.chunks.clear();
-            state.bytes = 0;
-            state.wants_sync = true;
-        }
-        if state.wants_sync && !sync {
-            return;
-        }
-        state.wants_sync = false;
-        state.bytes += chunk.len();
-        state.chunks.push_back(chunk.clone());
-        drop(state);
-        self.ready.notify_one();
-    }
-}
-
 impl Viewer {
-    /// Waits for the next message: the initialisation segment first, then chunks.
+    /// Waits for the next message: a still where there is no more, the initialisation segment, then
+    /// chunks.
     pub async fn next(&self) -> Bytes {
-        loop {
-            {
-                let mut state = self.queue.lock();
-                if let Some(chunk) = state.chunks.pop_front() {
-                    state.bytes -= chunk.len();
-                    return chunk;
-                }
-            }
-            self.queue.ready.notified().await;
-        }
+        self.queue.next().await
     }
 }
 
 impl Drop for Viewer {
     fn drop(&mut self) {
         let mut inner = self.hub.lock();
-        if let Some(viewers) = inner.viewers.get_mut(&self.feed) {
-            viewers.retain(|other| !Arc::ptr_eq(other, &self.queue));
-            if viewers.is_empty() {
-                inner.viewers.remove(&self.feed);
+        if let Some(shown) = inner.shown.get_mut(&self.feed) {
+            shown
+                .viewers
+                .retain(|other| !Arc::ptr_eq(other, &self.queue));
+            if shown.viewers.is_empty() {
+                inner.shown.remove(&self.feed);
             }
         }
         inner.tell(self.feed.0);
@@ -256,19 +248,7 @@ impl Drop for Viewer {
 impl WallViewer {
     /// Waits for the next picture that is newer than the one shown.
     pub async fn next(&self) -> (Feed, Bytes) {
-        loop {
-            {
-                let mut newest = self
-                    .queue
-                    .newest
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
-                if let Some(next) = newest.pop_first() {
-                    return next;
-                }
-            }
-            self.queue.ready.notified().await;
-        }
+        self.queue.next().await
     }
 }
 
@@ -279,8 +259,8 @@ impl Drop for WallViewer {
     }
 }
 
-/// The most bytes that wait for one viewer; full: dropped up to the next sync chunk.
-pub const VIEWER_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// The shortest time between two requests for a key frame of one feed.
+pub const KEY_GAP: Duration = Duration::from_secs(2);
 /// The most feeds whose newest thumbnail is kept.
 const FEEDS_MAX: usize = 4_096;
 
@@ -294,31 +274,96 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_viewer_begins_with_the_init_segment_and_a_sync_chunk() {
+    async fn a_first_viewer_gets_a_still_and_the_agent_is_asked_for_a_key_frame() {
         let (hub, attempt, stream, mut chain) = world();
         hub.publish_init(attempt, stream, b"init");
+        hub.publish_thumbnail(attempt, stream, Bytes::from_static(b"still"));
+        let mut watched = hub.watched(attempt);
         let viewer = hub.look(attempt, stream);
+        assert!(watched.has_changed().expect("the hub lives"));
+        assert!(watched.borrow_and_update().contains_key(&stream));
         publish(&hub, &mut chain, false, b"delta");
         publish(&hub, &mut chain, true, b"key");
         publish(&hub, &mut chain, false, b"more");
-        assert_eq!(viewer.next().await, "init");
-        assert_eq!(viewer.next().await, "key");
-        assert_eq!(viewer.next().await, "more");
+        for expected in ["still", "init", "key", "more"] {
+            assert_eq!(viewer.next().await, expected);
+        }
     }
 
     #[tokio::test]
-    async fn a_full_queue_drops_up_to_the_next_sync_chunk() {
+    async fn a_second_viewer_begins_with_the_newest_key_chunk_and_what_followed() {
         let (hub, attempt, stream, mut chain) = world();
+        hub.publish_init(attempt, stream, b"init");
+        hub.publish_thumbnail(attempt, stream, Bytes::from_static(b"still"));
+        let _first = hub.look(attempt, stream);
+        let mut watched = hub.watched(attempt);
+        for (sync, payload) in [
+            (true, b"old"),
+            (false, b"mid"),
+            (true, b"key"),
+            (false, b"new"),
+        ] {
+            publish(&hub, &mut chain, sync, payload);
+        }
+        watched.mark_unchanged();
+        let second = hub.look(attempt, stream);
+        for expected in ["init", "key", "new"] {
+            assert_eq!(second.next().await, expected);
+        }
+        publish(&hub, &mut chain, false, b"next");
+        assert_eq!(second.next().await, "next");
+        assert!(
+            !watched.has_changed().expect("the hub lives"),
+            "the agent has nothing to do for a second viewer"
+        );
+    }
+
+    #[tokio::test]
+    async fn looking_again_and_again_asks_the_agent_once() {
+        let (hub, attempt, stream, _) = world();
+        let watched = hub.watched(attempt);
+        let kept = hub.look(attempt, stream);
+        let asked = watched.borrow()[&stream];
+        for _ in 0..50 {
+            drop(hub.look(attempt, stream));
+        }
+        assert_eq!(watched.borrow()[&stream], asked);
+        drop(kept);
+        let _again = hub.look(attempt, stream);
+        assert_ne!(
+            watched.borrow().get(&stream),
+            Some(&asked),
+            "who comes back after all had left is not forgotten"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_drops_up_to_the_next_sync_chunk_and_keeps_the_init() {
+        let (hub, attempt, stream, mut chain) = world();
+        hub.publish_init(attempt, stream, b"init");
         let viewer = hub.look(attempt, stream);
         let large = vec![1; VIEWER_BYTES_MAX / 4];
         for _ in 0..9 {
             publish(&hub, &mut chain, true, &large);
         }
-        assert!(viewer.queue.lock().bytes <= VIEWER_BYTES_MAX);
         publish(&hub, &mut chain, false, &vec![2; VIEWER_BYTES_MAX]);
         publish(&hub, &mut chain, false, b"delta");
         publish(&hub, &mut chain, true, b"key");
+        assert_eq!(viewer.next().await, "init");
         assert_eq!(viewer.next().await, "key");
+    }
+
+    #[tokio::test]
+    async fn another_layout_restarts_those_who_look() {
+        let (hub, attempt, stream, mut chain) = world();
+        hub.publish_init(attempt, stream, b"one");
+        let viewer = hub.look(attempt, stream);
+        publish(&hub, &mut chain, true, b"key");
+        hub.publish_init(attempt, stream, b"two");
+        publish(&hub, &mut chain, false, b"delta of another layout");
+        publish(&hub, &mut chain, true, b"first");
+        assert_eq!(viewer.next().await, "two");
+        assert_eq!(viewer.next().await, "first");
     }
 
     #[tokio::test]
@@ -327,24 +372,30 @@ mod tests {
         let watched = hub.watched(attempt);
         assert!(watched.borrow().is_empty());
         let (one, two) = (hub.look(attempt, stream), hub.look(attempt, stream));
-        assert!(watched.borrow().contains(&stream));
+        assert!(watched.borrow().contains_key(&stream));
         drop(one);
-        assert!(watched.borrow().contains(&stream));
+        assert!(watched.borrow().contains_key(&stream));
         drop(two);
         assert!(watched.borrow().is_empty());
     }
 
     #[tokio::test]
-    async fn a_wall_shows_the_newest_picture_of_each_feed() {
+    async fn a_wall_shows_the_newest_picture_of_each_feed_in_turn() {
         let (hub, attempt, stream, _) = world();
+        let other = StreamId::from_word("camera-0").expect("a stream");
         hub.publish_thumbnail(attempt, stream, Bytes::from_static(b"before"));
         let wall = hub.look_at_wall();
         assert_eq!(wall.next().await.1, "before");
-        hub.publish_thumbnail(attempt, stream, Bytes::from_static(b"old"));
-        hub.publish_thumbnail(attempt, stream, Bytes::from_static(b"new"));
+        for (of, jpeg) in [(stream, "old"), (other, "camera"), (stream, "new")] {
+            hub.publish_thumbnail(attempt, of, Bytes::from_static(jpeg.as_bytes()));
+        }
         assert_eq!(
             wall.next().await,
             ((attempt, stream), Bytes::from_static(b"new"))
+        );
+        assert_eq!(
+            wall.next().await,
+            ((attempt, other), Bytes::from_static(b"camera"))
         );
     }
 

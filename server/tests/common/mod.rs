@@ -18,11 +18,12 @@ use qorgan_protocol::evidence::{
 };
 use qorgan_protocol::ids::{AttemptId, BootId, Epoch, InstitutionId};
 use qorgan_protocol::link::{
-    AgentFrame, LINK_SUBPROTOCOL, LinkSender, RefusalReason, SendInput, SendOutput, SenderIdentity,
-    encode_chunk,
+    AgentCommand, AgentFrame, LINK_SUBPROTOCOL, LinkSender, RefusalReason, SendInput, SendOutput,
+    SenderIdentity, encode_chunk,
 };
 use qorgan_protocol::time::{Now, WallTime};
 use qorgan_protocol::wire::Accommodation;
+use qorgan_server::auth::StaffRole;
 use qorgan_server::config::Config;
 use qorgan_server::http::{Bound, serve};
 use qorgan_server::state::AppState;
@@ -39,6 +40,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 pub(crate) const BOOT: BootId = BootId([3; 16]);
+const STAFF_PASSWORD: &str = "a password of the tests";
 
 /// What an agent needs to know.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -67,7 +69,10 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start(data: &Path) -> Self {
-        let config = Config::load(data, None).expect("defaults");
+        Self::start_with(data, Config::load(data, None).expect("defaults")).await
+    }
+
+    pub(crate) async fn start_with(data: &Path, config: Config) -> Self {
         let state = AppState::open(data, config).await.expect("a data folder");
         let bound = Bound::listen("127.0.0.1:0".parse().expect("an address")).expect("a port");
         let place = Place {
@@ -90,6 +95,41 @@ impl Server {
             stop,
             served,
         }
+    }
+
+    /// Starts a server that asks staff for a password alone.
+    pub(crate) async fn start_without_totp(data: &Path) -> Self {
+        let mut config = Config::default();
+        config.sign_in.staff_totp_required = false;
+        config.passwords.memory_kib = 1_024;
+        config.passwords.passes = 1;
+        Self::start_with(data, config).await
+    }
+
+    /// Signs a member of staff in, who is made the first time; returns the cookie's value.
+    pub(crate) async fn staff(&self, login: &str, role: StaffRole) -> String {
+        let auth = &self.state.auth;
+        let person = NewPerson {
+            login: login.to_owned(),
+            display_name: login.to_owned(),
+            language: "en".to_owned(),
+            ..NewPerson::default()
+        };
+        let address = [127, 0, 0, 1].into();
+        let made = auth.add_staff(&person, role, "test").await.expect("added");
+        if let Some(once) = made {
+            let first = auth
+                .sign_in_staff(login, &once.password, None, address)
+                .await
+                .expect("the one-time password holds");
+            auth.set_password(first.person, STAFF_PASSWORD, false)
+                .await
+                .expect("set");
+        }
+        let signed_in = auth
+            .sign_in_staff(login, STAFF_PASSWORD, None, address)
+            .await;
+        signed_in.expect("signed in").token
     }
 
     pub(crate) async fn stop(self) {
@@ -266,6 +306,8 @@ pub(crate) struct Agent {
     pub(crate) keeps: bool,
     pub(crate) refused: Option<RefusalReason>,
     pub(crate) finished: bool,
+    /// What the server wanted, oldest first; the test takes it.
+    pub(crate) commands: Vec<AgentCommand>,
     gap: bool,
     /// Flips a bit of each chunk that is sent.
     pub(crate) tampers: bool,
@@ -299,6 +341,7 @@ impl Agent {
             keeps: true,
             refused: None,
             finished: false,
+            commands: Vec::new(),
             gap: false,
             tampers: false,
         }
@@ -387,9 +430,21 @@ impl Agent {
 
     /// Serves the link for a while.
     pub(crate) async fn run(&mut self, how_long: Duration) {
-        let until = tokio::time::Instant::now() + how_long;
+        self.run_until(tokio::time::Instant::now() + how_long, false)
+            .await;
+    }
+
+    /// Serves the link until a moment, or until the server wants something.
+    pub(crate) async fn run_until_command(&mut self, until: tokio::time::Instant) {
+        self.run_until(until, true).await;
+    }
+
+    async fn run_until(&mut self, until: tokio::time::Instant, or_command: bool) {
         loop {
             self.outputs().await;
+            if or_command && !self.commands.is_empty() {
+                return;
+            }
             let Some(socket) = self.socket.as_mut() else {
                 if tokio::time::Instant::now() >= until {
                     return;
@@ -464,7 +519,8 @@ impl Agent {
                 SendOutput::Refused { reason, .. } => self.refused = Some(reason),
                 SendOutput::Finished => self.finished = true,
                 SendOutput::Gap { .. } => self.gap = true,
-                SendOutput::Resumed { .. } | SendOutput::Keep(_) | SendOutput::Command(_) => {}
+                SendOutput::Command(command) => self.commands.push(command),
+                SendOutput::Resumed { .. } | SendOutput::Keep(_) => {}
             }
         }
     }
