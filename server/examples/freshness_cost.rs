@@ -1,0 +1,141 @@
+//! What freshness costs the server: one key frame of a 1080p screen decoded and its code found.
+//!
+//! `cargo run --release -p qorgan-server --example freshness_cost`
+
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use openh264::decoder::{DecodeOptions, Decoder, Flush};
+use qorgan_encode::{I420Ref, MediaTime, Profile, VideoEncoder, VideoSettings, annexb_of};
+use qorgan_server::ingest::code_on_picture;
+
+fn main() -> anyhow::Result<()> {
+    println!("one key frame of a {WIDTH}x{HEIGHT} screen, {RUNS} runs:");
+    for profile in Profile::ALL {
+        let name = format!("{profile:?}").to_lowercase();
+        let shown = Picture::encoded(profile, true)?;
+        let found = timed(|| {
+            let code = code_on_picture(&shown.avcc, &shown.sample);
+            anyhow::ensure!(code.as_deref() == Some(CODE), "the code is not found");
+            Ok(())
+        })?;
+        let decoded = timed(|| shown.decode())?;
+        let bare = Picture::encoded(profile, false)?;
+        let missed = timed(|| {
+            anyhow::ensure!(code_on_picture(&bare.avcc, &bare.sample).is_none());
+            Ok(())
+        })?;
+        println!(
+            "{name}, {} kB: p50 {:.1} ms, p95 {:.1} ms, of which decoding {:.1} ms; without a code \
+             p50 {:.1} ms; asked once a minute {:.4} % of a core a candidate",
+            shown.sample.len() / 1_000,
+            ms(quantile(&found, 50)),
+            ms(quantile(&found, 95)),
+            ms(quantile(&decoded, 50)),
+            ms(quantile(&missed, 50)),
+            ms(quantile(&found, 50)) / 600.0,
+        );
+    }
+    Ok(())
+}
+
+/// One encoded key frame.
+struct Picture {
+    avcc: Vec<u8>,
+    sample: Vec<u8>,
+    stream: Vec<u8>,
+}
+
+impl Picture {
+    fn encoded(profile: Profile, with_code: bool) -> anyhow::Result<Self> {
+        let (width, height) = (u32::try_from(WIDTH)?, u32::try_from(HEIGHT)?);
+        let settings = VideoSettings::screen(&profile.settings().screen, width, height);
+        let mut encoder = VideoEncoder::new(settings)?;
+        let planes = screen(with_code)?;
+        let picture = I420Ref::tight(width, height, &planes)?;
+        let frame = encoder
+            .encode(&picture, MediaTime::ZERO, true)?
+            .context("no key frame")?;
+        let sets = encoder.parameter_sets();
+        Ok(Self {
+            stream: annexb_of(&frame.data, Some(sets))?,
+            avcc: avcc(&sets.sps, &sets.pps)?,
+            sample: frame.data,
+        })
+    }
+
+    fn decode(&self) -> anyhow::Result<()> {
+        let mut decoder = Decoder::new()?;
+        let options = DecodeOptions::new().flush_after_decode(Flush::Flush);
+        let picture = decoder.decode_with_options(&self.stream, options)?;
+        anyhow::ensure!(picture.is_some(), "nothing was decoded");
+        Ok(())
+    }
+}
+
+fn avcc(sps: &[u8], pps: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let mut record = vec![1, 66, 0, 40, 0xff, 0xe1];
+    record.extend(u16::try_from(sps.len())?.to_be_bytes());
+    record.extend_from_slice(sps);
+    record.push(1);
+    record.extend(u16::try_from(pps.len())?.to_be_bytes());
+    record.extend_from_slice(pps);
+    Ok(record)
+}
+
+/// A page of something like text, with the code in its corner as the kiosk draws it.
+fn screen(with_code: bool) -> anyhow::Result<Vec<u8>> {
+    let page = (0..WIDTH * HEIGHT).map(|at| {
+        let (x, y) = (at % WIDTH, at / WIDTH);
+        let ink = y % 24 < 12 && (x * 7 + y / 24 * 13) % 11 < 4 && x % 900 > 60;
+        if ink { 40 } else { 235 }
+    });
+    let mut planes: Vec<u8> = page.collect();
+    if with_code {
+        let code = qrcode::QrCode::new(CODE)?;
+        let side = code.width();
+        let quiet = (side + 8) * MODULE;
+        for y in HEIGHT - quiet..HEIGHT {
+            planes[y * WIDTH + WIDTH - quiet..(y + 1) * WIDTH].fill(235);
+        }
+        let (left, top) = (WIDTH - quiet + 4 * MODULE, HEIGHT - quiet + 4 * MODULE);
+        for (at, colour) in code.to_colors().into_iter().enumerate() {
+            let dark = colour == qrcode::Color::Dark;
+            let (x, y) = (left + at % side * MODULE, top + at / side * MODULE);
+            for row in y..y + MODULE {
+                planes[row * WIDTH + x..row * WIDTH + x + MODULE].fill(if dark { 16 } else { 235 });
+            }
+        }
+    }
+    planes.resize(WIDTH * HEIGHT * 3 / 2, 128);
+    Ok(planes)
+}
+
+/// Returns how long each run took, the shortest first.
+fn timed(mut run: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<Vec<Duration>> {
+    let mut spent = Vec::new();
+    for _ in 0..RUNS {
+        let began = Instant::now();
+        run()?;
+        spent.push(began.elapsed());
+    }
+    spent.sort_unstable();
+    Ok(spent)
+}
+
+fn quantile(sorted: &[Duration], percent: usize) -> Duration {
+    let at = sorted.len() * percent / 100;
+    sorted.get(at).copied().unwrap_or_default()
+}
+
+fn ms(span: Duration) -> f64 {
+    span.as_secs_f64() * 1_000.0
+}
+
+const CODE: &str = "0123456789ABCDEF0123456789ABCDEF";
+const WIDTH: usize = 1_920;
+const HEIGHT: usize = 1_080;
+const MODULE: usize = 8;
+const RUNS: usize = 100;
