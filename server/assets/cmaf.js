@@ -168,6 +168,45 @@ function run(chunk, base, view, one, defaults, start, found) {
   return time;
 }
 
+/**
+ * Makes the last picture of a chunk last until `untilUs`: a screen that stands still sends nothing,
+ * and a browser that meets a hole drops what follows up to the next key frame.
+ */
+export function stretch(chunk, known, untilUs) {
+  boxes(chunk, (type, moof) => {
+    if (type !== "moof") return;
+    boxes(moof, (inner, traf) => {
+      if (inner === "traf") stretchTrack(traf, known, untilUs);
+    });
+  });
+}
+
+function stretchTrack(traf, known, untilUs) {
+  let one = null;
+  let time = 0;
+  let defaults = {};
+  boxes(traf, (type, body) => {
+    const view = reader(body);
+    if (type === "tfhd") {
+      one = known.find((candidate) => candidate.id === view.getUint32(4) && candidate.kind === "video");
+      defaults = one ? one.defaults : {};
+    }
+    if (type === "tfdt") time = body[0] === 1 ? Number(view.getBigUint64(4)) : view.getUint32(4);
+    if (type !== "trun" || !one) return;
+    const flags = view.getUint32(0) & 0xffffff;
+    const count = view.getUint32(4);
+    const step = 4 * [0x100, 0x200, 0x400, 0x800].filter((flag) => flags & flag).length;
+    let at = 8 + (flags & 0x1 ? 4 : 0) + (flags & 0x4 ? 4 : 0);
+    for (let index = 0; index < count; index += 1, at += step) {
+      const duration = flags & 0x100 ? view.getUint32(at) : defaults.duration;
+      const until = Math.floor((untilUs * one.timescale) / 1e6);
+      // Only a trun that tells each duration can be told another.
+      if (index === count - 1 && flags & 0x100 && until > time + duration) view.setUint32(at, Math.min(until - time, 0xffffffff));
+      time += duration;
+    }
+  });
+}
+
 /** Returns the MIME type with codecs that Media Source Extensions want. */
 export function mime(known) {
   const kind = known.some((one) => one.kind === "video") ? "video" : "audio";

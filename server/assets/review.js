@@ -1,100 +1,42 @@
-// Review of one attempt: every stream in step at 0.5 to 16 times, incidents by key.
-import { mime, tracks } from "./cmaf.js";
+// Review of one attempt: every stream of every part in step at 0.5 to 16 times, incidents by key.
+import { Recording } from "./recording.js";
 
 const BEFORE_S = 3;
 const AFTER_S = 6;
-const AHEAD_S = 30;
-const KEEP_S = 60;
-const STEP_MAX_S = 0.2;
-
-/** One recorded stream: ranges of one file, by an index of its chunks. */
-class Part {
-  constructor(video) {
-    this.video = video;
-    this.url = video.dataset.recording;
-    this.ready = this.open();
-  }
-
-  async open() {
-    const answer = await fetch(`${this.url}.json`);
-    if (!answer.ok) throw new Error(`index ${answer.status}`);
-    this.index = await answer.json();
-    if (this.index.chunks.length === 0) throw new Error("empty");
-    const init = await this.range(0, this.index.init);
-    this.source = new MediaSource();
-    this.video.src = URL.createObjectURL(this.source);
-    await new Promise((done) => this.source.addEventListener("sourceopen", done, { once: true }));
-    this.buffer = this.source.addSourceBuffer(mime(tracks(init)));
-    this.source.duration = this.index.end_us / 1e6;
-    await this.append(init);
-    this.next = 0;
-    this.busy = false;
-    this.loaded = new Set();
-  }
-
-  async range(from, length) {
-    const answer = await fetch(`${this.url}.mp4`, { headers: { range: `bytes=${from}-${from + length - 1}` } });
-    return new Uint8Array(await answer.arrayBuffer());
-  }
-
-  append(bytes) {
-    return new Promise((done, failed) => {
-      this.buffer.addEventListener("updateend", done, { once: true });
-      this.buffer.addEventListener("error", failed, { once: true });
-      this.buffer.appendBuffer(bytes);
-    });
-  }
-
-  /** Returns the chunk to begin with for a moment: the last key at or before it. */
-  keyAt(seconds) {
-    const { chunks } = this.index;
-    let key = 0;
-    for (let at = 0; at < chunks.length && chunks[at][0] / 1e6 <= seconds; at += 1) {
-      if (chunks[at][3]) key = at;
-    }
-    return key;
-  }
-
-  async fill(seconds) {
-    if (this.busy || !this.index) return;
-    this.busy = true;
-    try {
-      const { chunks } = this.index;
-      let at = this.keyAt(seconds);
-      while (at < chunks.length && this.loaded.has(at)) at += 1;
-      if (at < chunks.length && chunks[at][0] / 1e6 < seconds + AHEAD_S) {
-        let end = at;
-        while (end < chunks.length && !this.loaded.has(end) && end - at < 40 && chunks[end][0] / 1e6 < seconds + AHEAD_S) end += 1;
-        const from = chunks[at][1];
-        const last = chunks[end - 1];
-        await this.append(await this.range(from, last[1] + last[2] - from));
-        for (let one = at; one < end; one += 1) this.loaded.add(one);
-      }
-      if (seconds > KEEP_S && this.loaded.size > 600 && !this.buffer.updating) {
-        this.buffer.remove(0, seconds - KEEP_S);
-        this.loaded = new Set([...this.loaded].filter((one) => chunks[one][0] / 1e6 > seconds - KEEP_S));
-      }
-    } finally {
-      this.busy = false;
-    }
-  }
-}
+const APART_S = 1; // between two parts at least, so that the gap is seen
+const SKIP_S = 3; // a longer hole is passed over but for its last second
 
 export async function start(stage) {
-  const parts = [...stage.querySelectorAll("video[data-recording]")].map((video) => new Part(video));
-  const opened = await Promise.allSettled(parts.map((part) => part.ready));
-  const good = parts.filter((_, index) => opened[index].status === "fulfilled");
-  opened.forEach((one, index) => {
-    if (one.status === "rejected") parts[index].video.closest("figure").dataset.missing = "true";
+  const recordings = [...stage.querySelectorAll("figure[data-epoch]")].map((figure) => new Recording(figure));
+  const opened = await Promise.allSettled(recordings.map((one) => one.open()));
+  opened.forEach((one, at) => {
+    if (one.status === "rejected") recordings[at].figure.dataset.missing = "true";
   });
-  new Player(stage, good);
+  new Player(stage, partsOf(recordings.filter((_, at) => opened[at].status === "fulfilled")));
+}
+
+/** Puts the parts of a recording one after the other on a common clock. */
+function partsOf(recordings) {
+  const parts = [];
+  for (const one of recordings) {
+    let part = parts.at(-1);
+    if (!part || part.epoch !== one.epoch) {
+      const after = part ? part.offset + part.length + APART_S : 0;
+      part = { epoch: one.epoch, offset: Math.max(one.began, after), length: 0, streams: [] };
+      parts.push(part);
+    }
+    part.streams.push(one);
+    part.length = Math.max(part.length, one.length);
+  }
+  return parts;
 }
 
 class Player {
   constructor(stage, parts) {
     this.stage = stage;
     this.parts = parts;
-    this.end = Math.max(0, ...parts.map((part) => part.index.end_us / 1e6));
+    this.last = parts.at(-1);
+    this.end = this.last ? this.last.offset + this.last.length : 0;
     this.time = 0;
     this.rate = 1;
     this.playing = false;
@@ -103,23 +45,41 @@ class Player {
     this.form = stage.querySelector("[data-player]");
     this.items = [...stage.querySelectorAll("[data-incident]")];
     this.at = -1;
+    this.holes = parts.flatMap((part, at) => this.holesOf(part, parts[at + 1]));
     this.bind();
     this.marks();
     this.seek(0);
-    this.stage.dataset.ready = String(parts.length);
-    this.last = performance.now();
+    this.stage.dataset.ready = String(parts.reduce((sum, part) => sum + part.streams.length, 0));
+    this.before = performance.now();
     const tick = (now) => { this.tick(now); requestAnimationFrame(tick); };
     requestAnimationFrame(tick);
   }
 
+  /** Returns where a part has nothing at all, and the time until the next one. */
+  holesOf(part, next) {
+    const always = part.streams.filter((one) => !one.holds);
+    const all = always.length === 0 ? [] : always.map((one) => one.holes()).reduce(both);
+    const holes = all.map(([from, to]) => [part.offset + from, part.offset + to]);
+    if (next) holes.push([part.offset + part.length, next.offset]);
+    return holes;
+  }
+
   bind() {
     this.form.querySelector("[data-play]").addEventListener("click", () => this.toggle());
-    this.form.querySelector("[data-rate]").addEventListener("change", (event) => { this.rate = Number(event.target.value); this.apply(); });
+    this.form.querySelector("[data-rate]").addEventListener("change", (event) => { this.rate = Number(event.target.value); });
     this.bar = this.form.querySelector("[data-seek]");
     this.bar.max = String(this.end);
     this.bar.addEventListener("input", () => { this.loop = null; this.seek(Number(this.bar.value)); });
     this.out = this.form.querySelector("output");
     this.items.forEach((item, index) => item.querySelector("[data-jump]").addEventListener("click", () => this.go(index)));
+    this.pickers = [...this.stage.querySelectorAll("[data-part]")];
+    for (const picker of this.pickers) {
+      picker.addEventListener("click", () => {
+        const part = this.parts.find((one) => one.epoch === picker.dataset.part);
+        this.loop = null;
+        if (part) this.seek(part.offset);
+      });
+    }
     addEventListener("keydown", (event) => this.key(event));
   }
 
@@ -127,11 +87,29 @@ class Player {
     const line = this.stage.querySelector(".timeline");
     this.head = line.querySelector(".head-line");
     line.querySelectorAll(".mark").forEach((mark) => {
-      mark.style.left = `${(100 * Number(mark.dataset.us)) / 1e6 / Math.max(this.end, 1)}%`;
-      mark.style.height = `${20 + 80 * Number(mark.dataset.severity)}%`;
       const index = this.items.findIndex((item) => item.dataset.incident === mark.dataset.mark);
+      mark.style.left = this.place(this.moment(this.items[index]));
+      mark.style.height = `${20 + 80 * Number(mark.dataset.severity)}%`;
       mark.addEventListener("click", () => this.go(index));
     });
+    for (const [from, to] of this.holes) {
+      const gap = document.createElement("span");
+      gap.className = "gap";
+      gap.title = line.dataset.gap;
+      gap.style.left = this.place(from);
+      gap.style.width = this.place(to - from);
+      line.prepend(gap);
+    }
+  }
+
+  place(seconds) {
+    return `${(100 * seconds) / Math.max(this.end, 1)}%`;
+  }
+
+  /** Returns when an incident was, on the common clock. */
+  moment(item) {
+    const part = this.parts.find((one) => one.epoch === item.dataset.epoch);
+    return (part ? part.offset : 0) + Number(item.dataset.us) / 1e6;
   }
 
   key(event) {
@@ -154,11 +132,12 @@ class Player {
     this.stage.querySelectorAll(".mark").forEach((mark) => mark.setAttribute("aria-current", String(mark.dataset.mark === item.dataset.incident)));
     this.at = index;
     item.scrollIntoView({ block: "nearest" });
-    const moment = Number(item.dataset.us) / 1e6;
-    this.loop = [Math.max(0, moment - BEFORE_S), Math.min(this.end, moment + AFTER_S)];
+    const moment = this.moment(item);
+    const part = this.partAt(moment);
+    const from = part ? part.offset : 0;
+    this.loop = [Math.max(from, moment - BEFORE_S), Math.min(part ? from + part.length : this.end, moment + AFTER_S)];
     this.seek(this.loop[0]);
-    this.playing = true;
-    this.apply();
+    this.play(true);
     this.next = this.items[index + 1];
   }
 
@@ -174,48 +153,95 @@ class Player {
     if (field) field.focus();
   }
 
-  toggle() { this.playing = !this.playing; this.apply(); }
+  toggle() { this.play(!this.playing); }
 
-  seek(seconds) {
-    this.time = seconds;
-    for (const part of this.parts) part.video.currentTime = seconds;
-    this.apply();
+  play(playing) {
+    this.playing = playing;
+    const button = this.form.querySelector("[data-play]");
+    button.textContent = playing ? button.dataset.pause : button.dataset.start;
   }
 
-  apply() {
-    for (const { video } of this.parts) {
-      video.playbackRate = this.rate;
-      if (this.playing) video.play().catch(() => { this.playing = false; });
-      else video.pause();
+  /** Returns the part that a moment lies in, or that went before. */
+  partAt(seconds) {
+    return this.parts.findLast((part) => part.offset <= seconds) ?? this.parts[0];
+  }
+
+  seek(seconds) {
+    this.time = Math.max(0, Math.min(seconds, this.end));
+    this.show(this.partAt(this.time));
+  }
+
+  /** Shows the streams of one part and lets the others rest. */
+  show(part) {
+    if (this.part === part) return;
+    this.part = part;
+    for (const other of this.parts) {
+      for (const one of other.streams) {
+        one.figure.hidden = other !== part;
+        if (other === part) one.attach().catch(() => { one.figure.dataset.missing = "true"; });
+        else one.rest();
+      }
     }
-    const button = this.form.querySelector("[data-play]");
-    button.textContent = this.playing ? button.dataset.pause : button.dataset.start;
+    for (const picker of this.pickers) picker.setAttribute("aria-pressed", String(picker.dataset.part === part.epoch));
   }
 
   tick(now) {
-    const passed = Math.min(1, (now - this.last) / 1000);
-    this.last = now;
-    const leading = this.parts[0];
-    if (leading && this.playing) {
+    const passed = Math.min(1, (now - this.before) / 1000);
+    this.before = now;
+    if (!this.part) return;
+    const local = this.time - this.part.offset;
+    let own;
+    let waits = false;
+    for (const one of this.part.streams) {
+      one.fill(local).catch(() => {});
+      const time = one.follow(local, this.playing, this.rate);
+      own ??= time;
+      waits ||= time === null || (local < one.length && !(one.ready && one.has(local)));
+    }
+    if (this.playing) {
       this.watched += passed;
-      const stalled = leading.video.readyState < 3;
-      this.time = stalled ? this.time : Math.max(leading.video.currentTime, this.time === 0 ? 0 : leading.video.currentTime);
-      if (this.loop && this.time > this.loop[1]) this.seek(this.loop[0]);
-      if (this.time >= this.end - 0.05 && !this.loop) { this.playing = false; this.apply(); }
+      if (own !== undefined && own !== null) this.time = Math.max(this.time, own + this.part.offset);
+      else if (!waits) this.time += passed * this.rate;
+      this.pass();
     }
-    for (const part of this.parts) {
-      part.fill(this.time).catch(() => {});
-      const apart = part.video.currentTime - this.time;
-      if (part !== leading && Math.abs(apart) > STEP_MAX_S * Math.max(1, this.rate)) part.video.currentTime = this.time;
+    this.ahead();
+    this.tell();
+  }
+
+  /** Loops, passes over holes, goes on to the next part, ends. */
+  pass() {
+    if (this.loop && this.time > this.loop[1]) return this.seek(this.loop[0]);
+    const hole = this.holes.find(([from, to]) => this.time > from + 1 && this.time < to - 1 && to - from > SKIP_S);
+    if (hole) this.time = hole[1] - 1;
+    this.show(this.partAt(this.time));
+    if (this.time >= this.end - 0.05) {
+      this.time = this.end;
+      this.play(false);
     }
-    if (this.next && leading) {
-      for (const part of this.parts) part.fill(Math.max(0, Number(this.next.dataset.us) / 1e6 - BEFORE_S)).catch(() => {});
+  }
+
+  /** Has the next incident's pictures there before they are asked for. */
+  ahead() {
+    if (!this.next) return;
+    const moment = Math.max(0, this.moment(this.next) - BEFORE_S);
+    const part = this.partAt(moment);
+    if (part !== this.part) return;
+    for (const one of part.streams) {
+      if (one.has(this.time - part.offset)) one.fill(Math.max(0, moment - part.offset)).catch(() => {});
     }
+  }
+
+  tell() {
     this.bar.value = String(this.time);
     this.out.textContent = `${clock(this.time)} / ${clock(this.end)}`;
-    this.head.style.left = `${(100 * this.time) / Math.max(this.end, 1)}%`;
+    this.head.style.left = this.place(this.time);
     for (const field of document.querySelectorAll("input[name=watched_s]")) field.value = String(Math.round(this.watched));
   }
+}
+
+/** Returns what two lists of spans have in common. */
+function both(ones, others) {
+  return ones.flatMap(([from, to]) => others.map(([a, b]) => [Math.max(from, a), Math.min(to, b)])).filter(([from, to]) => to > from);
 }
 
 /** Returns the Latin letter of the pressed key, also on a Cyrillic layout. */

@@ -30,9 +30,13 @@ export const steps = [
   ["the wall keeps its order while the pointer is over it", frozen],
   ["the wall is dark where the system is", darkWall],
   ["one candidate is shown large, live", candidate],
+  ["the candidate's sound is heard when asked for", sound],
+  ["a still stands where no picture came yet", stillBefore],
   ["a message reaches the candidate's record", message],
   ["an attempt without incidents is reviewed", quietReview],
   ["review plays in step, and keys judge", review],
+  ["a moved candidate's parts are one timeline", reviewParts],
+  ["a picture of a screen that stands still lasts", stillScreen],
   ["nothing passes against a confirmed moment", contradiction],
   ["an act is made, downloaded and verified", act],
   ["pages work without scripts", noScripts],
@@ -277,6 +281,16 @@ async function wall(world) {
   assert.deepEqual(grades, [...grades].sort((a, b) => b - a));
   assert.equal(grades[0], 3);
   await clean(world, "wall-light");
+  const name = (await page.textContent(".tile .name")).trim();
+  await page.fill("#q", name.slice(0, 6).toUpperCase());
+  await page.click("form:has(#q) button");
+  await page.waitForSelector(".tile[data-seen~=camera]");
+  assert.ok((await page.locator(".tile").count()) < 6);
+  assert.equal((await page.textContent(".tile .name")).trim(), name);
+  await page.waitForTimeout(2000);
+  assert.ok((await page.locator(".tile").count()) < 6, "the facts that come later keep to the search");
+  await page.goto("/console/wall");
+  await page.waitForSelector(".tile[data-seen~=camera]");
 }
 
 async function frozen(world) {
@@ -308,7 +322,10 @@ async function candidate(world) {
   await page.routeWebSocket(/\/console\/live\//, (socket) => {
     const media = socket.url().includes("camera") ? camera : screen;
     socket.send(media.init);
+    // A group of pictures at once, as whoever comes second gets it, then one after the other.
     media.chunks.slice(0, 4).forEach((chunk) => socket.send(chunk));
+    let next = 4;
+    setInterval(() => socket.send(media.chunks[next++ % media.chunks.length]), 500);
   });
   const attempt = Object.values(ids)[1];
   await page.goto(`/console/attempts/${attempt}`);
@@ -321,6 +338,43 @@ async function candidate(world) {
   });
   assert.equal(dark, false, "the camera's picture is on the canvas");
   await clean(world, "candidate");
+}
+
+async function sound(world) {
+  const { page } = world;
+  // What is heard is what is given to the loudspeaker.
+  await page.evaluate(() => {
+    window.loudest = 0;
+    const start = AudioBufferSourceNode.prototype.start;
+    AudioBufferSourceNode.prototype.start = function (...when) {
+      for (const value of this.buffer.getChannelData(0)) window.loudest = Math.max(window.loudest, Math.abs(value));
+      return start.apply(this, when);
+    };
+  });
+  await page.waitForFunction(() => document.querySelector("meter").value > 5);
+  assert.equal(await page.evaluate(() => window.loudest), 0, "nobody listens before the press");
+  await page.click("[data-listen]");
+  await page.waitForFunction(() => window.loudest > 0.05);
+  await page.click("[data-listen]");
+  assert.equal(await page.getAttribute("[data-listen]", "aria-pressed"), "false");
+}
+
+async function stillBefore(world) {
+  const { page } = world;
+  const screen = recording("screen", "smptebars", false);
+  let server;
+  await page.routeWebSocket(/\/console\/live\/.*screen/, (socket) => {
+    server = socket;
+    socket.send(jpeg("smptebars", 160, 90));
+    socket.send(screen.init);
+  });
+  await page.reload();
+  await page.waitForFunction(() => document.querySelectorAll("canvas[data-live]")[1].height === 90);
+  const state = page.locator("[data-state]").nth(1);
+  assert.doesNotMatch(await state.getAttribute("class"), /live/, "a still is not called live");
+  server.send(screen.chunks[0]);
+  await page.waitForFunction(() => document.querySelectorAll("canvas[data-live]")[1].height === 480);
+  assert.match(await state.getAttribute("class"), /live/);
 }
 
 async function message(world) {
@@ -337,15 +391,18 @@ async function quietReview(world) {
   await page.waitForSelector("tbody tr");
   assert.equal(await page.locator("tbody tr").count(), 2);
   await clean(world, "reviews");
+  await page.fill("#q", "жоқ адам");
+  await page.click("form:has(#q) button");
+  await page.waitForSelector(".empty");
+  await clean(world, "reviews-none");
   await page.goto(`/console/attempts/${Object.values(ids)[7]}/review`);
   await page.check("input[value=passed]");
   await page.click("form[action$='/review'] button.primary");
   await page.waitForSelector(".badge.good");
 }
 
-async function review(world) {
-  const { page } = world;
-  const attempt = Object.values(ids)[6];
+/** Puts a recording of two parts where the server has none: its candidate never was. */
+async function recorded(page, attempt) {
   const media = { "camera-0": recording("camera", "testsrc", true), "screen-0": recording("screen", "smptebars", false) };
   const files = {};
   for (const [name, { init, chunks }] of Object.entries(media)) {
@@ -354,7 +411,7 @@ async function review(world) {
     files[`${name}.json`] = { init: init.length, len: at, end_us: 20_000_000, chunks: places };
     files[`${name}.mp4`] = Buffer.concat([init, ...chunks]);
   }
-  await page.route(/\/recording\/1\//, (route) => {
+  await page.route(/\/recording\/[12]\//, (route) => {
     const name = route.request().url().split("/").at(-1);
     if (name.endsWith(".json")) return route.fulfill({ json: files[name] });
     const [from, to] = route.request().headers().range.slice(6).split("-").map(Number);
@@ -362,28 +419,90 @@ async function review(world) {
   });
   await page.route(`**/console/attempts/${attempt}/review*`, async (route) => {
     if (route.request().method() !== "GET") return route.continue();
-    // The server has no recording of a candidate who never was: its two figures are put in here.
     const answer = await route.fetch();
-    const figure = (name) => `<figure class="view"><video data-recording="/console/attempts/${attempt}/recording/1/${name}-0" playsinline muted aria-label="${name}"></video><figcaption>${name}</figcaption></figure>`;
-    const body = (await answer.text()).replace(/<div class="panel below"><p class="quiet">[^<]*<\/p><\/div>/, figure("camera") + figure("screen"));
+    const figure = (part, name) => `<figure class="view" data-epoch="${part}" data-began="${part === 1 ? 0 : 30}" ${part === 1 ? "" : "hidden"}><video data-recording="/console/attempts/${attempt}/recording/${part}/${name}-0" playsinline muted aria-label="${name}"></video><p class="gap-note" hidden>Жазылмаған</p><figcaption>${name}</figcaption></figure>`;
+    const picker = (part) => `<button type="button" data-part="${part}" aria-pressed="${part === 1}">${part}-бөлік · 10:0${part}:00</button>`;
+    const body = (await answer.text())
+      .replace(/<div class="panel below"><p class="quiet">[^<]*<\/p><\/div>/, figure(1, "camera") + figure(1, "screen") + figure(2, "camera") + figure(2, "screen"))
+      .replace('<div class="timeline"', `<div class="row parts" role="group" aria-label="Жазба бөліктері">${picker(1)}${picker(2)}</div><div class="timeline"`);
     return route.fulfill({ response: answer, body });
   });
+}
+
+const READY = "[data-review][data-ready='4']";
+
+async function review(world) {
+  const { page } = world;
+  const attempt = Object.values(ids)[6];
+  await recorded(page, attempt);
   await page.goto(`/console/attempts/${attempt}/review`);
-  await page.waitForSelector("[data-review][data-ready='2']");
+  await page.waitForSelector(READY);
   await page.keyboard.press("j");
   await page.waitForFunction(() => document.querySelector("video").currentTime > 1.2);
   await page.selectOption("#rate", "4");
   await page.waitForTimeout(600);
-  const apart = await page.$$eval("video", ([a, b]) => Math.abs(a.currentTime - b.currentTime));
+  const apart = await page.$$eval("figure[data-epoch='1'] video", ([a, b]) => Math.abs(a.currentTime - b.currentTime));
   assert.ok(apart < 1, `in step within a second at 4×, apart ${apart}`);
   await clean(world, "review");
   for (const [steps, key] of [[1, "c"], [2, "d"], [3, "c"]]) {
     await page.goto(`/console/attempts/${attempt}/review`);
-    await page.waitForSelector("[data-review][data-ready='2']");
+    await page.waitForSelector(READY);
     for (let step = 0; step < steps; step += 1) await page.keyboard.press("j");
     await Promise.all([page.waitForNavigation(), page.keyboard.press(key)]);
   }
-  assert.equal(await page.locator("button[aria-pressed=true]").count(), 3);
+  assert.equal(await page.locator("button[aria-pressed=true][value]").count(), 3);
+}
+
+async function reviewParts(world) {
+  const { page } = world;
+  await page.goto(`/console/attempts/${Object.values(ids)[6]}/review`);
+  await page.waitForSelector(READY);
+  const shown = () => page.$$eval("figure[data-epoch]", (figures) => figures.filter((one) => !one.hidden).map((one) => one.dataset.epoch));
+  assert.deepEqual(await shown(), ["1", "1"]);
+  assert.equal(await page.locator(".timeline .gap").count(), 1, "the time between the parts is marked");
+  assert.match(await page.textContent(".player output"), /\/ 00:00:50/);
+  await page.click("[data-part='2']");
+  assert.deepEqual(await shown(), ["2", "2"]);
+  assert.match(await page.textContent(".player output"), /^00:00:30/);
+  await page.click("[data-part='1']");
+  await page.locator("#seek").evaluate((bar) => { bar.value = "18.5"; bar.dispatchEvent(new Event("input")); });
+  await page.click("[data-play]");
+  await page.waitForFunction(() => {
+    const [one] = document.querySelectorAll("figure[data-epoch='2'] video");
+    return !one.closest("figure").hidden && one.currentTime > 0.5;
+  });
+  assert.deepEqual(await shown(), ["2", "2"], "playing goes on with the next part");
+  await clean(world, "review-parts");
+}
+
+/** A screen that stands still sends nothing for a while, and what then changes must be seen. */
+async function stillScreen(world) {
+  const data = join(TREE, "agent", "encode", "tests", "data");
+  const media = ["camera-init.mp4", "camera-chunk.m4s"].map((name) => [...readFileSync(join(data, name))]);
+  const seen = await world.page.evaluate(async ([head, body]) => {
+    const { mime, samples, stretch, tracks } = await import("/console/assets/cmaf.js");
+    const [init, chunk] = [new Uint8Array(head), new Uint8Array(body)];
+    const known = tracks(init);
+    const before = samples(chunk, known).filter((one) => one.track.kind === "video").at(-1);
+    stretch(chunk, known, before.time + 9_000_000);
+    const after = samples(chunk, known).filter((one) => one.track.kind === "video").at(-1);
+    const video = document.createElement("video");
+    const source = new MediaSource();
+    video.src = URL.createObjectURL(source);
+    await new Promise((done) => source.addEventListener("sourceopen", done, { once: true }));
+    const buffer = source.addSourceBuffer(mime(known));
+    let problem = "";
+    for (const bytes of [init, chunk]) {
+      await new Promise((done) => {
+        buffer.addEventListener("updateend", done, { once: true });
+        buffer.addEventListener("error", () => { problem = "refused"; }, { once: true });
+        buffer.appendBuffer(bytes);
+      });
+    }
+    return { from: before.duration, to: after.duration, ranges: buffer.buffered.length, problem };
+  }, media);
+  assert.ok(seen.from <= 500_000 && Math.abs(seen.to - 9_000_000) < 1000, JSON.stringify(seen));
+  assert.deepEqual([seen.ranges, seen.problem], [1, ""], JSON.stringify(seen));
 }
 
 async function contradiction(world) {

@@ -48,9 +48,11 @@ pub(super) async fn at(
         Some(StreamKind::Events) | None => StreamKind::Screen,
     };
     for (epoch, stream) in streams.into_iter().rev() {
-        let fits = named.map_or(stream.kind == wanted, |named| {
-            stream == named || (named.kind != wanted && stream.kind == wanted)
-        });
+        // Each epoch's recording has a timeline of its own.
+        let fits = epoch == row.epoch
+            && named.map_or(stream.kind == wanted, |named| {
+                stream == named || (named.kind != wanted && stream.kind == wanted)
+            });
         if !fits {
             continue;
         }

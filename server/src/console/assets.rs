@@ -54,6 +54,7 @@ pub(super) async fn asset(visitor: Visitor, Path(name): Path<String>) -> Answer 
         "live.js" => (SCRIPT, own(include_bytes!("../../assets/live.js"))),
         "cmaf.js" => (SCRIPT, own(include_bytes!("../../assets/cmaf.js"))),
         "review.js" => (SCRIPT, own(include_bytes!("../../assets/review.js"))),
+        "recording.js" => (SCRIPT, own(include_bytes!("../../assets/recording.js"))),
         "mark.svg" => (
             "image/svg+xml",
             own(include_bytes!("../../assets/mark.svg")),

@@ -15,6 +15,7 @@ mod home;
 mod imports;
 mod package;
 mod page;
+mod parts;
 mod people;
 mod posted;
 mod preview;

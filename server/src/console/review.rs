@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Redirect};
-use qorgan_protocol::evidence::StreamKind;
 use qorgan_protocol::ids::{AttemptId, IncidentId, PersonId};
 use qorgan_protocol::wire::ProblemCode;
 use qorgan_server_core::review::{
@@ -17,6 +16,7 @@ use sqlx::Row as _;
 use super::candidate::{AttemptFacts, IncidentLine};
 use super::error::{Answer, ConsoleError};
 use super::page::{Page, Visitor, show};
+use super::parts::{Part, parts};
 use super::posted::Posted;
 use super::store::{IncidentRow, custody, incidents, person, review_of, verdict};
 use super::texts::Language;
@@ -29,7 +29,15 @@ use crate::store::{StoreError, WriteTx, audit, id};
 #[template(path = "console/reviews.html")]
 struct ReviewsPage {
     page: Page,
+    q: String,
     attempts: Vec<ReviewLine>,
+}
+
+/// What is searched for.
+#[derive(Debug, Deserialize)]
+pub(super) struct Wanted {
+    #[serde(default)]
+    q: String,
 }
 
 #[derive(Debug)]
@@ -60,21 +68,32 @@ const LIST_SQL: &str = "SELECT a.id, p.display_name, COALESCE(d.group_name, '') 
 pub(super) async fn list(
     visitor: Visitor,
     State(state): State<AppState>,
+    Query(wanted): Query<Wanted>,
     staff: Staff<Proctor>,
 ) -> Answer {
     let page = Page::new(&state, &visitor, Some(&staff.session));
+    let needle = wanted.q.trim().to_lowercase();
     let rows = sqlx::query(LIST_SQL).fetch_all(state.store.read()).await?;
     let mut attempts = Vec::with_capacity(rows.len());
     for row in rows {
         let attempt: AttemptId = id(&row.try_get::<String, _>("id")?)?;
+        let (name, group, exam): (String, String, String) = (
+            row.try_get("display_name")?,
+            row.try_get("group_name")?,
+            row.try_get("title")?,
+        );
+        let text = format!("{name} {group} {exam}").to_lowercase();
+        if !text.contains(&needle) {
+            continue;
+        }
         let word: String = row.try_get("verdict")?;
         let submitted: Option<i64> = row.try_get("submitted_ms")?;
         let ended: Option<i64> = row.try_get("ended_ms")?;
         attempts.push(ReviewLine {
             attempt: attempt.to_string(),
-            name: row.try_get("display_name")?,
-            group: row.try_get("group_name")?,
-            exam: row.try_get("title")?,
+            name,
+            group,
+            exam,
             submitted: page.date_time(submitted.or(ended)),
             incidents: row.try_get("incidents")?,
             unjudged: row.try_get("unjudged")?,
@@ -82,7 +101,8 @@ pub(super) async fn list(
             act: acts::of_attempt(&state, attempt).await?,
         });
     }
-    show(&ReviewsPage { page, attempts })
+    let q = wanted.q;
+    show(&ReviewsPage { page, q, attempts })
 }
 
 fn verdict_badge(page: &Page, word: &str) -> (&'static str, String) {
@@ -100,7 +120,7 @@ fn verdict_badge(page: &Page, word: &str) -> (&'static str, String) {
 struct ReviewPage {
     page: Page,
     facts: AttemptFacts,
-    recordings: Vec<(String, String, bool)>,
+    parts: Vec<Part>,
     incidents: Vec<IncidentLine>,
     verdict: (&'static str, String),
     verdicts: Vec<(&'static str, String, bool)>,
@@ -130,7 +150,7 @@ pub(super) async fn review(
     let rows = incidents(&state.store, attempt).await?;
     let names = judges(&state, &rows).await?;
     let word = verdict(&state.store, attempt).await?;
-    let recordings = recordings(&state, &page, attempt).await?;
+    let parts = parts(&state, &page, attempt).await?;
     let mut tx = state.store.begin().await?;
     let who = (attempt, staff.session.person);
     let at = state.clock.wall();
@@ -155,7 +175,7 @@ pub(super) async fn review(
             .chars()
             .all(|c| c.is_ascii_lowercase() || c == '-');
     show(&ReviewPage {
-        recordings,
+        parts,
         incidents: IncidentLine::list(&page, &rows, &names),
         verdict: verdict_badge(&page, &word),
         verdicts: verdicts
@@ -184,25 +204,6 @@ async fn judges(
         }
     }
     Ok(names)
-}
-
-async fn recordings(
-    state: &AppState,
-    page: &Page,
-    attempt: AttemptId,
-) -> Result<Vec<(String, String, bool)>, ConsoleError> {
-    let mut found = acts::streams(state, attempt).await?;
-    // The newest part is what a reviewer sees first; earlier ones lie under their own epoch.
-    let newest = found.iter().map(|(epoch, _)| *epoch).max();
-    found.retain(|(epoch, stream)| Some(*epoch) == newest && stream.kind != StreamKind::Events);
-    Ok(found
-        .into_iter()
-        .map(|(epoch, stream)| {
-            let url = format!("/console/attempts/{attempt}/recording/{}/{stream}", epoch.0);
-            let words = page.t(&format!("source-{}", stream.kind.word()));
-            (url, words, stream.kind != StreamKind::Screen)
-        })
-        .collect())
 }
 
 /// `POST /console/attempts/{attempt}/incidents/{incident}`.

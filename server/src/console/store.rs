@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use qorgan_protocol::attempt::{GateMode, GatePolicy};
-use qorgan_protocol::ids::{AttemptId, ExamId, IncidentId, InstitutionId, PersonId, SittingId};
+use qorgan_protocol::ids::{
+    AttemptId, Epoch, ExamId, IncidentId, InstitutionId, PersonId, SittingId,
+};
 use qorgan_protocol::time::WallTime;
 use qorgan_server_core::review::{IncidentVerdict, Judgement, Review, ReviewEvent};
 use sqlx::Row as _;
@@ -206,7 +208,9 @@ pub(crate) struct IncidentRow {
     pub(crate) kind: String,
     pub(crate) severity: f64,
     pub(crate) began_ms: i64,
+    /// On the timeline of its epoch's recording.
     pub(crate) began_us: u64,
+    pub(crate) epoch: Epoch,
     pub(crate) stream: Option<String>,
     pub(crate) observations: i64,
     pub(crate) detail: String,
@@ -225,12 +229,14 @@ pub(crate) async fn incidents(
     let mut incidents = Vec::with_capacity(rows.len());
     for row in rows {
         let began_us: i64 = row.try_get("began_us")?;
+        let epoch: i64 = row.try_get("epoch")?;
         incidents.push(IncidentRow {
             id: id(&row.try_get::<String, _>("id")?)?,
             kind: row.try_get("kind")?,
             severity: row.try_get("severity")?,
             began_ms: row.try_get("began_ms")?,
             began_us: u64::try_from(began_us).unwrap_or_default(),
+            epoch: u32::try_from(epoch).map_or(Epoch::FIRST, Epoch),
             stream: row.try_get("stream")?,
             observations: row.try_get("observations")?,
             detail: row.try_get("detail")?,

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use sqlx::Row as _;
 
 use super::error::{Answer, ConsoleError};
-use super::page::{Page, Visitor, show};
+use super::page::{Page, Visitor, encode, show};
 use super::store::sittings;
 use crate::auth::{Proctor, Staff};
 use crate::registry::BoardLine;
@@ -35,6 +35,9 @@ pub(super) struct Tile {
 struct WallPage {
     page: Page,
     sitting: String,
+    q: String,
+    /// Where the tiles' facts come from.
+    facts: String,
     sittings: Vec<(String, String)>,
     tiles: Vec<Tile>,
 }
@@ -46,11 +49,13 @@ struct TilesPart {
     tiles: Vec<Tile>,
 }
 
-/// Which sitting is shown; empty for every open one.
+/// Which sitting is shown, empty for every open one, and whose names hold what is searched for.
 #[derive(Debug, Deserialize)]
 pub(super) struct Which {
     #[serde(default)]
     sitting: String,
+    #[serde(default)]
+    q: String,
 }
 
 /// `GET /console/wall`.
@@ -71,10 +76,16 @@ pub(super) async fn wall(
             (one.id.to_string(), format!("{when} · {}", one.title))
         })
         .collect();
-    let tiles = tiles_of(&state, &page, &which.sitting).await?;
+    let tiles = tiles_of(&state, &page, &which).await?;
     show(&WallPage {
         page,
+        facts: format!(
+            "/console/wall/tiles?sitting={}&q={}",
+            encode(&which.sitting),
+            encode(&which.q)
+        ),
         sitting: which.sitting,
+        q: which.q,
         sittings: choices,
         tiles,
     })
@@ -88,16 +99,18 @@ pub(super) async fn tiles(
     staff: Staff<Proctor>,
 ) -> Answer {
     let page = Page::new(&state, &visitor, Some(&staff.session));
-    let tiles = tiles_of(&state, &page, &which.sitting).await?;
+    let tiles = tiles_of(&state, &page, &which).await?;
     show(&TilesPart { page, tiles })
 }
 
-async fn tiles_of(state: &AppState, page: &Page, sitting: &str) -> Result<Vec<Tile>, ConsoleError> {
+async fn tiles_of(state: &AppState, page: &Page, which: &Which) -> Result<Vec<Tile>, ConsoleError> {
+    let needle = which.q.trim().to_lowercase();
     let now_ms = state.clock.wall().unix_ms();
     let mut tiles = Vec::new();
     for line in state.registry.board().await? {
-        let wanted = sitting.is_empty() || line.sitting.to_string() == sitting;
-        if wanted && is_live(&line.phase) {
+        let wanted = which.sitting.is_empty() || line.sitting.to_string() == which.sitting;
+        let named = line.candidate.to_lowercase().contains(&needle);
+        if wanted && named && is_live(&line.phase) {
             tiles.push(tile(state, page, &line, now_ms).await?);
         }
     }

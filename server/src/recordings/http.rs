@@ -1,4 +1,6 @@
 //! Playback for the console: an index of chunks, and the file by HTTP range.
+//!
+//! No byte leaves before the view stands in the custody record.
 
 use std::ops::Range;
 
@@ -10,8 +12,8 @@ use axum::{Json, Router};
 use qorgan_protocol::evidence::StreamId;
 use qorgan_protocol::ids::{AttemptId, Epoch};
 
-use super::RecordingError;
 use super::reading::RANGE_BYTES_MAX;
+use super::{RecordingError, views};
 use crate::auth::{Proctor, Staff};
 use crate::state::AppState;
 
@@ -25,18 +27,25 @@ pub fn routes() -> Router<AppState> {
 
 async fn file(
     State(state): State<AppState>,
-    _proctor: Staff<Proctor>,
+    staff: Staff<Proctor>,
     Path((attempt, epoch, file)): Path<(String, String, String)>,
     headers: HeaderMap,
 ) -> Response {
     let Some((attempt, epoch, stream, kind)) = named(&attempt, &epoch, &file) else {
         return StatusCode::NOT_FOUND.into_response();
     };
+    let which = (attempt, epoch, stream);
     let answer = match kind {
-        Kind::Index => index(&state, (attempt, epoch, stream)).await,
-        Kind::Media => media(&state, (attempt, epoch, stream), &headers).await,
+        Kind::Index => index(&state, which).await,
+        Kind::Media => media(&state, which, &headers).await,
     };
-    answer.unwrap_or_else(|error| {
+    let noted = match answer {
+        Ok(answer) => views::note(&state, &staff.session, which)
+            .await
+            .map(|()| answer),
+        Err(error) => Err(error),
+    };
+    noted.unwrap_or_else(|error| {
         let status = match error {
             RecordingError::NoStream | RecordingError::NoKey => StatusCode::NOT_FOUND,
             RecordingError::File { .. }

@@ -11,6 +11,7 @@ mod disk;
 mod http;
 mod objects;
 mod reading;
+mod views;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -148,6 +149,7 @@ struct Inner {
     open: Mutex<BTreeMap<(AttemptId, Epoch), OpenCell>>,
     objects: objects::Objects,
     indexes: Mutex<reading::Indexes>,
+    views: views::Views,
 }
 
 impl Recordings {
@@ -176,6 +178,7 @@ impl Recordings {
                 pending: Arc::new(Semaphore::new(PENDING_BYTES_MAX)),
                 open: Mutex::new(BTreeMap::new()),
                 indexes: Mutex::new(reading::Indexes::default()),
+                views: views::Views::default(),
             }),
         })
     }

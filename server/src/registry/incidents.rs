@@ -228,8 +228,8 @@ impl Registry {
         let mut tx = self.inner.store.begin().await?;
         sqlx::query(
             "INSERT INTO incidents (id, institution_id, attempt_id, kind, severity, began_ms, \
-             ended_ms, began_us, stream, detector, detail) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+             ended_ms, began_us, stream, detector, detail, epoch) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         )
         .bind(id.to_string())
         .bind(self.inner.keys.institution().to_string())
@@ -242,6 +242,7 @@ impl Registry {
         .bind(entry.stream.map(|stream| stream.to_string()))
         .bind(entry.detector)
         .bind(entry.detail)
+        .bind(i64::from(state.epoch.0))
         .execute(&mut *tx)
         .await?;
         tx.commit().await.map_err(StoreError::from)?;
