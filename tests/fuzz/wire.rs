@@ -1,5 +1,7 @@
 //! The link between agent and server, and the requests of the client.
 
+use core::time::Duration;
+
 use qorgan_protocol::codec::{decode, encode};
 use qorgan_protocol::crypto::Sha256;
 use qorgan_protocol::evidence::{ChunkHeader, ChunkSeq, StreamId, StreamKind};
@@ -7,7 +9,7 @@ use qorgan_protocol::ids::{AttemptId, Epoch};
 use qorgan_protocol::link::{
     AgentFrame, RefusalReason, ResumePoint, ServerFrame, SourceKind, SourceStatement,
 };
-use qorgan_protocol::time::WallTime;
+use qorgan_protocol::time::{Now, WallTime};
 use qorgan_protocol::wire::{ClientEvents, ConsentRequest, ResponsesRequest, SignInRequest};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -132,6 +134,9 @@ fn agent_frames() -> Vec<Vec<u8>> {
         },
         AgentFrame::Finish {
             last: vec![resume_point(stream)],
+        },
+        AgentFrame::Clock {
+            at: Now::from_origin(Duration::from_secs(86_400)),
         },
     ])
 }

@@ -297,6 +297,7 @@ impl FakeServer {
                 stored.finished = true;
                 None
             }
+            Ok(Received::Clock(_)) => None,
             Ok(Received::Sources(sources)) => {
                 stored.sources = sources;
                 None

@@ -92,8 +92,8 @@ fn another_attempts_agent_and_an_old_epoch_are_refused() {
         (
             RefusalReason::Version,
             Hello {
-                version_min: 2,
-                version_max: 3,
+                version_min: 3,
+                version_max: 4,
                 ..hello([1; 32])
             },
         ),
@@ -111,6 +111,43 @@ fn another_attempts_agent_and_an_old_epoch_are_refused() {
         .handle(&Ring, &bytes)
         .expect_err("another key");
     assert_eq!(error.reason, RefusalReason::NotProved);
+}
+
+#[test]
+fn an_agent_of_the_version_before_is_welcomed_in_its_own() {
+    let ServerFrame::Welcome { version, .. } = greeted().welcome(wall(0)) else {
+        panic!("a welcome");
+    };
+    assert_eq!(version, 1);
+}
+
+#[test]
+fn after_each_welcome_the_agent_tells_its_clock_before_all_else() {
+    let mut world = World::new();
+    for _ in 0..2 {
+        world.record();
+        world.now = world.now + core::time::Duration::from_secs(5);
+        world.sender.handle(&Ring, world.now, SendInput::Tick);
+        while let Some(output) = world.sender.poll() {
+            world.do_output(output);
+        }
+        // The hello; its answer makes the sender live.
+        world.deliver_one();
+        let told = world.now;
+        let mut sent = Vec::new();
+        while let Some(output) = world.sender.poll() {
+            if matches!(
+                output,
+                SendOutput::Send(_) | SendOutput::SendChunk { .. } | SendOutput::SendBeat { .. }
+            ) {
+                sent.push(output);
+            }
+        }
+        let clock = SendOutput::Send(AgentFrame::Clock { at: told });
+        assert_eq!(sent.first(), Some(&clock));
+        assert!(sent.len() > 1 && !sent[1..].contains(&clock));
+        world.cut();
+    }
 }
 
 #[test]
@@ -359,7 +396,10 @@ impl World {
                     .push((StreamId::EVENTS, ChunkSeq(0), Vec::new(), Some(body.seq)));
             }
             Received::Finish => assert!(self.sender.waiting() == 0),
-            Received::Sources(_) | Received::Duplicate | Received::Thumbnail { .. } => {}
+            Received::Clock(_)
+            | Received::Sources(_)
+            | Received::Duplicate
+            | Received::Thumbnail { .. } => {}
         }
     }
 

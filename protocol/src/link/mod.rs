@@ -2,7 +2,7 @@
 //! each the canonical bytes of [`AgentFrame`] or [`ServerFrame`].
 //!
 //! # Order
-//! `Hello` → `Welcome` → `Sources`, then each stream's chunks in order and a beat a second →
+//! `Hello` → `Welcome` → `Clock` → `Sources`, then each stream's chunks in order and a beat a second →
 //! receipts come back. After a cut the agent says `Hello` again and the `Welcome` tells where each
 //! stream goes on: nothing is lost, nothing comes twice.
 //!
@@ -21,11 +21,11 @@ use serde::{Deserialize, Serialize};
 use crate::crypto::{Label, Sha256, Signable, SignedBytes};
 use crate::evidence::{Beat, ChunkHeader, ChunkSeq, StreamId};
 use crate::ids::{AttemptId, BootId, Epoch};
-use crate::time::WallTime;
+use crate::time::{Now, WallTime};
 
 /// The newest version of this link.
-pub const LINK_VERSION: u16 = 1;
-/// The oldest version that is still spoken (one minor back).
+pub const LINK_VERSION: u16 = 2;
+/// The oldest version that is still spoken (one minor back); it knows no [`AgentFrame::Clock`].
 pub const LINK_VERSION_MIN: u16 = 1;
 /// The WebSocket subprotocol's name.
 pub const LINK_SUBPROTOCOL: &str = "qorgan.agent.v1";
@@ -120,6 +120,12 @@ pub enum AgentFrame {
     Finish {
         /// The last chunk of every stream.
         last: Vec<ResumePoint>,
+    },
+    /// What the agent's monotonic clock showed when the welcome came, said first and once; beats of
+    /// the past are told from those of now by it (since version 2).
+    Clock {
+        /// The time of beats.
+        at: Now,
     },
 }
 

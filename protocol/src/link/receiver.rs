@@ -19,7 +19,7 @@ use crate::crypto::{self, KeyId, PublicKey, Sha256, Signable, SignedBytes, Verif
 use crate::evidence::{BeatBody, ChunkHeader, ChunkSeq, StreamChain, StreamId, StreamKind};
 use crate::ids::{AttemptId, Epoch, InstitutionId};
 use crate::limits::{STREAMS_MAX, THUMBNAIL_BYTES_MAX};
-use crate::time::WallTime;
+use crate::time::{Now, WallTime};
 
 /// Where one stream stands on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +62,8 @@ pub struct LinkReceiver {
     keys: BTreeMap<KeyId, PublicKey>,
     standing: Standing,
     greeted: bool,
+    /// The newest version that both speak.
+    version: u16,
 }
 
 /// What a frame brought.
@@ -69,6 +71,8 @@ pub struct LinkReceiver {
 pub enum Received<'a> {
     /// The hello is believed; answer with [`LinkReceiver::welcome`].
     Hello(Hello),
+    /// What the agent's clock showed when the welcome came.
+    Clock(Now),
     /// What feeds the sources.
     Sources(Vec<SourceStatement>),
     /// A chunk that follows.
@@ -151,6 +155,7 @@ impl LinkReceiver {
             keys: keys.iter().map(|key| (key.id(verifier), *key)).collect(),
             standing,
             greeted: false,
+            version: LINK_VERSION,
         }
     }
 
@@ -168,7 +173,7 @@ impl LinkReceiver {
             head: stream.chain.head,
         });
         ServerFrame::Welcome {
-            version: LINK_VERSION,
+            version: self.version,
             now,
             resume: resume.collect(),
             beat_next: self.standing.beat_next,
@@ -198,12 +203,14 @@ impl LinkReceiver {
             AgentFrame::Hello(signed) if !self.greeted => {
                 let hello = self.hello(verifier, &signed)?;
                 self.greeted = true;
+                self.version = hello.version_max.min(LINK_VERSION);
                 Ok(Received::Hello(hello))
             }
             AgentFrame::Sources(sources) => sources_bounded(sources),
             AgentFrame::Beat(signed) => self.beat(verifier, signed),
             AgentFrame::Thumbnail { stream, jpeg } => thumbnail_bounded(stream, jpeg),
             AgentFrame::Finish { last } => self.finish(&last),
+            AgentFrame::Clock { at } => Ok(Received::Clock(at)),
             AgentFrame::Hello(_) | AgentFrame::Chunk { .. } => Err(LinkRefusal::new(
                 RefusalReason::BadFrame,
                 "the frame came out of order",

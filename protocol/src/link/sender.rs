@@ -314,6 +314,8 @@ impl LinkSender {
 
     fn rewind(&mut self) {
         (self.sent, self.sent_chunks, self.sent_bytes) = (0, 0, 0);
+        self.outputs
+            .retain(|output| !matches!(output, SendOutput::Send(_)));
         self.sources_due = !self.sources.is_empty();
         if self.finish == Finish::Sent {
             self.finish = Finish::Wanted;
@@ -377,15 +379,19 @@ impl LinkSender {
             (
                 State::AwaitingWelcome { .. },
                 ServerFrame::Welcome {
+                    version,
                     now: wall,
                     resume,
                     beat_next,
                     beat_head,
-                    ..
                 },
             ) => {
                 self.state = State::Live { heard: now };
                 self.retries = 0;
+                if version >= CLOCK_VERSION {
+                    let clock = AgentFrame::Clock { at: now };
+                    self.outputs.push_back(SendOutput::Send(clock));
+                }
                 self.welcome(wall, &resume, beat_next, beat_head);
             }
             (State::Live { .. }, ServerFrame::Receipts(signed)) => {
@@ -577,6 +583,8 @@ impl LinkSender {
     }
 }
 
+/// The first version whose server takes [`AgentFrame::Clock`].
+const CLOCK_VERSION: u16 = 2;
 /// How long a welcome may take.
 const WELCOME_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How long the server may leave what was sent without a receipt; then the link counts as dead.

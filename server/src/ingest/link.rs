@@ -10,7 +10,7 @@ use qorgan_protocol::attempt::AttemptPhase;
 use qorgan_protocol::codec;
 use qorgan_protocol::crypto::PublicKey;
 use qorgan_protocol::evidence::{
-    ChunkHeader, ChunkSeq, Head, Receipt, ReceiptBatch, StreamId, StreamKind,
+    BeatBody, ChunkHeader, ChunkSeq, Head, Receipt, ReceiptBatch, StreamId, StreamKind,
 };
 use qorgan_protocol::ids::{AttemptId, Epoch};
 use qorgan_protocol::incident::{Edge, IncidentKind, Observation, Severity};
@@ -146,6 +146,7 @@ async fn greet(
         watched: state.live.watched(attempt),
         watching: Watched::new(),
         decoding: None,
+        welcomed: state.clock.now(),
         commands,
         appender,
         receiver,
@@ -157,6 +158,8 @@ async fn greet(
         .await?
         .map_err(refuse)?;
     let welcome = link.receiver.welcome(state.clock.wall());
+    // Before it is sent, so that no beat seems younger than it is.
+    link.welcomed = state.clock.now();
     send(socket, &welcome).await?;
     Ok(link)
 }
@@ -196,6 +199,7 @@ struct Link {
     receipted: BTreeMap<StreamId, ChunkSeq>,
     beats_receipted: u64,
     decoding: Option<JoinHandle<()>>,
+    welcomed: Now,
 }
 
 enum Event {
@@ -330,7 +334,7 @@ impl Link {
             }
             Received::Beat { body, signed } => {
                 self.appender.beat(body.seq, &signed).await?;
-                Ok(self.state.registry.beat_seen(self.attempt, &body).await?)
+                self.beat(&body).await
             }
             Received::Thumbnail { stream, jpeg } => {
                 self.state
@@ -338,12 +342,25 @@ impl Link {
                     .publish_thumbnail(self.attempt, stream, Bytes::from(jpeg));
                 Ok(())
             }
+            Received::Clock(at) => {
+                let said = (self.welcomed, at);
+                let registry = &self.state.registry;
+                Ok(registry.link_clock(self.attempt, self.epoch, said).await?)
+            }
             Received::Sources(sources) => {
                 Ok(self.state.registry.sources(self.attempt, sources).await?)
             }
             Received::Finish => self.finish(socket).await,
             Received::Duplicate | Received::Hello(_) => Ok(()),
         }
+    }
+
+    async fn beat(&self, body: &BeatBody) -> Result<(), LinkEnd> {
+        if self.state.registry.beat_seen(self.attempt, body).await? {
+            let detail = "the clocks have parted: greet again";
+            return Err(LinkRefusal::new(RefusalReason::ShuttingDown, detail).into());
+        }
+        Ok(())
     }
 
     /// Tells gate, viewers and detectors of a chunk that is on its way to disk.

@@ -61,6 +61,24 @@ impl Registry {
         Ok(Ok(()))
     }
 
+    /// The agent says what its clock showed when it had the welcome, which was sent at `said.0`.
+    ///
+    /// # Errors
+    /// `NotFound`, or the database failed.
+    pub async fn link_clock(
+        &self,
+        attempt: AttemptId,
+        epoch: Epoch,
+        said: (Now, Now),
+    ) -> Result<(), RegistryError> {
+        let cell = self.cell(attempt).await?;
+        let mut state = cell.state.lock().await;
+        if epoch == state.epoch {
+            state.backlog.clock(said.0, said.1);
+        }
+        Ok(())
+    }
+
     /// The agent's link is gone; that of an old epoch changes nothing.
     ///
     /// # Errors
@@ -156,6 +174,7 @@ impl Registry {
     }
 
     /// A beat was verified and stored; one that waited in the agent's spool makes nothing live.
+    /// Tells whether the link must be made anew, for the agent's clock left the one that it told.
     ///
     /// # Errors
     /// `NotFound`, or the database failed.
@@ -163,12 +182,12 @@ impl Registry {
         &self,
         attempt: AttemptId,
         beat: &BeatBody,
-    ) -> Result<(), RegistryError> {
+    ) -> Result<bool, RegistryError> {
         let cell = self.cell(attempt).await?;
         let mut state = cell.state.lock().await;
         let now = self.inner.clock.now();
         if beat.epoch != state.epoch || !state.backlog.beat(now, beat.monotonic) {
-            return Ok(());
+            return Ok(beat.epoch == state.epoch && state.backlog.asks_again());
         }
         let current = beat
             .heads
@@ -180,7 +199,8 @@ impl Registry {
             health: beat.sources.clone(),
             current,
         };
-        self.input_locked(&cell, &mut state, input).await
+        self.input_locked(&cell, &mut state, input).await?;
+        Ok(false)
     }
 
     /// Returns the code that the recorded screen must show now; `None` while none is asked for.

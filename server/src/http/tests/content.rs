@@ -75,6 +75,7 @@ async fn a_recording_that_waited_in_the_spool_uncovers_nothing() {
     tokio::time::sleep(Duration::from_millis(1_000)).await;
     let back = registry.link_up(attempt, agent.epoch, agent.boot).await;
     back.expect("stored").expect("the epoch holds");
+    agent.tell_clock(&world).await;
     for late_s in [60, 40, 20, 5] {
         agent.alive_late(&world, Duration::from_secs(late_s)).await;
         let (status, problem) = client.get(attempt, "items/1").await;
@@ -82,6 +83,26 @@ async fn a_recording_that_waited_in_the_spool_uncovers_nothing() {
     }
     agent.alive(&world).await;
     assert_eq!(client.get(attempt, "items/1").await.0, 200);
+}
+
+//= tests/data/sop-2-28.md#10-start-gate
+//= type=test
+#[tokio::test]
+async fn a_spool_that_drains_into_a_server_that_just_started_opens_no_gate() {
+    let world = World::start().await;
+    let attempt = world.candidate("a", quick()).await;
+    let device = Device::new();
+    let client = world.at_the_gate(&device, "a", attempt).await;
+    let agent = world.silent_agent(attempt, &device).await;
+    agent.tell_clock(&world).await;
+    for late_s in [60, 40, 20, 5] {
+        agent.alive_late(&world, Duration::from_secs(late_s)).await;
+        let (status, _problem) = client.post(attempt, "start", &json!({})).await;
+        assert_ne!(status, 200, "{late_s} s old");
+    }
+    agent.alive(&world).await;
+    let (status, reply) = client.post(attempt, "start", &json!({})).await;
+    assert_eq!(status, 200, "{reply}");
 }
 
 #[tokio::test]

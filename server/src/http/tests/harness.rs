@@ -240,6 +240,14 @@ impl World {
 
     /// An agent of the attempt whose three sources are seen now.
     pub(super) async fn agent(&self, attempt: AttemptId, device: &Device) -> Agent {
+        let agent = self.silent_agent(attempt, device).await;
+        agent.tell_clock(self).await;
+        agent.alive(self).await;
+        agent
+    }
+
+    /// An agent of the attempt whose link is up and that has sent nothing but its sources.
+    pub(super) async fn silent_agent(&self, attempt: AttemptId, device: &Device) -> Agent {
         let (_phase, epoch) = self.state.registry.standing(attempt).await.expect("known");
         let agent = Agent {
             attempt,
@@ -264,7 +272,6 @@ impl World {
             .sources(attempt, statements.to_vec())
             .await;
         stated.expect("stored");
-        agent.alive(self).await;
         agent
     }
 
@@ -396,6 +403,14 @@ pub(super) struct Agent {
 impl Agent {
     pub(super) async fn alive(&self, world: &World) {
         self.alive_late(world, Duration::ZERO).await;
+    }
+
+    /// What the agent says after each welcome.
+    pub(super) async fn tell_clock(&self, world: &World) {
+        let now = world.state.clock.now();
+        let registry = &world.state.registry;
+        let told = registry.link_clock(self.attempt, self.epoch, (now, now + AGENT_CLOCK_AHEAD));
+        told.await.expect("known");
     }
 
     /// What was captured `late` ago and comes now.
