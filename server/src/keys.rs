@@ -209,11 +209,30 @@ pub(crate) fn key_encryption_key(path: &Path, first: bool) -> Result<SecretKey, 
         });
     }
     let bytes: [u8; 32] = qorgan_signing::random()?;
-    write_private(path, hex::encode(bytes).as_bytes())?;
-    Ok(SecretKey::new(bytes))
+    let key = SecretKey::new(bytes);
+    write_private(path, key_file_of(&key).as_bytes())?;
+    Ok(key)
 }
 
-fn read_kek(path: &Path) -> Result<SecretKey, KeysError> {
+/// Returns a key-encryption key as its file holds it.
+pub(crate) fn key_file_of(key: &SecretKey) -> String {
+    hex::encode(key.expose())
+}
+
+/// Holds the data folder for this process alone, until the file is dropped.
+///
+/// # Errors
+/// Where a server or a rotation of keys holds it already.
+pub(crate) fn hold(data: &Path) -> Result<fs::File, KeysError> {
+    let path = data.join("running.lock");
+    let file = fs::File::create(&path).map_err(|source| file_error(&path, source))?;
+    file.try_lock()
+        .map_err(|error| file_error(&path, error.into()))?;
+    Ok(file)
+}
+
+/// Reads a key-encryption key's file.
+pub(crate) fn read_kek(path: &Path) -> Result<SecretKey, KeysError> {
     let text = fs::read_to_string(path).map_err(|source| file_error(path, source))?;
     let mut bytes = [0; 32];
     hex::decode_to_slice(text.trim(), &mut bytes).map_err(|_bad| {
@@ -263,7 +282,8 @@ fn does_not_open(path: &Path, source: SealError) -> KeysError {
     }
 }
 
-fn place_of(path: &Path) -> Vec<u8> {
+/// Returns the place that a private key's file is sealed for.
+pub(crate) fn place_of(path: &Path) -> Vec<u8> {
     let name = path.file_name().unwrap_or_default();
     format!("file:{}", name.to_string_lossy()).into_bytes()
 }

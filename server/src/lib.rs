@@ -21,6 +21,7 @@ pub mod live;
 mod platform;
 pub mod recordings;
 pub mod registry;
+pub mod rotation;
 pub mod state;
 pub mod store;
 pub mod tls;

@@ -33,6 +33,9 @@ pub enum StartError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A rotation of the key-encryption key that was cut cannot be finished.
+    #[error("a rotation of the key-encryption key that was cut cannot be finished")]
+    Rotation(#[from] crate::rotation::RotationError),
     /// The folder of recordings cannot be used.
     #[error("the folder of recordings cannot be used")]
     Recordings(#[from] RecordingError),
@@ -105,6 +108,8 @@ impl AppState {
         let clock = ServerClock::start();
         let store = Store::open(&data.join("qorgan.db")).await?;
         let institution = institution(&store, clock).await?;
+        let key_file = config.key_file(data);
+        crate::rotation::settle((data, &key_file), &store, institution).await?;
         let keys = Arc::new(crate::tls::open_keys(data, &config, institution)?);
         let config = Arc::new(config);
         let registry = Registry::new(store.clone(), Arc::clone(&keys), clock, Arc::clone(&config));

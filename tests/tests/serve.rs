@@ -2,9 +2,15 @@
 
 #![expect(clippy::tests_outside_test_module, reason = "the whole crate is tests")]
 
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use qorgan_tests::places;
 use qorgan_tests::server::Server;
+use qorgan_tests::wait::until;
 
 #[test]
 fn a_killed_server_comes_back_with_its_key_its_link_and_its_exams() {
@@ -80,6 +86,38 @@ fn neither_a_password_nor_a_name_reaches_the_servers_log() {
     assert!(!said.contains("Ахметова"), "{said}");
     let after_first = said.rsplit("Listening on").next().unwrap_or_default();
     assert!(!after_first.contains("password"), "{after_first}");
+}
+
+#[test]
+fn the_socket_that_the_service_manager_listens_on_is_taken() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+    let address = listener.local_addr().expect("it listens").to_string();
+    let ready = folder.path().join("ready.json");
+    let mut serve = Command::new("sh");
+    // As systemd hands a socket over: the third descriptor, named for this process alone.
+    let hand_over = "exec 3<&0 0</dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$@\"";
+    serve.args(["-c", hand_over, "sh"]);
+    serve.arg(places::program("qorgan-server").expect("it was built"));
+    serve
+        .arg("serve")
+        .arg("--data")
+        .arg(folder.path().join("data"));
+    serve.arg("--ready-file").arg(&ready);
+    serve.stdin(OwnedFd::from(listener)).stdout(Stdio::null());
+    let mut child = serve.spawn().expect("the server starts");
+
+    let listening = until("the server to listen", Duration::from_secs(30), || {
+        let text = std::fs::read_to_string(&ready).unwrap_or_default();
+        Ok(text
+            .contains(&format!("\"address\": \"{address}\""))
+            .then_some(()))
+    });
+    let reached = std::net::TcpStream::connect(&address);
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+    listening.expect("it listens on the socket that it was given");
+    reached.expect("it is reached there");
 }
 
 #[test]

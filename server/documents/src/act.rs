@@ -82,6 +82,22 @@ pub struct Evidence {
     pub caption: String,
 }
 
+impl Evidence {
+    /// Adds this to `evidence`; a picture that is there already gets what else it shows added to
+    /// what stands under it, and is not printed again.
+    pub fn add_to(self, evidence: &mut Vec<Self>) {
+        let same = evidence.iter_mut().find(|other| other.still == self.still);
+        match same {
+            None => evidence.push(self),
+            Some(other) => {
+                if !other.caption.contains(&self.kind) {
+                    other.caption = format!("{}; {}", other.caption, self.caption);
+                }
+            }
+        }
+    }
+}
+
 /// Is an encoded picture, PNG or JPEG.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Still {
@@ -238,6 +254,24 @@ mod tests {
         let refused = Still::new(b"GIF89a".as_slice());
 
         assert_eq!(refused, Err(StillError::UnknownFormat { size_bytes: 6 }));
+    }
+
+    #[test]
+    fn a_still_that_two_incidents_share_is_printed_once() {
+        let one = |picture: u8, kind: &str| Evidence {
+            still: Still::new([0xff, 0xd8, 0xff, picture]).expect("a JPEG's beginning"),
+            time: "10:42:07".to_owned(),
+            kind: kind.to_owned(),
+            caption: format!("{kind}: Firefox"),
+        };
+        let mut evidence = Vec::new();
+
+        for (picture, kind) in [(1, "a"), (1, "a"), (2, "a"), (1, "b"), (1, "b")] {
+            one(picture, kind).add_to(&mut evidence);
+        }
+
+        let captions: Vec<_> = evidence.iter().map(|one| one.caption.as_str()).collect();
+        assert_eq!(captions, ["a: Firefox; b: Firefox", "a: Firefox"]);
     }
 
     #[test]

@@ -33,6 +33,7 @@ pub(super) struct Draft {
     form: Form1,
     lines: Vec<String>,
     evidence: Vec<Evidence>,
+    origin: String,
     root: [u8; 32],
     facts: Facts,
 }
@@ -84,9 +85,15 @@ pub(super) async fn gather(
         .iter()
         .filter_map(|one| IncidentKind::from_word(&one.kind));
     let mut evidence = Vec::new();
-    for one in confirmed.iter().take(STILLS_MAX) {
-        evidence.extend(still(state, attempt, language, zone, one).await?);
+    for one in &confirmed {
+        if evidence.len() == STILLS_MAX {
+            break;
+        }
+        if let Some(one) = still(state, attempt, language, zone, one).await? {
+            one.add_to(&mut evidence);
+        }
     }
+    let origin = crate::http::origin(state).await?;
     Ok(Draft {
         attempt,
         language,
@@ -102,6 +109,7 @@ pub(super) async fn gather(
         form: Form1::of(kinds),
         lines: other_lines(language, zone, &confirmed)?,
         evidence,
+        origin,
         root,
         facts: Facts {
             institution: state.institution().to_string(),
@@ -186,7 +194,6 @@ impl Draft {
     /// Puts number, date and code in, and returns what is printed with the hash of the facts.
     pub(super) fn finish(
         self,
-        state: &AppState,
         zone: &Zone,
         (at, number, code): (WallTime, ActNumber, &str),
     ) -> Result<(ActData, [u8; 32]), ActError> {
@@ -199,7 +206,7 @@ impl Draft {
         };
         let moment = zone.moment(at)?;
         let since = format!("{} {}", moment.date_text(language), moment.time_text());
-        let origin = crate::http::origin(state);
+        let origin = self.origin;
         let data = ActData {
             number: number.to_string(),
             language,

@@ -136,7 +136,7 @@ pub async fn make(
         return Err(ActError::Exists);
     }
     let number = next_number(&mut tx, state, zone.year(at)).await?;
-    let (data, facts_hash) = draft.finish(state, &zone, (at, number, &code))?;
+    let (data, facts_hash) = draft.finish(&zone, (at, number, &code))?;
     let pdf = render(state, data, zone.moment(at)?).await?;
     let pdf_hash = Ring.sha256(&[&pdf]);
     let sealed = state.keys.seal(&place(id), &pdf)?;
@@ -334,6 +334,34 @@ pub async fn sealed_pdf(state: &AppState, act: ActId) -> Result<Option<SealedPdf
         number: number_of(&row)?,
         pdf: state.keys.open(&place(act), &sealed)?,
     }))
+}
+
+/// Returns every act on an attempt as an export's files: name and bytes, in order.
+///
+/// # Errors
+/// The database failed, or the bytes do not open.
+pub(crate) async fn sealed_files(
+    state: &AppState,
+    attempt: AttemptId,
+) -> Result<Vec<(String, Vec<u8>)>, ActError> {
+    let rows: Vec<String> = sqlx::query_scalar(
+        "SELECT id FROM acts WHERE attempt_id = $1 ORDER BY form, year, ordinal",
+    )
+    .bind(attempt.to_string())
+    .fetch_all(state.store.read())
+    .await?;
+    let mut files = Vec::with_capacity(rows.len());
+    for row in rows {
+        if let Some(act) = sealed_pdf(state, id(&row)?).await? {
+            files.push((file_name(&act.number), act.pdf));
+        }
+    }
+    Ok(files)
+}
+
+/// Returns the name of an act's file in an export, such as `act-1-2026-0001.pdf`.
+fn file_name(number: &str) -> String {
+    format!("act-{}.pdf", number.replace('/', "-"))
 }
 
 /// What anybody with the code may know.

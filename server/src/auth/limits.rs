@@ -109,6 +109,7 @@ mod tests {
             account_tries: 3,
             device_tries: 40,
             address_tries_per_minute: 1_000,
+            ..Limits::default()
         });
         let now = Now::default();
         let address = Counted::Address(IpAddr::from([10, 0, 0, 1]));

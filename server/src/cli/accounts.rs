@@ -5,7 +5,7 @@ use clap::Subcommand;
 
 use super::say;
 use crate::auth::StaffRole;
-use crate::http::enrol_link;
+use crate::http::{enrol_link, served_address};
 use crate::state::AppState;
 use crate::store::people::NewPerson;
 
@@ -95,7 +95,7 @@ pub(super) async fn init(state: &AppState) -> anyhow::Result<()> {
     }
     say(&format!(
         "Enrolment link: {}",
-        enrol_link(state, state.config.listen.port())
+        enrol_link(state, served_address(state).await?)
     ));
     say(&format!("Server key: {}", state.keys.public_key().to_hex()));
     state.store.close().await;

@@ -45,7 +45,8 @@ fn copy_rest(from: &Path, to: &Path) -> anyhow::Result<()> {
         let entry = entry?;
         let (source, target) = (entry.path(), to.join(entry.file_name()));
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with("qorgan.db") || name == "tls.key" {
+        let passing = name.ends_with(".lock") || name.ends_with(".next");
+        if name.starts_with("qorgan.db") || name == "tls.key" || passing {
             continue;
         }
         if entry.file_type()?.is_dir() {

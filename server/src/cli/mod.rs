@@ -102,7 +102,8 @@ impl Cli {
             Command::Act(act) => act.run(&folder.open().await?).await,
             Command::EnrolLink => {
                 let state = folder.open().await?;
-                say(&crate::http::enrol_link(&state, state.config.listen.port()));
+                let address = crate::http::served_address(&state).await?;
+                say(&crate::http::enrol_link(&state, address));
                 Ok(())
             }
             Command::List(list) => list.run(&folder.open().await?).await,

@@ -12,7 +12,8 @@ use crate::http::{Bound, ReadyFile, serve};
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
-    /// Where to listen, instead of the setting; port 0 takes a free one.
+    /// Where to listen, instead of the setting or the service manager's socket; port 0 takes a
+    /// free one.
     #[arg(long)]
     listen: Option<SocketAddr>,
     /// A file to write once the server listens: addresses, link, certificate, keys, in JSON.
@@ -23,7 +24,10 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) async fn run(self, folder: Folder) -> anyhow::Result<()> {
         let state = folder.make().await?;
-        let bound = Bound::listen(self.listen.unwrap_or(state.config.listen))?;
+        let bound = match (self.listen, Bound::inherited()?) {
+            (None, Some(bound)) => bound,
+            (listen, _unused) => Bound::listen(listen.unwrap_or(state.config.listen))?,
+        };
         let first = state.auth.first_administrator().await?;
         let ready = ReadyFile::new(&state, bound.address, first.as_ref());
         say(&format!("Listening on {}", ready.origin));

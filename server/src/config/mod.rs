@@ -44,7 +44,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Names and addresses under which it is reached; they stand in its certificate.
     pub host_names: Vec<String>,
-    /// `HOST:PORT` for the enrolment link; empty takes the first host name, or the listen address.
+    /// `HOST` or `HOST:PORT` for links and acts; empty takes the first host name, or the address
+    /// listened on.
     pub public_address: String,
     /// The key-encryption key's file; empty takes `DIRNAME.kek` beside the data folder.
     pub key_file: PathBuf,

@@ -120,6 +120,10 @@ pub struct Limits {
     pub device_tries: u32,
     /// Sign-ins from one address in a minute.
     pub address_tries_per_minute: u32,
+    /// Connections of one address at once; trusted proxies are not counted.
+    pub address_connections: u32,
+    /// How long a connection may take for its handshake, and for the head of each request.
+    pub header_seconds: u32,
 }
 
 impl Default for Limits {
@@ -128,6 +132,8 @@ impl Default for Limits {
             account_tries: 10,
             device_tries: 40,
             address_tries_per_minute: 3_000,
+            address_connections: 8_192,
+            header_seconds: 20,
         }
     }
 }

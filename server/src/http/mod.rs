@@ -8,6 +8,7 @@ mod attempts;
 mod error;
 mod json;
 mod openapi;
+mod per_address;
 mod public;
 mod serve;
 
@@ -24,7 +25,7 @@ use crate::state::AppState;
 pub use error::ApiError;
 pub use json::ApiJson;
 pub use openapi::document;
-pub use serve::{Bound, ReadyFile, ServeError, enrol_link, origin, serve};
+pub use serve::{Bound, ReadyFile, ServeError, enrol_link, origin, serve, served_address};
 
 /// Returns every route.
 pub fn router(state: AppState) -> Router {

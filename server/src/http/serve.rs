@@ -6,13 +6,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use axum_server::Handle;
-use axum_server::tls_rustls::RustlsConfig;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
+use super::per_address::PerAddress;
 use crate::auth::OneTimePassword;
+use crate::config::Config;
 use crate::registry::RegistryError;
 use crate::state::AppState;
+use crate::store::StoreError;
 use crate::tls::{self, TlsError};
 
 /// Says why the server cannot serve.
@@ -27,6 +30,15 @@ pub enum ServeError {
         #[source]
         source: std::io::Error,
     },
+    /// The socket of the service manager cannot be used.
+    #[error("the socket that the service manager gave cannot be used")]
+    Inherited(#[source] std::io::Error),
+    /// Another server runs on the data folder, or its keys are being rotated.
+    #[error("another process holds the data folder: {0}")]
+    Held(String),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -56,6 +68,23 @@ pub struct Bound {
 }
 
 impl Bound {
+    /// Takes the socket that the service manager listens on already (`LISTEN_FDS`), where it gives
+    /// one: so a server without rights listens on port 443.
+    ///
+    /// # Errors
+    /// Where it gives something else than one TCP socket that listens.
+    pub fn inherited() -> Result<Option<Self>, ServeError> {
+        let given = crate::platform::inherited_listener().map_err(ServeError::Inherited)?;
+        given
+            .map(|listener| {
+                listener.set_nonblocking(true)?;
+                let address = listener.local_addr()?;
+                Ok(Self { listener, address })
+            })
+            .transpose()
+            .map_err(ServeError::Inherited)
+    }
+
     /// Listens on `address`; port 0 takes a free one.
     ///
     /// # Errors
@@ -96,7 +125,7 @@ impl ReadyFile {
         Self {
             address: address.to_string(),
             origin: format!("https://localhost:{}", address.port()),
-            enrol_link: enrol_link(state, address.port()),
+            enrol_link: enrol_link(state, address),
             ca_pem_path: state.data.join("ca.pem"),
             server_key: state.keys.public_key().to_hex(),
             admin_login: first.map_or_else(|| "admin".to_owned(), |first| first.login.clone()),
@@ -117,32 +146,65 @@ impl ReadyFile {
     }
 }
 
-/// Returns the origin under which people reach the server, such as `https://exam.example.kz:8443`.
-#[must_use]
-pub fn origin(state: &AppState) -> String {
-    let config = &state.config;
-    if config.public_address.is_empty() {
-        let host = config.host_names.first();
-        let host = host.map_or("localhost", String::as_str);
-        format!("https://{host}:{}", config.listen.port())
-    } else {
-        format!("https://{}", config.public_address)
+/// Returns the origin under which people reach the server, such as `https://exam.example.kz:8443`:
+/// the public address that is set, else where the server listens or listened last, also for a
+/// command beside the running server.
+///
+/// # Errors
+/// The database failed.
+pub async fn origin(state: &AppState) -> Result<String, StoreError> {
+    let address = served_address(state).await?;
+    Ok(format!(
+        "https://{}",
+        public_address(&state.config, address)
+    ))
+}
+
+/// Returns where the server listens or listened last; before the first start, the setting.
+///
+/// # Errors
+/// The database failed.
+pub async fn served_address(state: &AppState) -> Result<SocketAddr, StoreError> {
+    let known: Option<String> =
+        sqlx::query_scalar("SELECT address FROM served WHERE institution_id = $1")
+            .bind(state.institution().to_string())
+            .fetch_optional(state.store.read())
+            .await?;
+    let known = known.and_then(|address| address.parse().ok());
+    Ok(known.unwrap_or(state.config.listen))
+}
+
+async fn note_served(state: &AppState, address: SocketAddr) -> Result<(), StoreError> {
+    let mut tx = state.store.begin().await?;
+    sqlx::query(
+        "INSERT INTO served (institution_id, address, since_ms) VALUES ($1, $2, $3) \
+         ON CONFLICT (institution_id) DO UPDATE SET address = excluded.address, \
+         since_ms = excluded.since_ms",
+    )
+    .bind(state.institution().to_string())
+    .bind(address.to_string())
+    .bind(state.clock.wall().unix_ms())
+    .execute(&mut *tx)
+    .await?;
+    Ok(tx.commit().await?)
+}
+
+/// Returns `HOST:PORT` for people of a server that listens on `listening`.
+fn public_address(config: &Config, listening: SocketAddr) -> String {
+    let (ip, port) = (listening.ip(), listening.port());
+    match config.host_names.first() {
+        _ if !config.public_address.is_empty() => config.public_address.clone(),
+        Some(host) => format!("{host}:{port}"),
+        None if ip.is_unspecified() || ip.is_loopback() => format!("localhost:{port}"),
+        None => listening.to_string(),
     }
 }
 
 /// Returns the link by which clients enrol: address and fingerprint of the authority.
 #[must_use]
-pub fn enrol_link(state: &AppState, port: u16) -> String {
+pub fn enrol_link(state: &AppState, listening: SocketAddr) -> String {
     let config = &state.config;
-    let address = if config.public_address.is_empty() {
-        let host = config
-            .host_names
-            .first()
-            .map_or("localhost", String::as_str);
-        format!("{host}:{port}")
-    } else {
-        config.public_address.clone()
-    };
+    let address = public_address(config, listening);
     if config.tls.certificate.as_os_str().is_empty() {
         format!("qorgan://{address}/?ca={}", state.keys.ca_fingerprint())
     } else {
@@ -160,6 +222,9 @@ pub async fn serve(
     ready: Option<(PathBuf, ReadyFile)>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
+    let held =
+        crate::keys::hold(&state.data).map_err(|error| ServeError::Held(error.to_string()))?;
+    note_served(&state, bound.address).await?;
     let config = tls::server_config(&state.data, &state.config, &state.keys, bound.address)?;
     let handle = Handle::new();
     let (stopped, ticking) = oneshot::channel::<()>();
@@ -181,11 +246,19 @@ pub async fn serve(
     }
     tracing::info!(address = %bound.address, "Listening");
     let service = super::router(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
-    let served = axum_server::from_tcp_rustls(bound.listener, RustlsConfig::from_config(config))?
+    let limits = &state.config.limits;
+    let wait = Duration::from_secs(u64::from(limits.header_seconds));
+    let per_address = PerAddress::new(limits.address_connections, &state.config.trusted_proxies);
+    let acceptor = RustlsAcceptor::new(RustlsConfig::from_config(config))
+        .handshake_timeout(wait)
+        .acceptor(per_address);
+    let mut server = axum_server::from_tcp(bound.listener)?
+        .acceptor(acceptor)
         .handle(handle)
-        .serve(service)
-        .await;
-    drop((stopped, unsealed));
+        .first_request_timeout(wait);
+    server.http_builder().http1().header_read_timeout(wait);
+    let served = server.serve(service).await;
+    drop((stopped, unsealed, held));
     if let Err(error) = sealer.await {
         tracing::error!(%error, "The sealer ended by itself");
     }
@@ -199,3 +272,32 @@ pub async fn serve(
 
 /// Requests that last longer are cut when the server stops.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_public_address_that_is_set_wins_over_where_the_server_listens() {
+        let listening = |text: &str| text.parse::<SocketAddr>().expect("an address");
+        let plain = Config::default();
+        let named = Config {
+            host_names: vec!["exam.example.kz".to_owned()],
+            ..Config::default()
+        };
+        let public = Config {
+            public_address: "exam.example.kz".to_owned(),
+            ..named.clone()
+        };
+        for (config, address, wanted) in [
+            (&plain, "0.0.0.0:9443", "localhost:9443"),
+            (&plain, "127.0.0.1:40111", "localhost:40111"),
+            (&plain, "10.20.0.5:8443", "10.20.0.5:8443"),
+            (&plain, "[2001:db8::5]:8443", "[2001:db8::5]:8443"),
+            (&named, "10.20.0.5:9443", "exam.example.kz:9443"),
+            (&public, "10.20.0.5:9443", "exam.example.kz"),
+        ] {
+            assert_eq!(public_address(config, listening(address)), wanted);
+        }
+    }
+}

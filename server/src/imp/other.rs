@@ -1,9 +1,16 @@
-//! Systems without file modes and signals.
+//! Systems without file modes, signals and inherited sockets.
 
 use std::fs::OpenOptions;
+use std::io;
+use std::net::TcpListener;
 
 /// Leaves the file to the folder's access list.
 pub(crate) fn owner_only(_options: &mut OpenOptions) {}
+
+/// Returns none: nothing hands sockets over here.
+pub(crate) fn inherited_listener() -> io::Result<Option<TcpListener>> {
+    Ok(None)
+}
 
 /// Never resolves: Ctrl+C alone stops the process.
 pub(crate) async fn terminate() {

@@ -1,0 +1,457 @@
+//! A new key-encryption key, in steps that a cut at any moment leaves whole.
+//!
+//! # Invariants
+//! * The database's commit is the switch: before it the old key opens everything, after it the new
+//!   one does. What the new key opens lies beside the old until then.
+//! * [`settle`] finishes at the next start what was cut after the switch; what was cut before it
+//!   changes nothing, and the next rotation begins anew.
+//! * No key-encryption key is thrown away: an old one stays as `….NAME.old`.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use qorgan_protocol::crypto::Hasher as _;
+use qorgan_protocol::ids::InstitutionId;
+use qorgan_signing::{Ring, SealError, SecretKey};
+
+use crate::keys::{
+    KeysError, ServerKeys, file_error, key_file_of, place_of, read_kek, read_sealed, write_private,
+};
+use crate::store::{Store, StoreError, WriteTx};
+
+/// Says why the key-encryption key cannot be rotated.
+#[derive(Debug, thiserror::Error)]
+pub enum RotationError {
+    /// The key is kept by the service manager.
+    #[error("the key-encryption key is no file here; rotate it where it is kept")]
+    NoFile,
+    /// A key cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    /// Something sealed does not open.
+    #[error("{place} does not open")]
+    Sealed {
+        /// Where it belongs.
+        place: String,
+        /// Why.
+        #[source]
+        source: SealError,
+    },
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for RotationError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(StoreError::Sql(error))
+    }
+}
+
+/// One step of a rotation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The new key is written beside the old.
+    WriteKey,
+    /// A private key is written beside itself, sealed under the new key.
+    WriteFile(&'static str),
+    /// Everything in the database is wrapped anew: the switch.
+    Commit,
+    /// A private key takes the place of the one that the old key opens.
+    SwitchFile(&'static str),
+    /// The old key is kept under another name.
+    KeepOld,
+    /// The new key takes the old one's place.
+    SwitchKey,
+}
+
+/// Every step, in order.
+pub(crate) const STEPS: [Step; 10] = [
+    Step::WriteKey,
+    Step::WriteFile("sign.pk8"),
+    Step::WriteFile("ca.pk8"),
+    Step::WriteFile("seal.pk8"),
+    Step::Commit,
+    Step::SwitchFile("sign.pk8"),
+    Step::SwitchFile("ca.pk8"),
+    Step::SwitchFile("seal.pk8"),
+    Step::KeepOld,
+    Step::SwitchKey,
+];
+
+/// Makes a new key-encryption key and wraps everything anew; `until` cuts the rotation after that
+/// step, as a loss of power would.
+///
+/// # Errors
+/// Names what failed; running it again mends it.
+pub(crate) async fn rotate(
+    (data, key_file): (&Path, &Path),
+    (store, keys): (&Store, &ServerKeys),
+    until: Option<Step>,
+) -> Result<(), RotationError> {
+    if !key_file.is_file() {
+        return Err(RotationError::NoFile);
+    }
+    let places = Places { data, key_file };
+    let new = SecretKey::generate().map_err(|source| sealed("the new key", source))?;
+    for step in STEPS {
+        match step {
+            Step::WriteKey => write_private(&places.next_key(), key_file_of(&new).as_bytes())?,
+            Step::WriteFile(name) => {
+                let plain = read_sealed(&data.join(name), keys.kek())?;
+                let again = new
+                    .seal(&place_of(&data.join(name)), &plain)
+                    .map_err(|source| sealed(name, source))?;
+                write_private(&places.next_file(name), &again)?;
+            }
+            Step::Commit => commit(store, keys, &new).await?,
+            Step::SwitchFile(name) => places.switch_file(name)?,
+            Step::KeepOld => places.keep_old(keys.kek())?,
+            Step::SwitchKey => places.switch_key()?,
+        }
+        if until == Some(step) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Finishes a rotation that was cut after its switch.
+///
+/// # Errors
+/// Where a file or the database cannot be used.
+pub(crate) async fn settle(
+    (data, key_file): (&Path, &Path),
+    store: &Store,
+    institution: InstitutionId,
+) -> Result<(), RotationError> {
+    let places = Places { data, key_file };
+    // A file that was cut while it was written is none: the switch comes after it is on disk.
+    let Some(new) = read_kek(&places.next_key()).ok() else {
+        return Ok(());
+    };
+    let check: Option<Vec<u8>> =
+        sqlx::query_scalar("SELECT sealed FROM key_checks WHERE institution_id = $1")
+            .bind(institution.to_string())
+            .fetch_optional(store.read())
+            .await?;
+    let switched = check.is_some_and(|sealed| new.open(CHECK_PLACE, &sealed).is_ok());
+    if !switched {
+        return Ok(());
+    }
+    for step in STEPS {
+        match step {
+            Step::WriteKey | Step::WriteFile(_) | Step::Commit => {}
+            Step::SwitchFile(name) => {
+                if places.next_file(name).is_file() {
+                    places.switch_file(name)?;
+                }
+            }
+            Step::KeepOld => places.keep_old(&read_kek(key_file)?)?,
+            Step::SwitchKey => places.switch_key()?,
+        }
+    }
+    tracing::warn!("Finished a rotation of the key-encryption key that was cut");
+    Ok(())
+}
+
+struct Places<'a> {
+    data: &'a Path,
+    key_file: &'a Path,
+}
+
+impl Places<'_> {
+    fn next_key(&self) -> PathBuf {
+        with_suffix(self.key_file, "next")
+    }
+
+    fn next_file(&self, name: &str) -> PathBuf {
+        with_suffix(&self.data.join(name), "next")
+    }
+
+    fn switch_file(&self, name: &str) -> Result<(), KeysError> {
+        put(&self.next_file(name), &self.data.join(name))
+    }
+
+    fn keep_old(&self, old: &SecretKey) -> Result<(), KeysError> {
+        let hash = Ring.sha256(&[b"qorgan old key", old.expose()]).to_hex();
+        let name = hash.get(..8).unwrap_or_default();
+        let kept = with_suffix(self.key_file, &format!("{name}.old"));
+        write_private(&kept, key_file_of(old).as_bytes())
+    }
+
+    fn switch_key(&self) -> Result<(), KeysError> {
+        put(&self.next_key(), self.key_file)
+    }
+}
+
+/// Puts a file in the place of another, on disk before anything else is done.
+fn put(from: &Path, to: &Path) -> Result<(), KeysError> {
+    fs::rename(from, to).map_err(|source| file_error(to, source))?;
+    if let Some(folder) = to.parent() {
+        // Only some systems open and sync folders; the others keep the order of renames.
+        let _best_effort = File::open(folder).and_then(|folder| folder.sync_all());
+    }
+    Ok(())
+}
+
+async fn commit(store: &Store, keys: &ServerKeys, new: &SecretKey) -> Result<(), RotationError> {
+    let mut tx = store.begin().await?;
+    for wrapped in WRAPPED {
+        rewrap(&mut tx, keys, new, wrapped).await?;
+    }
+    let check = new
+        .seal(CHECK_PLACE, b"")
+        .map_err(|source| sealed("the check", source))?;
+    sqlx::query(
+        "INSERT INTO key_checks (institution_id, sealed) VALUES ($1, $2) \
+         ON CONFLICT (institution_id) DO UPDATE SET sealed = excluded.sealed",
+    )
+    .bind(keys.institution().to_string())
+    .bind(check)
+    .execute(&mut *tx)
+    .await?;
+    // On disk before any file is switched: the store is synchronous.
+    Ok(tx.commit().await?)
+}
+
+async fn rewrap(
+    tx: &mut WriteTx,
+    keys: &ServerKeys,
+    new: &SecretKey,
+    wrapped: Wrapped,
+) -> Result<(), RotationError> {
+    let mut last = i64::MIN;
+    loop {
+        let rows: Vec<(i64, String, Vec<u8>)> = sqlx::query_as(wrapped.select)
+            .bind(last)
+            .fetch_all(&mut **tx)
+            .await?;
+        let Some((newest, _, _)) = rows.last() else {
+            return Ok(());
+        };
+        last = *newest;
+        for (row, name, bytes) in rows {
+            let place = format!("{}:{name}", wrapped.place);
+            let plain = keys
+                .open(&place, &bytes)
+                .map_err(|source| sealed(&place, source))?;
+            let again = new
+                .seal(place.as_bytes(), &plain)
+                .map_err(|source| sealed(&place, source))?;
+            sqlx::query(wrapped.update)
+                .bind(row)
+                .bind(again)
+                .execute(&mut **tx)
+                .await?;
+        }
+    }
+}
+
+fn sealed(place: &str, source: SealError) -> RotationError {
+    RotationError::Sealed {
+        place: place.to_owned(),
+        source,
+    }
+}
+
+fn with_suffix(file: &Path, suffix: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_os_string();
+    name.push(".");
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+const CHECK_PLACE: &[u8] = b"key check";
+
+/// One column that the key-encryption key seals: how to read it on from a row, how to write it, its
+/// place.
+#[derive(Debug, Clone, Copy)]
+struct Wrapped {
+    select: &'static str,
+    update: &'static str,
+    place: &'static str,
+}
+
+/// Everything that the key-encryption key seals.
+const WRAPPED: [Wrapped; 8] = [
+    Wrapped {
+        select: "SELECT rowid, id, key_wrapped FROM exams \
+                 WHERE rowid > $1 ORDER BY rowid LIMIT 64",
+        update: "UPDATE exams SET key_wrapped = $2 WHERE rowid = $1",
+        place: "exam",
+    },
+    Wrapped {
+        select: "SELECT rowid, id, key_wrapped FROM attempts \
+                 WHERE rowid > $1 ORDER BY rowid LIMIT 64",
+        update: "UPDATE attempts SET key_wrapped = $2 WHERE rowid = $1",
+        place: "attempt",
+    },
+    Wrapped {
+        select: "SELECT rowid, attempt_id || ':e' || epoch, journal_key_wrapped FROM epochs \
+                 WHERE rowid > $1 ORDER BY rowid LIMIT 64",
+        update: "UPDATE epochs SET journal_key_wrapped = $2 WHERE rowid = $1",
+        place: "journal",
+    },
+    Wrapped {
+        select: "SELECT rowid, attempt_id || ':e' || epoch, freshness_key_wrapped FROM epochs \
+                 WHERE rowid > $1 ORDER BY rowid LIMIT 64",
+        update: "UPDATE epochs SET freshness_key_wrapped = $2 WHERE rowid = $1",
+        place: "freshness",
+    },
+    Wrapped {
+        select: "SELECT rowid, attempt_id || ':e' || epoch, spool_key_wrapped FROM epochs \
+                 WHERE rowid > $1 ORDER BY rowid LIMIT 64",
+        update: "UPDATE epochs SET spool_key_wrapped = $2 WHERE rowid = $1",
+        place: "spool",
+    },
+    Wrapped {
+        select: "SELECT rowid, person_id, totp_sealed FROM credentials \
+                 WHERE totp_sealed IS NOT NULL AND rowid > $1 ORDER BY rowid LIMIT 64",
+        update: "UPDATE credentials SET totp_sealed = $2 WHERE rowid = $1",
+        place: "totp",
+    },
+    Wrapped {
+        select: "SELECT rowid, id, photo_sealed FROM people \
+                 WHERE photo_sealed IS NOT NULL AND rowid > $1 ORDER BY rowid LIMIT 64",
+        update: "UPDATE people SET photo_sealed = $2 WHERE rowid = $1",
+        place: "photo",
+    },
+    Wrapped {
+        select: "SELECT rowid, id, pdf_sealed FROM acts \
+                 WHERE rowid > $1 ORDER BY rowid LIMIT 64",
+        update: "UPDATE acts SET pdf_sealed = $2 WHERE rowid = $1",
+        place: "act",
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::state::AppState;
+    use crate::store::exams::{self, NewExam};
+
+    #[tokio::test]
+    async fn a_rotation_that_is_cut_after_any_step_is_mended_by_running_it_again() {
+        for cut in STEPS {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let data = folder.path().join("data");
+            let state = open(&data).await;
+            let exam = exam(&state).await;
+            let public = state.keys.public_key();
+            let first = fs::read_to_string(folder.path().join("data.kek")).expect("a key");
+            turn(&state, Some(cut)).await;
+            state.store.close().await;
+
+            let state = open(&data).await;
+            assert_opens(&state, &exam).await;
+            assert_eq!(state.keys.public_key(), public, "{cut:?}");
+            turn(&state, None).await;
+            state.store.close().await;
+
+            let state = open(&data).await;
+            assert_opens(&state, &exam).await;
+            assert_eq!(state.keys.public_key(), public, "{cut:?}");
+            let kek = fs::read_to_string(folder.path().join("data.kek")).expect("a key");
+            assert_ne!(kek, first, "{cut:?}");
+            assert!(old_keys(folder.path()).contains(&first), "{cut:?}");
+            assert!(left_over(&data).is_empty(), "{cut:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_new_key_that_was_cut_while_it_was_written_is_none() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let data = folder.path().join("data");
+        let state = open(&data).await;
+        let exam = exam(&state).await;
+        state.store.close().await;
+        fs::write(folder.path().join("data.kek.next"), "12ab").expect("written");
+
+        let state = open(&data).await;
+        assert_opens(&state, &exam).await;
+        turn(&state, None).await;
+        state.store.close().await;
+        assert_opens(&open(&data).await, &exam).await;
+    }
+
+    #[tokio::test]
+    async fn every_column_that_the_key_seals_is_wrapped_anew() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let state = open(&folder.path().join("data")).await;
+        let columns: Vec<(String, String)> = sqlx::query_as(
+            "SELECT m.name, c.name FROM sqlite_master m, pragma_table_info(m.name) c \
+             WHERE m.type = 'table' AND (c.name LIKE '%\\_wrapped' ESCAPE '\\' \
+             OR c.name LIKE '%\\_sealed' ESCAPE '\\')",
+        )
+        .fetch_all(state.store.read())
+        .await
+        .expect("the schema reads");
+        assert_eq!(columns.len(), WRAPPED.len(), "{columns:?}");
+        for (table, column) in columns {
+            let start = format!("UPDATE {table} SET {column} ");
+            assert!(
+                WRAPPED.iter().any(|one| one.update.starts_with(&start)),
+                "{start}"
+            );
+        }
+    }
+
+    async fn open(data: &Path) -> AppState {
+        AppState::open(data, Config::default())
+            .await
+            .expect("the folder opens")
+    }
+
+    async fn turn(state: &AppState, until: Option<Step>) {
+        let key_file = state.config.key_file(&state.data);
+        rotate((&state.data, &key_file), (&state.store, &state.keys), until)
+            .await
+            .expect("wrapped anew");
+    }
+
+    async fn exam(state: &AppState) -> String {
+        let exam = NewExam {
+            title: "t".to_owned(),
+            discipline: "d".to_owned(),
+            discipline_code: String::new(),
+        };
+        let mut tx = state.store.begin().await.expect("a writer");
+        let at = state.clock.wall();
+        let id = exams::create_exam(&mut tx, &state.keys, at, &exam).await;
+        tx.commit().await.expect("stored");
+        id.expect("stored").to_string()
+    }
+
+    async fn assert_opens(state: &AppState, exam: &str) {
+        let wrapped: Vec<u8> = sqlx::query_scalar("SELECT key_wrapped FROM exams WHERE id = $1")
+            .bind(exam)
+            .fetch_one(state.store.read())
+            .await
+            .expect("stored");
+        state
+            .keys
+            .unwrap(&format!("exam:{exam}"), &wrapped)
+            .expect("wrapped by the key in use");
+    }
+
+    fn old_keys(folder: &Path) -> Vec<String> {
+        let files = fs::read_dir(folder).expect("a folder").flatten();
+        files
+            .filter(|file| file.file_name().to_string_lossy().ends_with(".old"))
+            .map(|file| fs::read_to_string(file.path()).expect("a key"))
+            .collect()
+    }
+
+    fn left_over(data: &Path) -> Vec<PathBuf> {
+        let both = [data, data.parent().expect("a folder around it")];
+        let files = both.map(|folder| fs::read_dir(folder).expect("a folder").flatten());
+        files
+            .into_iter()
+            .flatten()
+            .map(|file| file.path())
+            .filter(|path| path.extension().is_some_and(|end| end == "next"))
+            .collect()
+    }
+}
