@@ -145,6 +145,8 @@ pub enum Label {
     Checkpoint,
     /// What an export holds besides the sealed recording.
     Supplement,
+    /// What there is of a recording that was not sealed.
+    Unsealed,
 }
 
 /// A structure that can be signed.

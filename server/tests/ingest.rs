@@ -38,7 +38,7 @@ async fn a_cut_recording_is_sealed_exported_and_verified() {
     agent.settle().await;
 
     let unsealed = data.path().join("unsealed");
-    export(&server.state, attempt, &unsealed, Vec::new())
+    export(&server.state, attempt, &unsealed)
         .await
         .expect("exported");
     let report = check(&server, &unsealed);
@@ -54,8 +54,7 @@ async fn a_cut_recording_is_sealed_exported_and_verified() {
     ranges_are_exact(&server, &agent, attempt).await;
 
     let out = data.path().join("export");
-    let act = ("act-1.pdf".to_owned(), b"%PDF".to_vec());
-    export(&server.state, attempt, &out, vec![act])
+    export(&server.state, attempt, &out)
         .await
         .expect("exported");
     for (stream, made) in &agent.made {

@@ -15,6 +15,7 @@ use qorgan_protocol::crypto::{Sha256, Signable, SignedBytes, Signer as _, open};
 use qorgan_protocol::evidence::merkle::Checkpoint;
 use qorgan_protocol::evidence::{
     AttemptKeyCertificate, BeatBody, ChunkSeq, Manifest, Receipt, ReceiptBatch, Supplement,
+    Unsealed,
 };
 use qorgan_protocol::ids::{BootId, Epoch};
 use qorgan_protocol::link::Hello;
@@ -113,6 +114,10 @@ fn files_of_version_1_stay() {
         insta::assert_snapshot!(format!("file_{name}"), lines(&files.0[name]));
     }
     insta::assert_snapshot!("file_unsealed.bin", lines(&unsealed(2).0["unsealed.bin"]));
+    let signed: SignedBytes =
+        decode("unsealed", &unsealed(2).0["unsealed.bin"]).expect("canonical");
+    let body: Unsealed = opened(&common::server(), &signed);
+    assert_eq!(body.attempt, attempt());
 }
 
 fn golden<T: Signable + PartialEq + core::fmt::Debug>(

@@ -192,19 +192,64 @@ fn an_unsealed_recording_is_told_with_its_last_receipted_chunk_and_never_valid()
 }
 
 #[test]
-fn a_changed_unsealed_recording_is_named_too() {
+fn every_changed_byte_of_an_unsealed_recording_is_named_and_it_is_never_valid() {
+    let whole = unsealed(2);
+    for name in whole.0.keys() {
+        for byte in 0..whole.0[name].len() {
+            let mut bad = whole.clone();
+            bad.0.get_mut(name).expect("here")[byte] ^= 1 << (byte % 8);
+            let report = bad.check();
+            assert!(!report.is_valid());
+            assert!(
+                names(&report, name, byte),
+                "{name} byte {byte}: {:?}",
+                report.faults
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_missing_cut_or_added_in_an_unsealed_recording_is_named() {
     let whole = unsealed(4);
     for name in whole.0.keys() {
-        let mut bad = whole.clone();
-        let file = bad.0.get_mut(name).expect("here");
-        let byte = file.len() / 2;
-        file[byte] ^= 1;
-        assert!(
-            names(&bad.check(), name, byte),
-            "{name}: {:?}",
-            bad.check().faults
-        );
+        let mut gone = whole.clone();
+        gone.0.remove(name);
+        let mut cut = whole.clone();
+        cut.0.get_mut(name).expect("here").pop();
+        let mut longer = whole.clone();
+        longer.0.get_mut(name).expect("here").push(0);
+        let mut more = whole.clone();
+        more.0.insert("more.json".to_owned(), Vec::new());
+        for bad in [gone, cut, longer, more] {
+            let report = bad.check();
+            assert!(!report.is_valid() && !report.faults.is_empty(), "{name}");
+        }
     }
+}
+
+#[test]
+fn an_unsealed_recording_is_not_believed_by_its_own_keys() {
+    let report = unsealed(2).check_with(&[agent_key()]);
+    assert_eq!(report.seal, Seal::Unknown);
+    assert!(!report.is_valid() && !report.faults.is_empty());
+}
+
+#[test]
+fn an_act_that_was_changed_or_taken_away_is_named() {
+    let whole = export(2, 20);
+    assert_eq!(whole.check().added, ["act-1.pdf"]);
+    let mut changed = whole.clone();
+    changed.0.get_mut("act-1.pdf").expect("here")[2] ^= 1;
+    assert!(names(&changed.check(), "act-1.pdf", 2));
+    let file = |files: &Files, name: &str| files.check().faults.iter().any(|f| f.file == name);
+    let mut without = whole;
+    without.0.remove("act-1.pdf");
+    assert!(file(&without, "act-1.pdf"));
+    let mut with_its_list = without.clone();
+    with_its_list.0.remove("supplement.bin");
+    assert!(file(&with_its_list, "supplement.bin"));
+    assert!(!with_its_list.check().is_valid());
 }
 
 fn agent_key() -> qorgan_protocol::crypto::PublicKey {

@@ -132,13 +132,24 @@ impl Signable for Supplement {
     const NAME: &'static str = "supplement";
 }
 
-/// What stands in place of the manifest where nothing was sealed; signed in its parts.
+/// What stands in place of the manifest where nothing was sealed: the server's word on what there
+/// was when it was exported, never on a finished recording.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unsealed {
     /// Whose attempt.
     pub attempt: AttemptId,
+    /// When it was exported, by the server's clock.
+    pub at: WallTime,
     /// Every epoch, in order.
     pub epochs: Vec<UnsealedEpoch>,
+    /// Every file but the statement itself, sorted by name.
+    pub files: Vec<FileEntry>,
+}
+
+impl Signable for Unsealed {
+    const LABEL: Label = Label::Unsealed;
+    const VERSION: u16 = 1;
+    const NAME: &'static str = "unsealed recording";
 }
 
 /// One epoch of an unsealed recording.

@@ -15,7 +15,7 @@ use super::say;
 use crate::evidence::{Exported, FolderSource, export, trusted_keys};
 use crate::state::AppState;
 
-/// Copies a recording out: exact CMAF files, side logs, manifest and proof.
+/// Copies a recording out: exact CMAF files, side logs, manifest and proof, and the acts on it.
 #[derive(Debug, Args)]
 pub(super) struct Export {
     /// Whose attempt.
@@ -27,7 +27,7 @@ pub(super) struct Export {
 
 impl Export {
     pub(super) async fn run(self, state: &AppState) -> anyhow::Result<()> {
-        let exported = export(state, self.attempt, &self.out, Vec::new()).await?;
+        let exported = export(state, self.attempt, &self.out).await?;
         match exported {
             Exported::Sealed(root) => say(&format!("Exported, root {root}")),
             Exported::Unsealed => say("Exported, but the recording is not sealed"),
@@ -124,6 +124,9 @@ fn tell(report: &Report) {
     say(&format!("{} beats", report.beats));
     if report.receipts > 0 {
         say(&format!("{} receipted chunks are here", report.receipts));
+    }
+    for name in &report.added {
+        say(&format!("After the seal: {name}"));
     }
     for fault in &report.faults {
         say(&format!("FAULT {fault}"));

@@ -6,14 +6,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use qorgan_protocol::codec;
-use qorgan_protocol::crypto::{self, Hasher as _, Sha256, SignedBytes};
+use qorgan_protocol::crypto::{
+    self, Hasher as _, Sha256, SignedBytes, Signer as _, StreamHasher as _,
+};
 use qorgan_protocol::evidence::merkle::{Checkpoint, InclusionProof, inclusion_path, tree_root};
 use qorgan_protocol::evidence::side_log::{
     BEATS_MAGIC, HEADERS_MAGIC, INCIDENTS_FILE, MANIFEST_FILE, PROOF_FILE, RESPONSES_FILE,
     SUPPLEMENT_FILE, UNSEALED_FILE, beats_name, headers_name, media_name, push_record,
 };
 use qorgan_protocol::evidence::{
-    ChunkSeq, Content, FileEntry, Manifest, Receipt, ReceiptBatch, Supplement, Unsealed,
+    ChunkSeq, Content, FileEntry, Manifest, Receipt, ReceiptBatch, StreamId, Supplement, Unsealed,
     UnsealedEpoch,
 };
 use qorgan_protocol::ids::{AttemptId, Epoch};
@@ -22,7 +24,7 @@ use sqlx::Row as _;
 
 use super::EvidenceError;
 use super::records;
-use super::seal::{certificate, incidents_json, responses_log};
+use super::seal::{incidents_json, responses_log};
 use crate::recordings::{Part, RecordingError, parts};
 use crate::state::AppState;
 
@@ -35,16 +37,15 @@ pub enum Exported {
     Unsealed,
 }
 
-/// Exports an attempt's recording to an empty or new folder; `supplement` are files that came after
-/// the seal, such as acts, by name.
+/// Exports an attempt's recording to an empty or new folder, with the acts that were made on it
+/// since it was sealed.
 ///
 /// # Errors
-/// Where the folder is not empty, or the recording cannot be read.
+/// Where the folder is not empty, or the recording or an act cannot be read.
 pub async fn export(
     state: &AppState,
     attempt: AttemptId,
     out: &Path,
-    supplement: Vec<(String, Vec<u8>)>,
 ) -> Result<Exported, EvidenceError> {
     empty_folder(out)?;
     let sealed: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM log_leaves WHERE attempt_id = $1")
@@ -63,9 +64,10 @@ pub async fn export(
     write(out, MANIFEST_FILE, &codec::encode("manifest", &signed)?)?;
     let proof = proof(state, attempt).await?;
     write(out, PROOF_FILE, &codec::encode("inclusion proof", &proof)?)?;
-    if !supplement.is_empty() {
-        add_supplement(state, &signed, attempt, out, supplement)?;
-    }
+    let acts = crate::acts::sealed_files(state, attempt)
+        .await
+        .map_err(|source| EvidenceError::Act(Box::new(source)))?;
+    add_supplement(state, &signed, attempt, out, acts)?;
     Ok(Exported::Sealed(manifest.root))
 }
 
@@ -93,17 +95,21 @@ pub(super) async fn certificates(
     attempt: AttemptId,
     epoch: Epoch,
 ) -> Result<Vec<SignedBytes>, EvidenceError> {
-    let rows: Vec<Vec<u8>> = sqlx::query_scalar(
-        "SELECT bytes FROM agent_certificates WHERE attempt_id = $1 AND epoch = $2 ORDER BY rowid",
+    let rows: Vec<(Vec<u8>, Option<Vec<u8>>)> = sqlx::query_as(
+        "SELECT bytes, signature FROM agent_certificates WHERE attempt_id = $1 AND epoch = $2 \
+         ORDER BY rowid",
     )
     .bind(attempt.to_string())
     .bind(i64::from(epoch.0))
     .fetch_all(state.store.read())
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|bytes| certificate(state, bytes))
-        .collect())
+    let kept = |(bytes, signature): (Vec<u8>, Option<Vec<u8>>)| {
+        // Only what was issued before signatures were kept has none. Ed25519 signs the same bytes
+        // in the same way each time.
+        let signature = signature.unwrap_or_else(|| state.keys.signing().sign(&bytes));
+        SignedBytes { bytes, signature }
+    };
+    Ok(rows.into_iter().map(kept).collect())
 }
 
 /// Describes a file that is hashed whole.
@@ -195,86 +201,162 @@ async fn copy(
 
 /// Exports what is on disk of a recording that grows or was never finished.
 async fn unsealed(state: &AppState, attempt: AttemptId, out: &Path) -> Result<(), EvidenceError> {
-    let key = state.recordings.key(attempt).await?;
     let rows: Vec<i64> =
         sqlx::query_scalar("SELECT epoch FROM recordings WHERE attempt_id = $1 ORDER BY epoch")
             .bind(attempt.to_string())
             .fetch_all(state.store.read())
             .await?;
+    let mut growing = Growing {
+        state,
+        attempt,
+        key: state.recordings.key(attempt).await?,
+        out,
+        files: Vec::new(),
+    };
     let mut epochs = Vec::new();
     for epoch in rows
         .into_iter()
         .filter_map(|epoch| u32::try_from(epoch).ok())
     {
-        epochs.push(unsealed_epoch(state, attempt, Epoch(epoch), &key, out).await?);
+        epochs.push(growing.epoch(Epoch(epoch)).await?);
     }
-    write(out, INCIDENTS_FILE, &incidents_json(state, attempt).await?)?;
-    write(
-        out,
-        RESPONSES_FILE,
-        &responses_log(state, attempt, &key).await?,
-    )?;
-    let unsealed = Unsealed { attempt, epochs };
+    let incidents = incidents_json(state, attempt).await?;
+    growing.whole(INCIDENTS_FILE, &incidents)?;
+    let responses = responses_log(state, attempt, &growing.key).await?;
+    growing.whole(RESPONSES_FILE, &responses)?;
+    growing.files.sort_by(|a, b| a.name.cmp(&b.name));
+    let signed = state.keys.sign(&Unsealed {
+        attempt,
+        at: state.clock.wall(),
+        epochs,
+        files: growing.files,
+    })?;
     write(
         out,
         UNSEALED_FILE,
-        &codec::encode("unsealed recording", &unsealed)?,
+        &codec::encode("unsealed recording", &signed)?,
     )
 }
 
-async fn unsealed_epoch(
-    state: &AppState,
+/// A recording that is exported before it was sealed.
+struct Growing<'a> {
+    state: &'a AppState,
     attempt: AttemptId,
-    epoch: Epoch,
-    key: &Arc<SecretKey>,
-    out: &Path,
-) -> Result<UnsealedEpoch, EvidenceError> {
-    let folder = state.recordings.epoch_folder(attempt, epoch);
-    // Beats first: a beat that is read covers only chunks that are then on disk too.
-    let mut beats = BEATS_MAGIC.to_vec();
-    let mut beat_next = 0;
-    let whose = (attempt, epoch);
-    let mut pairs = records::stream(folder.clone(), Part::Beats, whose, Arc::clone(key));
-    while let Some(pair) = pairs.recv().await {
-        push_record(&mut beats, &pair?.1);
-        beat_next += 1;
-    }
-    write(out, &beats_name(epoch), &beats)?;
-    let mut receipts = Vec::new();
-    for part in parts(&folder)? {
-        let Part::Stream(stream) = part else {
-            continue;
+    key: Arc<SecretKey>,
+    out: &'a Path,
+    files: Vec<FileEntry>,
+}
+
+impl Growing<'_> {
+    async fn epoch(&mut self, epoch: Epoch) -> Result<UnsealedEpoch, EvidenceError> {
+        let folder = self.state.recordings.epoch_folder(self.attempt, epoch);
+        // Beats first: a beat that is read covers only chunks that are then on disk too.
+        let beat_next = self.beats(epoch).await?;
+        let mut receipts = Vec::new();
+        for part in parts(&folder)? {
+            if let Part::Stream(stream) = part {
+                receipts.extend(self.stream(epoch, stream).await?);
+            }
+        }
+        let batch = ReceiptBatch {
+            attempt: self.attempt,
+            epoch,
+            at: self.state.clock.wall(),
+            receipts,
+            beat_next,
         };
-        let media = media_name(stream, epoch);
-        let mut file = create(out, &media)?;
+        Ok(UnsealedEpoch {
+            certificates: certificates(self.state, self.attempt, epoch).await?,
+            receipts: self.state.keys.sign(&batch)?,
+        })
+    }
+
+    async fn beats(&mut self, epoch: Epoch) -> Result<u64, EvidenceError> {
+        let name = beats_name(epoch);
+        let path = self.out.join(&name);
+        let mut file = create(self.out, &name)?;
+        let mut running = Ring.begin();
+        let (mut piece, mut len, mut beats) = (BEATS_MAGIC.to_vec(), 0, 0);
+        let mut records = self.records(epoch, Part::Beats);
+        loop {
+            Ring.feed(&mut running, &piece);
+            file.write_all(&piece)
+                .map_err(|source| folder_error(&path, source))?;
+            len += u64::try_from(piece.len()).unwrap_or(u64::MAX);
+            piece.clear();
+            let Some(pair) = records.recv().await else {
+                break;
+            };
+            push_record(&mut piece, &pair?.1);
+            beats += 1;
+        }
+        self.files.push(FileEntry {
+            name,
+            len,
+            content: Content::Bytes(Ring.end(running)),
+        });
+        Ok(beats)
+    }
+
+    /// Writes a stream's media and its log; `None` for a stream of nothing.
+    async fn stream(
+        &mut self,
+        epoch: Epoch,
+        stream: StreamId,
+    ) -> Result<Option<Receipt>, EvidenceError> {
+        let mut records = self.records(epoch, Part::Stream(stream));
+        let Some(mut pair) = records.recv().await else {
+            return Ok(None);
+        };
+        let name = media_name(stream, epoch);
+        let path = self.out.join(&name);
+        let mut file = create(self.out, &name)?;
         let mut log = HEADERS_MAGIC.to_vec();
-        let mut newest: Option<Receipt> = None;
-        let mut pairs = records::stream(folder.clone(), part, whose, Arc::clone(key));
-        while let Some(pair) = pairs.recv().await {
+        let (mut len, mut chunks) = (0, 0);
+        let head = loop {
             let (header, payload) = pair?;
             file.write_all(&payload)
-                .map_err(|source| folder_error(&out.join(&media), source))?;
+                .map_err(|source| folder_error(&path, source))?;
+            len += u64::try_from(payload.len()).unwrap_or(u64::MAX);
             push_record(&mut log, &header);
-            newest = Some(Receipt {
-                stream,
-                seq: newest.map_or(ChunkSeq(0), |receipt| receipt.seq.next()),
-                header: Ring.sha256(&[&header]),
-            });
-        }
-        write(out, &headers_name(stream, epoch), &log)?;
-        receipts.extend(newest);
+            chunks += 1;
+            match records.recv().await {
+                Some(next) => pair = next,
+                None => break Ring.sha256(&[&header]),
+            }
+        };
+        let log_name = headers_name(stream, epoch);
+        self.files.push(FileEntry {
+            name,
+            len,
+            content: Content::Chunks {
+                log: log_name.clone(),
+                chunks,
+                head,
+            },
+        });
+        self.whole(&log_name, &log)?;
+        Ok(Some(Receipt {
+            stream,
+            seq: ChunkSeq(chunks - 1),
+            header: head,
+        }))
     }
-    let batch = ReceiptBatch {
-        attempt,
-        epoch,
-        at: state.clock.wall(),
-        receipts,
-        beat_next,
-    };
-    Ok(UnsealedEpoch {
-        certificates: certificates(state, attempt, epoch).await?,
-        receipts: state.keys.sign(&batch)?,
-    })
+
+    fn records(
+        &self,
+        epoch: Epoch,
+        part: Part,
+    ) -> tokio::sync::mpsc::Receiver<Result<records::Pair, RecordingError>> {
+        let folder = self.state.recordings.epoch_folder(self.attempt, epoch);
+        records::stream(folder, part, (self.attempt, epoch), Arc::clone(&self.key))
+    }
+
+    fn whole(&mut self, name: &str, bytes: &[u8]) -> Result<(), EvidenceError> {
+        write(self.out, name, bytes)?;
+        self.files.push(bytes_entry(name, bytes));
+        Ok(())
+    }
 }
 
 fn empty_folder(out: &Path) -> Result<(), EvidenceError> {

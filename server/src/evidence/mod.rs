@@ -4,6 +4,7 @@
 //! * A recording is sealed once, after its attempt was submitted or terminated and its links ended;
 //!   its leaf stands in the Merkle log before the attempt counts as sealed.
 //! * An export holds the exact CMAF bytes; what came after the seal stands in a signed supplement.
+//! * Every file of an export is hashed into what the server signs, also where nothing was sealed.
 
 mod export;
 mod folder;
@@ -53,6 +54,9 @@ pub enum EvidenceError {
     /// The recording cannot be read.
     #[error(transparent)]
     Recording(#[from] RecordingError),
+    /// An act cannot be read.
+    #[error("an act cannot be read")]
+    Act(#[source] Box<crate::acts::ActError>),
     /// The registry failed.
     #[error(transparent)]
     Registry(#[from] RegistryError),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use qorgan_protocol::attempt::{AttemptPhase, GatePolicy};
 use qorgan_protocol::codec;
-use qorgan_protocol::crypto::{Hasher as _, Sha256, SignedBytes, Signer as _, StreamHasher as _};
+use qorgan_protocol::crypto::{Hasher as _, Sha256, SignedBytes, StreamHasher as _};
 use qorgan_protocol::evidence::merkle::{LogLeaf, leaf_hash};
 use qorgan_protocol::evidence::side_log::{
     BEATS_MAGIC, HEADERS_MAGIC, INCIDENTS_FILE, MANIFEST_FILE, RESPONSES_FILE, RESPONSES_MAGIC,
@@ -464,13 +464,6 @@ pub(super) async fn responses_log(
         push_record(&mut log, &codec::encode("response receipt", &signed)?);
     }
     Ok(log)
-}
-
-/// Returns the certificate that the server signed over these bytes: Ed25519 signs the same bytes
-/// in the same way each time.
-pub(super) fn certificate(state: &AppState, bytes: Vec<u8>) -> SignedBytes {
-    let signature = state.keys.signing().sign(&bytes);
-    SignedBytes { bytes, signature }
 }
 
 pub(super) fn json<T: serde::de::DeserializeOwned>(

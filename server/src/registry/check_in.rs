@@ -350,7 +350,7 @@ impl Registry {
         let mut tx = self.inner.store.begin().await?;
         sqlx::query(
             "UPDATE epochs SET agent_key = $3, agent_certificate = $4, agent_version = $5, \
-             simulated_build = $6 WHERE attempt_id = $1 AND epoch = $2",
+             simulated_build = $6, agent_signature = $7 WHERE attempt_id = $1 AND epoch = $2",
         )
         .bind(attempt.to_string())
         .bind(i64::from(epoch.0))
@@ -358,6 +358,7 @@ impl Registry {
         .bind(certificate.bytes.0.as_slice())
         .bind(agent.version)
         .bind(agent.simulated_build)
+        .bind(certificate.signature.0.as_slice())
         .execute(&mut *tx)
         .await?;
         tx.commit().await?;

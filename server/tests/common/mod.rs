@@ -248,21 +248,15 @@ impl Server {
         .execute(&mut **tx)
         .await
         .expect("an epoch");
-        let certificate = state.keys.sign(&AttemptKeyCertificate {
-            attempt,
-            epoch: Epoch::FIRST,
-            role: AttemptRole::Agent,
-            key,
-            boot: BOOT,
-            issued: now,
-            expires: now.after(Duration::from_secs(7_200)),
-        });
+        let certificate = certified(state, attempt, key, now);
         sqlx::query(
-            "UPDATE epochs SET agent_key = $2, agent_certificate = $3 WHERE attempt_id = $1",
+            "UPDATE epochs SET agent_key = $2, agent_certificate = $3, agent_signature = $4 \
+             WHERE attempt_id = $1",
         )
         .bind(attempt.to_string())
         .bind(key.0.as_slice())
-        .bind(certificate.expect("plain data").bytes)
+        .bind(&certificate.bytes)
+        .bind(&certificate.signature)
         .execute(&mut **tx)
         .await
         .expect("enrolled");
@@ -549,6 +543,19 @@ impl Agent {
             self.cut();
         }
     }
+}
+
+fn certified(state: &AppState, attempt: AttemptId, key: PublicKey, now: WallTime) -> SignedBytes {
+    let certificate = state.keys.sign(&AttemptKeyCertificate {
+        attempt,
+        epoch: Epoch::FIRST,
+        role: AttemptRole::Agent,
+        key,
+        boot: BOOT,
+        issued: now,
+        expires: now.after(Duration::from_secs(7_200)),
+    });
+    certificate.expect("plain data")
 }
 
 /// Opens a link; `None` where the server refuses.

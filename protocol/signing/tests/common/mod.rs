@@ -9,8 +9,9 @@ use qorgan_protocol::crypto::{
 };
 use qorgan_protocol::evidence::merkle::{self, Checkpoint, InclusionProof, LogLeaf};
 use qorgan_protocol::evidence::side_log::{
-    BEATS_MAGIC, HEADERS_MAGIC, INCIDENTS_FILE, MANIFEST_FILE, PROOF_FILE, SUPPLEMENT_FILE,
-    UNSEALED_FILE, beats_name, headers_name, media_name, push_record,
+    BEATS_MAGIC, HEADERS_MAGIC, INCIDENTS_FILE, MANIFEST_FILE, PROOF_FILE, RESPONSES_FILE,
+    RESPONSES_MAGIC, SUPPLEMENT_FILE, UNSEALED_FILE, beats_name, headers_name, media_name,
+    push_record,
 };
 use qorgan_protocol::evidence::verify::{FileSource, Report, SourceError, verify};
 use qorgan_protocol::evidence::{
@@ -189,7 +190,7 @@ pub(crate) fn beat(seq: u64, previous: Sha256, chains: &[StreamChain]) -> Signed
     )
 }
 
-pub(crate) fn manifest(recorded: &Recorded) -> Manifest {
+fn entries(recorded: &Recorded) -> Vec<FileEntry> {
     let files = &recorded.files;
     let mut entries = Vec::new();
     for name in files.0.keys() {
@@ -204,6 +205,12 @@ pub(crate) fn manifest(recorded: &Recorded) -> Manifest {
             });
         entries.push(files.entry(name, content));
     }
+    entries
+}
+
+pub(crate) fn manifest(recorded: &Recorded) -> Manifest {
+    let files = &recorded.files;
+    let entries = entries(recorded);
     let streams = recorded.chains.iter().map(|chain| StreamPart {
         stream: chain.stream,
         chunks: chain.next.0,
@@ -312,16 +319,25 @@ pub(crate) fn batch(recorded: &Recorded) -> ReceiptBatch {
 }
 
 pub(crate) fn unsealed(chunks: u64) -> Files {
-    let recorded = recorded(chunks, 100);
+    let mut recorded = recorded(chunks, 100);
+    let others = [
+        (INCIDENTS_FILE, b"[{}]".to_vec()),
+        (RESPONSES_FILE, RESPONSES_MAGIC.to_vec()),
+    ];
+    for (name, bytes) in others {
+        recorded.files.0.insert(name.to_owned(), bytes);
+    }
     let unsealed = Unsealed {
         attempt: attempt(),
+        at: wall(31_000),
+        files: entries(&recorded),
         epochs: vec![UnsealedEpoch {
             certificates: vec![signed(&server(), &certificate())],
             receipts: receipts(&recorded),
         }],
     };
     let mut files = recorded.files;
-    let bytes = encode("unsealed", &unsealed).expect("plain data");
+    let bytes = encode("unsealed", &signed(&server(), &unsealed)).expect("plain data");
     files.0.insert(UNSEALED_FILE.to_owned(), bytes);
     files
 }

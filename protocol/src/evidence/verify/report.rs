@@ -134,6 +134,8 @@ pub struct Report {
     pub beats: u64,
     /// How many of the chunks that kept receipts name are here.
     pub receipts: u64,
+    /// The files that came after the seal, such as acts.
+    pub added: Vec<String>,
     /// What is wrong, by file; faults that touch are told as one.
     pub faults: Vec<Fault>,
     /// How many bytes were read.
@@ -150,6 +152,7 @@ impl Report {
             streams: Vec::new(),
             beats: 0,
             receipts: 0,
+            added: Vec::new(),
             faults: Vec::new(),
             bytes_read: 0,
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::records::wide;
 use super::streams::Expected;
-use super::{Check, FileSource, Seal, SourceError, When};
+use super::{Check, EpochKeys, FileSource, Seal, SourceError, When};
 use crate::codec;
 use crate::crypto::{self, Sha256, Signable, SignedBytes, StreamHasher, Verifier};
 use crate::evidence::merkle::{Checkpoint, InclusionProof, LogLeaf, leaf_hash, root_of_path};
@@ -13,7 +13,7 @@ use crate::evidence::side_log::{
     is_plain_name, media_name,
 };
 use crate::evidence::{Content, FileEntry, Manifest, Supplement, manifest_root};
-use crate::ids::InstitutionId;
+use crate::ids::{AttemptId, InstitutionId};
 
 impl<V: Verifier + StreamHasher, S: FileSource> Check<'_, V, S> {
     pub(super) fn sealed(&mut self) -> Result<(), SourceError> {
@@ -32,23 +32,29 @@ impl<V: Verifier + StreamHasher, S: FileSource> Check<'_, V, S> {
         self.proof(institution, &manifest, &signed)?;
         let mut files = manifest.files.clone();
         files.extend(self.supplement(institution, &manifest, &signed)?);
-        self.listed(&files)?;
-        let here: Vec<_> = files
-            .into_iter()
-            .filter(|file| self.has(&file.name))
-            .collect();
-        let mut bad_logs = BTreeMap::new();
-        for file in &here {
-            if let Content::Bytes(hash) = &file.content {
-                let good = self.bytes_file(file, hash)?;
-                bad_logs.insert(file.name.clone(), !good);
+        self.listed(&files, &[MANIFEST_FILE, PROOF_FILE, SUPPLEMENT_FILE])?;
+        let bad_logs = self.whole_files(&files)?;
+        self.epochs(institution, &manifest, &files, &bad_logs)
+    }
+
+    /// Checks every file that is here and hashed whole; returns which of them are bad.
+    pub(super) fn whole_files(
+        &mut self,
+        files: &[FileEntry],
+    ) -> Result<BTreeMap<String, bool>, SourceError> {
+        let mut bad = BTreeMap::new();
+        for file in files {
+            if let Content::Bytes(hash) = &file.content
+                && self.has(&file.name)
+            {
+                bad.insert(file.name.clone(), !self.bytes_file(file, hash)?);
             }
         }
-        self.epochs(institution, &manifest, &here, &bad_logs)
+        Ok(bad)
     }
 
     /// Reads a file that holds one signed structure.
-    fn signed<T: Signable>(
+    pub(super) fn signed<T: Signable>(
         &mut self,
         name: &str,
     ) -> Result<Option<(SignedBytes, InstitutionId, T)>, SourceError> {
@@ -179,7 +185,8 @@ impl<V: Verifier + StreamHasher, S: FileSource> Check<'_, V, S> {
         }
     }
 
-    /// Returns the files that a supplement adds.
+    /// Returns the files that the supplement adds. It stands in every export, so that nobody can
+    /// take an act away together with it.
     fn supplement(
         &mut self,
         institution: InstitutionId,
@@ -187,6 +194,8 @@ impl<V: Verifier + StreamHasher, S: FileSource> Check<'_, V, S> {
         signed: &SignedBytes,
     ) -> Result<Vec<FileEntry>, SourceError> {
         if !self.has(SUPPLEMENT_FILE) {
+            self.report
+                .fault(SUPPLEMENT_FILE, 0..0, When::Whole, "the file is missing");
             return Ok(Vec::new());
         }
         let Some((_, of, supplement)) = self.signed::<Supplement>(SUPPLEMENT_FILE)? else {
@@ -203,6 +212,7 @@ impl<V: Verifier + StreamHasher, S: FileSource> Check<'_, V, S> {
                     && !manifest.files.iter().any(|other| other.name == file.name)
             });
         if fits {
+            self.report.added = files.iter().map(|file| file.name.clone()).collect();
             Ok(supplement.files)
         } else {
             self.whole_fault(SUPPLEMENT_FILE, "it belongs to another recording")?;
@@ -211,14 +221,13 @@ impl<V: Verifier + StreamHasher, S: FileSource> Check<'_, V, S> {
     }
 
     /// Compares the files that are named with those that are here.
-    fn listed(&mut self, files: &[FileEntry]) -> Result<(), SourceError> {
+    pub(super) fn listed(&mut self, files: &[FileEntry], own: &[&str]) -> Result<(), SourceError> {
         for file in files.iter().filter(|file| !self.names.contains(&file.name)) {
             self.report
                 .fault(&file.name, 0..file.len, When::Whole, "the file is missing");
         }
         for name in self.names.clone() {
-            let own = [MANIFEST_FILE, PROOF_FILE, SUPPLEMENT_FILE].contains(&name.as_str());
-            if !own && !files.iter().any(|file| file.name == name) {
+            if !own.contains(&name.as_str()) && !files.iter().any(|file| file.name == name) {
                 self.whole_fault(&name, "the file is not one of the recording")?;
             }
         }
@@ -266,7 +275,7 @@ impl<V: Verifier + StreamHasher, S: FileSource> Check<'_, V, S> {
         &mut self,
         institution: InstitutionId,
         manifest: &Manifest,
-        here: &[FileEntry],
+        files: &[FileEntry],
         bad_logs: &BTreeMap<String, bool>,
     ) -> Result<(), SourceError> {
         for part in &manifest.epochs {
@@ -288,36 +297,46 @@ impl<V: Verifier + StreamHasher, S: FileSource> Check<'_, V, S> {
                         .map(|file| file.len),
                 });
             }
-            for stream in &expected {
-                let log = headers_name(stream.stream, stream.epoch);
-                let found = self.report.faults.len();
-                let read = self.stream(stream)?;
-                self.blame(&log, here, bad_logs, found, read)?;
-            }
-            let log = beats_name(part.epoch);
-            let found = self.report.faults.len();
-            let read = self.beats(
-                &keys,
-                manifest.attempt,
-                institution,
+            self.epoch_files(
+                (institution, manifest.attempt, &keys),
                 &expected,
                 (part.beats, Some(part.beat_head)),
+                (files, bad_logs),
             )?;
-            self.blame(&log, here, bad_logs, found, read)?;
         }
         Ok(())
+    }
+
+    /// Checks the streams and the beats of one epoch.
+    pub(super) fn epoch_files(
+        &mut self,
+        (institution, attempt, keys): (InstitutionId, AttemptId, &EpochKeys),
+        expected: &[Expected],
+        beats: (u64, Option<Sha256>),
+        (files, bad_logs): (&[FileEntry], &BTreeMap<String, bool>),
+    ) -> Result<(), SourceError> {
+        for stream in expected {
+            let log = headers_name(stream.stream, stream.epoch);
+            let found = self.report.faults.len();
+            let read = self.stream(stream)?;
+            self.blame(&log, files, bad_logs, found, read)?;
+        }
+        let log = beats_name(keys.epoch);
+        let found = self.report.faults.len();
+        let read = self.beats(keys, attempt, institution, expected, beats)?;
+        self.blame(&log, files, bad_logs, found, read)
     }
 
     /// Makes sure that a log whose hash is wrong is named, also where its records read well.
     fn blame(
         &mut self,
         log: &str,
-        here: &[FileEntry],
+        files: &[FileEntry],
         bad_logs: &BTreeMap<String, bool>,
         found: usize,
         read: bool,
     ) -> Result<(), SourceError> {
-        let listed = here.iter().any(|file| file.name == log);
+        let listed = self.has(log) && files.iter().any(|file| file.name == log);
         let named = self.report.faults[..].iter().any(|fault| fault.file == log)
             || (self.report.faults.len() > found && !read);
         if listed && bad_logs.get(log) == Some(&true) && !named {

@@ -1,56 +1,54 @@
-//! Checks what there is of a recording that was never sealed.
+//! Checks what there is of a recording that was never sealed: as strictly as a sealed one, but what
+//! it says is never a finished recording.
 
-use super::records::wide;
+use std::collections::BTreeMap;
+
 use super::streams::Expected;
-use super::{Check, FileSource, LastReceipted, Seal, SourceError, When};
-use crate::codec;
+use super::{Check, FileSource, LastReceipted, Seal, SourceError};
 use crate::crypto::{self, StreamHasher, Verifier};
 use crate::evidence::side_log::{
-    INCIDENTS_FILE, RESPONSES_FILE, UNSEALED_FILE, beats_name, headers_name, media_name,
+    INCIDENTS_FILE, RESPONSES_FILE, UNSEALED_FILE, beats_name, headers_name, is_plain_name,
+    media_name,
 };
-use crate::evidence::{ReceiptBatch, Unsealed, UnsealedEpoch};
+use crate::evidence::{Content, FileEntry, ReceiptBatch, Unsealed, UnsealedEpoch};
 use crate::ids::InstitutionId;
 
 impl<V: Verifier + StreamHasher, S: FileSource> Check<'_, V, S> {
     pub(super) fn unsealed(&mut self) -> Result<(), SourceError> {
-        let Some(bytes) = self.small_file(UNSEALED_FILE)? else {
+        let Some((_, institution, unsealed)) = self.signed::<Unsealed>(UNSEALED_FILE)? else {
             return Ok(());
         };
-        let unsealed = match codec::decode::<Unsealed>("unsealed recording", &bytes) {
-            Ok(unsealed) => unsealed,
-            Err(error) => {
-                let all = 0..wide(bytes.len());
-                self.report
-                    .fault(UNSEALED_FILE, all, When::Whole, error.to_string());
-                return Ok(());
-            }
-        };
+        self.report.institution = Some(institution);
         self.report.attempt = Some(unsealed.attempt);
-        let mut known = vec![
-            UNSEALED_FILE.to_owned(),
-            INCIDENTS_FILE.to_owned(),
-            RESPONSES_FILE.to_owned(),
-        ];
-        let mut last = Vec::new();
+        let mut parts = Vec::new();
         for part in &unsealed.epochs {
-            match self.receipted(&unsealed, part) {
-                Ok((institution, batch)) => {
-                    self.report.institution = Some(institution);
-                    self.epoch_so_far(institution, part, &batch, &mut known)?;
-                    last.extend(batch.receipts.iter().map(|receipt| LastReceipted {
-                        epoch: batch.epoch,
-                        stream: receipt.stream,
-                        seq: receipt.seq,
-                        at: batch.at,
-                    }));
-                }
+            match self.receipted(institution, &unsealed, part) {
+                Ok(batch) => parts.push((part, batch)),
                 Err(what) => self.whole_fault(UNSEALED_FILE, &what)?,
             }
         }
-        for name in self.names.clone() {
-            if !known.contains(&name) {
-                self.whole_fault(&name, "the file is not one of the recording")?;
-            }
+        if let Err(what) = consistent(&unsealed, &parts) {
+            self.whole_fault(UNSEALED_FILE, &what)?;
+        }
+        self.listed(&unsealed.files, &[UNSEALED_FILE])?;
+        let bad_logs = self.whole_files(&unsealed.files)?;
+        let mut last = Vec::new();
+        for (part, batch) in parts {
+            let whose = (institution, batch.attempt, batch.epoch);
+            let keys = self.certificates(UNSEALED_FILE, whose, &part.certificates)?;
+            let expected = expected(&unsealed.files, &batch);
+            self.epoch_files(
+                (institution, unsealed.attempt, &keys),
+                &expected,
+                (batch.beat_next, None),
+                (&unsealed.files, &bad_logs),
+            )?;
+            last.extend(batch.receipts.iter().map(|receipt| LastReceipted {
+                epoch: batch.epoch,
+                stream: receipt.stream,
+                seq: receipt.seq,
+                at: batch.at,
+            }));
         }
         self.report.seal = Seal::Unsealed { last };
         Ok(())
@@ -58,60 +56,85 @@ impl<V: Verifier + StreamHasher, S: FileSource> Check<'_, V, S> {
 
     fn receipted(
         &self,
+        institution: InstitutionId,
         unsealed: &Unsealed,
         part: &UnsealedEpoch,
-    ) -> Result<(InstitutionId, ReceiptBatch), String> {
-        let (key, institution) = self.trusted(&part.receipts)?;
+    ) -> Result<ReceiptBatch, String> {
+        let (key, _claimed) = self.trusted(&part.receipts)?;
         let batch = crypto::open::<ReceiptBatch>(self.verifier, &key, institution, &part.receipts)
             .map_err(|error| error.to_string())?;
         if batch.attempt == unsealed.attempt {
-            Ok((institution, batch))
+            Ok(batch)
         } else {
             Err("a receipt is of another recording".to_owned())
         }
     }
+}
 
-    fn epoch_so_far(
-        &mut self,
-        institution: InstitutionId,
-        part: &UnsealedEpoch,
-        batch: &ReceiptBatch,
-        known: &mut Vec<String>,
-    ) -> Result<(), SourceError> {
-        let whose = (institution, batch.attempt, batch.epoch);
-        let keys = self.certificates(UNSEALED_FILE, whose, &part.certificates)?;
-        let mut expected = Vec::new();
+/// Tells what a statement contradicts itself in.
+fn consistent(unsealed: &Unsealed, parts: &[(&UnsealedEpoch, ReceiptBatch)]) -> Result<(), String> {
+    let files = &unsealed.files;
+    if !files.is_sorted_by(|a, b| a.name < b.name) {
+        return Err("its files are not in order".to_owned());
+    }
+    if let Some(bad) = files.iter().find(|file| !is_plain_name(&file.name)) {
+        return Err(format!("it names a file {:?}", bad.name));
+    }
+    let by_name: BTreeMap<_, _> = files
+        .iter()
+        .map(|file| (file.name.as_str(), file))
+        .collect();
+    for name in [INCIDENTS_FILE, RESPONSES_FILE] {
+        if !by_name.contains_key(name) {
+            return Err(format!("it lacks {name}"));
+        }
+    }
+    let mut streams = 0;
+    for (_, batch) in parts {
         for receipt in &batch.receipts {
-            for name in [
-                media_name(receipt.stream, batch.epoch),
-                headers_name(receipt.stream, batch.epoch),
-            ] {
-                if !self.has(&name) {
-                    self.report
-                        .fault(&name, 0..0, When::Whole, "the file is missing");
-                }
-                known.push(name);
-            }
-            expected.push(Expected {
-                attempt: batch.attempt,
-                epoch: batch.epoch,
-                stream: receipt.stream,
+            streams += 1;
+            let content = Content::Chunks {
+                log: headers_name(receipt.stream, batch.epoch),
                 chunks: receipt.seq.0.saturating_add(1),
                 head: receipt.header,
-                media_len: None,
-            });
+            };
+            let media = by_name.get(media_name(receipt.stream, batch.epoch).as_str());
+            let log = by_name.get(headers_name(receipt.stream, batch.epoch).as_str());
+            if media.is_none_or(|file| file.content != content) || log.is_none() {
+                return Err(format!(
+                    "it lacks the files of {} {}",
+                    receipt.stream, batch.epoch
+                ));
+            }
         }
-        for stream in &expected {
-            self.stream(stream)?;
+        if !by_name.contains_key(beats_name(batch.epoch).as_str()) {
+            return Err(format!("it lacks the beats of {}", batch.epoch));
         }
-        let beats = beats_name(batch.epoch);
-        if !self.has(&beats) {
-            self.report
-                .fault(&beats, 0..0, When::Whole, "the file is missing");
-        }
-        known.push(beats);
-        let said = (batch.beat_next, None);
-        self.beats(&keys, batch.attempt, institution, &expected, said)?;
-        Ok(())
     }
+    let media = files
+        .iter()
+        .filter(|file| matches!(file.content, Content::Chunks { .. }));
+    if media.count() == streams {
+        Ok(())
+    } else {
+        Err("it names media of no stream".to_owned())
+    }
+}
+
+fn expected(files: &[FileEntry], batch: &ReceiptBatch) -> Vec<Expected> {
+    let one = |receipt: &crate::evidence::Receipt| {
+        let media = media_name(receipt.stream, batch.epoch);
+        Expected {
+            attempt: batch.attempt,
+            epoch: batch.epoch,
+            stream: receipt.stream,
+            chunks: receipt.seq.0.saturating_add(1),
+            head: receipt.header,
+            media_len: files
+                .iter()
+                .find(|file| file.name == media)
+                .map(|file| file.len),
+        }
+    };
+    batch.receipts.iter().map(one).collect()
 }
