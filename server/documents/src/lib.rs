@@ -23,6 +23,7 @@ pub use act::{
 pub use language::Language;
 pub use moment::{Moment, MomentError};
 pub use qorgan_protocol::incident::Form1Box;
+pub use qr::{QrPath, qr_path};
 pub use render::{ActRenderer, DocumentError, OTHER_LINES_MAX, STILLS_MAX};
 pub use seal::{SealError, SealMeta, Sealer};
 pub use settings::{ActSettings, Institution};

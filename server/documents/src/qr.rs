@@ -1,7 +1,44 @@
-//! A link as the grey pixels of a QR code.
+//! A link as a QR code: grey pixels for acts, a path for pages.
 
 use qrcode::types::{Color, QrError};
 use qrcode::{EcLevel, QrCode};
+
+use crate::render::DocumentError;
+
+/// Is a square of modules as an SVG path, quiet zone included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QrPath {
+    /// Modules on one side.
+    pub side: usize,
+    /// The dark modules, as the `d` of a path whose unit is a module.
+    pub dark: String,
+}
+
+/// Draws `text` as a path with a quiet zone of four modules.
+///
+/// # Errors
+/// [`DocumentError::Code`] where the text is too long for a code.
+pub fn qr_path(text: &str) -> Result<QrPath, DocumentError> {
+    let code =
+        QrCode::with_error_correction_level(text, EcLevel::M).map_err(DocumentError::Code)?;
+    let width = code.width();
+    let mut dark = String::new();
+    for (row, modules) in code.to_colors().chunks(width).enumerate() {
+        let mut column = 0;
+        for run in modules.chunk_by(|a, b| a == b) {
+            if run.first() == Some(&Color::Dark) {
+                let (x, y) = (column + QUIET_MODULES, row + QUIET_MODULES);
+                let len = run.len();
+                dark.push_str(&format!("M{x} {y}h{len}v1h-{len}z"));
+            }
+            column += run.len();
+        }
+    }
+    Ok(QrPath {
+        side: width + 2 * QUIET_MODULES,
+        dark,
+    })
+}
 
 /// Is a square of grey pixels, quiet zone included.
 #[derive(Debug)]
@@ -66,6 +103,23 @@ mod tests {
             [diagonal(4), diagonal(5), diagonal(6)],
             [BLACK, WHITE, BLACK]
         );
+    }
+
+    #[test]
+    fn a_path_has_the_same_dark_modules_as_the_pixels() {
+        let text = "otpauth://totp/Qorgan:admin?secret=GEZDGNBVGY3TQOJQ&issuer=Qorgan";
+        let pixels = draw(text).expect("fits");
+        let path = qr_path(text).expect("fits");
+
+        assert_eq!(path.side * MODULE_PIXELS, pixels.side);
+        let dark: usize = path
+            .dark
+            .split('M')
+            .filter_map(|run| run.split(['h', 'v']).nth(1)?.parse::<usize>().ok())
+            .sum();
+        let black = pixels.luma.iter().filter(|luma| **luma == BLACK).count();
+        assert_eq!(dark * MODULE_PIXELS * MODULE_PIXELS, black);
+        assert!(path.dark.starts_with("M4 4h7v1h-7z"), "the finder's edge");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use axum::extract::{Form, Path, Query, State};
 use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
+use qorgan_documents::{QrPath, qr_path};
 use qorgan_protocol::wire::ProblemCode;
 use serde::Deserialize;
 
@@ -186,6 +187,7 @@ struct TotpPage {
     problem: Option<String>,
     secret: String,
     uri: String,
+    code: QrPath,
 }
 
 /// `GET /console/totp`.
@@ -230,10 +232,21 @@ async fn totp_page(
     let page = Page::new(state, visitor, Some(session));
     show(&TotpPage {
         problem: problem.map(|key| page.t(key)),
-        secret: setup.secret,
+        // Four letters at a time are easier to type.
+        secret: grouped(&setup.secret),
+        code: qr_path(&setup.uri).map_err(|_long| ConsoleError::Unready)?,
         uri: setup.uri,
         page,
     })
+}
+
+fn grouped(secret: &str) -> String {
+    let letters: Vec<char> = secret.chars().collect();
+    let groups: Vec<String> = letters
+        .chunks(4)
+        .map(|four| four.iter().collect())
+        .collect();
+    groups.join(" ")
 }
 
 /// `GET /console/language/{code}`.
