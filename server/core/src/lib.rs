@@ -13,3 +13,4 @@ pub mod form1;
 pub mod qti;
 pub mod review;
 pub mod sheets;
+pub mod sitting;

@@ -1,15 +1,11 @@
 //! Exams: the list, one exam with its tests and sittings, what is made there.
 
-use std::time::Duration;
-
 use askama::Template;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect};
-use jiff::civil::DateTime;
 use qorgan_protocol::assessment::AssessmentTest;
-use qorgan_protocol::attempt::GatePolicy;
 use qorgan_protocol::ids::ExamId;
-use qorgan_protocol::time::WallTime;
 use qorgan_protocol::wire::ProblemCode;
 use qorgan_server_core::qti::{Identifiers, Stated, read_package};
 
@@ -20,10 +16,12 @@ use super::package::package_of;
 use super::page::{Page, Visitor, show};
 use super::posted::{Fields, Posted, Uploaded};
 use super::preview::Checked;
-use super::store::{exam_facts, exams, put_sitting, sittings};
+use super::sitting_form::SittingForm;
+use super::store::{exam_facts, exams, sittings};
 use crate::auth::{Staff, TestCentre};
 use crate::state::AppState;
-use crate::store::exams::{NewExam, create_exam};
+use crate::store::audit;
+use crate::store::exams::{NewExam, create_exam, create_sitting as create_sitting_row};
 
 #[derive(Debug, Template)]
 #[template(path = "console/exams.html")]
@@ -123,10 +121,7 @@ struct ExamPage {
     code: String,
     tests: Vec<String>,
     sittings: Vec<SittingLine>,
-    problem: Option<String>,
-    opens: String,
-    closes: String,
-    minutes: String,
+    form: SittingForm,
     zone: String,
 }
 
@@ -138,28 +133,15 @@ pub(super) async fn exam(
     staff: Staff<TestCentre>,
 ) -> Answer {
     let page = Page::new(&state, &visitor, Some(&staff.session));
-    exam_page(&state, page, exam.parse()?, None, &Fields::default()).await
+    let form = SittingForm::new(&page, &state.config.exam);
+    exam_page(&state, page, exam.parse()?, form).await
 }
 
-async fn exam_page(
-    state: &AppState,
-    page: Page,
-    exam: ExamId,
-    problem: Option<String>,
-    fields: &Fields,
-) -> Answer {
+async fn exam_page(state: &AppState, page: Page, exam: ExamId, form: SittingForm) -> Answer {
     let facts = exam_facts(&state.store, exam)
         .await?
         .ok_or(ConsoleError::Refused(ProblemCode::NotFound))?;
     let own = sittings(&state.store).await?;
-    let typed = |name: &str, otherwise: &str| {
-        let value = fields.get(name);
-        if value.is_empty() {
-            otherwise.to_owned()
-        } else {
-            value.to_owned()
-        }
-    };
     show(&ExamPage {
         id: exam,
         title: facts.title,
@@ -180,10 +162,7 @@ async fn exam_page(
             .filter(|one| one.exam == exam)
             .map(|one| SittingLine::of(&page, one))
             .collect(),
-        problem,
-        opens: typed("opens", ""),
-        closes: typed("closes", ""),
-        minutes: typed("minutes", "60"),
+        form,
         zone: state.config.institution.time_zone.as_str().to_owned(),
         page,
     })
@@ -198,30 +177,31 @@ pub(super) async fn create_sitting(
 ) -> Answer {
     let exam: ExamId = exam.parse()?;
     let page = Page::new(&state, &visitor, Some(&posted.staff.session));
-    let fields = &posted.fields;
-    let moment = |name: &str| {
-        let civil: DateTime = fields.get(name).parse().ok()?;
-        let zoned = civil.to_zoned(page.zone().clone()).ok()?;
-        Some(WallTime::from_unix_ms(zoned.timestamp().as_millisecond()))
+    let form = SittingForm::new(&page, &state.config.exam);
+    let sitting = match form.read(exam, &posted.fields) {
+        Ok(sitting) => sitting,
+        Err(form) => {
+            let mut response = exam_page(&state, page, exam, *form).await?;
+            *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+            return Ok(response);
+        }
     };
-    let minutes = fields.get("minutes").parse::<u64>().ok();
-    let (Some(opens), Some(closes), Some(minutes @ 1..=600)) =
-        (moment("opens"), moment("closes"), minutes)
-    else {
-        let problem = Some(page.t("sitting-problem"));
-        return exam_page(&state, page, exam, problem, fields).await;
+    exam_facts(&state.store, exam)
+        .await?
+        .ok_or(ConsoleError::Refused(ProblemCode::NotFound))?;
+    let mut tx = state.store.begin().await?;
+    let id = create_sitting_row(&mut tx, &state.keys, state.clock.wall(), &sitting).await?;
+    let entry = audit::Entry {
+        institution: state.institution(),
+        at: state.clock.wall(),
+        actor: &posted.staff.session.person.to_string(),
+        action: "sitting_created",
+        subject: &id.to_string(),
+        detail: &exam.to_string(),
     };
-    if closes <= opens {
-        let problem = Some(page.t("sitting-problem"));
-        return exam_page(&state, page, exam, problem, fields).await;
-    }
-    let policy = match fields.get("mode") {
-        "on_site" => GatePolicy::on_site(),
-        _ => GatePolicy::remote(),
-    };
-    let duration = Duration::from_secs(minutes * 60);
-    let sitting = put_sitting(&state, exam, (opens, closes), duration, policy).await?;
-    Ok(Redirect::to(&format!("/console/sittings/{sitting}")).into_response())
+    audit::write(&mut tx, &entry).await?;
+    tx.commit().await?;
+    Ok(Redirect::to(&format!("/console/sittings/{id}")).into_response())
 }
 
 /// `POST /console/exams/{exam}/tests`: checks a package and shows what is in it.

@@ -22,6 +22,7 @@ mod preview;
 mod review;
 mod sign_in;
 mod sitting;
+mod sitting_form;
 pub(crate) mod store;
 mod texts;
 mod verify;
@@ -51,7 +52,7 @@ pub use imports::{
 };
 pub use package::package_of;
 pub use review::{ReviewError, review_by_hand};
-pub use store::{ExamFacts, exam_facts, put_sitting, sitting_exam};
+pub use store::{ExamFacts, exam_facts, sitting_exam};
 pub use texts::Language;
 
 /// The largest upload, in bytes; a package may hold so much.

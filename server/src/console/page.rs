@@ -158,6 +158,21 @@ impl Page {
         }
     }
 
+    /// Makes a page of nobody in Kazakh.
+    #[cfg(test)]
+    pub(super) fn for_test() -> Self {
+        Self {
+            language: Language::Kazakh,
+            zone: TimeZone::get("Asia/Almaty").expect("it is bundled"),
+            staff: None,
+            csrf: String::new(),
+            path: String::new(),
+            htmx: false,
+            institution: String::new(),
+            support: String::new(),
+        }
+    }
+
     /// Returns the language's code.
     pub(crate) const fn language(&self) -> &'static str {
         self.language.code()

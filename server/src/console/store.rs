@@ -1,7 +1,5 @@
 //! What pages read from the database, and the changes that have no other home.
 
-use std::time::Duration;
-
 use qorgan_protocol::attempt::{GateMode, GatePolicy};
 use qorgan_protocol::ids::{
     AttemptId, Epoch, ExamId, IncidentId, InstitutionId, PersonId, SittingId,
@@ -10,8 +8,6 @@ use qorgan_protocol::time::WallTime;
 use qorgan_server_core::review::{IncidentVerdict, Judgement, Review, ReviewEvent};
 use sqlx::Row as _;
 
-use crate::state::AppState;
-use crate::store::exams::{NewSitting, create_sitting};
 use crate::store::{Store, StoreError, WriteTx, id};
 
 /// An exam as lists and checks need it.
@@ -143,35 +139,6 @@ pub async fn sitting_exam(store: &Store, sitting: SittingId) -> Result<Option<Ex
         .fetch_optional(store.read())
         .await?;
     exam.as_deref().map(id).transpose()
-}
-
-/// Makes a sitting with the institution's defaults.
-///
-/// # Errors
-/// The database failed.
-//= tests/data/sop-2-28.md#8-sitting-times
-pub async fn put_sitting(
-    state: &AppState,
-    exam: ExamId,
-    (opens, closes): (WallTime, WallTime),
-    duration: Duration,
-    policy: GatePolicy,
-) -> Result<SittingId, StoreError> {
-    let defaults = &state.config.exam;
-    let new = NewSitting {
-        exam,
-        opens,
-        closes,
-        duration,
-        policy,
-        bandwidth: defaults.bandwidth.word().to_owned(),
-        deny_processes: defaults.deny_processes.clone(),
-        allow_processes: defaults.allow_processes.clone(),
-    };
-    let mut tx = state.store.begin().await?;
-    let id = create_sitting(&mut tx, &state.keys, state.clock.wall(), &new).await?;
-    tx.commit().await?;
-    Ok(id)
 }
 
 /// The details of a candidate that pages and acts print.

@@ -1,0 +1,370 @@
+//! What a new sitting is set to: a form's fields in, a policy or every fault out.
+//!
+//! # Invariants
+//! * Nothing that is typed lowers what a remote sitting requires: camera, microphone and every
+//!   display (decision 1).
+//! * A word or number that is not understood is a fault, never a default.
+
+use core::time::Duration;
+
+use qorgan_protocol::attempt::{GateMode, GatePolicy, Grace};
+use qorgan_protocol::evidence::StreamKind;
+
+/// What a sitting is set to, besides its exam and its start window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SittingSettings {
+    /// How long items may be worked on.
+    pub duration: Duration,
+    /// What is required.
+    pub policy: GatePolicy,
+    /// `economy`, `standard` or `rich`.
+    pub bandwidth: String,
+    /// Programs that are reported.
+    pub deny_processes: Vec<String>,
+    /// Programs that are never reported.
+    pub allow_processes: Vec<String>,
+}
+
+/// What is wrong with a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SittingFault {
+    /// No whole number between two bounds.
+    Number {
+        /// The least.
+        min: u64,
+        /// The most.
+        max: u64,
+    },
+    /// None of the words that are known.
+    Word,
+    /// On site, no source is required.
+    NoSource,
+    /// No name of a program.
+    ProgramName {
+        /// What was typed.
+        name: String,
+    },
+    /// More programs than a list holds.
+    TooManyPrograms {
+        /// The most.
+        max: usize,
+    },
+    /// A program that is both reported and never reported.
+    ProgramInBoth {
+        /// Which.
+        name: String,
+    },
+}
+
+/// The names of a form's fields.
+pub mod fields {
+    /// Minutes for the items.
+    pub const MINUTES: &str = "minutes";
+    /// `remote` or `on_site`.
+    pub const MODE: &str = "mode";
+    /// The sources that are required on site; each is ticked or not.
+    pub const SOURCES: [(&str, super::StreamKind); 3] = [
+        ("source_camera", super::StreamKind::Camera),
+        ("source_microphone", super::StreamKind::Microphone),
+        ("source_screen", super::StreamKind::Screen),
+    ];
+    /// The most displays.
+    pub const DISPLAYS: &str = "displays";
+    /// A proctor opens the gate.
+    pub const PROCTOR_OPENS: &str = "proctor_opens";
+    /// Identity must be approved before the start.
+    pub const IDENTITY: &str = "identity_before_start";
+    /// Codes on the screen are asked for.
+    pub const FRESHNESS: &str = "freshness";
+    /// Files may stand for devices.
+    pub const SIMULATED: &str = "simulated_sources";
+    /// Seconds of grace for a lost agent or device.
+    pub const GRACE_AGENT: &str = "grace_agent_s";
+    /// Seconds of grace for a lost network.
+    pub const GRACE_NETWORK: &str = "grace_network_s";
+    /// Time under cover is given back.
+    pub const CREDIT: &str = "credit_covered_time";
+    /// Minutes that a kept submission may be late.
+    pub const LATE: &str = "late_delivery_minutes";
+    /// How much an agent may send.
+    pub const BANDWIDTH: &str = "bandwidth";
+    /// Programs that are reported, one a line.
+    pub const DENY: &str = "deny";
+    /// Programs that are never reported, one a line.
+    pub const ALLOW: &str = "allow";
+    /// The numbers: field, least, most. No grace is longer than the default.
+    pub const NUMBERS: [(&str, u64, u64); 5] = [
+        (MINUTES, 1, 600),
+        (DISPLAYS, 1, 8),
+        (GRACE_AGENT, 0, super::Grace::DEFAULT.agent_ms / 1_000),
+        (GRACE_NETWORK, 0, super::Grace::DEFAULT.network_ms / 1_000),
+        (LATE, 0, 24 * 60),
+    ];
+}
+
+/// Reads a form: `field` gives what was typed, empty for what was not sent or not ticked.
+///
+/// # Errors
+/// Every fault, with its field's name.
+//= tests/data/sop-2-28.md#8-sitting-times
+pub fn read_sitting<'a>(
+    field: impl Fn(&str) -> &'a str,
+) -> Result<SittingSettings, Vec<(&'static str, SittingFault)>> {
+    let mut form = Form {
+        field: &field,
+        faults: Vec::new(),
+    };
+    let minutes = form.number(fields::MINUTES);
+    let policy = form.policy();
+    let bandwidth = field(fields::BANDWIDTH).to_owned();
+    if !BANDWIDTHS.contains(&bandwidth.as_str()) {
+        form.faults.push((fields::BANDWIDTH, SittingFault::Word));
+    }
+    let deny_processes = form.programs(fields::DENY);
+    let allow_processes = form.programs(fields::ALLOW);
+    if let Some(name) = allow_processes
+        .iter()
+        .find(|one| deny_processes.contains(one))
+    {
+        let fault = SittingFault::ProgramInBoth { name: name.clone() };
+        form.faults.push((fields::ALLOW, fault));
+    }
+    if !form.faults.is_empty() {
+        return Err(form.faults);
+    }
+    Ok(SittingSettings {
+        duration: Duration::from_secs(minutes.saturating_mul(60)),
+        policy,
+        bandwidth,
+        deny_processes,
+        allow_processes,
+    })
+}
+
+struct Form<'f, F> {
+    field: &'f F,
+    faults: Vec<(&'static str, SittingFault)>,
+}
+
+impl<'a, F: Fn(&str) -> &'a str> Form<'_, F> {
+    fn policy(&mut self) -> GatePolicy {
+        let base = match (self.field)(fields::MODE) {
+            "remote" => GatePolicy::remote(),
+            "on_site" => GatePolicy {
+                required_on_site: self.sources(),
+                ..GatePolicy::on_site()
+            },
+            _ => {
+                self.faults.push((fields::MODE, SittingFault::Word));
+                GatePolicy::remote()
+            }
+        };
+        let displays = self.number(fields::DISPLAYS);
+        let agent_s = self.number(fields::GRACE_AGENT);
+        let network_s = self.number(fields::GRACE_NETWORK);
+        let late_minutes = self.number(fields::LATE);
+        GatePolicy {
+            displays_max: u8::try_from(displays).unwrap_or(1),
+            simulated_sources: self.ticked(fields::SIMULATED),
+            proctor_opens: base.mode == GateMode::OnSite || self.ticked(fields::PROCTOR_OPENS),
+            identity_before_start: self.ticked(fields::IDENTITY),
+            freshness: self.ticked(fields::FRESHNESS),
+            grace: Grace {
+                agent_ms: agent_s.saturating_mul(1_000),
+                network_ms: network_s.saturating_mul(1_000),
+            },
+            late_delivery_ms_max: late_minutes.saturating_mul(60_000),
+            credit_covered_time: self.ticked(fields::CREDIT),
+            ..base
+        }
+    }
+
+    fn sources(&mut self) -> Vec<StreamKind> {
+        let mut sources: Vec<StreamKind> = fields::SOURCES
+            .iter()
+            .filter(|(name, _)| self.ticked(name))
+            .map(|(_, kind)| *kind)
+            .collect();
+        sources.sort_unstable();
+        if sources.is_empty() {
+            let [.., (screen, _)] = fields::SOURCES;
+            self.faults.push((screen, SittingFault::NoSource));
+        }
+        sources
+    }
+
+    fn ticked(&self, name: &str) -> bool {
+        !(self.field)(name).is_empty()
+    }
+
+    fn number(&mut self, name: &'static str) -> u64 {
+        let known = fields::NUMBERS.iter().find(|(known, ..)| *known == name);
+        let (min, max) = known.map_or((0, 0), |(_, min, max)| (*min, *max));
+        let number = (self.field)(name).parse::<u64>().ok();
+        number
+            .filter(|number| (min..=max).contains(number))
+            .unwrap_or_else(|| {
+                self.faults.push((name, SittingFault::Number { min, max }));
+                min
+            })
+    }
+
+    /// Reads a list of programs: one a line, or parted by commas; each once.
+    fn programs(&mut self, name: &'static str) -> Vec<String> {
+        let mut programs: Vec<String> = Vec::new();
+        for typed in (self.field)(name).split(['\n', ',', ';']) {
+            let typed = typed.trim().to_lowercase();
+            let known = |c: char| c.is_alphanumeric() || " ._+-".contains(c);
+            if typed.chars().count() > PROGRAM_CHARS_MAX || !typed.chars().all(known) {
+                self.faults
+                    .push((name, SittingFault::ProgramName { name: typed }));
+                break;
+            }
+            if !typed.is_empty() && !programs.contains(&typed) {
+                programs.push(typed);
+            }
+        }
+        if programs.len() > PROGRAMS_MAX {
+            let fault = SittingFault::TooManyPrograms { max: PROGRAMS_MAX };
+            self.faults.push((name, fault));
+        }
+        programs
+    }
+}
+
+/// The most programs of a list.
+const PROGRAMS_MAX: usize = 128;
+/// The longest name of a program, in characters.
+const PROGRAM_CHARS_MAX: usize = 64;
+const BANDWIDTHS: [&str; 3] = ["economy", "standard", "rich"];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    //= tests/data/sop-2-28.md#8-sitting-times
+    //= type=test
+    fn every_field_reaches_the_sitting() {
+        let mut form = remote();
+        form.extend([
+            ("minutes", "90"),
+            ("mode", "on_site"),
+            ("source_screen", "on"),
+            ("source_camera", "on"),
+            ("displays", "2"),
+            ("identity_before_start", "on"),
+            ("simulated_sources", "on"),
+            ("grace_agent_s", "2"),
+            ("grace_network_s", "0"),
+            ("late_delivery_minutes", "30"),
+            ("bandwidth", "economy"),
+            ("deny", "AnyDesk\r\nzoom, zoom"),
+            ("allow", "magnify"),
+        ]);
+        form.remove("freshness");
+        form.remove("credit_covered_time");
+
+        let read = read(&form).expect("a good form");
+
+        let policy = GatePolicy {
+            mode: GateMode::OnSite,
+            required_on_site: vec![StreamKind::Camera, StreamKind::Screen],
+            displays_max: 2,
+            simulated_sources: true,
+            proctor_opens: true,
+            identity_before_start: true,
+            freshness: false,
+            grace: Grace {
+                agent_ms: 2_000,
+                network_ms: 0,
+            },
+            late_delivery_ms_max: 1_800_000,
+            credit_covered_time: false,
+        };
+        assert_eq!(read.policy, policy);
+        assert_eq!(read.duration, Duration::from_secs(5_400));
+        assert_eq!(read.bandwidth, "economy");
+        assert_eq!(read.deny_processes, ["anydesk", "zoom"]);
+        assert_eq!(read.allow_processes, ["magnify"]);
+    }
+
+    #[test]
+    //= tests/data/sop-2-28.md#10-start-gate
+    //= type=test
+    fn a_form_cannot_lower_what_a_remote_sitting_requires() {
+        for sources in [&["source_screen"][..], &[]] {
+            let mut form = remote();
+            form.extend(sources.iter().map(|name| (*name, "on")));
+
+            let read = read(&form).expect("a good form");
+
+            assert_eq!(read.policy, GatePolicy::remote());
+            assert_eq!(read.policy.required().len(), 3);
+        }
+    }
+
+    #[test]
+    fn every_bad_field_is_named() {
+        let mut form = remote();
+        form.extend([
+            ("minutes", "0"),
+            ("displays", "many"),
+            ("grace_agent_s", "6"),
+            ("grace_network_s", "21"),
+            ("late_delivery_minutes", "-1"),
+            ("bandwidth", "all"),
+            ("deny", "zoom\n/usr/bin/obs"),
+            ("allow", "Zoom"),
+        ]);
+
+        let faults = read(&form).expect_err("bad");
+
+        let named: Vec<_> = faults.iter().map(|(name, _)| *name).collect();
+        let wanted = [
+            "minutes",
+            "displays",
+            "grace_agent_s",
+            "grace_network_s",
+            "late_delivery_minutes",
+            "bandwidth",
+            "deny",
+            "allow",
+        ];
+        assert_eq!(named, wanted);
+    }
+
+    #[test]
+    fn a_mode_that_is_not_known_and_a_sitting_without_sources_are_refused() {
+        let mut form = remote();
+        form.insert("mode", "at_home");
+        assert_eq!(read(&form), Err(vec![("mode", SittingFault::Word)]));
+        form.insert("mode", "on_site");
+        assert_eq!(
+            read(&form),
+            Err(vec![("source_screen", SittingFault::NoSource)])
+        );
+    }
+
+    fn remote() -> BTreeMap<&'static str, &'static str> {
+        BTreeMap::from([
+            ("minutes", "60"),
+            ("mode", "remote"),
+            ("displays", "1"),
+            ("freshness", "on"),
+            ("grace_agent_s", "5"),
+            ("grace_network_s", "20"),
+            ("credit_covered_time", "on"),
+            ("late_delivery_minutes", "15"),
+            ("bandwidth", "standard"),
+        ])
+    }
+
+    fn read(
+        form: &BTreeMap<&'static str, &'static str>,
+    ) -> Result<SittingSettings, Vec<(&'static str, SittingFault)>> {
+        read_sitting(|name| form.get(name).copied().unwrap_or_default())
+    }
+}

@@ -1,0 +1,287 @@
+//! The form of a new sitting (SOP 8): every setting, with what was typed and what is wrong beside
+//! each field.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::DateTime;
+use qorgan_protocol::attempt::GatePolicy;
+use qorgan_protocol::ids::ExamId;
+use qorgan_protocol::time::WallTime;
+use qorgan_server_core::sitting::{SittingFault, fields, read_sitting};
+
+use super::page::Page;
+use super::posted::Fields;
+use crate::config::ExamDefaults;
+use crate::store::exams::NewSitting;
+
+/// A number as a page shows it.
+#[derive(Debug)]
+pub(super) struct NumberField {
+    pub(super) name: &'static str,
+    pub(super) label: String,
+    pub(super) value: String,
+    pub(super) min: u64,
+    pub(super) max: u64,
+    pub(super) wrong: Option<String>,
+}
+
+/// A box to tick as a page shows it.
+#[derive(Debug)]
+pub(super) struct TickField {
+    pub(super) name: &'static str,
+    pub(super) label: String,
+    pub(super) ticked: bool,
+}
+
+/// The form as a page shows it.
+#[derive(Debug)]
+pub(super) struct SittingForm {
+    page: Page,
+    values: BTreeMap<&'static str, String>,
+    ticked: BTreeMap<&'static str, bool>,
+    wrong: BTreeMap<&'static str, String>,
+}
+
+impl SittingForm {
+    /// Makes a form with the defaults.
+    pub(super) fn new(page: &Page, defaults: &ExamDefaults) -> Self {
+        let policy = GatePolicy::remote();
+        let seconds = |ms: u64| (ms / 1_000).to_string();
+        let values = [
+            (OPENS, String::new()),
+            (CLOSES, String::new()),
+            (fields::MINUTES, "60".to_owned()),
+            (fields::MODE, "remote".to_owned()),
+            (fields::DISPLAYS, policy.displays_max.to_string()),
+            (fields::GRACE_AGENT, seconds(policy.grace.agent_ms)),
+            (fields::GRACE_NETWORK, seconds(policy.grace.network_ms)),
+            (
+                fields::LATE,
+                (policy.late_delivery_ms_max / 60_000).to_string(),
+            ),
+            (fields::BANDWIDTH, defaults.bandwidth.word().to_owned()),
+            (fields::DENY, defaults.deny_processes.join("\n")),
+            (fields::ALLOW, defaults.allow_processes.join("\n")),
+        ];
+        let on_site = GatePolicy::on_site().required();
+        let mut ticked = BTreeMap::from([
+            (fields::PROCTOR_OPENS, policy.proctor_opens),
+            (fields::IDENTITY, policy.identity_before_start),
+            (fields::FRESHNESS, policy.freshness),
+            (fields::SIMULATED, policy.simulated_sources),
+            (fields::CREDIT, policy.credit_covered_time),
+        ]);
+        for (name, kind) in fields::SOURCES {
+            ticked.insert(name, on_site.contains(&kind));
+        }
+        Self {
+            page: page.clone(),
+            values: values.into(),
+            ticked,
+            wrong: BTreeMap::new(),
+        }
+    }
+
+    /// Reads what was posted: a sitting, or the form as it was typed with every fault.
+    pub(super) fn read(mut self, exam: ExamId, posted: &Fields) -> Result<NewSitting, Box<Self>> {
+        for (name, value) in &mut self.values {
+            posted.get(name).clone_into(value);
+        }
+        for (name, ticked) in &mut self.ticked {
+            *ticked = !posted.get(name).is_empty();
+        }
+        let opens = self.moment(OPENS);
+        let closes = self.moment(CLOSES);
+        if let (Some(opens), Some(closes)) = (opens, closes)
+            && closes <= opens
+        {
+            self.wrong.insert(CLOSES, self.page.t("wrong-order"));
+        }
+        let read = read_sitting(|name| posted.get(name));
+        if let Err(faults) = &read {
+            for (name, fault) in faults {
+                let words = words(&self.page, fault);
+                self.wrong.entry(name).or_insert(words);
+            }
+        }
+        match (opens, closes, read) {
+            (Some(opens), Some(closes), Ok(read)) if self.wrong.is_empty() => Ok(NewSitting {
+                exam,
+                opens,
+                closes,
+                duration: read.duration,
+                policy: read.policy,
+                bandwidth: read.bandwidth,
+                deny_processes: read.deny_processes,
+                allow_processes: read.allow_processes,
+            }),
+            _ => Err(Box::new(self)),
+        }
+    }
+
+    /// Reads a moment in the institution's zone.
+    fn moment(&mut self, name: &'static str) -> Option<WallTime> {
+        let civil = self.value(name).parse::<DateTime>().ok();
+        let zoned = civil.and_then(|civil| civil.to_zoned(self.page.zone().clone()).ok());
+        if zoned.is_none() {
+            self.wrong.insert(name, self.page.t("wrong-moment"));
+        }
+        zoned.map(|zoned| WallTime::from_unix_ms(zoned.timestamp().as_millisecond()))
+    }
+
+    /// Returns the numbers of a group.
+    pub(super) fn numbers(&self, group: &str) -> Vec<NumberField> {
+        let wanted: &[&str] = match group {
+            "gate" => &[fields::DISPLAYS],
+            "loss" => &[fields::GRACE_AGENT, fields::GRACE_NETWORK, fields::LATE],
+            _ => &[fields::MINUTES],
+        };
+        fields::NUMBERS
+            .iter()
+            .filter(|(name, ..)| wanted.contains(name))
+            .map(|(name, min, max)| NumberField {
+                name,
+                label: self.label(name),
+                value: self.value(name).to_owned(),
+                min: *min,
+                max: *max,
+                wrong: self.wrong(name).cloned(),
+            })
+            .collect()
+    }
+
+    /// Returns the boxes of a group.
+    pub(super) fn boxes(&self, group: &str) -> Vec<TickField> {
+        let wanted: &[&'static str] = match group {
+            "sources" => &fields::SOURCES.map(|(name, _)| name),
+            "gate" => &[fields::PROCTOR_OPENS, fields::IDENTITY, fields::FRESHNESS],
+            "loss" => &[fields::CREDIT],
+            _ => &[fields::SIMULATED],
+        };
+        wanted
+            .iter()
+            .map(|name| TickField {
+                name,
+                label: self.label(name),
+                ticked: self.is_ticked(name),
+            })
+            .collect()
+    }
+
+    /// Returns what stands in a field.
+    pub(super) fn value(&self, name: &str) -> &str {
+        self.values.get(name).map_or("", String::as_str)
+    }
+
+    /// Tells whether a box is ticked.
+    pub(super) fn is_ticked(&self, name: &str) -> bool {
+        self.ticked.get(name).copied().unwrap_or_default()
+    }
+
+    /// Returns what is wrong with a field.
+    pub(super) fn wrong(&self, name: &str) -> Option<&String> {
+        self.wrong.get(name)
+    }
+
+    /// Tells whether anything is wrong.
+    pub(super) fn has_wrong(&self) -> bool {
+        !self.wrong.is_empty()
+    }
+
+    /// Tells whether a group of settings is to be shown open: something in it is wrong.
+    pub(super) fn opens(&self, group: &str) -> bool {
+        let names: &[&str] = match group {
+            "gate" => &[fields::DISPLAYS, "source_screen"],
+            "loss" => &[fields::GRACE_AGENT, fields::GRACE_NETWORK, fields::LATE],
+            _ => &[fields::BANDWIDTH, fields::DENY, fields::ALLOW],
+        };
+        names.iter().any(|name| self.wrong.contains_key(name))
+    }
+
+    /// Returns the label of a field.
+    pub(super) fn label(&self, name: &str) -> String {
+        self.page.t(&format!("sitting-{}", name.replace('_', "-")))
+    }
+}
+
+fn words(page: &Page, fault: &SittingFault) -> String {
+    match fault {
+        SittingFault::Number { min, max } => {
+            let bounds = [("min", min.to_string()), ("max", max.to_string())];
+            page.in_language().fill("wrong-number", &bounds)
+        }
+        SittingFault::Word => page.t("wrong-word"),
+        SittingFault::NoSource => page.t("wrong-no-source"),
+        SittingFault::ProgramName { name } => page.t1("wrong-program", "name", name),
+        SittingFault::TooManyPrograms { max } => page.t1("wrong-programs", "max", max),
+        SittingFault::ProgramInBoth { name } => page.t1("wrong-program-both", "name", name),
+    }
+}
+
+const OPENS: &str = "opens";
+const CLOSES: &str = "closes";
+
+#[cfg(test)]
+mod tests {
+    use qorgan_protocol::time::millis;
+
+    use super::*;
+
+    #[test]
+    fn a_form_sent_as_it_was_shown_is_the_remote_policy() {
+        let page = Page::for_test();
+        let form = SittingForm::new(&page, &ExamDefaults::default());
+        let mut sent: Vec<(String, String)> = form
+            .values
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect();
+        for (name, _) in form.ticked.iter().filter(|(_, ticked)| **ticked) {
+            sent.push(((*name).to_owned(), "on".to_owned()));
+        }
+        sent.push((OPENS.to_owned(), "2026-12-01T09:00".to_owned()));
+        sent.push((CLOSES.to_owned(), "2026-12-01T12:00".to_owned()));
+        let exam = ExamId::new(WallTime::from_unix_ms(1), [1; 10]);
+
+        let read = form
+            .read(exam, &Fields::of(sent))
+            .expect("good as it was shown");
+
+        assert_eq!(read.policy, GatePolicy::remote());
+        assert_eq!(millis(read.duration), 3_600_000);
+        assert_eq!(read.bandwidth, "standard");
+        assert!(read.deny_processes.contains(&"anydesk".to_owned()));
+        assert_eq!(read.opens.unix_ms(), 1_796_097_600_000);
+    }
+
+    #[test]
+    fn what_was_typed_stays_and_each_fault_stands_at_its_field() {
+        let page = Page::for_test();
+        let typed = [
+            (OPENS, "2026-12-01T12:00"),
+            (CLOSES, "2026-12-01T09:00"),
+            (fields::MODE, "on_site"),
+            (fields::MINUTES, "abc"),
+            (fields::DENY, "a/b"),
+        ];
+        let sent = typed.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let exam = ExamId::new(WallTime::from_unix_ms(1), [1; 10]);
+
+        let form = SittingForm::new(&page, &ExamDefaults::default())
+            .read(exam, &Fields::of(sent.to_vec()))
+            .expect_err("bad");
+
+        assert_eq!(form.value(fields::MINUTES), "abc");
+        assert_eq!(form.value(fields::MODE), "on_site");
+        assert!(!form.is_ticked(fields::FRESHNESS), "it was not ticked");
+        for name in [CLOSES, fields::MINUTES, "source_screen", fields::DENY] {
+            assert!(
+                form.wrong(name)
+                    .is_some_and(|words| !words.contains("wrong-")),
+                "{name}"
+            );
+        }
+        assert!(form.wrong(OPENS).is_none());
+        assert!(form.opens("gate") && form.opens("programs"));
+    }
+}
