@@ -120,7 +120,7 @@ impl Form1Texts {
 
 fn kazakh() -> Form1Texts {
     Form1Texts {
-        form_mark: "1 үлгі".to_owned(),
+        form_mark: "1-үлгі".to_owned(),
         title: "АКТ №".to_owned(),
         subtitle: "емтихандағы тәртіп ережелерін бұзу туралы".to_owned(),
         discipline: "Пән:".to_owned(),
@@ -159,7 +159,7 @@ fn kazakh() -> Form1Texts {
             цифрлық қолтаңба болып табылмайды."
             .to_owned(),
         code_alt: "Тексеру сілтемесі бар QR-код:".to_owned(),
-        page: "{total} беттің {page} беті".to_owned(),
+        page: "{total} беттің {page}-беті".to_owned(),
     }
 }
 

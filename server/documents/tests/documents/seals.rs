@@ -353,7 +353,7 @@ fn unsealed() -> Vec<u8> {
 
 fn meta() -> SealMeta {
     SealMeta {
-        reason: "1 үлгідегі акт тіркелді".to_owned(),
+        reason: "1-үлгідегі акт тіркелді".to_owned(),
         location: "Алматы".to_owned(),
         name: "Тестілеу орталығы".to_owned(),
         signing_time: Moment::new(WallTime::from_unix_ms(1_795_424_760_000), 300)
