@@ -185,8 +185,18 @@ function isInit(bytes) {
   return found;
 }
 
+/** Loads the page anew where other streams are worth a look, unless somebody is writing. */
+function follow(root) {
+  const shown = [...root.querySelectorAll("canvas[data-live]")].map((canvas) => canvas.dataset.live.split("/").at(-1)).join(" ");
+  root.addEventListener("htmx:afterSwap", () => {
+    const now = root.querySelector("[data-streams]");
+    if (now && now.dataset.streams !== shown && !root.querySelector("details[open], dialog[open]")) location.reload();
+  });
+}
+
 /** Starts every `canvas[data-live]` of the page. */
 export function start(root) {
+  follow(root);
   const scheme = location.protocol === "https:" ? "wss" : "ws";
   for (const canvas of root.querySelectorAll("canvas[data-live]")) {
     const figure = canvas.closest("figure");

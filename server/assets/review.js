@@ -49,6 +49,8 @@ class Player {
     this.bind();
     this.marks();
     this.seek(0);
+    const asked = new URLSearchParams(location.search).get("at");
+    this.go(this.items.findIndex((item) => item.dataset.incident === asked));
     this.stage.dataset.ready = String(parts.reduce((sum, part) => sum + part.streams.length, 0));
     this.before = performance.now();
     const tick = (now) => { this.tick(now); requestAnimationFrame(tick); };

@@ -59,6 +59,12 @@ async fn who_looks_gets_a_still_then_a_key_frame_and_the_next_one_both_at_once()
     }
     agent.run(Duration::from_millis(300)).await;
     assert_eq!(agent.commands, [], "nothing is asked of the agent again");
+    let seen: Vec<String> =
+        sqlx::query_scalar("SELECT detail FROM custody WHERE action = 'watched_stream'")
+            .fetch_all(server.state.store.read())
+            .await
+            .expect("the record");
+    assert_eq!(seen, ["screen-0"], "each look stands in the record, once");
     drop((first, second));
     agent.run(Duration::from_millis(300)).await;
     let away = AgentCommand::Watch {

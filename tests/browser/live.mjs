@@ -14,7 +14,6 @@ const TICKS_PER_S = 100;
 /** Runs in the page before its own scripts: notes when a picture came, was drawn and was out. */
 function watchCanvases() {
   const began = new WeakMap();
-  const decoding = new Map();
   const seen = new Map();
   window.seen = [];
   let inFrame = false;
@@ -41,18 +40,31 @@ function watchCanvases() {
     began.set(made, at);
     return made;
   };
-  const decode = VideoDecoder.prototype.decode;
-  VideoDecoder.prototype.decode = function (chunk) {
-    decoding.set(chunk.timestamp, Date.now());
-    return decode.call(this, chunk);
+  window.VideoDecoder = class extends VideoDecoder {
+    constructor(init) {
+      const came = new Map();
+      super({
+        ...init,
+        output: (picture) => {
+          began.set(picture, came.get(picture.timestamp));
+          came.delete(picture.timestamp);
+          init.output(picture);
+        },
+      });
+      this.came = came;
+    }
+
+    decode(chunk) {
+      this.came.set(chunk.timestamp, Date.now());
+      super.decode(chunk);
+    }
   };
 
   const draw = CanvasRenderingContext2D.prototype.drawImage;
   CanvasRenderingContext2D.prototype.drawImage = function (picture, ...rest) {
     const result = draw.call(this, picture, ...rest);
     const drawn = Date.now();
-    const came = began.get(picture) ?? decoding.get(picture.timestamp);
-    decoding.delete(picture.timestamp);
+    const came = began.get(picture);
     const captured = read(this, drawn);
     const key = this.canvas;
     if (captured === null || seen.get(key) === captured) return result;
@@ -68,12 +80,12 @@ function watchCanvases() {
     const width = context.canvas.width;
     const block = Math.floor(width / 16);
     if (block < 4) return null;
-    const { data } = context.getImageData(0, 0, block * 16, block * 2);
     let bits = 0;
-    for (let bit = 0; bit < 32; bit += 1) {
-      const x = (bit % 16) * block + (block >> 1);
-      const y = Math.floor(bit / 16) * block + (block >> 1);
-      bits = bits * 2 + (data[(y * block * 16 + x) * 4] > 127 ? 1 : 0);
+    for (const row of [0, 1]) {
+      const { data } = context.getImageData(0, row * block + (block >> 1), block * 16, 1);
+      for (let bit = 0; bit < 16; bit += 1) {
+        bits = bits * 2 + (data[(bit * block + (block >> 1)) * 4] > 127 ? 1 : 0);
+      }
     }
     const time = Math.floor(bits / 256);
     if (((time ^ (time >> 8) ^ (time >> 16) ^ 0xa5) & 0xff) !== bits % 256) return null;

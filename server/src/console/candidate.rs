@@ -7,6 +7,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Redirect};
 use qorgan_protocol::attempt::{AttemptPhase, TerminationCause};
+use qorgan_protocol::evidence::{StreamId, StreamKind};
 use qorgan_protocol::ids::{AttemptId, PersonId};
 use qorgan_protocol::wire::{IdentityState, ProblemCode};
 use serde::Deserialize;
@@ -233,6 +234,8 @@ fn shape(kind: &str) -> &'static str {
 struct CandidatePage {
     page: Page,
     facts: AttemptFacts,
+    views: Vec<LiveView>,
+    streams: String,
     incidents: Vec<IncidentLine>,
     problem: Option<String>,
 }
@@ -242,7 +245,49 @@ struct CandidatePage {
 struct NowPart {
     page: Page,
     facts: AttemptFacts,
+    /// What is worth a look now: a page that shows something else is loaded anew.
+    streams: String,
     incidents: Vec<IncidentLine>,
+}
+
+/// One stream that is shown live.
+#[derive(Debug)]
+struct LiveView {
+    stream: StreamId,
+    words: String,
+    has_sound: bool,
+}
+
+/// Returns the streams that a page shows: before the first one comes, a camera and a display.
+fn live_streams(state: &AppState, attempt: AttemptId) -> Vec<StreamId> {
+    let streams = state.live.streams(attempt);
+    if streams.is_empty() {
+        let first = |kind| StreamId { kind, index: 0 };
+        return vec![first(StreamKind::Camera), first(StreamKind::Screen)];
+    }
+    streams
+}
+
+fn words_of(streams: &[StreamId]) -> String {
+    let words: Vec<String> = streams.iter().map(ToString::to_string).collect();
+    words.join(" ")
+}
+
+fn live_view(page: &Page, stream: StreamId) -> LiveView {
+    LiveView {
+        stream,
+        words: source_words(page, stream),
+        has_sound: stream.kind != StreamKind::Screen,
+    }
+}
+
+/// Names a stream, by number where it is not the first of its kind.
+pub(super) fn source_words(page: &Page, stream: StreamId) -> String {
+    let words = page.t(&format!("source-{}", stream.kind.word()));
+    if stream.index == 0 {
+        return words;
+    }
+    format!("{words} {}", u16::from(stream.index) + 1)
 }
 
 /// What went wrong on the way here.
@@ -272,8 +317,11 @@ pub(super) async fn candidate(
     rows.reverse();
     let known = ["wrong_phase", "bad_request"].contains(&told.problem.as_str());
     let problem = known.then(|| page.t(&format!("remedy-{}", told.problem)));
+    let streams = live_streams(&state, attempt);
     show(&CandidatePage {
         facts,
+        views: streams.iter().map(|one| live_view(&page, *one)).collect(),
+        streams: words_of(&streams),
         incidents: IncidentLine::list(&page, &rows, &BTreeMap::new()),
         problem,
         page,
@@ -294,6 +342,7 @@ pub(super) async fn now(
     rows.reverse();
     show(&NowPart {
         facts,
+        streams: words_of(&live_streams(&state, attempt)),
         incidents: IncidentLine::list(&page, &rows, &BTreeMap::new()),
         page,
     })

@@ -3,6 +3,7 @@
 use qorgan_protocol::evidence::{StreamId, StreamKind};
 use qorgan_protocol::ids::{AttemptId, Epoch};
 
+use super::candidate::source_words;
 use super::error::ConsoleError;
 use super::page::Page;
 use crate::acts;
@@ -72,13 +73,9 @@ pub(super) async fn parts(
 }
 
 fn part_stream(page: &Page, attempt: AttemptId, epoch: Epoch, stream: StreamId) -> PartStream {
-    let mut words = page.t(&format!("source-{}", stream.kind.word()));
-    if stream.index > 0 {
-        words = format!("{words} {}", u16::from(stream.index) + 1);
-    }
     PartStream {
         url: format!("/console/attempts/{attempt}/recording/{}/{stream}", epoch.0),
-        words,
+        words: source_words(page, stream),
         has_sound: stream.kind != StreamKind::Screen,
     }
 }

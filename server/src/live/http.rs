@@ -1,4 +1,6 @@
 //! The proctors' WebSockets: one feed in full, and the wall.
+//!
+//! Who looks at a feed stands in the custody record before anything is shown.
 
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ use tokio::time::timeout;
 
 use super::LiveHub;
 use crate::auth::{Proctor, Staff};
+use crate::recordings::note_view;
 use crate::state::AppState;
 
 /// Returns the proctors' live routes.
@@ -26,7 +29,7 @@ pub fn routes() -> Router<AppState> {
 
 async fn feed(
     State(state): State<AppState>,
-    _proctor: Staff<Proctor>,
+    proctor: Staff<Proctor>,
     Path((attempt, stream)): Path<(String, String)>,
     headers: HeaderMap,
     up: WebSocketUpgrade,
@@ -36,6 +39,11 @@ async fn feed(
     };
     if !same_origin(&headers) {
         return StatusCode::FORBIDDEN.into_response();
+    }
+    let seen = ("watched_stream", stream.to_string());
+    if let Err(error) = note_view(&state, &proctor.session, attempt, seen).await {
+        tracing::error!(%attempt, %error, "Could not record a view");
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
     up.max_message_size(VIEWER_MESSAGE_BYTES_MAX)
         .read_buffer_size(VIEWER_MESSAGE_BYTES_MAX)

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use qorgan_protocol::evidence::{ChunkHeader, StreamId};
+use qorgan_protocol::evidence::{ChunkHeader, StreamId, StreamKind};
 use qorgan_protocol::ids::AttemptId;
 use tokio::sync::watch;
 
@@ -39,7 +39,8 @@ pub struct LiveHub {
 
 #[derive(Debug, Default)]
 struct Inner {
-    thumbnails: BTreeMap<Feed, Bytes>,
+    /// The newest small picture, and when it came.
+    thumbnails: BTreeMap<Feed, (Bytes, Instant)>,
     inits: BTreeMap<Feed, Bytes>,
     shown: BTreeMap<Feed, Shown>,
     walls: Vec<Arc<WallQueue>>,
@@ -82,7 +83,7 @@ impl LiveHub {
             wall.push(feed, &jpeg);
         }
         if inner.thumbnails.len() < FEEDS_MAX || inner.thumbnails.contains_key(&feed) {
-            inner.thumbnails.insert(feed, jpeg);
+            inner.thumbnails.insert(feed, (jpeg, Instant::now()));
         }
     }
 
@@ -149,7 +150,8 @@ impl LiveHub {
         let empty = Group::default();
         let group = inner.shown.get(&feed).map_or(&empty, |shown| &shown.group);
         let starves = group.chunks().is_empty();
-        let still = inner.thumbnails.get(&feed).filter(|_| starves);
+        let still = inner.thumbnails.get(&feed).map(|(jpeg, _)| jpeg);
+        let still = still.filter(|_| starves);
         let first: VecDeque<Bytes> = still
             .into_iter()
             .chain(inner.inits.get(&feed))
@@ -168,12 +170,43 @@ impl LiveHub {
         }
     }
 
+    /// Returns the streams of an attempt that are worth a look: of cameras and of displays those
+    /// that still send, else the newest; a microphone alone where there is no camera.
+    #[must_use]
+    pub fn streams(&self, attempt: AttemptId) -> Vec<StreamId> {
+        let inner = self.lock();
+        let of = |kind| {
+            let known = inner.inits.keys().filter(move |(of, _)| *of == attempt);
+            let known = known.map(|(_, stream)| *stream);
+            known.filter(move |stream| stream.kind == kind)
+        };
+        let sends = |stream: &StreamId| {
+            let newest = inner.thumbnails.get(&(attempt, *stream));
+            newest.is_some_and(|(_, at)| at.elapsed() < SENDS_WITHIN)
+        };
+        let mut streams = Vec::new();
+        for kind in [
+            StreamKind::Camera,
+            StreamKind::Microphone,
+            StreamKind::Screen,
+        ] {
+            let sending: Vec<_> = of(kind).filter(sends).collect();
+            let alone = kind != StreamKind::Microphone || of(StreamKind::Camera).next().is_none();
+            if !sending.is_empty() {
+                streams.extend(sending);
+            } else if alone {
+                streams.extend(of(kind).last());
+            }
+        }
+        streams
+    }
+
     /// Begins to look at every feed's thumbnails.
     #[must_use]
     pub fn look_at_wall(&self) -> WallViewer {
         let mut inner = self.lock();
         let queue = Arc::new(WallQueue::default());
-        for (feed, jpeg) in &inner.thumbnails {
+        for (feed, (jpeg, _)) in &inner.thumbnails {
             queue.push(*feed, jpeg);
         }
         inner.walls.push(Arc::clone(&queue));
@@ -261,6 +294,8 @@ impl Drop for WallViewer {
 
 /// The shortest time between two requests for a key frame of one feed.
 pub const KEY_GAP: Duration = Duration::from_secs(2);
+/// A source that gave no small picture for longer has ended; they come every four seconds at least.
+const SENDS_WITHIN: Duration = Duration::from_secs(12);
 /// The most feeds whose newest thumbnail is kept.
 const FEEDS_MAX: usize = 4_096;
 
@@ -377,6 +412,24 @@ mod tests {
         assert!(watched.borrow().contains_key(&stream));
         drop(two);
         assert!(watched.borrow().is_empty());
+    }
+
+    #[test]
+    fn of_displays_those_that_send_are_shown_and_else_the_newest() {
+        let (hub, attempt, _, _) = world();
+        let word = |word| StreamId::from_word(word).expect("a stream");
+        assert_eq!(hub.streams(attempt), []);
+        hub.publish_init(attempt, word("microphone-0"), b"init");
+        assert_eq!(hub.streams(attempt), [word("microphone-0")]);
+        for stream in ["camera-0", "screen-0", "screen-1"] {
+            hub.publish_init(attempt, word(stream), b"init");
+        }
+        assert_eq!(hub.streams(attempt), [word("camera-0"), word("screen-1")]);
+        for stream in ["screen-0", "screen-1"] {
+            hub.publish_thumbnail(attempt, word(stream), Bytes::from_static(b"still"));
+        }
+        let shown = [word("camera-0"), word("screen-0"), word("screen-1")];
+        assert_eq!(hub.streams(attempt), shown);
     }
 
     #[tokio::test]

@@ -40,9 +40,12 @@ async fn file(
         Kind::Media => media(&state, which, &headers).await,
     };
     let noted = match answer {
-        Ok(answer) => views::note(&state, &staff.session, which)
-            .await
-            .map(|()| answer),
+        Ok(answer) => {
+            let seen = ("viewed_recording", format!("{epoch}/{stream}"));
+            views::note(&state, &staff.session, attempt, seen)
+                .await
+                .map(|()| answer)
+        }
         Err(error) => Err(error),
     };
     noted.unwrap_or_else(|error| {

@@ -32,6 +32,7 @@ use crate::store::{Store, StoreError};
 pub(crate) use disk::{Part, Walk, Whose, parts};
 pub use http::routes;
 pub use reading::RecordingIndex;
+pub(crate) use views::note as note_view;
 use writer::{Job, Moves, Write};
 
 /// Says why a recording cannot be written or read.

@@ -1,11 +1,10 @@
-//! Who looked at which stream of a recording: once for each sign-in in the custody record.
+//! Who looked at which stream, recorded or live: once for each sign-in in the custody record.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 use qorgan_protocol::crypto::Hasher as _;
-use qorgan_protocol::evidence::StreamId;
-use qorgan_protocol::ids::{AttemptId, Epoch};
+use qorgan_protocol::ids::AttemptId;
 use qorgan_signing::Ring;
 
 use super::RecordingError;
@@ -18,18 +17,20 @@ pub(super) struct Views {
     known: Mutex<VecDeque<View>>,
 }
 
-type View = (String, AttemptId, Epoch, StreamId);
+/// Whose sign-in, whose recording, what was done with what.
+type View = (String, AttemptId, &'static str, String);
 
 /// Enters a view in the custody record, unless this sign-in's stands there already.
-pub(super) async fn note(
+pub(crate) async fn note(
     state: &AppState,
     session: &StaffSession,
-    (attempt, epoch, stream): (AttemptId, Epoch, StreamId),
+    attempt: AttemptId,
+    (action, detail): (&'static str, String),
 ) -> Result<(), RecordingError> {
     let token = Ring.sha256(&[b"view", session.token.as_bytes()]);
     // Tells sign-ins apart and gives none away.
     let sign_in: String = hex::encode(token.0).chars().take(SIGN_IN_CHARS).collect();
-    let view = (sign_in, attempt, epoch, stream);
+    let view = (sign_in, attempt, action, detail);
     let views = &state.recordings.inner.views;
     if views.holds(&view) {
         return Ok(());
@@ -38,13 +39,14 @@ pub(super) async fn note(
     sqlx::query(
         "INSERT OR IGNORE INTO custody \
          (institution_id, attempt_id, person_id, at_ms, action, detail, sign_in) \
-         VALUES ($1, $2, $3, $4, 'viewed_recording', $5, $6)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
     )
     .bind(state.institution().to_string())
     .bind(attempt.to_string())
     .bind(session.person.to_string())
     .bind(state.clock.wall().unix_ms())
-    .bind(format!("{epoch}/{stream}"))
+    .bind(view.2)
+    .bind(&view.3)
     .bind(&view.0)
     .execute(&mut *tx)
     .await?;
