@@ -31,6 +31,8 @@ struct Loop {
     init: Arc<[u8]>,
     /// Half a second each, and whether it begins with a key frame.
     chunks: Vec<(Arc<[u8]>, bool)>,
+    /// What painting and encoding one picture took.
+    picture_took: Duration,
 }
 
 const fn settings() -> &'static ProfileSettings {
@@ -62,13 +64,16 @@ impl Background {
         let thumbnail = settings().thumbnail;
         format!(
             "each agent: camera 640x480@{} {} kbit/s, screen 1920x1080@{} {} kbit/s, thumbnails of \
-             camera and screen {} pixels wide each every {} s",
+             camera and screen {} pixels wide each every {} s; painting and encoding take {} ms a \
+             camera's picture, {} ms a screen's",
             settings().camera.frames_per_s,
             rate(&self.camera),
             settings().screen.frames_per_s,
             rate(&self.screen),
             thumbnail.width,
             thumbnail.period.as_secs(),
+            self.camera.picture_took.as_millis(),
+            self.screen.picture_took.as_millis(),
         )
     }
 }
@@ -76,6 +81,7 @@ impl Background {
 impl Loop {
     fn prepare(painter: Painter, settings: VideoSettings) -> anyhow::Result<Self> {
         let mut source = Source::open(painter.clone(), settings)?;
+        let began = Instant::now();
         let init = source.muxer.init_segment()?.into();
         let mut chunks = Vec::new();
         let frames = u64::from(settings.frames_per_s);
@@ -97,6 +103,7 @@ impl Loop {
             settings,
             init,
             chunks,
+            picture_took: began.elapsed() / u32::try_from(span)?,
         })
     }
 
