@@ -33,6 +33,9 @@ pub struct CheckInReply {
     pub consent_version: String,
     /// The consent text, paragraphs parted by an empty line.
     pub consent_text: String,
+    /// Whether agreement to this version is on record already; if not, the text must be shown.
+    #[serde(default)]
+    pub consent_recorded: bool,
     /// The instruction's version.
     pub instruction_version: String,
     /// The instruction, paragraphs parted by an empty line.
@@ -284,8 +287,16 @@ pub struct ResponsesRequest {
     pub entries: Vec<Hex>,
 }
 
-/// The server's signed word that responses are stored.
+/// `GET …/responses` (under a lease): the newest stored entry of each item, of every epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct StoredResponses {
+    /// Canonical bytes of [`crate::assessment::ResponseEntry`], oldest first.
+    pub entries: Vec<Hex>,
+}
+
+/// The server's signed word that responses are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResponseReceipt {
     /// Whose attempt.
     pub attempt: AttemptId,

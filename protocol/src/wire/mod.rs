@@ -5,6 +5,7 @@
 mod attempt;
 mod hexbytes;
 mod problem;
+mod receipt;
 mod sign_in;
 
 pub use attempt::{
@@ -12,12 +13,13 @@ pub use attempt::{
     ConnectionTime, ConsentReply, ConsentRequest, FreshnessView, GateLine, GateLineState,
     IdentityRequest, IdentityState, InstructionRequest, ItemList, ItemSlot, LeaseView, Message,
     MessageFrom, RaiseHandRequest, ResponseReceipt, ResponsesRequest, SendMessageRequest,
-    SubmitReply, SubmitRequest, SystemCheckLine, SystemCheckRequest,
+    StoredResponses, SubmitReply, SubmitRequest, SystemCheckLine, SystemCheckRequest,
 };
 #[cfg(feature = "schema")]
 pub(crate) use hexbytes::text_schema;
 pub use hexbytes::{Hex, SignedHex};
 pub use problem::{Problem, ProblemCode};
+pub use receipt::ReceiptFile;
 pub use sign_in::{
     Accommodation, AgentEnrolReply, AgentEnrolRequest, ChallengeReply, CheckInRequest, DeviceProof,
     EnrolProof, ExamCard, ExamState, ServerHello, SignInReply, SignInRequest,

@@ -6,6 +6,7 @@ mod evidence;
 mod folder;
 mod import;
 mod keys;
+mod receipt;
 mod schedule;
 mod serve;
 
@@ -71,6 +72,8 @@ enum Command {
     Export(evidence::Export),
     /// Check an export offline.
     Verify(evidence::Verify),
+    /// Check a receipt that a candidate kept, offline.
+    Receipt(receipt::Receipt),
     /// Copy the data folder while the server runs; the key-encryption key stays out.
     Backup(folder::Backup),
     /// The key-encryption key.
@@ -109,6 +112,7 @@ impl Cli {
             Command::List(list) => list.run(&folder.open().await?).await,
             Command::Export(export) => export.run(&folder.open().await?).await,
             Command::Verify(verify) => verify.run(),
+            Command::Receipt(receipt) => receipt.run(),
             Command::Backup(backup) => backup.run(&folder.open().await?).await,
             Command::Keys(keys) => keys.run(&folder.open().await?).await,
             Command::Openapi => {

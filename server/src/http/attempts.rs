@@ -13,7 +13,7 @@ use qorgan_protocol::wire::{
     AcceptedResponses, AgentEnrolReply, AgentEnrolRequest, AttemptView, CheckInReply,
     CheckInRequest, ClientEvents, ConsentReply, ConsentRequest, Hex, IdentityRequest,
     InstructionRequest, ItemList, Problem, ProblemCode, RaiseHandRequest, ResponsesRequest,
-    SendMessageRequest, SubmitReply, SubmitRequest, SystemCheckRequest,
+    SendMessageRequest, StoredResponses, SubmitReply, SubmitRequest, SystemCheckRequest,
 };
 use serde::Deserialize;
 
@@ -248,6 +248,19 @@ pub(super) async fn responses(
     Ok(Json(
         state.registry.responses(attempt, &caller, &request).await?,
     ))
+}
+
+/// Returns the newest stored response of each item, under a lease.
+#[utoipa::path(get, path = "/api/v1/attempts/{attempt}/responses",
+    params(("attempt" = AttemptId, Path)), security(("bearer" = [])), responses(
+    (status = 200, body = StoredResponses),
+    (status = 409, body = Problem, description = "covered, gate_closed, old_epoch, wrong_phase")))]
+pub(super) async fn read_back(
+    State(state): State<AppState>,
+    ClientAuth(caller): ClientAuth,
+    Path(attempt): Path<AttemptId>,
+) -> Reply<StoredResponses> {
+    Ok(Json(state.registry.read_back(attempt, &caller).await?))
 }
 
 /// Submits the attempt.

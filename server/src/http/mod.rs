@@ -66,7 +66,10 @@ fn attempt_routes() -> Router<AppState> {
         .route("/items", get(attempts::items))
         .route("/items/{position}", get(attempts::item))
         .route("/pictures/{picture}", get(attempts::picture))
-        .route("/responses", post(attempts::responses))
+        .route(
+            "/responses",
+            get(attempts::read_back).post(attempts::responses),
+        )
         .route("/submit", post(attempts::submit))
         .route("/messages", post(attempts::message))
         .route("/hand", post(attempts::hand))

@@ -31,6 +31,7 @@ use super::{attempts, public};
         attempts::item,
         attempts::picture,
         attempts::responses,
+        attempts::read_back,
         attempts::submit,
         attempts::message,
         attempts::hand,

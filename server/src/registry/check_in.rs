@@ -173,6 +173,7 @@ impl Registry {
             journal_head: Hex(head.0.to_vec()),
             consent_version: texts.consent_version.clone(),
             consent_text: texts.consent(language).to_owned(),
+            consent_recorded: self.consented(attempt, &texts.consent_version).await? == Some(true),
             instruction_version: texts.instruction_version.clone(),
             instruction_text: texts.instruction(language).to_owned(),
             accommodation: state.facts.accommodation,
@@ -202,7 +203,26 @@ impl Registry {
         Ok(Sha256(store::array("response hash", &hash)?))
     }
 
+    /// Returns the candidate's newest word on a version of the consent, if there is one.
+    async fn consented(
+        &self,
+        attempt: AttemptId,
+        version: &str,
+    ) -> Result<Option<bool>, RegistryError> {
+        Ok(sqlx::query_scalar(
+            "SELECT agreed FROM consents WHERE attempt_id = $1 AND version = $2 \
+             ORDER BY id DESC LIMIT 1",
+        )
+        .bind(attempt.to_string())
+        .bind(version)
+        .fetch_optional(self.inner.store.read())
+        .await?)
+    }
+
     /// Records consent or its refusal. Refusal ends nothing: the testing centre is called.
+    ///
+    /// The same word on the same version is recorded once per attempt, however often a client that
+    /// was started again says it.
     ///
     /// # Errors
     /// `BadRequest` for another version than the one in force, or the caller is not bound.
@@ -218,13 +238,28 @@ impl Registry {
         if request.version != self.inner.config.texts.consent_version {
             return Err(RegistryError::refuse(ProblemCode::BadRequest, "version"));
         }
+        if self.consented(attempt, &request.version).await? != Some(request.agreed) {
+            self.record_consent(&state, request).await?;
+        }
+        if request.agreed && !state.gate.phase().records() {
+            let task = GateInput::Task(CheckInTask::Consent);
+            self.input_locked(&cell, &mut state, task).await?;
+        }
+        Ok(state.epoch)
+    }
+
+    async fn record_consent(
+        &self,
+        state: &CellState,
+        request: &ConsentRequest,
+    ) -> Result<(), RegistryError> {
         let mut tx = self.inner.store.begin().await?;
         sqlx::query(
             "INSERT INTO consents (institution_id, attempt_id, epoch, version, language, agreed, \
              at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )
         .bind(self.inner.keys.institution().to_string())
-        .bind(attempt.to_string())
+        .bind(state.facts.attempt.to_string())
         .bind(i64::from(state.epoch.0))
         .bind(&request.version)
         .bind(&request.language)
@@ -233,11 +268,7 @@ impl Registry {
         .execute(&mut *tx)
         .await?;
         tx.commit().await.map_err(StoreError::from)?;
-        if request.agreed && !state.gate.phase().records() {
-            let task = GateInput::Task(CheckInTask::Consent);
-            self.input_locked(&cell, &mut state, task).await?;
-        }
-        Ok(state.epoch)
+        Ok(())
     }
 
     /// Records what the client found of its machine.

@@ -79,7 +79,7 @@ impl Registry {
 
     /// Refuses without a lease; every way to content goes through here.
     //= tests/data/sop-2-28.md#10-start-gate
-    async fn leased_test(
+    pub(super) async fn leased_test(
         &self,
         attempt: AttemptId,
         caller: &Caller,

@@ -16,6 +16,7 @@ mod error;
 mod incidents;
 mod items;
 mod load;
+mod read_back;
 mod responses;
 mod save;
 mod staff;

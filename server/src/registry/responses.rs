@@ -7,7 +7,7 @@ use qorgan_protocol::assessment::{ResponseEntry, ResponseSeq};
 use qorgan_protocol::attempt::{AttemptPhase, GateInput};
 use qorgan_protocol::codec;
 use qorgan_protocol::crypto::{Hasher as _, Sha256};
-use qorgan_protocol::ids::AttemptId;
+use qorgan_protocol::ids::{AttemptId, Epoch};
 use qorgan_protocol::incident::IncidentKind;
 use qorgan_protocol::limits::RESPONSES_MAX;
 use qorgan_protocol::wire::{
@@ -337,7 +337,12 @@ impl Registry {
 /// Returns the place of a sealed response.
 #[must_use]
 pub fn response_place(entry: &ResponseEntry) -> String {
-    format!("response:{}:{}:{}", entry.attempt, entry.epoch, entry.seq.0)
+    stored_place(entry.attempt, entry.epoch, entry.seq.0)
+}
+
+/// Returns the place of a sealed response by its row's columns.
+pub(super) fn stored_place(attempt: AttemptId, epoch: Epoch, seq: u64) -> String {
+    format!("response:{attempt}:{epoch}:{seq}")
 }
 
 fn parse(state: &CellState, request: &ResponsesRequest) -> Result<Vec<Parsed>, RegistryError> {

@@ -1,8 +1,10 @@
 //! The whole server in one process, over TLS, with a client that tries what it should not.
 
+mod consent;
 mod content;
 mod harness;
 mod machines;
+mod read_back;
 mod responses;
 mod sign_in;
 mod staff;
