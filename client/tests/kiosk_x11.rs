@@ -94,7 +94,7 @@ impl Desk {
     fn await_managed(&self) {
         let deadline = Instant::now() + START_MAX;
         loop {
-            let listed = self.display.tool("wmctrl", &["-l"]).expect("wmctrl runs");
+            let listed = self.display.tool("wmctrl", &["-l"]).unwrap_or_default();
             if listed.contains("Qorgan") {
                 return;
             }

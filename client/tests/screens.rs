@@ -34,6 +34,39 @@ fn every_screen_looks_right_in_each_language() {
 }
 
 #[test]
+fn signing_in_again_and_the_receipt_look_right_in_each_language_and_theme() {
+    let mut results = SnapshotResults::new();
+    for language in Language::ALL {
+        for (which, theme) in [("light", Theme::Light), ("dark", Theme::Dark)] {
+            let mut view = support::view(language, support::sign_in_again());
+            view.reading.theme = theme;
+            let name = format!("{}/sign-in-again-{which}", language.code());
+            snapshot(&mut results, &name, view, [1366.0, 768.0]);
+        }
+        let mut view = support::view(language, support::submitted());
+        view.reading.theme = Theme::Dark;
+        let name = format!("{}/submitted-dark", language.code());
+        snapshot(&mut results, &name, view, [1366.0, 768.0]);
+    }
+}
+
+#[test]
+fn signing_in_again_begins_at_the_password() {
+    let mut harness = harness(
+        support::view(Language::Ru, support::sign_in_again()),
+        [1366.0, 768.0],
+        false,
+    );
+    harness.run();
+    harness
+        .get_by_role_and_label(Role::PasswordInput, "Пароль")
+        .type_text("x");
+    harness.run();
+    let typed = Intent::TypePassword(qorgan_client_core::Private("x".to_owned()));
+    assert!(harness.state().intents.contains(&typed));
+}
+
+#[test]
 fn the_panels_look_right() {
     let mut results = SnapshotResults::new();
     for (name, overlay) in support::overlays() {
@@ -208,6 +241,7 @@ fn all_views(language: Language) -> Vec<View> {
         .into_iter()
         .map(|screen| support::view(language, screen))
         .collect();
+    views.push(support::view(language, support::sign_in_again()));
     for (_, overlay) in support::overlays() {
         let mut view = support::view(language, support::exam());
         view.overlay = Some(overlay);

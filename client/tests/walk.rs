@@ -3,18 +3,17 @@
 #![cfg(target_os = "linux")]
 #![expect(
     clippy::tests_outside_test_module,
-    clippy::let_underscore_must_use,
-    reason = "every function of a test file is a test or helps one; ending what has ended is no fault"
+    reason = "every function of a test file is a test or helps one"
 )]
 
 mod walk_agent;
 mod walk_kiosk;
 mod walk_server;
 
-use std::{process::Command, time::Duration};
+use std::time::Duration;
 
 use qorgan_protocol::assessment::Response;
-use walk_kiosk::Desk;
+use walk_kiosk::{Desk, check_in, sign_in};
 use walk_server::Server;
 
 #[test]
@@ -25,8 +24,8 @@ use walk_server::Server;
 //= tests/data/sop-2-28.md#11-sign-in
 //= type=test
 fn an_exam_is_sat_killed_gone_on_with_and_submitted_with_the_keyboard_alone() {
-    let desk = Desk::start();
-    let server = Server::start();
+    let desk = Desk::start(env!("CARGO_BIN_EXE_qorgan-client"), (1366, 768));
+    let server = Server::start(Duration::from_millis(200));
     let mut kiosk = desk.kiosk(&server.link());
     sign_in(&desk, &kiosk);
     check_in(&desk, &kiosk);
@@ -63,6 +62,8 @@ fn an_exam_is_sat_killed_gone_on_with_and_submitted_with_the_keyboard_alone() {
         "nothing lost, nothing twice"
     );
 
+    let kiosk = lose_sign_in_and_journal(&desk, &server, kiosk);
+
     desk.kill_agent();
     kiosk.expect("the cover", |state| state["screen"] == "covered");
     kiosk.expect("the exam again, with a new agent", |state| {
@@ -80,75 +81,44 @@ fn an_exam_is_sat_killed_gone_on_with_and_submitted_with_the_keyboard_alone() {
     kiosk.expect("the receipt", |state| {
         state["screen"] == "submitted" && state["kept"] == "delivered"
     });
+    let receipts = desk.receipts();
+    assert_eq!(receipts.len(), 1);
+    assert!(receipts[0].contains("\"submitted\": true") && receipts[0].contains("\"entries\": 2"));
+}
+
+/// The token ends in the middle, then the machine loses what it wrote down: nothing is lost.
+fn lose_sign_in_and_journal(
+    desk: &Desk,
+    server: &Server,
+    mut kiosk: walk_kiosk::Kiosk,
+) -> walk_kiosk::Kiosk {
+    server.sign_out();
+    kiosk.expect("the sign-in, in place", |state| {
+        state["screen"] == "sign-in" && state["focused"] == "password"
+    });
+    desk.type_text("secret");
+    desk.key("Return");
+    kiosk.expect("the exam where it was", |state| {
+        state["screen"] == "exam" && state["question"] == 2 && state["chosen"] == 1
+    });
+
+    kiosk.kill();
+    desk.lose_journal();
+    let kiosk = desk.kiosk(&server.link());
+    sign_in(desk, &kiosk);
+    kiosk.expect("the responses that the server has", |state| {
+        state["question"] == 1 && state["chosen"] == 1 && state["answered"] == 2
+    });
+    desk.key("ctrl+Return");
+    kiosk.expect("the second one too", |state| {
+        state["question"] == 2 && state["chosen"] == 1 && state["kept"] == "delivered"
+    });
+    kiosk
 }
 
 /// Plays the agent; runs only as a child of the kiosk.
 #[test]
 #[ignore = "is run by the kiosk, as its agent"]
-fn agent() {
+fn walks_as_agent() {
     walk_agent::run();
-}
-
-fn sign_in(desk: &Desk, kiosk: &walk_kiosk::Kiosk) {
-    kiosk.expect("the first button", |state| state["focused"] == "continue");
-    desk.key("Return");
-    kiosk.expect("the sign-in", |state| {
-        state["screen"] == "sign-in" && state["focused"] == "login"
-    });
-    desk.type_text("aigerim");
-    desk.key("Return");
-    kiosk.expect("the password", |state| state["focused"] == "password");
-    desk.type_text("secret");
-    desk.key("Return");
-    kiosk.expect("the exam's button", |state| state["focused"] == "open-exam");
-    desk.key("Return");
-}
-
-fn check_in(desk: &Desk, kiosk: &walk_kiosk::Kiosk) {
-    kiosk.expect("the consent", |state| state["focused"] == "consent-text");
-    read_on(desk, kiosk, "agree");
-    kiosk.expect("a machine in order", |state| {
-        state["screen"] == "system-check" && state["focused"] == "continue"
-    });
-    desk.key("Return");
-    kiosk.expect("the identity", |state| {
-        state["screen"] == "identity" && state["focused"] == "continue"
-    });
-    while kiosk.state()["screen"] == "identity" {
-        desk.key("Return");
-        std::thread::sleep(Duration::from_millis(400));
-    }
-    kiosk.expect("the instruction", |state| {
-        state["focused"] == "instruction-text"
-    });
-    read_on(desk, kiosk, "continue");
-}
-
-/// Reads to the end, and goes on by the button that wakes then.
-fn read_on(desk: &Desk, kiosk: &walk_kiosk::Kiosk, button: &str) {
-    desk.key("End");
-    while kiosk.state()["focused"] != button {
-        desk.key("Tab");
-        std::thread::sleep(Duration::from_millis(250));
-    }
-    desk.key("Return");
-}
-
-/// Returns this program's command line as an agent.
-fn agent_script(folder: &std::path::Path) -> std::path::PathBuf {
-    let script = folder.join("agent.sh");
-    let program = std::env::current_exe().expect("a path");
-    let text = format!(
-        "#!/bin/sh\necho $$ > {}/agent.pid\nQORGAN_WALK_AGENT=\"$3\" exec {} agent --exact --ignored\n",
-        folder.display(),
-        program.display()
-    );
-    std::fs::write(&script, text).expect("writes");
-    let done = Command::new("chmod")
-        .arg("700")
-        .arg(&script)
-        .status()
-        .expect("chmod");
-    assert!(done.success());
-    script
 }

@@ -35,8 +35,8 @@ pub struct Given {
     pub response: Response,
     /// Whether the item is flagged for later.
     pub flagged: bool,
-    /// Its newest entry.
-    pub seq: ResponseSeq,
+    /// Its newest entry: the machine's epoch, then the place in that epoch's journal.
+    pub place: (Epoch, ResponseSeq),
     /// How far that has come.
     pub kept: Kept,
 }
@@ -187,7 +187,7 @@ impl ResponseBook {
     /// Takes in that the entry is on disk.
     pub fn saved(&mut self, seq: ResponseSeq, at: WallTime) {
         for given in self.given.values_mut() {
-            if given.seq == seq && given.kept == Kept::Writing {
+            if given.place == (self.epoch, seq) && given.kept == Kept::Writing {
                 given.kept = Kept::Saved(at);
             }
         }
@@ -207,9 +207,30 @@ impl ResponseBook {
         let next = next.min(self.next).max(self.stored);
         self.stored = next;
         self.waiting.retain(|&seq, _| seq >= next);
-        for given in self.given.values_mut().filter(|given| given.seq < next) {
+        for given in self.given.values_mut() {
+            let (epoch, seq) = given.place;
+            if epoch != self.epoch || seq >= next {
+                continue;
+            }
             if !matches!(given.kept, Kept::Delivered(_)) {
                 given.kept = Kept::Delivered(at);
+            }
+        }
+    }
+
+    /// Takes in what the server has of each item, given on this machine or on one before it.
+    ///
+    /// Per item the entry with the higher place (epoch, then seq) holds, whichever side it is from: a
+    /// journal that is ahead of the server keeps its word, and one that was lost or is behind gets
+    /// the server's. Nothing becomes due for delivery, and the journal's chain goes on as it was.
+    pub fn fill(&mut self, stored: &[ResponseEntry], at: WallTime) {
+        for entry in stored {
+            if entry.attempt != self.attempt || entry.epoch > self.epoch {
+                continue;
+            }
+            let known = self.given.get(&entry.item).map(|given| given.place);
+            if known.is_none_or(|known| known < (entry.epoch, entry.seq)) {
+                self.take(entry, Kept::Delivered(at));
             }
         }
     }
@@ -245,7 +266,7 @@ impl ResponseBook {
         let given = Given {
             response: entry.response.clone(),
             flagged: entry.flagged,
-            seq: entry.seq,
+            place: (entry.epoch, entry.seq),
             kept,
         };
         self.given.insert(entry.item, given);
@@ -341,6 +362,42 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_lost_journal_is_filled_from_the_server_also_from_the_machine_before() {
+        let mut before = fresh();
+        let old = [
+            before.give(item(1), (choice("A"), true), Now::default(), 10),
+            before.give(item(2), (choice("B"), false), Now::default(), 10),
+        ];
+        let mut book = epoch_two();
+        let newer = book.give(item(2), (choice("C"), false), Now::default(), 10);
+
+        book.fill(&old, wall(9));
+
+        let first = book.given(item(1)).expect("given on the machine before");
+        assert_eq!((&first.response, first.flagged), (&choice("A"), true));
+        assert_eq!(first.kept, Kept::Delivered(wall(9)));
+        assert_eq!(
+            book.given(item(2)).map(|given| given.kept),
+            Some(Kept::Writing)
+        );
+        assert_eq!(book.waiting(9), [newer]);
+    }
+
+    #[test]
+    fn entries_of_another_attempt_or_a_later_epoch_fill_nothing() {
+        let mut before = fresh();
+        let mut foreign = before.give(item(1), (choice("A"), false), Now::default(), 10);
+        let mut later = foreign.clone();
+        foreign.attempt = AttemptId::new(wall(8), [8; 10]);
+        later.epoch = Epoch(2);
+        let mut book = fresh();
+
+        book.fill(&[foreign, later], wall(9));
+
+        assert_eq!(book.answered(), 0);
+    }
+
     proptest! {
         /// kill -9 after any number of entries, with any number of them delivered: nothing is lost,
         /// nothing comes twice, and the chain goes on.
@@ -372,6 +429,68 @@ mod tests {
             prop_assert_eq!(after.next(), before.next());
             prop_assert_eq!(after.head, before.head);
         }
+
+        /// Whatever part of the entries the server has, whatever part of them the journal still has,
+        /// and in whatever order the server tells them: per item the newest entry that either side
+        /// has is in the book, and what only the journal has waits for the server.
+        #[test]
+        fn merging_the_servers_entries_gives_the_newest_of_both_sides(
+            earlier in prop::collection::vec((0u8..4, 0u8..4), 0..8),
+            gives in prop::collection::vec((0u8..4, 0u8..4, any::<bool>()), 0..20),
+            stored in 0usize..20,
+            left in 0usize..20,
+            turned in any::<bool>(),
+        ) {
+            let mut first = fresh();
+            let mut server: Vec<ResponseEntry> = earlier
+                .into_iter()
+                .map(|(which, letter)| first.give(item(which), (lettered(letter), false), Now::default(), 0))
+                .collect();
+            let mut second = epoch_two();
+            let mut heads = vec![Sha256::ZERO];
+            let mut file = Vec::new();
+            for (which, letter, flagged) in gives {
+                file.push(second.give(item(which), (lettered(letter), flagged), Now::default(), 0));
+                heads.push(second.head);
+            }
+            let (stored, left) = (stored.min(file.len()), left.min(file.len()));
+            server.extend(file[..stored].iter().cloned());
+            let mut newest: BTreeMap<ItemId, ResponseEntry> = BTreeMap::new();
+            for entry in server.iter().chain(&file[..left]) {
+                let place = |entry: &ResponseEntry| (entry.epoch, entry.seq);
+                let known = newest.get(&entry.item).map(place);
+                if known.is_none_or(|known| known < place(entry)) {
+                    newest.insert(entry.item, entry.clone());
+                }
+            }
+            let seq = ResponseSeq(u64::try_from(stored).expect("small"));
+            let mut book = ResponseBook::new(attempt(), Epoch(2), toy_hash, seq, heads[stored]);
+            book.replay(&file[..left], wall(1)).expect("its own journal");
+            if turned {
+                server.reverse();
+            }
+
+            book.fill(&server, wall(2));
+
+            prop_assert_eq!(book.given.len(), newest.len());
+            for (which, entry) in &newest {
+                let given = book.given(*which).expect("in the book");
+                prop_assert_eq!(&given.response, &entry.response);
+                prop_assert_eq!((given.flagged, given.place), (entry.flagged, (entry.epoch, entry.seq)));
+                let delivered = matches!(given.kept, Kept::Delivered(_));
+                prop_assert_eq!(delivered, entry.epoch < Epoch(2) || entry.seq < seq);
+            }
+            prop_assert_eq!(book.waiting(usize::MAX), file[stored.min(left)..left].to_vec());
+            prop_assert_eq!(book.head, heads[stored.max(left)]);
+        }
+    }
+
+    fn epoch_two() -> ResponseBook {
+        ResponseBook::new(attempt(), Epoch(2), toy_hash, ResponseSeq(0), Sha256::ZERO)
+    }
+
+    fn lettered(letter: u8) -> Response {
+        choice(&char::from(b'A' + letter).to_string())
     }
 
     fn fresh() -> ResponseBook {

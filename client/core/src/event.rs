@@ -226,6 +226,8 @@ pub enum Call {
         /// Which.
         picture: PictureId,
     },
+    /// Gets what the server has of the responses.
+    ReadBack,
     /// Delivers responses.
     Responses {
         /// In order.
@@ -284,6 +286,8 @@ pub enum CallKind {
     Item,
     /// [`Call::Picture`].
     Picture,
+    /// [`Call::ReadBack`].
+    ReadBack,
     /// [`Call::Responses`].
     Responses,
     /// [`Call::Submit`].
@@ -315,6 +319,7 @@ impl Call {
             Self::Items => CallKind::Items,
             Self::Item { .. } => CallKind::Item,
             Self::Picture { .. } => CallKind::Picture,
+            Self::ReadBack => CallKind::ReadBack,
             Self::Responses { .. } => CallKind::Responses,
             Self::Submit { .. } => CallKind::Submit,
             Self::Message { .. } => CallKind::Message,
@@ -346,6 +351,8 @@ pub enum Reply {
     Item(Box<ItemPage>),
     /// A picture is in the store.
     Picture(PictureId),
+    /// The newest response that the server has of each item.
+    ReadBack(Vec<ResponseEntry>),
     /// Responses are stored; the receipt's signature holds.
     Stored(ResponseReceipt),
     /// The submission is stored; the receipt's signature holds.
@@ -409,6 +416,17 @@ pub enum JournalNews {
     Failed,
 }
 
+/// A receipt of the server, kept for the candidate (decision 5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptReceipt {
+    /// What the server signed.
+    pub receipt: ResponseReceipt,
+    /// A short code of the signed bytes, to be compared by eye.
+    pub code: String,
+    /// Where the file lies; `None` where the disk refused it.
+    pub place: Option<String>,
+}
+
 /// What the machine's shell found about the machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MachineFacts {
@@ -442,6 +460,8 @@ pub enum Event {
     Agent(AgentNews),
     /// The journal told something.
     Journal(JournalNews),
+    /// A signed receipt of the server was kept on this machine.
+    Receipt(KeptReceipt),
     /// The machine was looked at.
     Machine(MachineFacts),
     /// The lockdown saw something.

@@ -106,6 +106,8 @@ pub enum Trouble {
     BadAnswer,
     /// The disk takes nothing more.
     DiskRefuses,
+    /// Somebody else signed in than the one whose attempt it is.
+    OtherPerson,
     /// The journal on disk is not one to go on with.
     JournalForked,
 }
@@ -128,6 +130,8 @@ pub struct SignInView {
     pub login: Private<String>,
     /// The password as typed.
     pub password: Private<String>,
+    /// Whether an attempt is under way whose sign-in ran out: it is covered, responses are kept.
+    pub again: bool,
     /// Whether the server is being asked.
     pub busy: bool,
     /// What went wrong.
@@ -448,8 +452,23 @@ pub struct SubmittedView {
     pub of: usize,
     /// Bytes of the recording that wait on this machine.
     pub recording_left_bytes: u64,
+    /// What the server signed for, once it has.
+    pub receipt: Option<ReceiptView>,
     /// Whether the program may be left.
     pub may_leave: bool,
+}
+
+/// The server's signed word for the responses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceiptView {
+    /// How many journal entries it covers.
+    pub entries: u64,
+    /// When it was signed, by the server's clock.
+    pub at: WallTime,
+    /// The receipt's short code.
+    pub code: String,
+    /// Where the file lies; `None` where it could not be written.
+    pub place: Option<String>,
 }
 
 /// Why it ended.

@@ -320,7 +320,8 @@ fn work(
     }
 }
 
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Puts a file in the place of another one, whole or not at all.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let next = path.with_added_extension("next");
     let mut file = File::create(&next)?;
     file.write_all(bytes)?;

@@ -9,6 +9,7 @@ mod journal;
 mod lock;
 mod machine;
 mod pictures;
+mod receipts;
 mod server;
 mod socket;
 mod state_file;
@@ -214,6 +215,9 @@ impl Effects {
             let (kind, sent) = (call.kind(), clock.now());
             let result = server.call(call).await;
             bell.ring(Event::Answered { kind, sent, result });
+            if let Some(kept) = server.take_receipt() {
+                bell.ring(Event::Receipt(kept));
+            }
         });
     }
 }

@@ -6,8 +6,9 @@ use std::{
     time::Duration,
 };
 
-use qorgan_client_core::event::{Call, Failure, Reply};
+use qorgan_client_core::event::{Call, Failure, KeptReceipt, Reply};
 use qorgan_protocol::{
+    assessment::ResponseEntry,
     codec,
     crypto::{self, PublicKey, Signable, SignedBytes, Signer as _},
     ids::{AttemptId, Epoch, InstitutionId},
@@ -16,8 +17,8 @@ use qorgan_protocol::{
         AcceptedResponses, AttemptView, ChallengeReply, CheckInReply, CheckInRequest, ClientEvents,
         ConsentReply, ConsentRequest, DeviceProof, ExamCard, Hex, IdentityRequest,
         InstructionRequest, ItemList, Problem, RaiseHandRequest, ResponseReceipt, ResponsesRequest,
-        SendMessageRequest, ServerHello, SignInReply, SignInRequest, SubmitReply, SubmitRequest,
-        SystemCheckRequest,
+        SendMessageRequest, ServerHello, SignInReply, SignInRequest, StoredResponses, SubmitReply,
+        SubmitRequest, SystemCheckRequest,
     },
 };
 use qorgan_signing::{Keys, Ring};
@@ -25,7 +26,9 @@ use qorgan_trust::Pinned;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{enrolment::EnrolmentLink, machine::Device, pictures::PictureStore};
+use super::{
+    enrolment::EnrolmentLink, machine::Device, pictures::PictureStore, receipts::Receipts,
+};
 use crate::ui::kit::PictureKey;
 
 /// The link to the server.
@@ -34,6 +37,7 @@ pub(super) struct ServerLink {
     device: Device,
     data: PathBuf,
     pictures: Arc<Mutex<PictureStore>>,
+    receipts: Receipts,
     state: Mutex<State>,
 }
 
@@ -42,6 +46,8 @@ struct State {
     server: Option<Arc<Server>>,
     token: Option<Token>,
     attempt: Option<Arc<Attempt>>,
+    /// A receipt that the window does not know of yet.
+    receipt: Option<KeptReceipt>,
 }
 
 #[derive(Debug)]
@@ -78,12 +84,19 @@ pub(super) struct Attempt {
 
 impl ServerLink {
     pub(super) fn new(device: Device, data: PathBuf, pictures: Arc<Mutex<PictureStore>>) -> Self {
+        let receipts = Receipts::new(&data);
         Self {
             device,
             data,
             pictures,
+            receipts,
             state: Mutex::default(),
         }
+    }
+
+    /// Returns the receipt that was kept since this was asked last.
+    pub(super) fn take_receipt(&self) -> Option<KeptReceipt> {
+        self.state().receipt.take()
     }
 
     /// Returns the key of the response journal, once checked in.
@@ -209,6 +222,10 @@ impl ServerLink {
                 let place = self.place(&format!("items/{position}"))?;
                 Ok(Reply::Item(Box::new(self.get(&place).await?)))
             }
+            Call::ReadBack => {
+                let stored: StoredResponses = self.get(&self.place("responses")?).await?;
+                Ok(Reply::ReadBack(entries_of(&stored)?))
+            }
             Call::Responses { entries } => self.responses(entries).await,
             Call::Submit { entries } => self.submit(entries).await,
         }
@@ -312,13 +329,16 @@ impl ServerLink {
             journal_key,
         };
         self.state().attempt = Some(Arc::new(bound));
+        // A receipt from before a restart; one that does not hold is none.
+        if let Some(signed) = self.receipts.kept(attempt, epoch)
+            && let Err(failure) = self.receipt(signed)
+        {
+            tracing::warn!(?failure, "The receipt on this machine does not hold");
+        }
         Ok(Reply::CheckedIn(Box::new(reply)))
     }
 
-    async fn responses(
-        &self,
-        entries: Vec<qorgan_protocol::assessment::ResponseEntry>,
-    ) -> Result<Reply, Failure> {
+    async fn responses(&self, entries: Vec<ResponseEntry>) -> Result<Reply, Failure> {
         let epoch = self.attempt().ok_or(Failure::BadAnswer)?.epoch;
         let entries = entries
             .iter()
@@ -345,12 +365,17 @@ impl ServerLink {
         })
     }
 
-    /// Opens a receipt and checks that it is for this attempt.
+    /// Opens a receipt, checks that it is for this attempt, and keeps it.
     fn receipt(&self, signed: SignedBytes) -> Result<ResponseReceipt, Failure> {
         let receipt: ResponseReceipt = self.open(&signed).ok_or(Failure::BadAnswer)?;
         let attempt = self.attempt().ok_or(Failure::BadAnswer)?;
-        let own = (receipt.attempt, receipt.epoch) == (attempt.id, attempt.epoch);
-        own.then_some(receipt).ok_or(Failure::BadAnswer)
+        if (receipt.attempt, receipt.epoch) != (attempt.id, attempt.epoch) {
+            return Err(Failure::BadAnswer);
+        }
+        let institution = self.server()?.institution;
+        let kept = self.receipts.keep(institution, receipt, &signed);
+        self.state().receipt = Some(kept);
+        Ok(receipt)
     }
 
     async fn picture(&self, place: &str, key: PictureKey) -> Result<(), Failure> {
@@ -436,6 +461,12 @@ impl ServerLink {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn entries_of(stored: &StoredResponses) -> Result<Vec<ResponseEntry>, Failure> {
+    let read = |bytes: &Hex| codec::decode("response entry", &bytes.0);
+    let entries: Result<Vec<ResponseEntry>, _> = stored.entries.iter().map(read).collect();
+    entries.map_err(|_codec| Failure::BadAnswer)
 }
 
 async fn read<T: DeserializeOwned>(reply: reqwest::Response) -> Result<T, Failure> {

@@ -1,7 +1,7 @@
 //! A file that tells tests where the kiosk is: the screen's name, the question's place, what has
 //! the focus. No personal data, no content. Written only where `QORGAN_CLIENT_STATE` names it.
 
-use std::path::PathBuf;
+use std::{collections::VecDeque, path::PathBuf};
 
 use qorgan_client_core::view::{ScreenView, View};
 use serde::Serialize;
@@ -12,6 +12,9 @@ pub struct StateFile {
     path: PathBuf,
     written: Option<State>,
     number: u64,
+    drawn: Option<core::time::Duration>,
+    /// Microseconds from one frame to the next, the newest last.
+    gaps_us: VecDeque<u64>,
 }
 
 /// What a frame was measured at.
@@ -49,11 +52,14 @@ impl StateFile {
             path: path.into(),
             written: None,
             number: 0,
+            drawn: None,
+            gaps_us: VecDeque::new(),
         })
     }
 
     /// Writes the state where it changed.
     pub fn update(&mut self, view: &View, focused: Option<String>, times: Times) {
+        self.draw(times.since_start);
         let mut state = state_of(view);
         state.focused = focused;
         if let Some(written) = &self.written
@@ -75,14 +81,29 @@ impl StateFile {
         self.written = Some(named);
     }
 
+    fn draw(&mut self, now: core::time::Duration) {
+        if let Some(before) = self.drawn.replace(now) {
+            let gap = now.saturating_sub(before).as_micros();
+            if self.gaps_us.len() >= GAPS_MAX {
+                self.gaps_us.pop_front();
+            }
+            self.gaps_us
+                .push_back(u64::try_from(gap).unwrap_or(u64::MAX));
+        }
+    }
+
     fn write(&self, state: &State) -> std::io::Result<()> {
         let mut value = serde_json::to_value(state)?;
         value["number"] = self.number.into();
+        value["gaps_us"] = self.gaps_us.iter().copied().collect();
         let next = self.path.with_extension("next");
         std::fs::write(&next, value.to_string())?;
         std::fs::rename(&next, &self.path)
     }
 }
+
+/// Gaps that are remembered; older ones go.
+const GAPS_MAX: usize = 256;
 
 fn state_of(view: &View) -> State {
     use qorgan_client_core::book::Kept;

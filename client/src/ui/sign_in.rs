@@ -8,7 +8,7 @@ use qorgan_client_core::{
 };
 
 use super::{
-    components::{Look, Step, button, card, field, page, trouble_banner},
+    components::{Icon, Look, Step, banner, button, card, field, page, trouble_banner},
     kit::Kit,
     text::keys,
     tokens::space,
@@ -19,9 +19,24 @@ use super::{
 pub fn sign_in_ui(ui: &mut Ui, view: &View, screen: &SignInView, kit: &Kit<'_>) -> Option<Intent> {
     let step = Step {
         number: 0,
-        title: keys::SIGN_IN_TITLE,
+        title: if screen.again {
+            keys::SIGN_IN_AGAIN_TITLE
+        } else {
+            keys::SIGN_IN_TITLE
+        },
     };
     let (intent, asked) = page(ui, view, kit, step, |ui| {
+        if screen.again {
+            // Covered, not lost: said before anything is asked.
+            banner(
+                ui,
+                kit,
+                (Icon::Shield, kit.tokens.primary),
+                &kit.msg(keys::SIGN_IN_AGAIN_HEAD),
+                &kit.msg(keys::SIGN_IN_AGAIN_HELP),
+            );
+            ui.add_space(space::M);
+        }
         trouble_banner(ui, kit, screen.trouble.as_ref(), view.support.as_deref());
         card(ui, kit, |ui| contents(ui, screen, kit))
     });
@@ -32,10 +47,16 @@ fn contents(ui: &mut Ui, screen: &SignInView, kit: &Kit<'_>) -> Option<Intent> {
     let caption = kit.msg(keys::SIGN_IN_LOGIN);
     let (login, login_entered, login_typed) =
         field(ui, kit, "login", &caption, (&screen.login.0, false));
-    kit.first_focus(ui, &login);
+    let known = screen.again && !screen.login.0.is_empty();
+    if !known {
+        kit.first_focus(ui, &login);
+    }
     let caption = kit.msg(keys::SIGN_IN_PASSWORD);
     let (password, password_entered, password_typed) =
         field(ui, kit, "password", &caption, (&screen.password.0, true));
+    if known {
+        kit.first_focus(ui, &password);
+    }
     if login_entered {
         password.request_focus();
     }

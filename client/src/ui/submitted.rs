@@ -3,11 +3,13 @@
 use egui::Ui;
 use qorgan_client_core::{
     event::Intent,
-    view::{Delivery, SubmittedView, View},
+    view::{Delivery, ReceiptView, SubmittedView, View},
 };
 
 use super::{
-    components::{Icon, Look, Step, badge, button, card, clock, page, problem_keys},
+    components::{
+        Icon, Look, Step, badge, button, card, clock, date_and_clock, page, problem_keys,
+    },
     kit::Kit,
     text::keys,
     tokens::{size, space},
@@ -36,6 +38,9 @@ pub fn submitted_ui(
             );
             ui.add_space(space::M);
             delivery_ui(ui, view, screen, kit);
+            if let Some(receipt) = &screen.receipt {
+                receipt_ui(ui, screen, receipt, kit);
+            }
         });
         ui.add_space(space::L);
         let label = kit.msg(keys::LEAVE);
@@ -44,6 +49,41 @@ pub fn submitted_ui(
         go.clicked().then_some(Intent::Leave)
     });
     intent.or(asked)
+}
+
+/// The server's word, and where it lies: with it the candidate can prove what was given.
+fn receipt_ui(ui: &mut Ui, screen: &SubmittedView, receipt: &ReceiptView, kit: &Kit<'_>) {
+    ui.add_space(space::L);
+    kit.strong(
+        ui,
+        kit.msg(keys::RECEIPT_TITLE),
+        size::BODY,
+        kit.tokens.text,
+    );
+    let time = date_and_clock(receipt.at, kit.utc_offset_min);
+    let signed = [
+        ("n", screen.answered.into()),
+        ("entries", receipt.entries.into()),
+        ("text", (&time).into()),
+    ];
+    kit.body(ui, kit.with(keys::RECEIPT_SIGNED, &signed));
+    ui.add_space(space::S);
+    kit.caption(ui, kit.msg(keys::RECEIPT_CODE));
+    let code = egui::RichText::new(&receipt.code)
+        .font(egui::FontId::monospace(size::LEAD))
+        .color(kit.tokens.text);
+    ui.add(egui::Label::new(code).selectable(false));
+    ui.add_space(space::S);
+    match &receipt.place {
+        Some(place) => {
+            kit.caption(ui, kit.msg(keys::RECEIPT_PLACE));
+            kit.body(ui, place);
+            kit.caption(ui, kit.msg(keys::RECEIPT_KEEP));
+        }
+        None => {
+            kit.caption(ui, kit.msg(keys::RECEIPT_NO_PLACE));
+        }
+    }
 }
 
 fn delivery_ui(ui: &mut Ui, view: &View, screen: &SubmittedView, kit: &Kit<'_>) {

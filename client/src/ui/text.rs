@@ -165,6 +165,7 @@ mod tests {
             let all = [
                 ("n", Place::Number(3)),
                 ("of", Place::Number(20)),
+                ("entries", Place::Number(27)),
                 ("text", Place::Text("x")),
             ];
             for key in keys::ALL {

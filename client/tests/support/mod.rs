@@ -73,11 +73,23 @@ pub fn sign_in() -> ScreenView {
     ScreenView::SignIn(SignInView {
         login: Private("aigerim".to_owned()),
         password: Private("secret".to_owned()),
+        again: false,
         busy: false,
         trouble: Some(Trouble::Problem {
             code: ProblemCode::WrongPassword,
             retry_after_s: None,
         }),
+    })
+}
+
+/// The sign-in that ran out in the middle of an exam.
+pub fn sign_in_again() -> ScreenView {
+    ScreenView::SignIn(SignInView {
+        login: Private("aigerim".to_owned()),
+        password: Private(String::new()),
+        again: true,
+        busy: false,
+        trouble: None,
     })
 }
 
@@ -314,6 +326,15 @@ pub fn submitted() -> ScreenView {
         answered: 19,
         of: 20,
         recording_left_bytes: 123_000,
+        receipt: Some(ReceiptView {
+            entries: 27,
+            at: at(),
+            code: "7F3A-09C2-E41B-D855".to_owned(),
+            place: Some(
+                "/home/student/.local/share/qorgan/receipts/019f2f6c-52ab-7d31-8a04-3b9e6c10d2f7.e1.json"
+                    .to_owned(),
+            ),
+        }),
         may_leave: true,
     })
 }

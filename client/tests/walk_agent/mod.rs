@@ -27,7 +27,7 @@ pub(crate) fn run() {
         return;
     };
     let path = Path::new(&folder).join("agent.sock");
-    let _ = std::fs::remove_file(&path);
+    drop(std::fs::remove_file(&path));
     let listener = UnixListener::bind(&path).expect("binds");
     let (keys, _) = Keys::generate().expect("a key");
     let mut bound: Option<(Provision, SignedBytes)> = None;

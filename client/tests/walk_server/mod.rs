@@ -1,7 +1,10 @@
 //! A server that holds one candidate, one exam of two questions, and all in memory. It speaks the
 //! real protocol over TLS and signs real receipts; it decides nothing of what the real one decides.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use qorgan_protocol::{
     assessment::{Choice, Interaction, ItemPage, Response, ResponseEntry, ResponseSeq},
@@ -15,7 +18,7 @@ use qorgan_protocol::{
         AcceptedResponses, Accommodation, AttemptView, ChallengeReply, CheckInReply,
         CheckInRequest, ConnectionTime, ConsentReply, ExamCard, ExamState, GateLine, GateLineState,
         Hex, IdentityState, ItemList, ItemSlot, LeaseView, ResponseReceipt, ResponsesRequest,
-        ServerHello, SignInReply, SubmitReply,
+        ServerHello, SignInReply, StoredResponses, SubmitReply,
     },
 };
 use qorgan_signing::{Keys, Ring};
@@ -36,13 +39,15 @@ struct State {
     running: bool,
     submitted: bool,
     refuses: bool,
+    signed_out: bool,
     entries: Vec<ResponseEntry>,
     head: Sha256,
     version: u64,
 }
 
 impl Server {
-    pub(crate) fn start() -> Self {
+    /// Starts; a view is answered after `view_wait`.
+    pub(crate) fn start(view_wait: Duration) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -70,6 +75,7 @@ impl Server {
             running: false,
             submitted: false,
             refuses: false,
+            signed_out: false,
             entries: Vec::new(),
             head: Sha256::ZERO,
             version: 1,
@@ -77,7 +83,8 @@ impl Server {
         let shared = Arc::clone(&state);
         runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(answer(acceptor.accept(stream), Arc::clone(&shared)));
+                let accepted = acceptor.accept(stream);
+                tokio::spawn(answer(accepted, Arc::clone(&shared), view_wait));
             }
         });
         let link = format!(
@@ -107,6 +114,11 @@ impl Server {
         self.lock().refuses = refuses;
     }
 
+    /// Ends the candidate's token.
+    pub(crate) fn sign_out(&self) {
+        self.lock().signed_out = true;
+    }
+
     /// Returns what is stored: the question's place and the response.
     pub(crate) fn responses(&self) -> Vec<(u8, Response)> {
         let place = |entry: &ResponseEntry| if entry.item == item(1) { 1 } else { 2 };
@@ -122,13 +134,21 @@ impl Server {
     }
 }
 
-async fn answer(tls: tokio_rustls::Accept<tokio::net::TcpStream>, state: Arc<Mutex<State>>) {
+async fn answer(
+    tls: tokio_rustls::Accept<tokio::net::TcpStream>,
+    state: Arc<Mutex<State>>,
+    view_wait: Duration,
+) {
     if let Ok(stream) = tls.await {
-        let _ended = serve(BufReader::new(stream), &state).await;
+        let _ended = serve(BufReader::new(stream), &state, view_wait).await;
     }
 }
 
-async fn serve<S>(mut stream: BufReader<S>, state: &Mutex<State>) -> std::io::Result<()>
+async fn serve<S>(
+    mut stream: BufReader<S>,
+    state: &Mutex<State>,
+    view_wait: Duration,
+) -> std::io::Result<()>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
@@ -155,11 +175,11 @@ where
             .unwrap_or_default()
             .to_owned();
         if path.contains("/view") {
-            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            tokio::time::sleep(view_wait).await;
         }
         let (status, reply) = {
             let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.answer(&path, &body)
+            state.answer(&path, (line.starts_with("GET"), &body))
         };
         let text = if status == 204 {
             String::new()
@@ -177,7 +197,7 @@ where
 }
 
 impl State {
-    fn answer(&mut self, path: &str, body: &[u8]) -> (u16, Value) {
+    fn answer(&mut self, path: &str, (gets, body): (bool, &[u8])) -> (u16, Value) {
         self.version += 1;
         let what = path
             .rsplit('/')
@@ -186,6 +206,12 @@ impl State {
             .split('?')
             .next()
             .unwrap_or_default();
+        match what {
+            "hello" | "challenge" => {}
+            "sign-in" => self.signed_out = false,
+            _ if self.signed_out => return (401, problem("not_signed_in")),
+            _ => {}
+        }
         let task = |task| Some(task);
         let done = match what {
             "consent" => task(CheckInTask::Consent),
@@ -220,6 +246,7 @@ impl State {
             }),
             "1" => to_value(page(1)),
             "2" => to_value(page(2)),
+            "responses" if gets => to_value(self.stored()),
             "responses" if self.refuses => return (503, problem("unavailable")),
             "responses" => return self.store(body),
             "submit" => {
@@ -303,6 +330,7 @@ impl State {
             journal_next: self.next(),
             journal_head: Hex(self.head.0.to_vec()),
             consent_version: "1".to_owned(),
+            consent_recorded: self.tasks.consent,
             consent_text: ["Келісім мәтіні."; 40].join("\n\n"),
             instruction_version: "1".to_owned(),
             instruction_text: ["Нұсқаулық мәтіні."; 40].join("\n\n"),
@@ -373,6 +401,13 @@ impl State {
             receipt: self.receipt().into(),
         };
         (200, to_value(accepted).expect("plain data"))
+    }
+
+    fn stored(&self) -> StoredResponses {
+        let encode = |entry| Hex(codec::encode("response entry", entry).expect("plain data"));
+        StoredResponses {
+            entries: self.entries.iter().map(encode).collect(),
+        }
     }
 
     fn receipt(&self) -> crypto::SignedBytes {

@@ -75,9 +75,7 @@ impl Kiosk {
             };
             return;
         }
-        if matches!(attempt.step, Step::Consent { .. }) {
-            attempt.step = Step::SystemCheck;
-        }
+        attempt.consented();
         attempt.agent_bound = true;
         self.outbox.push(Effect::RunAgent {
             token: Private(reply.agent_token),
@@ -219,6 +217,9 @@ impl Attempt {
     /// Goes to the step that the server's phase asks for; a step that the candidate is still at
     /// stays, where the phase allows it.
     pub(super) fn follow_phase(&mut self, phase: &AttemptPhase) {
+        if self.consent_due && !matches!(step_of(phase), Step::Ended(_)) {
+            return;
+        }
         let due = step_of(phase);
         let rank = |step: &Step| match step {
             Step::Consent { .. } => 0,
@@ -232,6 +233,16 @@ impl Attempt {
         if rank(&due) > rank(&self.step) && !self.lingers(&due) {
             self.step = due;
             self.trouble = None;
+        }
+    }
+
+    /// Goes on from the consent: to the next step, or back to where a changed text came between.
+    fn consented(&mut self) {
+        if std::mem::take(&mut self.consent_due) {
+            let phase = self.view.as_ref().map(|heard| heard.view.phase);
+            self.step = step_of(&phase.unwrap_or(self.check_in.phase));
+        } else if matches!(self.step, Step::Consent { .. }) {
+            self.step = Step::SystemCheck;
         }
     }
 
@@ -258,19 +269,21 @@ impl Attempt {
     }
 }
 
+/// Returns the consent screen, unread.
+pub(super) const fn consent_step() -> Step {
+    Step::Consent {
+        read: false,
+        refused: None,
+    }
+}
+
 /// Returns the screen that a phase asks for.
 pub(super) fn step_of(phase: &AttemptPhase) -> Step {
     match phase {
-        AttemptPhase::Scheduled => Step::Consent {
-            read: false,
-            refused: None,
-        },
+        AttemptPhase::Scheduled => consent_step(),
         AttemptPhase::CheckIn { tasks, .. } => {
             if !tasks.consent {
-                Step::Consent {
-                    read: false,
-                    refused: None,
-                }
+                consent_step()
             } else if !tasks.system_check {
                 Step::SystemCheck
             } else if !tasks.identity {

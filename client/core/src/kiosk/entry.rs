@@ -5,23 +5,30 @@ use std::collections::{BTreeMap, BTreeSet};
 use qorgan_protocol::{
     assessment::ResponseSeq,
     crypto::Sha256,
-    ids::AttemptId,
+    ids::{AttemptId, Epoch},
     time::Now,
     wire::{CheckInReply, ClientEventKind, ExamCard},
 };
 
-use super::{Agent, Attempt, Kiosk, Stage};
+use super::{Agent, Attempt, Kiosk, ReadBack, SignInForm, Stage};
 use crate::{
     Private,
     book::ResponseBook,
-    event::{Call, CallKind, Effect, Intent, Language, Reply},
+    event::{Call, CallKind, Effect, Intent, Language, Overlay, Reply},
     lease::LeaseClock,
+    view::Trouble,
 };
 
 impl Kiosk {
     //= tests/data/sop-2-28.md#3-test-application
     //= tests/data/sop-2-28.md#11-sign-in
     pub(super) fn entry_intent(&mut self, intent: Intent) {
+        if let Some(form) = self.form() {
+            if let Some(call) = form.take(intent) {
+                self.call(call);
+            }
+            return;
+        }
         match (&mut self.stage, intent) {
             (Stage::Welcome { link, trouble }, Intent::TypeLink(typed)) => {
                 *link = typed;
@@ -31,36 +38,15 @@ impl Kiosk {
                 let link = link.trim().to_owned();
                 self.call(Call::Enrol { link });
             }
-            (Stage::SignIn { login, trouble, .. }, Intent::TypeLogin(typed)) => {
-                *login = typed;
-                *trouble = None;
-            }
-            (
-                Stage::SignIn {
-                    password, trouble, ..
-                },
-                Intent::TypePassword(typed),
-            ) => {
-                *password = typed;
-                *trouble = None;
-            }
-            (
-                Stage::SignIn {
-                    login, password, ..
-                },
-                Intent::SignIn,
-            ) if !login.0.trim().is_empty() && !password.0.is_empty() => {
-                let login = Private(login.0.trim().to_owned());
-                let password = password.clone();
-                self.call(Call::SignIn { login, password });
-            }
             (Stage::Exams { .. }, Intent::RefreshExams) => self.call(Call::Exams),
             (Stage::Exams { .. }, Intent::OpenExam(attempt)) => {
                 let language = self.language;
                 self.call(Call::CheckIn { attempt, language });
                 self.opening(attempt);
             }
-            (Stage::Exams { .. }, Intent::SignOut) => self.stage = sign_in(),
+            (Stage::Exams { .. }, Intent::SignOut) => {
+                self.stage = sign_in(Private(String::new()), None);
+            }
             _ => {}
         }
     }
@@ -69,10 +55,15 @@ impl Kiosk {
         match (&mut self.stage, reply) {
             (Stage::Welcome { .. }, Reply::Enrolled(hello)) => {
                 self.hello = Some(*hello);
-                self.stage = sign_in();
+                self.stage = sign_in(Private(String::new()), None);
                 self.outbox.push(Effect::LookAtMachine);
             }
-            (Stage::SignIn { .. }, Reply::SignedIn(reply)) => {
+            (Stage::Attempt(attempt), Reply::SignedIn(reply)) => {
+                attempt.signed_in(now, self.candidate == Some(reply.candidate));
+            }
+            (Stage::SignIn(form), Reply::SignedIn(reply)) => {
+                self.login = form.login.clone();
+                self.candidate = Some(reply.candidate);
                 self.stage = Stage::Exams {
                     name: Private(reply.display_name),
                     exams: None,
@@ -103,6 +94,29 @@ impl Kiosk {
         }
     }
 
+    /// Returns what is being typed to sign in, where that is asked for.
+    fn form(&mut self) -> Option<&mut SignInForm> {
+        match &mut self.stage {
+            Stage::SignIn(form) => Some(form),
+            Stage::Attempt(attempt) => attempt.signed_out.as_mut(),
+            Stage::Welcome { .. } | Stage::Exams { .. } => None,
+        }
+    }
+
+    /// The token ran out or was ended: the candidate signs in again where they are.
+    pub(super) fn signed_out(&mut self, now: Now, trouble: Trouble) {
+        let login = self.login.clone();
+        match &mut self.stage {
+            Stage::Attempt(attempt) => attempt.sign_out(now, login),
+            Stage::SignIn(form) => form.trouble = Some(trouble),
+            Stage::Exams { .. } => self.stage = sign_in(login, Some(trouble)),
+            Stage::Welcome { trouble: slot, .. } => *slot = Some(trouble),
+        }
+        if matches!(self.stage, Stage::Attempt(_)) && self.overlay != Some(Overlay::Help) {
+            self.overlay = None;
+        }
+    }
+
     fn opening(&mut self, attempt: AttemptId) {
         self.opened = Some(attempt);
         if let Stage::Exams { trouble, .. } = &mut self.stage {
@@ -116,8 +130,15 @@ impl Kiosk {
             <[u8; 32]>::try_from(check_in.journal_head.0.as_slice()).map_or(Sha256::ZERO, Sha256);
         let book = ResponseBook::new(id, epoch, self.tools.hash, check_in.journal_next, head);
         let resumed = check_in.phase.shows_items() || check_in.journal_next.0 > 0;
-        let step = super::check_in::step_of(&check_in.phase);
-        let again = super::check_in::has_consented(&check_in.phase);
+        let agreed = super::check_in::has_consented(&check_in.phase);
+        let again = agreed && check_in.consent_recorded;
+        let consent_due = agreed && !again;
+        let step = if consent_due {
+            super::check_in::consent_step()
+        } else {
+            super::check_in::step_of(&check_in.phase)
+        };
+        let stored = check_in.journal_next.0 > 0 || epoch > Epoch::FIRST;
         let consent = Call::Consent {
             version: check_in.consent_version.clone(),
             language: self.language,
@@ -129,12 +150,20 @@ impl Kiosk {
             card,
             check_in,
             step,
+            signed_out: None,
+            consent_due,
             trouble: None,
             view: None,
             lease: LeaseClock::default(),
             retry_at: BTreeMap::new(),
             book,
             journal_open: false,
+            read_back: if stored {
+                ReadBack::Due
+            } else {
+                ReadBack::Done
+            },
+            receipt: None,
             disk_refuses: false,
             slots: Vec::new(),
             pages: BTreeMap::new(),
@@ -178,10 +207,86 @@ impl Kiosk {
     }
 }
 
-fn sign_in() -> Stage {
-    Stage::SignIn {
-        login: Private::default(),
-        password: Private::default(),
-        trouble: None,
+impl SignInForm {
+    const fn new(login: Private<String>, trouble: Option<Trouble>) -> Self {
+        Self {
+            login,
+            password: Private(String::new()),
+            trouble,
+        }
     }
+
+    /// Takes what was typed; returns the request once it is to be sent.
+    fn take(&mut self, intent: Intent) -> Option<Call> {
+        match intent {
+            Intent::TypeLogin(typed) => {
+                self.login = typed;
+                self.trouble = None;
+            }
+            Intent::TypePassword(typed) => {
+                self.password = typed;
+                self.trouble = None;
+            }
+            Intent::SignIn if !self.login.0.trim().is_empty() && !self.password.0.is_empty() => {
+                return Some(Call::SignIn {
+                    login: Private(self.login.0.trim().to_owned()),
+                    password: self.password.clone(),
+                });
+            }
+            Intent::ChooseLanguage(_)
+            | Intent::ChooseReading(_)
+            | Intent::TypeLink(_)
+            | Intent::Connect
+            | Intent::SignIn
+            | Intent::SignOut
+            | Intent::RefreshExams
+            | Intent::OpenExam(_)
+            | Intent::Consent(_)
+            | Intent::ReadToEnd
+            | Intent::SystemChecked
+            | Intent::ShowIdentity
+            | Intent::Continue
+            | Intent::Start
+            | Intent::GoTo(_)
+            | Intent::Choose(_)
+            | Intent::Flag
+            | Intent::RaiseHand
+            | Intent::Open(_)
+            | Intent::CloseOverlay
+            | Intent::TypeMessage(_)
+            | Intent::SendMessage
+            | Intent::Submit
+            | Intent::Leave => {}
+        }
+        None
+    }
+}
+
+impl Attempt {
+    /// Covers and asks for the sign-in; what was given stays in book and journal.
+    fn sign_out(&mut self, now: Now, login: Private<String>) {
+        self.lease.void(now);
+        if self.signed_out.is_none() {
+            self.signed_out = Some(SignInForm::new(login, None));
+        }
+    }
+
+    /// Goes on where it was, for the same person only: the attempt is nobody else's.
+    fn signed_in(&mut self, now: Now, same: bool) {
+        let Some(form) = &mut self.signed_out else {
+            return;
+        };
+        if same {
+            self.signed_out = None;
+            self.retry_at.clear();
+            self.lease.void(now);
+        } else {
+            form.password = Private(String::new());
+            form.trouble = Some(Trouble::OtherPerson);
+        }
+    }
+}
+
+const fn sign_in(login: Private<String>, trouble: Option<Trouble>) -> Stage {
+    Stage::SignIn(SignInForm::new(login, trouble))
 }

@@ -1,21 +1,20 @@
-//! The exam: content under a lease, responses, submission.
+//! The exam: what the candidate does in it, what the server answers, what is asked next.
 
 use core::time::Duration;
 
 use qorgan_protocol::{
-    assessment::{Block, Interaction, ItemPage, Response, ResponseSeq},
+    assessment::{Block, ItemPage},
     attempt::AttemptPhase,
     ids::PictureId,
-    limits::{MESSAGE_CHARS_MAX, RESPONSES_MAX},
+    limits::MESSAGE_CHARS_MAX,
     time::{Now, WallTime},
     wire::{AttemptView, ClientEvent, ClientEventKind, MessageFrom, ProblemCode},
 };
 
-use super::{Attempt, Heard, Kiosk, Stage, Step, Submission};
+use super::{Attempt, Heard, Kiosk, ReadBack, Stage, Step};
 use crate::{
     Private,
-    event::{Call, CallKind, Effect, Failure, Intent, JournalNews, Overlay, Reply},
-    lease::CoverCause,
+    event::{Call, CallKind, Effect, Failure, Intent, Overlay, Reply},
     view::{Delivery, EndCause, Trouble},
 };
 
@@ -80,6 +79,10 @@ impl Kiosk {
             Reply::Picture(picture) => {
                 attempt.wanted_pictures.remove(&picture);
             }
+            Reply::ReadBack(stored) => {
+                attempt.book.fill(&stored, wall);
+                attempt.read_back = ReadBack::Done;
+            }
             Reply::Stored(receipt) => attempt.book.stored(receipt.next, wall),
             Reply::Submitted { receipt, late } => {
                 attempt.book.stored(receipt.next, receipt.at);
@@ -130,9 +133,15 @@ impl Kiosk {
             }
         };
         attempt.retry_at.insert(kind, now + wait);
+        if kind == CallKind::ReadBack {
+            attempt.read_back = ReadBack::Failing;
+        }
         match (kind, code) {
             (_, Some(ProblemCode::OldEpoch)) => attempt.step = Step::Ended(EndCause::Moved),
-            (CallKind::Items | CallKind::Item | CallKind::Picture, Some(ProblemCode::Covered)) => {
+            (
+                CallKind::Items | CallKind::Item | CallKind::Picture | CallKind::ReadBack,
+                Some(ProblemCode::Covered),
+            ) => {
                 attempt.lease.void(now);
             }
             (CallKind::Submit, Some(code)) => attempt.submission_refused(code),
@@ -142,6 +151,7 @@ impl Kiosk {
                 | CallKind::Items
                 | CallKind::Item
                 | CallKind::Picture
+                | CallKind::ReadBack
                 | CallKind::Responses
                 | CallKind::Events
                 | CallKind::Submit
@@ -169,14 +179,6 @@ impl Kiosk {
 }
 
 impl Attempt {
-    /// Tells whether the open item may be seen and changed at `now`, or why not.
-    pub(super) fn shows(&self, now: Now) -> Result<(), CoverCause> {
-        if self.remaining(now).is_some_and(|left| left.is_zero()) {
-            return Err(CoverCause::TimeUp);
-        }
-        self.lease.check(now)
-    }
-
     pub(super) fn remaining(&self, now: Now) -> Option<Duration> {
         let heard = self.view.as_ref()?;
         let left = Duration::from_millis(heard.view.time.remaining_ms);
@@ -263,56 +265,11 @@ impl Attempt {
             | CallKind::Items
             | CallKind::Item
             | CallKind::Picture
+            | CallKind::ReadBack
             | CallKind::Responses
             | CallKind::Submit
             | CallKind::Message
             | CallKind::Hand => {}
-        }
-    }
-
-    pub(super) fn journal_news(&mut self, now: Now, news: JournalNews) {
-        let wall = self.wall(now);
-        match news {
-            JournalNews::Replayed {
-                entries,
-                submitted,
-                place,
-            } => {
-                if self.book.replay(&entries, wall).is_err() {
-                    self.trouble = Some(Trouble::JournalForked);
-                }
-                self.journal_open = true;
-                self.journal_saved = self.book.next();
-                self.place = place.unwrap_or(1).max(1);
-                if submitted.is_some() && self.submission.is_none() {
-                    self.submission = Some(Submission {
-                        kept: true,
-                        delivery: Delivery::Kept,
-                    });
-                }
-            }
-            JournalNews::Saved(seq) => {
-                self.book.saved(seq, wall);
-                self.journal_saved = self.journal_saved.max(ResponseSeq(seq.0.saturating_add(1)));
-                self.disk_refuses = false;
-            }
-            JournalNews::SubmissionKept => {
-                if let Some(submission) = &mut self.submission {
-                    submission.kept = true;
-                }
-            }
-            JournalNews::Failed => {
-                if !self.journal_open {
-                    self.journal_open = true;
-                    self.trouble = Some(Trouble::JournalForked);
-                }
-                self.book.unsaved();
-                self.journal_saved = self.book.next();
-                self.disk_refuses = true;
-                if let Some(submission) = &mut self.submission {
-                    submission.kept = true;
-                }
-            }
         }
     }
 
@@ -346,32 +303,6 @@ impl Attempt {
         });
     }
 
-    fn delivered(&mut self, at: WallTime, late: bool) {
-        let known = self
-            .submission
-            .is_some_and(|submission| matches!(submission.delivery, Delivery::Delivered { .. }));
-        if !known {
-            let delivery = Delivery::Delivered { at, late };
-            self.submission = Some(Submission {
-                kept: true,
-                delivery,
-            });
-        }
-    }
-
-    fn submission_refused(&mut self, code: ProblemCode) {
-        let for_good = matches!(
-            code,
-            ProblemCode::TooLate
-                | ProblemCode::WrongPhase
-                | ProblemCode::Forbidden
-                | ProblemCode::NotFound
-        );
-        if let (true, Some(submission)) = (for_good, &mut self.submission) {
-            submission.delivery = Delivery::Refused(code);
-        }
-    }
-
     fn take_page(&mut self, now: Now, page: ItemPage) {
         if self.shows(now).is_err() {
             return;
@@ -395,70 +326,10 @@ impl Attempt {
         }
     }
 
-    fn choose(&mut self, now: Now, choice: &str, outbox: &mut Vec<Effect>) {
-        let Some(page) = self.pages.get(&self.place) else {
-            return;
-        };
-        let before = self
-            .book
-            .given(page.id)
-            .map(|given| (given.response.clone(), given.flagged));
-        let (before, flagged) = before.unwrap_or_else(|| (Response::choices(Vec::new()), false));
-        let Response::Choices {
-            choices: mut chosen,
-        } = before.clone();
-        match &page.interaction {
-            Interaction::SingleChoice { .. } => chosen = vec![choice.to_owned()],
-            Interaction::MultipleChoice { .. } => match chosen.iter().position(|id| id == choice) {
-                Some(place) => {
-                    chosen.remove(place);
-                }
-                None => chosen.push(choice.to_owned()),
-            },
-        }
-        let response = Response::choices(chosen);
-        if response != before && response.fits(&page.interaction) {
-            self.give(now, (response, flagged), outbox);
-        }
-    }
-
-    fn flag(&mut self, now: Now, outbox: &mut Vec<Effect>) {
-        let Some(page) = self.pages.get(&self.place) else {
-            return;
-        };
-        let before = self
-            .book
-            .given(page.id)
-            .map(|given| (given.response.clone(), given.flagged));
-        let (response, flagged) = before.unwrap_or_else(|| (Response::choices(Vec::new()), false));
-        self.give(now, (response, !flagged), outbox);
-    }
-
-    /// Journals a response; only what may be seen can be changed.
-    fn give(&mut self, now: Now, given: (Response, bool), outbox: &mut Vec<Effect>) {
-        let open = self.journal_open && self.submission.is_none() && self.shows(now).is_ok();
-        let Some(page) = self.pages.get(&self.place).filter(|_| open) else {
-            return;
-        };
-        let left = self.lease.left_ms(now);
-        let entry = self.book.give(page.id, given, now, left);
-        outbox.push(Effect::Append(entry));
-    }
-
-    fn submit(&mut self, outbox: &mut Vec<Effect>) {
-        if self.step == Step::Exam && self.submission.is_none() && self.journal_open {
-            self.submission = Some(Submission {
-                kept: false,
-                delivery: Delivery::Kept,
-            });
-            outbox.push(Effect::KeepSubmission(self.book.next()));
-        }
-    }
-
     /// Returns what is to be asked of the server now, whether or not it is under way already.
     pub(super) fn due(&self, now: Now) -> Vec<Call> {
         let mut calls = Vec::new();
-        if matches!(self.step, Step::Ended(_)) {
+        if matches!(self.step, Step::Ended(_)) || self.signed_out.is_some() {
             return calls;
         }
         calls.push(Call::View {
@@ -472,6 +343,9 @@ impl Attempt {
         }
         calls.extend(self.delivery_due());
         if self.step == Step::Exam && self.submission.is_none() && self.shows(now).is_ok() {
+            if self.journal_open && self.read_back != ReadBack::Done {
+                calls.push(Call::ReadBack);
+            }
             calls.extend(self.content_due());
         }
         calls.retain(|call| self.retry_at.get(&call.kind()).is_none_or(|&at| at <= now));
@@ -493,27 +367,14 @@ impl Attempt {
         Call::Events { events }
     }
 
-    fn delivery_due(&self) -> Option<Call> {
-        if !self.journal_open {
-            return None;
-        }
-        let mut entries = self.book.waiting(RESPONSES_MAX);
-        entries.retain(|entry| entry.seq < self.journal_saved);
-        if !entries.is_empty() {
-            return Some(Call::Responses { entries });
-        }
-        let submission = self.submission?;
-        let ready = submission.kept && submission.delivery == Delivery::Kept;
-        ready.then_some(Call::Submit {
-            entries: self.book.next(),
-        })
-    }
-
     fn content_due(&self) -> Option<Call> {
         if self.slots.is_empty() {
             return Some(Call::Items);
         }
         if !self.pages.contains_key(&self.place) {
+            if self.read_back == ReadBack::Due {
+                return None;
+            }
             return Some(Call::Item {
                 position: self.place,
             });
@@ -521,94 +382,8 @@ impl Attempt {
         let picture: Option<&PictureId> = self.wanted_pictures.first();
         picture.map(|&picture| Call::Picture { picture })
     }
-
-    /// Covers what may not be seen, and does what a change of step asks for.
-    //= tests/data/sop-2-28.md#10-start-gate
-    pub(super) fn guard(&mut self, now: Now, outbox: &mut Vec<Effect>) {
-        let over = self.step != Step::Exam || self.submission.is_some();
-        if !over && self.shows(now) == Err(CoverCause::TimeUp) {
-            self.submit(outbox);
-        }
-        let hidden = over || self.submission.is_some() || self.shows(now).is_err();
-        if hidden && !self.pages.is_empty() {
-            self.pages.clear();
-            self.wanted_pictures.clear();
-            outbox.push(Effect::DropContent);
-        }
-        if hidden && !over {
-            self.covered_since.get_or_insert(now);
-        } else {
-            self.covered_since = None;
-        }
-        self.guard_machine(now, outbox);
-    }
-
-    fn guard_machine(&mut self, now: Now, outbox: &mut Vec<Effect>) {
-        let finished = matches!(self.step, Step::Ended(_))
-            || self
-                .submission
-                .is_some_and(|submission| submission.delivery != Delivery::Kept);
-        let in_exam = self.step == Step::Exam && self.submission.is_none();
-        let lock = !finished && matches!(self.step, Step::Gate | Step::Exam);
-        if lock != self.locked {
-            self.locked = lock;
-            outbox.push(if lock {
-                Effect::Engage(self.check_in.policy.clone())
-            } else {
-                Effect::Release
-            });
-        }
-        let adapter = !in_exam || self.check_in.accommodation.accessibility;
-        if adapter != self.adapter {
-            self.adapter = adapter;
-            outbox.push(Effect::Accessibility(adapter));
-            let detail = if adapter { "on" } else { "off" };
-            self.note(
-                now,
-                ClientEventKind::AccessibilitySwitched,
-                detail.to_owned(),
-            );
-        }
-        let preview = !matches!(self.step, Step::Exam | Step::Ended(_));
-        if preview != self.preview && self.agent_bound {
-            self.preview = preview;
-            outbox.push(Effect::Preview(preview));
-        }
-        if finished && self.agent_bound {
-            self.agent_bound = false;
-            outbox.push(Effect::FinishAgent);
-        }
-    }
-
-    pub(super) fn wake_at(&self, now: Now) -> Option<Now> {
-        let retries = self.retry_at.values().copied().filter(|&at| at > now);
-        let second = match self.step {
-            Step::Exam if self.submission.is_none() => Some(now + SECOND),
-            Step::Exam
-            | Step::Consent { .. }
-            | Step::SystemCheck
-            | Step::Identity
-            | Step::Instruction { .. }
-            | Step::Gate
-            | Step::Ended(_) => None,
-        };
-        let freshness = self.freshness_until().filter(|&until| until > now);
-        retries
-            .chain(self.lease.changes_at(now))
-            .chain(second)
-            .chain(freshness)
-            .min()
-    }
-
-    /// Returns until when the code of the newest view must be drawn.
-    pub(super) fn freshness_until(&self) -> Option<Now> {
-        let heard = self.view.as_ref()?;
-        let freshness = heard.view.freshness.as_ref()?;
-        Some(heard.sent + Duration::from_millis(freshness.show_ms))
-    }
 }
 
 const RETRY: Duration = Duration::from_millis(700);
-const SECOND: Duration = Duration::from_secs(1);
 /// More things that the lockdown saw than this are not kept; the oldest go.
 const EVENTS_MAX: usize = 200;

@@ -95,6 +95,7 @@ pub(crate) fn check_in(phase: AttemptPhase) -> CheckInReply {
         journal_head: Hex(vec![0; 32]),
         consent_version: "1".to_owned(),
         consent_text: "…".to_owned(),
+        consent_recorded: true,
         instruction_version: "1".to_owned(),
         instruction_text: "…".to_owned(),
         accommodation: Accommodation::default(),

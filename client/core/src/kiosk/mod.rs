@@ -3,6 +3,8 @@
 mod check_in;
 mod entry;
 mod exam;
+mod guard;
+mod responses;
 mod show;
 
 #[cfg(test)]
@@ -14,11 +16,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use qorgan_protocol::{
     assessment::{ItemPage, ResponseSeq},
-    ids::{AttemptId, Epoch, MessageId, PictureId},
+    ids::{AttemptId, Epoch, MessageId, PersonId, PictureId},
     local::{AgentStatus, LocalRefusal},
     time::Now,
     wire::{
-        AttemptView, CheckInReply, ClientEvent, ClientEventKind, ExamCard, ItemSlot, ServerHello,
+        AttemptView, CheckInReply, ClientEvent, ClientEventKind, ExamCard, ItemSlot, ProblemCode,
+        ServerHello,
     },
 };
 
@@ -26,8 +29,8 @@ use crate::{
     Private,
     book::{HashFn, ResponseBook},
     event::{
-        AgentNews, Call, CallKind, Effect, Event, Failure, Intent, JournalNews, Language,
-        MachineFacts, Overlay, Reading, Reply,
+        AgentNews, Call, CallKind, Effect, Event, Failure, Intent, JournalNews, KeptReceipt,
+        Language, MachineFacts, Overlay, Reading, Reply,
     },
     lease::LeaseClock,
     view::{Delivery, EndCause, Trouble},
@@ -50,6 +53,9 @@ pub struct Kiosk {
     reading: Reading,
     hello: Option<ServerHello>,
     stage: Stage,
+    candidate: Option<PersonId>,
+    /// The login of the newest sign-in, so that signing in again asks for the password alone.
+    login: Private<String>,
     opened: Option<AttemptId>,
     overlay: Option<Overlay>,
     machine: MachineFacts,
@@ -64,17 +70,21 @@ enum Stage {
         link: String,
         trouble: Option<Trouble>,
     },
-    SignIn {
-        login: Private<String>,
-        password: Private<String>,
-        trouble: Option<Trouble>,
-    },
+    SignIn(SignInForm),
     Exams {
         name: Private<String>,
         exams: Option<Vec<ExamCard>>,
         trouble: Option<Trouble>,
     },
     Attempt(Box<Attempt>),
+}
+
+/// What is typed to sign in.
+#[derive(Debug)]
+struct SignInForm {
+    login: Private<String>,
+    password: Private<String>,
+    trouble: Option<Trouble>,
 }
 
 #[derive(Debug, Default)]
@@ -96,12 +106,18 @@ struct Attempt {
     card: ExamCard,
     check_in: Box<CheckInReply>,
     step: Step,
+    /// The sign-in ran out; until it is renewed everything is covered and nothing is asked.
+    signed_out: Option<SignInForm>,
+    /// The version of the consent changed since the candidate agreed.
+    consent_due: bool,
     trouble: Option<Trouble>,
     view: Option<Heard>,
     lease: LeaseClock,
     retry_at: BTreeMap<CallKind, Now>,
     book: ResponseBook,
     journal_open: bool,
+    read_back: ReadBack,
+    receipt: Option<KeptReceipt>,
     disk_refuses: bool,
     slots: Vec<ItemSlot>,
     pages: BTreeMap<u16, ItemPage>,
@@ -138,6 +154,17 @@ enum Step {
     Ended(EndCause),
 }
 
+/// Whether the book has what the server knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ReadBack {
+    /// It has, or the server knows nothing.
+    Done,
+    /// Not yet; the first item waits for it, so that a response given before shows with it.
+    Due,
+    /// The server refused once; it is asked again, and items wait no more.
+    Failing,
+}
+
 #[derive(Debug)]
 struct Heard {
     view: Box<AttemptView>,
@@ -164,6 +191,8 @@ impl Kiosk {
                 link,
                 trouble: None,
             },
+            candidate: None,
+            login: Private(String::new()),
             opened: None,
             overlay: None,
             machine: MachineFacts::default(),
@@ -189,6 +218,7 @@ impl Kiosk {
             }
             Event::Agent(news) => self.agent_news(now, news),
             Event::Journal(news) => self.journal_news(now, news),
+            Event::Receipt(kept) => self.receipt(kept),
             Event::Machine(facts) => self.machine = facts,
             Event::Seen { kind, detail } => self.note(now, kind, detail),
             Event::Tick => {}
@@ -253,6 +283,7 @@ impl Kiosk {
             Reply::Items(_)
             | Reply::Item(_)
             | Reply::Picture(_)
+            | Reply::ReadBack(_)
             | Reply::Stored(_)
             | Reply::Submitted { .. } => self.exam_reply(now, reply),
             Reply::Done => self.look_again(),
@@ -268,10 +299,20 @@ impl Kiosk {
 
     fn failed(&mut self, now: Now, kind: CallKind, failure: Failure) {
         let trouble = trouble_of(&failure);
+        if is_signed_out(&failure) && kind != CallKind::SignIn {
+            self.signed_out(now, trouble);
+            return;
+        }
         match &mut self.stage {
-            Stage::Welcome { trouble: slot, .. }
-            | Stage::SignIn { trouble: slot, .. }
-            | Stage::Exams { trouble: slot, .. } => *slot = Some(trouble),
+            Stage::Welcome { trouble: slot, .. } | Stage::Exams { trouble: slot, .. } => {
+                *slot = Some(trouble);
+            }
+            Stage::SignIn(form) => form.trouble = Some(trouble),
+            Stage::Attempt(attempt) if kind == CallKind::SignIn => {
+                if let Some(form) = &mut attempt.signed_out {
+                    form.trouble = Some(trouble);
+                }
+            }
             Stage::Attempt(_) => self.attempt_failed(now, kind, failure, trouble),
         }
     }
@@ -305,6 +346,12 @@ impl Kiosk {
     fn journal_news(&mut self, now: Now, news: JournalNews) {
         if let Stage::Attempt(attempt) = &mut self.stage {
             attempt.journal_news(now, news);
+        }
+    }
+
+    fn receipt(&mut self, kept: KeptReceipt) {
+        if let Stage::Attempt(attempt) = &mut self.stage {
+            attempt.keep_receipt(kept);
         }
     }
 
@@ -359,6 +406,13 @@ impl Kiosk {
         if self.busy.insert(call.kind()) {
             self.outbox.push(Effect::Call(call));
         }
+    }
+}
+
+fn is_signed_out(failure: &Failure) -> bool {
+    match failure {
+        Failure::Problem(problem) => problem.code == ProblemCode::NotSignedIn,
+        Failure::Unreachable | Failure::Untrusted | Failure::BadLink | Failure::BadAnswer => false,
     }
 }
 

@@ -10,14 +10,14 @@ use qorgan_protocol::{
     wire::{GateLineState, MessageFrom},
 };
 
-use super::{Agent, Attempt, Kiosk, Stage, Step, check_in};
+use super::{Agent, Attempt, Kiosk, SignInForm, Stage, Step, check_in};
 use crate::{
     event::{CallKind, Language, Overlay},
     lease::CoverCause,
     view::{
         BarView, Connection, CoveredView, EndedView, ExamView, ExamsView, GateLineView, GateView,
-        IdentityView, ItemView, OverlayView, QuestionView, Recording, ScreenView, SignInView,
-        SubmittedView, SystemCheckView, TextView, Trouble, View, WelcomeView,
+        IdentityView, ItemView, OverlayView, QuestionView, ReceiptView, Recording, ScreenView,
+        SignInView, SubmittedView, SystemCheckView, TextView, Trouble, View, WelcomeView,
     },
 };
 
@@ -48,16 +48,7 @@ impl Kiosk {
                 busy: self.is_busy(&[CallKind::Enrol]),
                 trouble: trouble.clone(),
             }),
-            Stage::SignIn {
-                login,
-                password,
-                trouble,
-            } => ScreenView::SignIn(SignInView {
-                login: login.clone(),
-                password: password.clone(),
-                busy: self.is_busy(&[CallKind::SignIn]),
-                trouble: trouble.clone(),
-            }),
+            Stage::SignIn(form) => ScreenView::SignIn(self.sign_in(form, false)),
             Stage::Exams {
                 name,
                 exams,
@@ -68,7 +59,20 @@ impl Kiosk {
                 busy: self.is_busy(&[CallKind::CheckIn]),
                 trouble: trouble.clone(),
             }),
-            Stage::Attempt(attempt) => self.attempt_screen(now, attempt),
+            Stage::Attempt(attempt) => match &attempt.signed_out {
+                Some(form) => ScreenView::SignIn(self.sign_in(form, true)),
+                None => self.attempt_screen(now, attempt),
+            },
+        }
+    }
+
+    fn sign_in(&self, form: &SignInForm, again: bool) -> SignInView {
+        SignInView {
+            login: form.login.clone(),
+            password: form.password.clone(),
+            again,
+            busy: self.is_busy(&[CallKind::SignIn]),
+            trouble: form.trouble.clone(),
         }
     }
 
@@ -189,6 +193,12 @@ impl Kiosk {
                     | Agent::Gone
                     | Agent::Missing => 0,
                 },
+                receipt: attempt.receipt.as_ref().map(|kept| ReceiptView {
+                    entries: kept.receipt.next.0,
+                    at: kept.receipt.at,
+                    code: kept.code.clone(),
+                    place: kept.place.clone(),
+                }),
                 may_leave: self.may_leave(),
             });
         }
@@ -285,7 +295,7 @@ impl Kiosk {
         let overlay = self.overlay?;
         let attempt = match &self.stage {
             Stage::Attempt(attempt) => Some(attempt),
-            Stage::Welcome { .. } | Stage::SignIn { .. } | Stage::Exams { .. } => None,
+            Stage::Welcome { .. } | Stage::SignIn(_) | Stage::Exams { .. } => None,
         };
         let questions = attempt
             .map(|attempt| attempt.questions())

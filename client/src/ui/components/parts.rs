@@ -102,6 +102,11 @@ fn trouble_keys(trouble: &Trouble) -> (Key, Key, &'static str) {
         Trouble::BadLink => (keys::TROUBLE_LINK, keys::REMEDY_LINK, "bad_link"),
         Trouble::BadAnswer => (keys::TROUBLE_ANSWER, keys::REMEDY_CALL, "bad_answer"),
         Trouble::DiskRefuses => (keys::TROUBLE_DISK, keys::REMEDY_DISK, "disk"),
+        Trouble::OtherPerson => (
+            keys::TROUBLE_OTHER_PERSON,
+            keys::REMEDY_OTHER_PERSON,
+            "other_person",
+        ),
         Trouble::JournalForked => (keys::TROUBLE_JOURNAL, keys::REMEDY_CALL, "journal_forked"),
     }
 }
@@ -182,6 +187,34 @@ pub fn clock(at: WallTime, offset_min: i32) -> String {
     format!("{:02}:{:02}:{:02}", day / 3600, day / 60 % 60, day % 60)
 }
 
+/// Returns a moment as date and time of day at the institution.
+#[must_use]
+pub fn date_and_clock(at: WallTime, offset_min: i32) -> String {
+    let ms = i64::from(offset_min).saturating_mul(60_000);
+    let days = at.unix_ms().saturating_add(ms).div_euclid(86_400_000);
+    let (year, month, day) = civil(days);
+    format!("{day:02}.{month:02}.{year} {}", clock(at, offset_min))
+}
+
+/// Returns year, month and day of the days since 1970, by the Gregorian calendar.
+const fn civil(days: i64) -> (i64, i64, i64) {
+    // Years begin in March here, so that the leap day is a year's last one.
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
+    let year = year_of_era + era * 400;
+    (if month <= 2 { year + 1 } else { year }, month, day)
+}
+
 /// Draws a sound level.
 pub fn level_bar(ui: &mut Ui, kit: &Kit<'_>, label: &str, level: u8) {
     let (rect, response) = ui.allocate_exact_size(vec2(96.0, 12.0), Sense::hover());
@@ -230,6 +263,15 @@ const MAGNIFY_MAX: f32 = 2.0;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_is_told_by_the_institutions_calendar() {
+        let told = |ms| date_and_clock(WallTime::from_unix_ms(ms), 300);
+        assert_eq!(told(0), "01.01.1970 05:00:00");
+        assert_eq!(told(1_709_145_000_000), "28.02.2024 23:30:00");
+        assert_eq!(told(1_709_231_400_000), "29.02.2024 23:30:00");
+        assert_eq!(told(1_795_460_400_000), "24.11.2026 00:00:00");
+    }
 
     #[test]
     fn time_is_shown_in_hours_minutes_and_seconds() {

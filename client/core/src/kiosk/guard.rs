@@ -1,0 +1,108 @@
+//! What may be seen and when: the cover, the lock on the machine, the next moment that matters.
+
+use core::time::Duration;
+
+use qorgan_protocol::{time::Now, wire::ClientEventKind};
+
+use super::{Attempt, Step};
+use crate::{event::Effect, lease::CoverCause, view::Delivery};
+
+impl Attempt {
+    /// Tells whether the open item may be seen and changed at `now`, or why not.
+    pub(super) fn shows(&self, now: Now) -> Result<(), CoverCause> {
+        if self.remaining(now).is_some_and(|left| left.is_zero()) {
+            return Err(CoverCause::TimeUp);
+        }
+        if self.signed_out.is_some() {
+            return Err(CoverCause::Unknown);
+        }
+        self.lease.check(now)
+    }
+
+    /// Covers what may not be seen, and does what a change of step asks for.
+    //= tests/data/sop-2-28.md#10-start-gate
+    pub(super) fn guard(&mut self, now: Now, outbox: &mut Vec<Effect>) {
+        let over = self.step != Step::Exam || self.submission.is_some();
+        if !over && self.shows(now) == Err(CoverCause::TimeUp) {
+            self.submit(outbox);
+        }
+        let hidden = over || self.submission.is_some() || self.shows(now).is_err();
+        if hidden && !self.pages.is_empty() {
+            self.pages.clear();
+            self.wanted_pictures.clear();
+            outbox.push(Effect::DropContent);
+        }
+        if hidden && !over {
+            self.covered_since.get_or_insert(now);
+        } else {
+            self.covered_since = None;
+        }
+        self.guard_machine(now, outbox);
+    }
+
+    fn guard_machine(&mut self, now: Now, outbox: &mut Vec<Effect>) {
+        let finished = matches!(self.step, Step::Ended(_))
+            || self
+                .submission
+                .is_some_and(|submission| submission.delivery != Delivery::Kept);
+        let in_exam = self.step == Step::Exam && self.submission.is_none();
+        let lock = !finished && matches!(self.step, Step::Gate | Step::Exam);
+        if lock != self.locked {
+            self.locked = lock;
+            outbox.push(if lock {
+                Effect::Engage(self.check_in.policy.clone())
+            } else {
+                Effect::Release
+            });
+        }
+        let adapter = !in_exam || self.check_in.accommodation.accessibility;
+        if adapter != self.adapter {
+            self.adapter = adapter;
+            outbox.push(Effect::Accessibility(adapter));
+            let detail = if adapter { "on" } else { "off" };
+            self.note(
+                now,
+                ClientEventKind::AccessibilitySwitched,
+                detail.to_owned(),
+            );
+        }
+        let preview = !matches!(self.step, Step::Exam | Step::Ended(_));
+        if preview != self.preview && self.agent_bound {
+            self.preview = preview;
+            outbox.push(Effect::Preview(preview));
+        }
+        if finished && self.agent_bound {
+            self.agent_bound = false;
+            outbox.push(Effect::FinishAgent);
+        }
+    }
+
+    pub(super) fn wake_at(&self, now: Now) -> Option<Now> {
+        let retries = self.retry_at.values().copied().filter(|&at| at > now);
+        let second = match self.step {
+            Step::Exam if self.submission.is_none() => Some(now + SECOND),
+            Step::Exam
+            | Step::Consent { .. }
+            | Step::SystemCheck
+            | Step::Identity
+            | Step::Instruction { .. }
+            | Step::Gate
+            | Step::Ended(_) => None,
+        };
+        let freshness = self.freshness_until().filter(|&until| until > now);
+        retries
+            .chain(self.lease.changes_at(now))
+            .chain(second)
+            .chain(freshness)
+            .min()
+    }
+
+    /// Returns until when the code of the newest view must be drawn.
+    pub(super) fn freshness_until(&self) -> Option<Now> {
+        let heard = self.view.as_ref()?;
+        let freshness = heard.view.freshness.as_ref()?;
+        Some(heard.sent + Duration::from_millis(freshness.show_ms))
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
