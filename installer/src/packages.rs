@@ -123,6 +123,10 @@ pub(crate) const PACKAGES: &[Package] = &[
     package(Purpose::Suite, "mingw-w64"),
     package(Purpose::Suite, "qpdf"),
     package(Purpose::Suite, "sox"),
+    // Suite: monitors that are plugged in and out.
+    package(Purpose::Suite, "xserver-xorg-core"),
+    package(Purpose::Suite, "xserver-xorg-video-dummy"),
+    package(Purpose::Suite, "x11-xserver-utils"),
     package(Purpose::Suite, "xclip"),
     // Bench: the servers that ours is measured beside.
     package(Purpose::Bench, "nginx"),

@@ -181,6 +181,10 @@ fn checks(places: &Places) -> Vec<Check> {
         },
         Check {
             counts: true,
+            ..check("simulated sources", simulated_tests())
+        },
+        Check {
+            counts: true,
             ..check("browser", browser_tests())
         },
     ]
@@ -213,6 +217,11 @@ fn all_tests() -> Line {
         .set("BOLERO_RANDOM_TEST_TIME_MS", FUZZ_MS)
 }
 
+/// What only an agent that can play files can be tested by.
+fn simulated_tests() -> Line {
+    cargo("test --locked --workspace --features qorgan-agent/simulated --lib -- tests::devices")
+}
+
 /// The console in headless Chromium, on a server of the tests' own.
 fn browser_tests() -> Line {
     Line::new("timeout --kill-after=10 10m node tests/browser/run.mjs".split(' '))
@@ -241,8 +250,8 @@ mod tests {
 
         assert_eq!(
             counting,
-            ["tests", "browser"],
-            "cargo's tests and the browser's"
+            ["tests", "simulated sources", "browser"],
+            "cargo's tests, those of a build that plays files, and the browser's"
         );
     }
 

@@ -1,4 +1,5 @@
-//! A display of our own: Xvfb, with a window manager where it is wanted.
+//! A display of our own: Xvfb, with a window manager where it is wanted; Xorg's dummy driver where
+//! monitors are plugged in and out.
 
 use std::fs;
 use std::path::Path;
@@ -49,6 +50,43 @@ impl Display {
         xvfb.args(["-displayfd", "1", "-nolisten", "tcp", "-screen", "0"])
             .arg(format!("{width}x{height}x24"));
         Self::served(xvfb, "xvfb", folder)
+    }
+
+    /// Starts a display with one monitor and sockets for more, by RandR's own events.
+    ///
+    /// # Errors
+    /// Fails where Xorg or its dummy driver are missing or do not come up in time.
+    pub fn with_sockets(folder: &Path) -> Result<Self> {
+        let config = folder.join("xorg.conf");
+        fs::create_dir_all(folder)?;
+        fs::write(&config, DUMMY_CONFIG)?;
+        let mut xorg = Command::new("Xorg");
+        xorg.args(["-displayfd", "1", "-nolisten", "tcp", "-noreset"])
+            .arg("-config")
+            .arg(&config)
+            .arg("-logfile")
+            .arg(folder.join("xorg-server.log"));
+        Self::served(xorg, "xorg", folder)
+    }
+
+    /// Plugs a second monitor in, to the right of the first one.
+    ///
+    /// # Errors
+    /// Fails where xrandr does.
+    pub fn plug(&self) -> Result<()> {
+        self.tool("xrandr", &["--addmode", "DUMMY1", "800x600"])?;
+        let words = ["--output", "DUMMY1", "--mode", "800x600"];
+        self.tool("xrandr", &[&words[..], &["--right-of", "DUMMY0"]].concat())
+            .map(drop)
+    }
+
+    /// Pulls the second monitor out.
+    ///
+    /// # Errors
+    /// Fails where xrandr does.
+    pub fn unplug(&self) -> Result<()> {
+        self.tool("xrandr", &["--output", "DUMMY1", "--off"])
+            .map(drop)
     }
 
     /// Starts an X server that prints its number.
@@ -162,6 +200,23 @@ impl Display {
     }
 }
 
+/// A display without a graphics card, keyboard or mouse.
+const DUMMY_CONFIG: &str = r#"
+Section "ServerFlags"
+  Option "AutoAddDevices" "false"
+  Option "AutoEnableDevices" "false"
+EndSection
+Section "Device"
+  Identifier "dummy"
+  Driver "dummy"
+  VideoRam 65536
+EndSection
+Section "Screen"
+  Identifier "screen"
+  Device "dummy"
+  DefaultDepth 24
+EndSection
+"#;
 const START_LIMIT: Duration = Duration::from_secs(20);
 const KEY_DELAY_MS: &str = "12";
 

@@ -64,9 +64,13 @@ pub(crate) fn nv12(bytes: &[u8], width: u32, height: u32) -> Result<Vec<u8>, Los
 
 /// Decodes a JPEG picture and converts it; it must have the size that the device promised.
 pub(crate) fn mjpeg(bytes: &[u8], width: u32, height: u32) -> Result<Option<Vec<u8>>, LossCause> {
+    // A torn picture is usual on a busy USB bus: it is left out, the next one comes soon. The decoder
+    // would fill what is missing with grey, and a detector would take that for what was seen.
+    if !is_whole_jpeg(bytes) {
+        return Ok(None);
+    }
     let options = DecoderOptions::default().jpeg_set_out_colorspace(ColorSpace::RGB);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    // A torn picture is usual on a busy USB bus: it is left out, the next one comes soon.
     let Ok(rgb) = decoder.decode() else {
         return Ok(None);
     };
@@ -77,6 +81,13 @@ pub(crate) fn mjpeg(bytes: &[u8], width: u32, height: u32) -> Result<Option<Vec<
         return Ok(None);
     }
     self::rgb(&rgb, width, height).map(Some)
+}
+
+/// Tells whether a picture ends as a JPEG does; some cameras put zeros behind the end.
+fn is_whole_jpeg(bytes: &[u8]) -> bool {
+    let end = bytes.iter().rposition(|&byte| byte != 0);
+    let end = end.and_then(|last| bytes.get(..=last));
+    end.is_some_and(|bytes| bytes.ends_with(&[0xFF, 0xD9]))
 }
 
 /// Converts three bytes a pixel of a camera.

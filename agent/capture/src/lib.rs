@@ -14,7 +14,7 @@ mod handle;
 mod imp;
 pub mod microphone;
 pub mod screen;
-#[cfg(feature = "simulated")]
+#[cfg(any(feature = "simulated", test))]
 pub mod simulated;
 mod source;
 mod supervise;

@@ -16,6 +16,8 @@ use crate::source::{I420Frame, LossCause, PcmBlock, SourceDescription, SourceKin
 use crate::supervise::{self, Sink, Source};
 
 mod files;
+#[cfg(test)]
+mod tests;
 use files::{Wav, Y4m};
 
 /// What a simulated camera or display shows.
@@ -340,16 +342,3 @@ const LATE_TURNS_MAX: u32 = 2;
 const DRIVER: &str = "simulated";
 const BLOCK_SAMPLES: usize = 960;
 const BLOCK_NS: u64 = 20_000_000;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_source_that_stood_still_gives_no_burst_when_it_goes_on() {
-        let period = Duration::from_millis(100);
-        assert_eq!(next_turn(4, Duration::from_millis(401), period), 5);
-        assert_eq!(next_turn(4, Duration::from_millis(730), period), 5);
-        assert_eq!(next_turn(4, Duration::from_millis(4_430), period), 44);
-    }
-}

@@ -32,6 +32,46 @@ fn pictures_come_at_the_rate_that_is_asked_with_driver_and_bus() {
 }
 
 #[test]
+fn a_camera_that_gives_half_planar_pictures_is_read() {
+    let seen = probe(3, 15, &[("CAM_FORMAT", "NV12"), ("CAM_LUMA", "77")]);
+    assert!(seen.contains("opened Device driver=testcam"), "{seen}");
+    assert!(seen.contains("luma 77"), "{seen}");
+    assert!(figures(&seen).0 > 20, "{seen}");
+}
+
+#[test]
+fn a_camera_that_gives_jpeg_pictures_is_read_and_torn_ones_are_left_out() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("grey.jpg");
+    image::RgbImage::from_fn(640, 480, |x, y| {
+        image::Rgb([if (x / 8 + y / 8) % 2 == 0 { 133 } else { 113 }; 3])
+    })
+    .save(&file)
+    .expect("the picture is written");
+    let path = file.to_str().expect("text");
+    let whole = probe(3, 30, &[("CAM_FORMAT", "MJPG"), ("CAM_FILE", path)]);
+    assert!(whole.contains("640x480"), "{whole}");
+    // 123 of 255 in limited range.
+    assert!(
+        whole.contains("luma 121") || whole.contains("luma 122"),
+        "{whole}"
+    );
+
+    let plan = [
+        ("CAM_FORMAT", "MJPG"),
+        ("CAM_FILE", path),
+        ("CAM_TORN", "2"),
+    ];
+    let torn = probe(3, 30, &plan);
+    assert!(!torn.contains("lost"), "{torn}");
+    let (whole, torn) = (figures(&whole).0, figures(&torn).0);
+    assert!(
+        (whole * 4 / 10..=whole * 6 / 10).contains(&torn),
+        "{torn} of {whole}: every second one is torn"
+    );
+}
+
+#[test]
 fn a_camera_that_stalls_is_seen_by_the_watchdog() {
     let seen = probe(6, 30, &[("CAM_FPS", "30"), ("CAM_END", "stall:20")]);
     assert!(seen.contains("lost Stalled"), "{seen}");

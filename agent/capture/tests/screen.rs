@@ -13,6 +13,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use qorgan_capture::{CaptureEvent, CaptureHandle, I420Frame, LossCause, SourceKind, screen};
+use qorgan_tests::display::Display;
 use x11rb::connection::Connection as _;
 use x11rb::protocol::xproto::{ChangeWindowAttributesAux, ConnectionExt as _};
 use x11rb::rust_connection::RustConnection;
@@ -49,6 +50,49 @@ fn a_display_is_streamed_by_shared_memory_and_changes_are_seen() {
 
     let still = screen::still(&displays[0]).expect("a still is taken");
     assert_eq!(still.get_pixel(640, 360).0[..3], [0x20, 0xc0, 0x40]);
+}
+
+#[test]
+fn a_display_that_is_plugged_in_later_is_listed_and_streamed_on_its_own() {
+    let _turn = TURN
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Display::with_sockets(folder.path()).expect("Xorg's dummy driver starts");
+    set("DISPLAY", server.name());
+    set("WAYLAND_DISPLAY", "");
+    let one = screen::displays().expect("one display");
+    assert_eq!(one.len(), 1);
+    let first = screen::start(one[0].clone(), 10).expect("a thread starts");
+    assert!(matches!(
+        first.recv_timeout(WAIT),
+        Some(CaptureEvent::Opened(_))
+    ));
+
+    server.plug().expect("a second monitor");
+
+    let two = screen::displays().expect("two displays");
+    let sizes: Vec<_> = two.iter().map(|seen| (seen.x, seen.width)).collect();
+    assert_eq!(sizes, [(0, 1_024), (1_024, 800)]);
+    let second = screen::start(two[1].clone(), 10).expect("a thread starts");
+    let Some(CaptureEvent::Opened(source)) = second.recv_timeout(WAIT) else {
+        panic!("the second display opens");
+    };
+    assert_eq!((source.width, source.height), (800, 600));
+    assert_eq!(frame(&second).width, 800);
+    let goes_on = until(&first, |event| matches!(event, CaptureEvent::Sample(_)));
+    assert!(goes_on, "the first one is still streamed");
+
+    server.unplug().expect("one monitor");
+    let mut cause = None;
+    until(&second, |event| match event {
+        CaptureEvent::Lost(lost) => {
+            cause = Some(lost);
+            true
+        }
+        CaptureEvent::Opened(_) | CaptureEvent::Sample(_) => false,
+    });
+    assert!(cause.is_some(), "a display that is gone is lost");
 }
 
 #[test]

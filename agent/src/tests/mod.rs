@@ -13,7 +13,7 @@ use std::thread::sleep;
 
 use qorgan_encode::{AudioEncoder, MediaTime, SoundPacket};
 use qorgan_protocol::codec;
-use qorgan_protocol::evidence::{StreamId, StreamKind};
+use qorgan_protocol::evidence::{SourceState, StreamId, StreamKind};
 use qorgan_protocol::incident::{Edge, IncidentKind, Observation};
 use qorgan_protocol::local::LinkState;
 use tokio::sync::watch;
@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use crate::agent::{Bound, Options, Sources};
 use crate::clock;
 use crate::link::Ending;
-use crate::recorder::Input;
+use crate::recorder::{Device, Input};
 use server::FakeServer;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -118,6 +118,35 @@ async fn everything_is_delivered_and_the_spool_is_empty_before_the_agent_leaves(
         receipts.is_file(),
         "the candidate keeps the server's receipts"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_stream_is_observed_with_its_cause_until_it_is_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = FakeServer::start().await;
+    let (bound, ending) = bind(&server, folder.path()).await;
+    live(&bound).await;
+    record(&bound, 2).await;
+    // The microphone says nothing more, not even that it is gone.
+    tokio::time::sleep(Duration::from_millis(3_500)).await;
+    record(&bound, 2).await;
+    let unplugged = Input::Lost(Device::Microphone, SourceState::Unplugged);
+    bound.recorder_for_tests().send(unplugged).expect("it runs");
+    tokio::time::sleep(Duration::from_millis(1_000)).await;
+    record(&bound, 2).await;
+    finished(&bound, ending).await;
+
+    let stored = server.stored.lock().expect("not poisoned");
+    let seen: Vec<_> = observations(&stored)
+        .into_iter()
+        .filter(|seen| seen.kind == IncidentKind::StreamLost)
+        .map(|seen| (seen.edge, seen.detail))
+        .collect();
+    let edges: Vec<_> = seen.iter().map(|(edge, _)| *edge).collect();
+    let both = [Edge::Began, Edge::Ended, Edge::Began, Edge::Ended];
+    assert_eq!(edges, both, "{seen:?}");
+    assert!(seen[0].1.contains("Stalled"), "{seen:?}");
+    assert!(seen[2].1.contains("Unplugged"), "{seen:?}");
 }
 
 pub(crate) fn options(folder: &Path) -> Options {

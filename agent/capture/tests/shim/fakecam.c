@@ -2,7 +2,10 @@
  *
  * CAM_NODE   the node (default /dev/video7)       CAM_SIZE  WIDTHxHEIGHT (default 640x480)
  * CAM_FPS    pictures a second (default 30)       CAM_LUMA  brightness of every picture (default 100)
- * CAM_FILE   raw YUYV pictures of that size, played round and round instead of an even one
+ * CAM_FORMAT YUYV (default), NV12 or MJPG
+ * CAM_FILE   raw pictures of that size and format, played round and round instead of an even one;
+ *            for MJPG one JPEG, given again and again
+ * CAM_TORN   with MJPG: every picture of this number is cut in half, as a busy bus does
  * CAM_FAIL   "STEP:ERRNO", STEP one of open, stream; the call fails with that number
  * CAM_END    "unplug:N" or "stall:N": after N pictures the camera is gone, or gives nothing more
  * CAM_BACK   with "unplug": the node answers again after this many milliseconds
@@ -51,10 +54,17 @@ static void size(unsigned *width, unsigned *height) {
     if (sscanf(text("CAM_SIZE", "640x480"), "%ux%u", width, height) != 2) *width = 640, *height = 480;
 }
 
+static unsigned pixel_format(void) {
+    const char *name = text("CAM_FORMAT", "YUYV");
+    if (strcmp(name, "NV12") == 0) return V4L2_PIX_FMT_NV12;
+    return strcmp(name, "MJPG") == 0 ? V4L2_PIX_FMT_MJPEG : V4L2_PIX_FMT_YUYV;
+}
+
+/* The most that a picture may have; one in MJPG has fewer. */
 static size_t picture_bytes(void) {
     unsigned w, h;
     size(&w, &h);
-    return (size_t)w * h * 2;
+    return pixel_format() == V4L2_PIX_FMT_NV12 ? (size_t)w * h * 3 / 2 : (size_t)w * h * 2;
 }
 
 static int film(uint8_t *row, size_t bytes) {
@@ -64,6 +74,27 @@ static int film(uint8_t *row, size_t bytes) {
     if (fread(row, 1, bytes, file) == bytes) return 1;
     rewind(file);
     return fread(row, 1, bytes, file) == bytes;
+}
+
+/* Puts a picture into `row`, and returns how many bytes it has; zero where there is none. */
+static size_t picture(uint8_t *row) {
+    size_t bytes = picture_bytes();
+    uint8_t luma = (uint8_t)number("CAM_LUMA", 100);
+    if (pixel_format() == V4L2_PIX_FMT_MJPEG) {
+        FILE *file = fopen(text("CAM_FILE", ""), "rb");
+        if (!file) return 0;
+        size_t read = fread(row, 1, bytes, file);
+        fclose(file);
+        int torn = number("CAM_TORN", 0);
+        return torn && pictures % (unsigned)torn == (unsigned)torn - 1 ? read / 2 : read;
+    }
+    if (film(row, bytes)) return bytes;
+    if (pixel_format() == V4L2_PIX_FMT_NV12) {
+        memset(row, luma, bytes * 2 / 3);
+        memset(row + bytes * 2 / 3, 128, bytes / 3);
+    } else
+        for (size_t i = 0; i < bytes; i += 2) row[i] = luma, row[i + 1] = 128;
+    return bytes;
 }
 
 static size_t buffer_bytes(void) { return (picture_bytes() + 4095) & ~(size_t)4095; }
@@ -165,9 +196,11 @@ static int format(struct v4l2_format *f) {
     struct v4l2_pix_format *p = &f->fmt.pix;
     memset(p, 0, sizeof *p);
     size(&p->width, &p->height);
-    p->pixelformat = V4L2_PIX_FMT_YUYV;
+    p->pixelformat = pixel_format();
     p->field = V4L2_FIELD_NONE;
-    p->bytesperline = p->width * 2;
+    p->bytesperline = p->pixelformat == V4L2_PIX_FMT_YUYV   ? p->width * 2
+                      : p->pixelformat == V4L2_PIX_FMT_NV12 ? p->width
+                                                            : 0;
     p->sizeimage = (unsigned)picture_bytes();
     return 0;
 }
@@ -196,20 +229,18 @@ static int give_picture(struct camera *camera, struct v4l2_buffer *b) {
     clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &camera->due, NULL);
     camera->due.tv_nsec += 1000000000L / number("CAM_FPS", 30);
     if (camera->due.tv_nsec >= 1000000000L) camera->due.tv_nsec -= 1000000000L, camera->due.tv_sec++;
-    size_t bytes = picture_bytes();
-    uint8_t *row = malloc(bytes);
+    uint8_t *row = malloc(picture_bytes());
     if (!row) return refuse(ENOMEM);
-    uint8_t luma = (uint8_t)number("CAM_LUMA", 100);
-    if (!film(row, bytes))
-        for (size_t i = 0; i < bytes; i += 2) row[i] = luma, row[i + 1] = 128;
+    size_t bytes = picture(row);
     ssize_t done = pwrite(camera->fd, row, bytes, (off_t)(index * buffer_bytes()));
     free(row);
-    if (done != (ssize_t)bytes) return refuse(EIO);
+    if (!bytes || done != (ssize_t)bytes) return refuse(EIO);
     memset(b, 0, sizeof *b);
     b->type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
     b->memory = V4L2_MEMORY_MMAP;
     b->index = (unsigned)index;
-    b->bytesused = b->length = (unsigned)bytes;
+    b->bytesused = (unsigned)bytes;
+    b->length = (unsigned)picture_bytes();
     b->m.offset = (unsigned)(index * buffer_bytes());
     b->sequence = pictures++;
     b->timestamp.tv_sec = camera->due.tv_sec;
@@ -227,13 +258,13 @@ static int control(struct camera *camera, unsigned long request, void *p) {
     case VIDIOC_ENUM_FMT: {
         struct v4l2_fmtdesc *f = p;
         if (f->index || f->type != V4L2_BUF_TYPE_VIDEO_CAPTURE) return refuse(EINVAL);
-        f->pixelformat = V4L2_PIX_FMT_YUYV;
-        strcpy((char *)f->description, "YUYV 4:2:2");
+        f->pixelformat = pixel_format();
+        strcpy((char *)f->description, text("CAM_FORMAT", "YUYV"));
         return 0;
     }
     case VIDIOC_ENUM_FRAMESIZES: {
         struct v4l2_frmsizeenum *f = p;
-        if (f->index || f->pixel_format != V4L2_PIX_FMT_YUYV) return refuse(EINVAL);
+        if (f->index || f->pixel_format != pixel_format()) return refuse(EINVAL);
         f->type = V4L2_FRMSIZE_TYPE_DISCRETE;
         f->discrete.width = w;
         f->discrete.height = h;

@@ -85,6 +85,24 @@ fn a_helper_that_comes_into_the_screen_later_is_reported_when_it_does() {
     assert_eq!(watched.wait(IncidentKind::ForeignWindow).detail, "Openbox");
 }
 
+#[test]
+fn a_second_display_is_reported_when_it_is_plugged_in_and_when_it_is_gone() {
+    let watched = Watched::start(|folder, _width, _height| Display::with_sockets(folder));
+
+    watched.display.plug().expect("a second monitor");
+    let found = watched.wait(IncidentKind::SecondDisplay);
+    assert_eq!(found.edge, Edge::Began);
+    assert!(
+        found.detail.contains("DUMMY0") && found.detail.contains("DUMMY1"),
+        "{}",
+        found.detail
+    );
+
+    watched.display.unplug().expect("one monitor");
+    let found = watched.wait(IncidentKind::SecondDisplay);
+    assert_eq!(found.edge, Edge::Ended);
+}
+
 /// A display that is watched; every process is foreign to it.
 struct Watched {
     x: RustConnection,
@@ -93,7 +111,7 @@ struct Watched {
     seen: Receiver<Input>,
     controls: Arc<Controls>,
     watching: Option<thread::JoinHandle<Result<(), DesktopError>>>,
-    _display: Display,
+    display: Display,
     _folder: tempfile::TempDir,
 }
 
@@ -116,7 +134,7 @@ impl Watched {
             seen,
             controls,
             watching: Some(watching),
-            _display: display,
+            display,
             _folder: folder,
         }
     }

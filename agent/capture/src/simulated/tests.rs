@@ -1,17 +1,10 @@
 //! Simulated sources: what they play, at what rate, and what they call themselves.
 
-#![cfg(feature = "simulated")]
-#![expect(
-    clippy::tests_outside_test_module,
-    clippy::panic,
-    reason = "the whole file is a test"
-)]
-
 use std::path::Path;
 use std::time::Duration;
 
-use qorgan_capture::simulated::{self, Pictures, PicturesConfig};
-use qorgan_capture::{CaptureEvent, CaptureHandle, I420Frame, LossCause, SourceKind};
+use super::{Pictures, PicturesConfig, next_turn};
+use crate::{CaptureEvent, CaptureHandle, I420Frame, LossCause, SourceKind, simulated};
 
 #[test]
 fn a_simulated_camera_says_so_and_keeps_its_rate() {
@@ -68,6 +61,14 @@ fn a_simulated_display_marks_what_stays() {
     ));
     let marks: Vec<bool> = (0..6).map(|_| frame(&handle).unchanged).collect();
     assert_eq!(marks, [false, true, true, false, true, true]);
+}
+
+#[test]
+fn a_source_that_stood_still_gives_no_burst_when_it_goes_on() {
+    let period = Duration::from_millis(100);
+    assert_eq!(next_turn(4, Duration::from_millis(401), period), 5);
+    assert_eq!(next_turn(4, Duration::from_millis(730), period), 5);
+    assert_eq!(next_turn(4, Duration::from_millis(4_430), period), 44);
 }
 
 #[test]
