@@ -176,7 +176,8 @@ impl VideoEncoder {
     ///
     /// The first picture, one after the key interval, and one with `force_key` is a key frame.
     /// Returns nothing where a stream with a budget has spent it: the caller shows the picture
-    /// again a little later. A forced key frame is never left out.
+    /// again a little later. Only a forced key frame is never left out: what is due by time alone
+    /// waits like any other picture, for on a screen that never rests key frames cost most.
     ///
     /// # Errors
     ///
@@ -197,7 +198,7 @@ impl VideoEncoder {
         let key = force_key || self.key_is_due(at);
         if let Some(budget) = &mut self.budget {
             budget.pass_to(at);
-            if !key && budget.asks_to_wait(self.last, at) {
+            if !force_key && budget.asks_to_wait(self.last, at) {
                 return Ok(None);
             }
             self.raw.set_qp(budget.qp())?;
@@ -244,8 +245,9 @@ impl VideoEncoder {
 /// A quantiser that follows what was spent.
 ///
 /// What is spent becomes debt, the budget pays it back over time. The quantiser goes from the
-/// finest to the coarsest as the debt grows to what the budget gives in [`WINDOW`]; with twice
-/// that, one picture a second has to do, with more still fewer, down to one in three seconds.
+/// finest to the coarsest of the profile as the debt grows to what the budget gives in [`WINDOW`],
+/// and on to [`QP_LAST`] as it grows to twice that; then pictures get fewer, down to one in
+/// [`SPENT_PERIOD_MAX`].
 #[derive(Debug)]
 struct QpBudget {
     bits_per_s: u64,
@@ -285,12 +287,21 @@ impl QpBudget {
     }
 
     fn qp(&self) -> u8 {
+        let over_bits = self.debt_bits.saturating_sub(self.window_bits());
+        if over_bits == 0 {
+            self.between(self.qp_min, self.qp_max, self.debt_bits)
+        } else {
+            self.between(self.qp_max, self.qp_max.max(QP_LAST), over_bits)
+        }
+    }
+
+    /// Returns the quantiser at a share of the window between two others.
+    fn between(&self, from: u8, to: u8, bits: u64) -> u8 {
         let window_bits = self.window_bits();
-        let range = u64::from(self.qp_max.saturating_sub(self.qp_min));
-        let step = (self.debt_bits.min(window_bits) * range).div_ceil(window_bits);
-        self.qp_min
-            .saturating_add(u8::try_from(step).unwrap_or(u8::MAX))
-            .min(self.qp_max)
+        let range = u64::from(to.saturating_sub(from));
+        let step = (bits.min(window_bits) * range).div_ceil(window_bits);
+        from.saturating_add(u8::try_from(step).unwrap_or(u8::MAX))
+            .min(to)
     }
 
     fn asks_to_wait(&self, last: Option<MediaTime>, at: MediaTime) -> bool {
@@ -310,7 +321,10 @@ impl QpBudget {
 }
 
 const WINDOW: Duration = Duration::from_secs(10);
+/// A proctor sees a screen that never rests at least this often, whatever it costs.
 const SPENT_PERIOD_MAX: Duration = Duration::from_secs(3);
+/// The coarsest quantiser at which large text is still made out.
+const QP_LAST: u8 = 48;
 const NANOS_PER_MS: u64 = 1_000_000;
 
 #[cfg(test)]

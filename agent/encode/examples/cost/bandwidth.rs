@@ -53,6 +53,10 @@ pub(crate) fn print(material: &Material) -> Result<()> {
             .map(Sent::kbit_per_s)
             .iter()
             .sum::<f64>();
+        let moving = [Motion::Film, Motion::Noise]
+            .map(|motion| moving_screen(material, settings, motion))
+            .into_iter()
+            .collect::<Result<Vec<_>>>()?;
         println!(
             "  {:<9} camera with sound {:>6.1} (sound {:>4.1}; {camera_db:.1} dB)  screen {:>6.1} \
              ({screen_db:.1} dB)  stills {:>5.1}  beats {:>4.1}  together {sum:>6.1}",
@@ -63,8 +67,68 @@ pub(crate) fn print(material: &Material) -> Result<()> {
             stills.kbit_per_s(),
             beats.kbit_per_s(),
         );
+        for (motion, sent, pictures, db) in moving {
+            println!(
+                "            a screen in constant motion ({motion:?}): {:>6.1}, {:.2} pictures a \
+                 second ({db:.1} dB)",
+                sent.kbit_per_s(),
+                f64::from(pictures) / f64::from(SECONDS),
+            );
+        }
     }
     Ok(())
+}
+
+/// What fills a display that never rests.
+#[derive(Debug, Clone, Copy)]
+enum Motion {
+    /// The film, over the whole display.
+    Film,
+    /// Pixels without any order: nothing costs more.
+    Noise,
+}
+
+fn moving_screen(
+    material: &Material,
+    settings: &ProfileSettings,
+    motion: Motion,
+) -> Result<(Motion, Sent, u32, f64)> {
+    let (width, height) = SCREEN;
+    let fps = settings.screen.frames_per_s;
+    let mut encoder = VideoEncoder::new(VideoSettings::screen(&settings.screen, width, height))?;
+    let sets = encoder.parameter_sets().clone();
+    let mut judge = Judge::new(sets.clone())?;
+    let layout = Layout {
+        video: Some(VideoLayout {
+            width,
+            height,
+            sets,
+        }),
+        sound_pre_skip: None,
+    };
+    let mut muxer = CmafMuxer::new(layout, MediaTime::ZERO, 1)?;
+    let mut film = material.film(10)?;
+    let (mut sent, mut pictures, mut state) = (Sent::default(), 0, 1_u32);
+    for turn in 0..SECONDS * fps {
+        let bytes = match motion {
+            Motion::Film => {
+                let skip = 10 / fps;
+                let picture = (0..skip).fold(None, |_, _| film.next().map(<[u8]>::to_vec));
+                material::enlarged(&picture.context("the film is long enough")?)
+            }
+            Motion::Noise => material::noise(&mut state),
+        };
+        let at = MediaTime::from_millis(u64::from(turn * 1_000 / fps));
+        let picture = I420Ref::tight(width, height, &bytes)?;
+        let Some(frame) = encoder.encode(&picture, at, false)? else {
+            continue;
+        };
+        pictures += 1;
+        judge.compare(&frame.data, &bytes, SCREEN)?;
+        let until = at.plus(Duration::from_millis(u64::from(1_000 / fps)));
+        sent.message(muxer.chunk(&[frame], &[], until)?.bytes.len());
+    }
+    Ok((motion, sent, pictures, judge.mean()))
 }
 
 fn camera(material: &Material, settings: &ProfileSettings) -> Result<(Sent, f64, usize)> {

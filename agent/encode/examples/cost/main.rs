@@ -1,7 +1,8 @@
 //! Prints what capture and encoding cost beside ffmpeg, and what each profile sends and shows.
 //!
-//! `cargo run -p qorgan-encode --example cost`; Linux with ffmpeg, Xvfb and ImageMagick, and the
-//! material that `QORGAN_TESTDATA` names. Figures are per cent of one core and megabytes.
+//! `cargo run -p qorgan-encode --example cost` (with `-- bandwidth`: that part alone); Linux with
+//! ffmpeg, Xvfb and ImageMagick, and the material that `QORGAN_TESTDATA` names. Figures are per cent
+//! of one core and megabytes.
 
 #![expect(clippy::print_stdout, reason = "the figures are what this prints")]
 
@@ -23,6 +24,9 @@ fn main() -> Result<()> {
         println!("skipped: QORGAN_TESTDATA names no folder with video/iot_one-by-one.mp4");
         return Ok(());
     };
+    if std::env::args().nth(1).as_deref() == Some("bandwidth") {
+        return bandwidth::print(&material);
+    }
     println!(
         "profile of the build: {}",
         if cfg!(debug_assertions) {

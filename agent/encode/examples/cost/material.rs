@@ -131,6 +131,36 @@ pub(crate) fn i420(bgrx: &[u8]) -> Result<Vec<u8>> {
         .concat())
 }
 
+/// Enlarges a picture of the film to the whole display, each pixel to nine.
+pub(crate) fn enlarged(film: &[u8]) -> Vec<u8> {
+    let side = |pixels: u32| usize::try_from(pixels).unwrap_or(usize::MAX);
+    let (width, height) = (side(SCREEN.0), side(SCREEN.1));
+    let mut out = Vec::new();
+    let mut from = 0;
+    for part in [1, 2, 2] {
+        let (wide, high) = (width / 3 / part, height / 3 / part);
+        let rows = side(CAMERA.1) / part;
+        for row in film[from..].chunks(wide).take(high) {
+            let row: Vec<u8> = row.iter().flat_map(|&value| [value; 3]).collect();
+            (0..3).for_each(|_| out.extend_from_slice(&row));
+        }
+        from += wide * rows;
+    }
+    out
+}
+
+/// Fills a display with values that nothing foretells; the same state gives the same ones.
+pub(crate) fn noise(state: &mut u32) -> Vec<u8> {
+    (0..bytes_of(SCREEN) * 3 / 2)
+        .map(|_| {
+            *state ^= *state << 13;
+            *state ^= *state >> 17;
+            *state ^= *state << 5;
+            state.to_le_bytes()[0]
+        })
+        .collect()
+}
+
 pub(crate) fn bytes_of((width, height): (u32, u32)) -> usize {
     usize::try_from(width * height).unwrap_or(usize::MAX)
 }
