@@ -18,7 +18,8 @@ use qorgan_protocol::{
 use qorgan_signing::Ring;
 
 use crate::{
-    effects::{Clock, Effects, Outcome, PictureStore, StateFile, Times},
+    effects::{Bell, Clock, Effects, Lock, Outcome, PictureStore, StateFile, Times},
+    pump::{Desk, Pump},
     ui::{
         kit::{Kit, Picture, PictureKey, Pictures, focused_name},
         style,
@@ -31,9 +32,9 @@ use crate::{
 /// The application.
 #[derive(Debug)]
 pub struct App {
-    kiosk: Kiosk,
-    effects: Effects,
-    events: Receiver<Event>,
+    pump: Pump,
+    lock: Lock,
+    bell: Bell,
     clock: Clock,
     texts: Texts,
     textures: Textures,
@@ -46,15 +47,26 @@ pub struct App {
 }
 
 impl App {
-    /// Wraps what was started.
-    #[must_use]
-    pub fn new(effects: Effects, events: Receiver<Event>, clock: Clock, start: Start) -> Self {
+    /// Wraps what was started, and has events carried to the core.
+    ///
+    /// # Errors
+    /// Where the system gives no thread.
+    pub fn new(
+        ctx: &Context,
+        effects: Effects,
+        (bell, events): (Bell, Receiver<Event>),
+        lock: Lock,
+        start: Start,
+    ) -> std::io::Result<Self> {
         let kiosk = Kiosk::new(toolbox(), start.language, start.link);
-        let pictures = effects.pictures();
-        Self {
-            kiosk,
-            effects,
-            events,
+        let (pictures, clock) = (effects.pictures(), start.clock);
+        let window = ctx.clone();
+        let redraw = move || window.request_repaint();
+        let pump = Pump::start(Desk::new(kiosk, effects), events, clock, redraw)?;
+        Ok(Self {
+            pump,
+            lock,
+            bell,
             clock,
             texts: Texts::of(start.language),
             textures: Textures::default(),
@@ -64,14 +76,22 @@ impl App {
             adapter: true,
             leaving: false,
             first_frame: true,
-        }
+        })
     }
 
     fn handle(&mut self, ctx: &Context, event: Event) {
-        let now = self.clock.now();
-        for effect in self.kiosk.handle(now, event) {
-            match self.effects.perform(effect) {
+        self.pump.desk().handle(self.clock, event);
+        self.finish(ctx);
+    }
+
+    /// Does what only the window's thread can do.
+    fn finish(&mut self, ctx: &Context) {
+        let outcomes = self.pump.desk().take_outcomes();
+        for outcome in outcomes {
+            match outcome {
                 Outcome::Done => {}
+                Outcome::Engage => self.lock.engage(&self.bell),
+                Outcome::Release => self.lock.release(),
                 Outcome::Accessibility(on) => self.adapter = on,
                 Outcome::Quit => {
                     self.leaving = true;
@@ -113,29 +133,25 @@ pub struct Start {
     pub link: String,
     /// Minutes that the institution's clock is ahead of UTC.
     pub utc_offset_min: i32,
+    /// The process's clock.
+    pub clock: Clock,
 }
 
 impl eframe::App for App {
     fn logic(&mut self, ctx: &Context, _frame: &mut eframe::Frame) {
         self.guard_close(ctx);
-        while let Ok(event) = self.events.try_recv() {
-            self.handle(ctx, event);
-        }
         self.handle(ctx, Event::Tick);
-        if self.effects.lock().is_engaged() {
-            self.effects.lock().renew();
+        if self.lock.is_engaged() {
+            self.lock.renew();
+            ctx.request_repaint_after(RENEW_EVERY);
         }
         self.guard_adapter(ctx);
         fit_zoom(ctx);
         self.textures.update(ctx, &self.pictures);
-        let now = self.clock.now();
-        if let Some(wake) = self.kiosk.wake_at(now) {
-            ctx.request_repaint_after(wake.since(now).max(Duration::from_millis(10)));
-        }
     }
 
     fn ui(&mut self, ui: &mut Ui, frame: &mut eframe::Frame) {
-        let view = self.kiosk.view(self.clock.now());
+        let view = self.pump.desk().draw(self.clock);
         style::apply(ui.ctx(), view.reading);
         if self.texts.language() != view.language {
             self.texts = Texts::of(view.language);
@@ -184,6 +200,8 @@ fn fit_zoom(ctx: &Context) {
     }
 }
 
+/// What loosens a lock without being seen holds no longer than this.
+const RENEW_EVERY: Duration = Duration::from_secs(1);
 /// Points that a display may be tall before everything is enlarged.
 const TALL: f32 = 1080.0;
 

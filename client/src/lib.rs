@@ -8,4 +8,5 @@
 
 pub mod app;
 pub mod effects;
+mod pump;
 pub mod ui;

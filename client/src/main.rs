@@ -83,17 +83,18 @@ fn start(
 ) -> anyhow::Result<App> {
     let ctx = creation.egui_ctx.clone();
     style::apply(&ctx, Reading::default());
-    let (bell, events) = Bell::new(move || ctx.request_repaint());
+    let (bell, events) = Bell::new();
     let lock = Lock::new(&places.data, target(creation, arguments));
-    let effects = Effects::start(places, clock, bell, lock).context("the kiosk cannot start")?;
+    let effects = Effects::start(places, clock, bell.clone()).context("the kiosk cannot start")?;
     let remembered =
         std::fs::read_to_string(places.data.join("enrolment.link")).unwrap_or_default();
     let start = Start {
         language: arguments.lang,
         link: arguments.enrol.clone().unwrap_or(remembered),
         utc_offset_min: arguments.utc_offset,
+        clock,
     };
-    Ok(App::new(effects, events, clock, start))
+    App::new(&ctx, effects, (bell, events), lock, start).context("the kiosk cannot start")
 }
 
 /// Returns the window to lock; a display that cannot be locked is told to the server at the gate.

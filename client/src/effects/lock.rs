@@ -43,7 +43,7 @@ impl Lock {
     }
 
     /// Locks the machine and begins to watch; what fails is told.
-    pub(super) fn engage(&mut self, bell: &Bell) {
+    pub fn engage(&mut self, bell: &Bell) {
         let Some(target) = self.target.clone() else {
             tell(
                 bell,
@@ -72,7 +72,7 @@ impl Lock {
     }
 
     /// Unlocks the machine.
-    pub(super) fn release(&mut self) {
+    pub fn release(&mut self) {
         self.watch = None;
         if let Some(lockdown) = self.engaged.take() {
             for report in lockdown.release() {

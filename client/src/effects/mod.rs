@@ -53,46 +53,32 @@ impl Clock {
     }
 }
 
-/// Carries events to the window's thread and wakes it.
-#[derive(Clone)]
+/// Carries events to the core.
+#[derive(Debug, Clone)]
 pub struct Bell {
     events: SyncSender<Event>,
-    wake: Arc<dyn Fn() + Send + Sync>,
-}
-
-impl std::fmt::Debug for Bell {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Bell")
-    }
 }
 
 impl Bell {
     /// Makes a bell and the end that it rings at.
     #[must_use]
-    pub fn new(wake: impl Fn() + Send + Sync + 'static) -> (Self, Receiver<Event>) {
+    pub fn new() -> (Self, Receiver<Event>) {
         let (events, receiver) = sync_channel(EVENTS_MAX);
-        (
-            Self {
-                events,
-                wake: Arc::new(wake),
-            },
-            receiver,
-        )
+        (Self { events }, receiver)
     }
 
-    /// Brings an event; waits where the window's thread is behind.
+    /// Brings an event; waits where the core is behind.
     pub fn ring(&self, event: Event) {
-        if self.events.send(event).is_ok() {
-            (self.wake)();
+        if self.events.send(event).is_err() {
+            tracing::debug!("Nobody takes events any more");
         }
     }
 
-    /// Brings an event that the next one of its kind makes superfluous; drops it where the window's
-    /// thread is behind.
+    /// Brings an event that the next one of its kind makes superfluous; drops it where the core is
+    /// behind.
     pub fn ring_lightly(&self, event: Event) {
         match self.events.try_send(event) {
-            Ok(()) => (self.wake)(),
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
+            Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
         }
     }
 }
@@ -117,7 +103,6 @@ pub struct Effects {
     server: Arc<ServerLink>,
     agent: AgentRunner,
     journal: journal::JournalThread,
-    lock: Lock,
     pictures: Arc<Mutex<PictureStore>>,
 }
 
@@ -126,12 +111,7 @@ impl Effects {
     ///
     /// # Errors
     /// Where the system gives no threads, or the device's key cannot be kept.
-    pub fn start(
-        places: &Places,
-        clock: Clock,
-        bell: Bell,
-        lock: Lock,
-    ) -> Result<Self, DeviceError> {
+    pub fn start(places: &Places, clock: Clock, bell: Bell) -> Result<Self, DeviceError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -159,7 +139,6 @@ impl Effects {
             server,
             agent,
             journal,
-            lock,
             pictures,
         })
     }
@@ -170,13 +149,7 @@ impl Effects {
         Arc::clone(&self.pictures)
     }
 
-    /// Returns the lock on the machine.
-    pub fn lock(&mut self) -> &mut Lock {
-        &mut self.lock
-    }
-
-    /// Does one thing; returns whether the program is to end, and whether the accessibility adapter
-    /// is to be switched.
+    /// Does one thing; returns what of it is left for the window.
     pub fn perform(&mut self, effect: Effect) -> Outcome {
         match effect {
             Effect::Call(call) => self.call(call),
@@ -195,8 +168,8 @@ impl Effects {
             Effect::LookAtMachine => self
                 .bell
                 .ring_lightly(Event::Machine(machine::look(self.journal.folder()))),
-            Effect::Engage(_policy) => self.lock.engage(&self.bell),
-            Effect::Release => self.lock.release(),
+            Effect::Engage(_policy) => return Outcome::Engage,
+            Effect::Release => return Outcome::Release,
             Effect::DropContent => {
                 self.pictures
                     .lock()
@@ -227,6 +200,10 @@ impl Effects {
 pub enum Outcome {
     /// Nothing.
     Done,
+    /// To lock the machine.
+    Engage,
+    /// To unlock it.
+    Release,
     /// To switch the accessibility adapter.
     Accessibility(bool),
     /// To end the program.

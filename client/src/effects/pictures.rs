@@ -36,6 +36,12 @@ impl PictureStore {
         self.dropped.append(&mut self.items);
     }
 
+    /// Tells whether there is something to take.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        !self.arrived.is_empty() || !self.dropped.is_empty()
+    }
+
     /// Takes what came and what must go since the last time.
     pub fn take(&mut self) -> (BTreeMap<PictureKey, egui::ColorImage>, BTreeSet<PictureKey>) {
         (

@@ -331,7 +331,7 @@ pub fn submitted() -> ScreenView {
             at: at(),
             code: "7F3A-09C2-E41B-D855".to_owned(),
             place: Some(
-                "/home/student/.local/share/qorgan/receipts/019f2f6c-52ab-7d31-8a04-3b9e6c10d2f7.e1.json"
+                "/opt/qorgan-client/receipts/019f2f6c-52ab-7d31-8a04-3b9e6c10d2f7.e1.json"
                     .to_owned(),
             ),
         }),

@@ -80,7 +80,7 @@ impl Attempt {
     pub(super) fn wake_at(&self, now: Now) -> Option<Now> {
         let retries = self.retry_at.values().copied().filter(|&at| at > now);
         let second = match self.step {
-            Step::Exam if self.submission.is_none() => Some(now + SECOND),
+            Step::Exam if self.submission.is_none() => Some(now + self.next_second(now)),
             Step::Exam
             | Step::Consent { .. }
             | Step::SystemCheck
@@ -97,12 +97,30 @@ impl Attempt {
             .min()
     }
 
+    /// Returns how long until the clock that is shown goes on.
+    fn next_second(&self, now: Now) -> Duration {
+        let left = self
+            .remaining(now)
+            .filter(|_| !self.stands_still())
+            .map(fraction);
+        let covered = self
+            .covered_since
+            .map(|since| SECOND.saturating_sub(fraction(now.since(since))));
+        let next = left.into_iter().chain(covered).min().unwrap_or(SECOND);
+        // Just after the turn, so that it has come.
+        next + Duration::from_millis(1)
+    }
+
     /// Returns until when the code of the newest view must be drawn.
     pub(super) fn freshness_until(&self) -> Option<Now> {
         let heard = self.view.as_ref()?;
         let freshness = heard.view.freshness.as_ref()?;
         Some(heard.sent + Duration::from_millis(freshness.show_ms))
     }
+}
+
+fn fraction(duration: Duration) -> Duration {
+    Duration::from_nanos(duration.subsec_nanos().into())
 }
 
 const SECOND: Duration = Duration::from_secs(1);

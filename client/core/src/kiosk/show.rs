@@ -250,7 +250,7 @@ impl Kiosk {
             cause,
             since: attempt
                 .covered_since
-                .map_or(Duration::ZERO, |since| now.since(since)),
+                .map_or(Duration::ZERO, |since| whole_seconds(now.since(since))),
             lost,
             credited: attempt.check_in.policy.credit_covered_time,
             answered: attempt.book.answered(),
@@ -264,7 +264,7 @@ impl Kiosk {
             title: attempt.check_in.title.clone(),
             recording: self.recording(attempt),
             connection: attempt.connection(now),
-            remaining: attempt.remaining(now).unwrap_or_default(),
+            remaining: whole_seconds(attempt.remaining(now).unwrap_or_default()),
             stands_still: attempt.stands_still(),
             hand_raised: attempt.hand_raised(),
             unread: attempt.unread(),
@@ -409,6 +409,11 @@ impl Attempt {
             Some(_) | None => Connection::Lost,
         }
     }
+}
+
+/// Cuts off what is not shown, so that equal pictures have equal views.
+const fn whole_seconds(duration: Duration) -> Duration {
+    Duration::from_secs(duration.as_secs())
 }
 
 /// A long poll answers after 2 s at the latest, so a longer silence is worth a word.
