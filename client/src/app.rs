@@ -13,6 +13,7 @@ use qorgan_client_core::{
 };
 use qorgan_protocol::{
     crypto::{Hasher as _, Sha256},
+    time::Now,
     wire::ClientEventKind,
 };
 use qorgan_signing::Ring;
@@ -44,6 +45,8 @@ pub struct App {
     adapter: bool,
     leaving: bool,
     first_frame: bool,
+    settle: u8,
+    renewed: Option<Now>,
 }
 
 impl App {
@@ -61,7 +64,8 @@ impl App {
         let kiosk = Kiosk::new(toolbox(), start.language, start.link);
         let (pictures, clock) = (effects.pictures(), start.clock);
         let window = ctx.clone();
-        let redraw = move || window.request_repaint();
+        // Plain `request_repaint` draws twice.
+        let redraw = move || window.request_repaint_after(SOON);
         let pump = Pump::start(Desk::new(kiosk, effects), events, clock, redraw)?;
         Ok(Self {
             pump,
@@ -76,6 +80,8 @@ impl App {
             adapter: true,
             leaving: false,
             first_frame: true,
+            settle: 0,
+            renewed: None,
         })
     }
 
@@ -91,6 +97,7 @@ impl App {
             match outcome {
                 Outcome::Done => {}
                 Outcome::Engage => self.lock.engage(&self.bell),
+                Outcome::Renew => self.lock.renew(),
                 Outcome::Release => self.lock.release(),
                 Outcome::Accessibility(on) => self.adapter = on,
                 Outcome::Quit => {
@@ -99,6 +106,20 @@ impl App {
                 }
             }
         }
+    }
+
+    /// Renews the locks about once a second, with a frame that is drawn anyway where there is one.
+    fn keep_locked(&mut self, ctx: &Context) {
+        if !self.lock.is_engaged() {
+            return;
+        }
+        let now = self.clock.now();
+        let due = |renewed| now.since(renewed) >= RENEW_AFTER;
+        if self.renewed.is_none_or(due) {
+            self.renewed = Some(now);
+            self.lock.renew();
+        }
+        ctx.request_repaint_after(RENEW_WITHIN);
     }
 
     /// The adapter asks egui for a tree when a screen reader comes; while items are shown it is given
@@ -141,17 +162,22 @@ impl eframe::App for App {
     fn logic(&mut self, ctx: &Context, _frame: &mut eframe::Frame) {
         self.guard_close(ctx);
         self.handle(ctx, Event::Tick);
-        if self.lock.is_engaged() {
-            self.lock.renew();
-            ctx.request_repaint_after(RENEW_EVERY);
-        }
+        self.keep_locked(ctx);
         self.guard_adapter(ctx);
         fit_zoom(ctx);
         self.textures.update(ctx, &self.pictures);
     }
 
     fn ui(&mut self, ui: &mut Ui, frame: &mut eframe::Frame) {
-        let view = self.pump.desk().draw(self.clock);
+        let (view, changed) = self.pump.desk().draw(self.clock);
+        self.settle = if changed {
+            SETTLE_FRAMES
+        } else {
+            self.settle.saturating_sub(1)
+        };
+        if self.settle > 0 {
+            ui.ctx().request_repaint_after(SOON);
+        }
         style::apply(ui.ctx(), view.reading);
         if self.texts.language() != view.language {
             self.texts = Texts::of(view.language);
@@ -200,8 +226,14 @@ fn fit_zoom(ctx: &Context) {
     }
 }
 
-/// What loosens a lock without being seen holds no longer than this.
-const RENEW_EVERY: Duration = Duration::from_secs(1);
+/// A lock that was looked at so lately is not looked at again.
+const RENEW_AFTER: Duration = Duration::from_millis(800);
+/// What loosens a lock without being seen holds little longer than this.
+const RENEW_WITHIN: Duration = Duration::from_millis(1_200);
+/// At once, but once.
+const SOON: Duration = Duration::from_millis(1);
+/// Frames after a change until the focus has found its place.
+const SETTLE_FRAMES: u8 = 2;
 /// Points that a display may be tall before everything is enlarged.
 const TALL: f32 = 1080.0;
 

@@ -14,7 +14,11 @@ use std::{
     time::Duration,
 };
 
-use qorgan_client_core::{Kiosk, event::Event, view::View};
+use qorgan_client_core::{
+    Kiosk,
+    event::Event,
+    view::{ScreenView, View},
+};
 
 use crate::effects::{Clock, Effects, Outcome, PictureStore};
 
@@ -46,6 +50,7 @@ impl Desk {
             match self.effects.perform(effect) {
                 Outcome::Done => {}
                 left @ (Outcome::Engage
+                | Outcome::Renew
                 | Outcome::Release
                 | Outcome::Accessibility(_)
                 | Outcome::Quit) => self.outcomes.push(left),
@@ -58,11 +63,14 @@ impl Desk {
         std::mem::take(&mut self.outcomes)
     }
 
-    /// Returns what to draw now; it counts as drawn.
-    pub(crate) fn draw(&mut self, clock: Clock) -> View {
+    /// Returns what to draw now, which counts as drawn, and whether more than a clock went on in it:
+    /// then the focus has to find its place, which takes egui another frame.
+    pub(crate) fn draw(&mut self, clock: Clock) -> (View, bool) {
         let view = self.kiosk.view(clock.now());
-        self.drawn = Some(view.clone());
-        view
+        let before = self.drawn.replace(view.clone());
+        let changed =
+            before.is_none_or(|before| without_clocks(before) != without_clocks(view.clone()));
+        (view, changed)
     }
 
     fn has_news(&self, clock: Clock) -> bool {
@@ -141,18 +149,41 @@ fn turn(desk: &Mutex<Desk>, events: &Receiver<Event>, clock: Clock, redraw: &imp
     if event == Event::Tick && !due {
         return true;
     }
-    // What the lockdown saw has the window look at its locks at once.
-    let seen = matches!(event, Event::Seen { .. });
     let mut desk = locked(desk);
+    // What the lockdown saw has the window look at its locks at once.
+    if matches!(event, Event::Seen { .. }) {
+        desk.outcomes.push(Outcome::Renew);
+    }
     desk.handle(clock, event);
     while let Ok(event) = events.try_recv() {
         desk.handle(clock, event);
     }
-    if seen || desk.has_news(clock) {
+    if desk.has_news(clock) {
         drop(desk);
         redraw();
     }
     true
+}
+
+fn without_clocks(mut view: View) -> View {
+    match &mut view.screen {
+        ScreenView::Exam(exam) => exam.bar.remaining = Duration::ZERO,
+        ScreenView::Covered(covered) => {
+            covered.bar.remaining = Duration::ZERO;
+            covered.since = Duration::ZERO;
+        }
+        ScreenView::Welcome(_)
+        | ScreenView::SignIn(_)
+        | ScreenView::Exams(_)
+        | ScreenView::Consent(_)
+        | ScreenView::SystemCheck(_)
+        | ScreenView::Identity(_)
+        | ScreenView::Instruction(_)
+        | ScreenView::Gate(_)
+        | ScreenView::Submitted(_)
+        | ScreenView::Ended(_) => {}
+    }
+    view
 }
 
 fn locked(desk: &Mutex<Desk>) -> MutexGuard<'_, Desk> {
@@ -209,6 +240,8 @@ mod tests {
             .expect("the language is to be seen");
 
         assert!(began.elapsed() < Duration::from_secs(1));
-        assert_eq!(pump.desk().draw(clock).language, Language::Ru);
+        let (view, changed) = pump.desk().draw(clock);
+        assert_eq!((view.language, changed), (Language::Ru, true));
+        assert!(!pump.desk().draw(clock).1, "it was drawn already");
     }
 }

@@ -9,6 +9,8 @@
 //!
 //! Without the feature `encoders` only that parser is built, and no codec is linked.
 
+#[cfg(feature = "encoders")]
+mod budget;
 mod chunk;
 #[cfg(feature = "encoders")]
 mod imp;

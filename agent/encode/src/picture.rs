@@ -99,6 +99,34 @@ impl<'a> I420Ref<'a> {
         Self::new(width, height, [y, u, v], [width, width / 2, width / 2])
     }
 
+    /// Returns the picture with blocks of `side` pixels a side in one colour, without padding.
+    #[must_use]
+    pub(crate) fn in_blocks(&self, side: u32) -> Vec<u8> {
+        let size = |pixels: u32| usize::try_from(pixels).unwrap_or(usize::MAX);
+        let mut out = Vec::new();
+        for (plane, (bytes, stride)) in self.planes.iter().zip(self.strides).enumerate() {
+            let part = if plane == 0 { 1 } else { 2 };
+            let (wide, rows) = (size(self.width / part), size(self.height / part));
+            let side = size((side / part).max(1));
+            let lines: Vec<&[u8]> = bytes
+                .chunks(size(stride))
+                .take(rows)
+                .map(|line| line.get(..wide).unwrap_or(line))
+                .collect();
+            for band in lines.chunks(side) {
+                let line: Vec<u8> = (0..wide)
+                    .step_by(side)
+                    .flat_map(|left| {
+                        let right = (left + side).min(wide);
+                        std::iter::repeat_n(mean(band, left, right), right - left)
+                    })
+                    .collect();
+                band.iter().for_each(|_| out.extend_from_slice(&line));
+            }
+        }
+        out
+    }
+
     /// Returns the width in pixels.
     #[must_use]
     pub const fn width(&self) -> u32 {
@@ -128,9 +156,37 @@ const SIDE_MAX: u32 = 3_840;
 const SHORT_SIDE_MAX: u32 = 2_160;
 const STRIDE_MAX: u32 = 1 << 16;
 
+/// Returns the mean of a block.
+fn mean(lines: &[&[u8]], left: usize, right: usize) -> u8 {
+    let (mut sum, mut count) = (0_u32, 0_u32);
+    for line in lines {
+        for value in line.get(left..right).unwrap_or_default() {
+            sum += u32::from(*value);
+            count += 1;
+        }
+    }
+    u8::try_from(sum / count.max(1)).unwrap_or(u8::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn blocks_have_one_colour_each_and_the_picture_keeps_its_size() {
+        let bytes: Vec<u8> = (0..20_u32 * 18 * 3 / 2)
+            .map(|n| u8::try_from(n * 7 % 251).expect("a byte"))
+            .collect();
+        let picture = I420Ref::tight(20, 18, &bytes).expect("whole");
+
+        let coarse = picture.in_blocks(16);
+
+        assert_eq!(coarse.len(), bytes.len());
+        assert!(coarse[..16].iter().all(|value| *value == coarse[0]));
+        assert!(coarse[16..20].iter().all(|value| *value == coarse[16]));
+        assert_eq!(coarse[..20], coarse[20 * 15..20 * 16]);
+        assert_eq!(picture.in_blocks(1), bytes);
+    }
 
     #[test]
     fn a_plane_that_is_too_short_is_refused() {

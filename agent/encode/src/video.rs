@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::budget::{BLOCK_MAX, QP_LAST, QpBudget};
 use crate::imp::openh264::{Outcome, RawEncoder};
 use crate::nal::{self, NAL_IDR, NAL_PPS, NAL_SLICE, NAL_SPS, ParameterSets};
 use crate::picture::I420Ref;
@@ -206,21 +207,21 @@ impl VideoEncoder {
         if key {
             self.raw.force_key()?;
         }
-        let at_ms = i64::try_from(at.as_nanos() / NANOS_PER_MS).unwrap_or(i64::MAX);
-        let mut data = Vec::new();
-        let mut is_key = false;
-        let outcome = self.raw.encode(picture, at_ms, &mut |unit| {
-            let unit = nal::without_start_code(unit);
-            let kind = nal::kind_of(unit);
-            if let (Some(NAL_IDR | NAL_SLICE), Ok(length)) = (kind, u32::try_from(unit.len())) {
-                data.extend_from_slice(&length.to_be_bytes());
-                data.extend_from_slice(unit);
-                is_key |= kind == Some(NAL_IDR);
-            }
-        })?;
-        if outcome == Outcome::Skipped || data.is_empty() {
-            return Ok(None);
+        // A forced key frame is for a code that must be read: it keeps every pixel.
+        let block = match &self.budget {
+            Some(budget) if !force_key => budget.block(),
+            Some(_) | None => 1,
+        };
+        let mut written = self.write(picture, at, block)?;
+        if !force_key && self.is_spike(&written) {
+            // Nobody has it yet, so another one can be sent in its place that stands alone.
+            self.raw.set_qp(QP_LAST)?;
+            self.raw.force_key()?;
+            written = self.write(picture, at, BLOCK_MAX)?;
         }
+        let Some((data, is_key)) = written else {
+            return Ok(None);
+        };
         if let Some(budget) = &mut self.budget {
             budget.spend(data.len());
         }
@@ -235,6 +236,44 @@ impl VideoEncoder {
         }))
     }
 
+    /// Encodes a picture, blocks of `block` pixels a side in one colour; nothing where it was left
+    /// out. Tells with the bytes whether it can be decoded alone.
+    fn write(
+        &mut self,
+        picture: &I420Ref<'_>,
+        at: MediaTime,
+        block: u32,
+    ) -> Result<Option<(Vec<u8>, bool)>, EncodeError> {
+        let coarse = (block > 1).then(|| picture.in_blocks(block));
+        let (width, height) = (picture.width(), picture.height());
+        let lent = match &coarse {
+            Some(bytes) => I420Ref::tight(width, height, bytes)
+                .map_err(|_size| EncodeError::SizeChanged { width, height })?,
+            None => *picture,
+        };
+        let at_ms = i64::try_from(at.as_nanos() / NANOS_PER_MS).unwrap_or(i64::MAX);
+        let mut data = Vec::new();
+        let mut is_key = false;
+        let outcome = self.raw.encode(&lent, at_ms, &mut |unit| {
+            let unit = nal::without_start_code(unit);
+            let kind = nal::kind_of(unit);
+            if let (Some(NAL_IDR | NAL_SLICE), Ok(length)) = (kind, u32::try_from(unit.len())) {
+                data.extend_from_slice(&length.to_be_bytes());
+                data.extend_from_slice(unit);
+                is_key |= kind == Some(NAL_IDR);
+            }
+        })?;
+        let skipped = outcome == Outcome::Skipped || data.is_empty();
+        Ok((!skipped).then_some((data, is_key)))
+    }
+
+    fn is_spike(&self, written: &Option<(Vec<u8>, bool)>) -> bool {
+        match (&self.budget, written) {
+            (Some(budget), Some((data, _))) => budget.is_spike(data.len()),
+            (Some(_) | None, Some(_) | None) => false,
+        }
+    }
+
     fn key_is_due(&self, at: MediaTime) -> bool {
         self.last_key
             .and_then(|last| at.since(last))
@@ -242,118 +281,4 @@ impl VideoEncoder {
     }
 }
 
-/// A quantiser that follows what was spent.
-///
-/// What is spent becomes debt, the budget pays it back over time. The quantiser goes from the
-/// finest to the coarsest of the profile as the debt grows to what the budget gives in [`WINDOW`],
-/// and on to [`QP_LAST`] as it grows to twice that; then pictures get fewer, down to one in
-/// [`SPENT_PERIOD_MAX`].
-#[derive(Debug)]
-struct QpBudget {
-    bits_per_s: u64,
-    qp_min: u8,
-    qp_max: u8,
-    debt_bits: u64,
-    paid_to: Option<MediaTime>,
-}
-
-impl QpBudget {
-    fn new(bits_per_s: u32, qp_min: u8, qp_max: u8) -> Self {
-        let bits_per_s = u64::from(bits_per_s);
-        Self {
-            bits_per_s,
-            qp_min,
-            qp_max,
-            debt_bits: 0,
-            paid_to: None,
-        }
-    }
-
-    fn pass_to(&mut self, at: MediaTime) {
-        let since = self
-            .paid_to
-            .and_then(|before| at.since(before))
-            .unwrap_or_default();
-        let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-        self.debt_bits = self
-            .debt_bits
-            .saturating_sub(self.bits_per_s.saturating_mul(millis) / 1_000);
-        self.paid_to = Some(at);
-    }
-
-    fn spend(&mut self, bytes: usize) {
-        let bits = u64::try_from(bytes).unwrap_or(u64::MAX).saturating_mul(8);
-        self.debt_bits = self.debt_bits.saturating_add(bits);
-    }
-
-    fn qp(&self) -> u8 {
-        let over_bits = self.debt_bits.saturating_sub(self.window_bits());
-        if over_bits == 0 {
-            self.between(self.qp_min, self.qp_max, self.debt_bits)
-        } else {
-            self.between(self.qp_max, self.qp_max.max(QP_LAST), over_bits)
-        }
-    }
-
-    /// Returns the quantiser at a share of the window between two others.
-    fn between(&self, from: u8, to: u8, bits: u64) -> u8 {
-        let window_bits = self.window_bits();
-        let range = u64::from(to.saturating_sub(from));
-        let step = (bits.min(window_bits) * range).div_ceil(window_bits);
-        from.saturating_add(u8::try_from(step).unwrap_or(u8::MAX))
-            .min(to)
-    }
-
-    fn asks_to_wait(&self, last: Option<MediaTime>, at: MediaTime) -> bool {
-        let limit_bits = self.window_bits() * 2;
-        if self.debt_bits <= limit_bits {
-            return false;
-        }
-        let millis = self.debt_bits.saturating_mul(1_000) / limit_bits;
-        let period = Duration::from_millis(millis).min(SPENT_PERIOD_MAX);
-        last.and_then(|last| at.since(last))
-            .is_some_and(|since| since < period)
-    }
-
-    fn window_bits(&self) -> u64 {
-        (self.bits_per_s * WINDOW.as_secs()).max(1)
-    }
-}
-
-const WINDOW: Duration = Duration::from_secs(10);
-/// A proctor sees a screen that never rests at least this often, whatever it costs.
-const SPENT_PERIOD_MAX: Duration = Duration::from_secs(3);
-/// The coarsest quantiser at which large text is still made out.
-const QP_LAST: u8 = 48;
 const NANOS_PER_MS: u64 = 1_000_000;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_quantiser_follows_the_debt_and_recovers() {
-        let mut budget = QpBudget::new(30_000, 30, 40);
-        budget.pass_to(MediaTime::ZERO);
-        assert_eq!(budget.qp(), 30);
-        budget.spend(300_000 / 8);
-        assert_eq!(budget.qp(), 40);
-        budget.pass_to(MediaTime::from_millis(5_000));
-        assert_eq!(budget.qp(), 35);
-        budget.pass_to(MediaTime::from_millis(10_000));
-        assert_eq!(budget.qp(), 30);
-    }
-
-    #[test]
-    fn the_more_is_owed_the_longer_the_next_picture_waits() {
-        let last = Some(MediaTime::ZERO);
-        for (owed_bits, wait_ms) in [(600_000, 0), (900_000, 1_500), (60_000_000, 3_000)] {
-            let mut budget = QpBudget::new(30_000, 30, 40);
-            budget.pass_to(MediaTime::ZERO);
-            budget.spend(owed_bits / 8);
-            let before = MediaTime::from_millis(u64::saturating_sub(wait_ms, 1));
-            assert_eq!(budget.asks_to_wait(last, before), wait_ms > 0);
-            assert!(!budget.asks_to_wait(last, MediaTime::from_millis(wait_ms)));
-        }
-    }
-}

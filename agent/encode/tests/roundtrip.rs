@@ -41,6 +41,33 @@ fn a_camera_with_sound_plays_and_looks_like_its_source() {
 }
 
 #[test]
+fn a_screen_that_never_rests_keeps_to_its_budget_and_a_forced_key_frame_comes_all_the_same() {
+    let (width, height) = (1_280, 720);
+    let screen = Profile::Economy.settings().screen;
+    let mut encoder =
+        VideoEncoder::new(VideoSettings::screen(&screen, width, height)).expect("it opens");
+    let (mut bits, mut pictures) = (0, 0);
+    for turn in 0..120_u32 {
+        let picture = support::noise(width, height, turn);
+        let at = MediaTime::from_millis(u64::from(turn) * 500);
+        let written = encoder
+            .encode(&picture.lend(), at, false)
+            .expect("it encodes");
+        if let Some(frame) = written.filter(|_| turn >= 20) {
+            bits += frame.data.len() * 8;
+            pictures += 1;
+        }
+    }
+    assert!(pictures >= 50 / 3, "{pictures} pictures in 50 s");
+    assert!(bits / 50 <= 30_000, "{} bit/s", bits / 50);
+
+    let last = support::noise(width, height, 121);
+    let at = MediaTime::from_millis(60_100);
+    let forced = encoder.encode(&last.lend(), at, true).expect("it encodes");
+    assert!(forced.is_some_and(|frame| frame.key));
+}
+
+#[test]
 fn times_in_the_file_are_the_times_of_capture() {
     let recording = camera_recording(Profile::Rich, 30);
     let file = recording.write(recording.chunks.len());

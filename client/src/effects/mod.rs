@@ -202,6 +202,8 @@ pub enum Outcome {
     Done,
     /// To lock the machine.
     Engage,
+    /// To see that it still is.
+    Renew,
     /// To unlock it.
     Release,
     /// To switch the accessibility adapter.

@@ -3,7 +3,7 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use qorgan_protocol::{
@@ -40,6 +40,7 @@ struct State {
     submitted: bool,
     refuses: bool,
     signed_out: bool,
+    began: Instant,
     entries: Vec<ResponseEntry>,
     head: Sha256,
     version: u64,
@@ -76,6 +77,7 @@ impl Server {
             submitted: false,
             refuses: false,
             signed_out: false,
+            began: Instant::now(),
             entries: Vec::new(),
             head: Sha256::ZERO,
             version: 1,
@@ -356,6 +358,7 @@ impl State {
             left_ms: 5_000,
             offline_grace_ms: 20_000,
         };
+        let passed_ms = u64::try_from(self.began.elapsed().as_millis()).expect("soon over");
         AttemptView {
             version: self.version,
             epoch: Epoch::FIRST,
@@ -372,7 +375,7 @@ impl State {
             lease: (self.running && !self.submitted).then_some(lease),
             covered: None,
             time: ConnectionTime {
-                remaining_ms: 3_600_000,
+                remaining_ms: 3_600_000 - passed_ms,
                 credited_ms: 0,
                 now: at(),
             },

@@ -268,7 +268,9 @@ impl Judge {
             .flat_map(|(seen, source)| seen.iter().zip(source))
             .map(|(a, b)| u64::from(a.abs_diff(*b)).pow(2))
             .sum();
-        let mean = f64::from(u32::try_from(sum.max(1))?) / f64::from(width * height);
+        // Noise on a whole display has a sum that fits no 32 bits.
+        let sum = f64::from(u32::try_from(sum.max(256) / 256)?) * 256.0;
+        let mean = sum / f64::from(width * height);
         self.sum_db += 10.0 * (255.0 * 255.0 / mean).log10();
         self.count += 1.0;
         Ok(())

@@ -56,6 +56,24 @@ pub(crate) fn camera_picture(width: u32, height: u32, index: u32) -> Picture {
     }
 }
 
+/// Values that nothing foretells, the same ones for the same number.
+pub(crate) fn noise(width: u32, height: u32, index: u32) -> Picture {
+    let mut state = index.wrapping_mul(2_654_435_761) | 1;
+    let bytes = (0..width * height * 3 / 2)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            state.to_le_bytes()[0]
+        })
+        .collect();
+    Picture {
+        width,
+        height,
+        bytes,
+    }
+}
+
 /// White paper with dark strokes, one block of which depends on `page`.
 pub(crate) fn screen_picture(width: u32, height: u32, page: u32) -> Picture {
     let mut y = Vec::new();
