@@ -36,9 +36,89 @@ impl Form1 {
     }
 }
 
+/// Returns what of an incident's detail belongs on paper: what a person wrote, or the name of the
+/// program or device. Words and figures of programs stay in the record, for they are in English and
+/// mean nothing to a dean.
+#[must_use]
+pub fn printed_detail(kind: IncidentKind, detail: &str) -> &str {
+    let detail = detail.trim();
+    match kind {
+        IncidentKind::WindowSwitch => {
+            let named = WATCH_WORDS
+                .iter()
+                .find_map(|word| detail.strip_prefix(word))
+                .unwrap_or(detail);
+            let named = named.trim_start();
+            // The process's number changes with each start.
+            if named.starts_with("pid ") {
+                return "";
+            }
+            named.split_once(" pid ").map_or(named, |(name, _pid)| name)
+        }
+        IncidentKind::ForeignWindow
+        | IncidentKind::DeniedProcess
+        | IncidentKind::RemoteControl
+        | IncidentKind::VirtualCamera
+        | IncidentKind::ProctorFlag => detail,
+        IncidentKind::LockdownBreach
+        | IncidentKind::SecondDisplay
+        | IncidentKind::ClipboardChanged
+        | IncidentKind::CameraCovered
+        | IncidentKind::CameraFrozen
+        | IncidentKind::MicrophoneMuted
+        | IncidentKind::MicrophoneChanged
+        | IncidentKind::StreamLost
+        | IncidentKind::RecordingGap
+        | IncidentKind::AgentRestarted
+        | IncidentKind::ClockStepped
+        | IncidentKind::FreshnessMissed
+        | IncidentKind::SecondMachine
+        | IncidentKind::Tampering
+        | IncidentKind::LateResponses
+        | IncidentKind::NobodyInView
+        | IncidentKind::SecondFace
+        | IncidentKind::AnotherVoice => "",
+    }
+}
+
+/// How the kiosk says what it saw of a window.
+const WATCH_WORDS: [&str; 3] = ["switched-away", "window-raised", "overlay-shown"];
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paper_carries_names_and_a_persons_words_and_no_figures_of_programs() {
+        for (kind, detail, printed) in [
+            (
+                IncidentKind::WindowSwitch,
+                "switched-away Firefox",
+                "Firefox",
+            ),
+            (
+                IncidentKind::WindowSwitch,
+                "window-raised Xmessage pid 4711",
+                "Xmessage",
+            ),
+            (IncidentKind::WindowSwitch, "overlay-shown  pid 4711", ""),
+            (IncidentKind::WindowSwitch, "switched-away", ""),
+            (
+                IncidentKind::WindowSwitch,
+                "Xmessage: Notes",
+                "Xmessage: Notes",
+            ),
+            (IncidentKind::DeniedProcess, "anydesk", "anydesk"),
+            (IncidentKind::ProctorFlag, "телефон", "телефон"),
+            (
+                IncidentKind::CameraCovered,
+                "brightness 4, deviation 0.3",
+                "",
+            ),
+        ] {
+            assert_eq!(printed_detail(kind, detail), printed, "{detail}");
+        }
+    }
 
     #[test]
     fn a_second_display_ticks_the_box_of_other_screens() {

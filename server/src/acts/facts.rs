@@ -11,7 +11,7 @@ use qorgan_protocol::ids::{AttemptId, PersonId};
 use qorgan_protocol::incident::IncidentKind;
 use qorgan_protocol::time::WallTime;
 use qorgan_server_core::act::ActNumber;
-use qorgan_server_core::form1::Form1;
+use qorgan_server_core::form1::{Form1, printed_detail};
 use qorgan_server_core::review::IncidentVerdict;
 use qorgan_signing::Ring;
 use serde::Serialize;
@@ -147,7 +147,7 @@ fn other_lines(
                 .moment(WallTime::from_unix_ms(one.began_ms))?
                 .time_text();
             let at = at.split(' ').next().unwrap_or_default().to_owned();
-            let detail = one.detail.trim();
+            let detail = printed_detail(kind, &one.detail);
             times.entry(kind).or_default().push(if detail.is_empty() {
                 at
             } else {
@@ -175,10 +175,12 @@ async fn still(
         return Ok(None);
     };
     let kind = language.text(&format!("kind-{}", row.kind));
-    let caption = if row.detail.is_empty() {
+    let known = IncidentKind::from_word(&row.kind);
+    let detail = known.map_or("", |known| printed_detail(known, &row.detail));
+    let caption = if detail.is_empty() {
         kind.clone()
     } else {
-        format!("{kind}: {}", row.detail)
+        format!("{kind}: {detail}")
     };
     Ok(Some(Evidence {
         still,
