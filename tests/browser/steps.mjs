@@ -336,7 +336,7 @@ async function candidate(world) {
     // A group of pictures at once, as whoever comes second gets it, then one after the other.
     media.chunks.slice(0, 4).forEach((chunk) => socket.send(chunk));
     let next = 4;
-    setInterval(() => socket.send(media.chunks[next++ % media.chunks.length]), 500);
+    setInterval(() => socket.send(media.chunks[next++ % media.chunks.length]), 500).unref();
   });
   const attempt = Object.values(ids)[1];
   await page.goto(`/console/attempts/${attempt}`);
