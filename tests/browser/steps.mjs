@@ -209,6 +209,9 @@ async function makeSitting(world) {
   await page.click("form[action$=sittings] button.primary");
   await page.waitForURL("**/console/sittings/*");
   sitting = page.url();
+  await page.locator("details.settings-in-force > summary").click();
+  assert.match(await page.textContent("details.settings-in-force"), /zoom, obs/);
+  await clean(world, "sitting-settings");
 }
 
 async function badAdmission(world) {

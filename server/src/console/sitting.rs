@@ -2,8 +2,10 @@
 
 use askama::Template;
 use axum::extract::{Path, State};
+use qorgan_protocol::attempt::{GateMode, GatePolicy};
 use qorgan_protocol::ids::SittingId;
 use qorgan_protocol::wire::ProblemCode;
+use serde::de::DeserializeOwned;
 
 use super::board::{BoardRow, board as board_of};
 use super::error::{Answer, ConsoleError};
@@ -16,6 +18,7 @@ use super::preview::Checked;
 use super::store::{SittingFacts, sitting as facts_of};
 use crate::auth::{Staff, TestCentre, Watcher};
 use crate::state::AppState;
+use crate::store::StoreError;
 
 #[derive(Debug, Template)]
 #[template(path = "console/sitting.html")]
@@ -27,6 +30,8 @@ struct SittingPage {
     minutes: i64,
     board: Vec<BoardRow>,
     board_summary: String,
+    settings: Vec<(String, String)>,
+    simulated: bool,
 }
 
 #[derive(Debug, Template)]
@@ -54,8 +59,11 @@ pub(super) async fn sitting(
     let page = Page::new(&state, &visitor, Some(&staff.session));
     let facts = facts(&state, &id).await?;
     let (board, board_summary) = board_of(&state, &page, &facts).await?;
+    let set = settings(&state, facts.id).await?;
     show(&SittingPage {
         id: facts.id,
+        simulated: set.policy.simulated_sources,
+        settings: set.lines(&page),
         sitting: SittingLine::of(&page, &facts),
         exam_href: format!("/console/exams/{}", facts.exam),
         minutes: facts.duration_ms / 60_000,
@@ -63,6 +71,75 @@ pub(super) async fn sitting(
         board_summary,
         page,
     })
+}
+
+/// What a sitting is set to.
+struct Settings {
+    policy: GatePolicy,
+    bandwidth: String,
+    deny: Vec<String>,
+    allow: Vec<String>,
+}
+
+async fn settings(state: &AppState, sitting: SittingId) -> Result<Settings, StoreError> {
+    let row: (String, String, String, String) = sqlx::query_as(
+        "SELECT policy, bandwidth, deny_processes, allow_processes FROM sittings WHERE id = $1",
+    )
+    .bind(sitting.to_string())
+    .fetch_one(state.store.read())
+    .await?;
+    Ok(Settings {
+        policy: json("gate policy", &row.0)?,
+        bandwidth: row.1,
+        deny: json("process list", &row.2)?,
+        allow: json("process list", &row.3)?,
+    })
+}
+
+fn json<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|source| StoreError::Json { what, source })
+}
+
+impl Settings {
+    /// Puts the settings into words: label and value.
+    fn lines(&self, page: &Page) -> Vec<(String, String)> {
+        let policy = &self.policy;
+        let required: Vec<String> = policy
+            .required()
+            .into_iter()
+            .map(|kind| page.t(&format!("source-{}", kind.word())))
+            .collect();
+        let seconds = |ms: u64| (ms / 1_000).to_string();
+        let yes = |value: bool| page.t(if value { "yes" } else { "no" });
+        let programs = |list: &[String]| {
+            if list.is_empty() {
+                "—".to_owned()
+            } else {
+                list.join(", ")
+            }
+        };
+        let opens = policy.proctor_opens || policy.mode == GateMode::OnSite;
+        let lines = [
+            ("required", required.join(", ")),
+            ("displays", policy.displays_max.to_string()),
+            ("proctor-opens", yes(opens)),
+            ("identity-before-start", yes(policy.identity_before_start)),
+            ("freshness", yes(policy.freshness)),
+            ("grace-agent-s", seconds(policy.grace.agent_ms)),
+            ("grace-network-s", seconds(policy.grace.network_ms)),
+            (
+                "late-delivery-minutes",
+                (policy.late_delivery_ms_max / 60_000).to_string(),
+            ),
+            ("credit-covered-time", yes(policy.credit_covered_time)),
+            ("bandwidth", page.t(&format!("sitting-{}", self.bandwidth))),
+            ("deny", programs(&self.deny)),
+            ("allow", programs(&self.allow)),
+            ("simulated-sources", yes(policy.simulated_sources)),
+        ];
+        let line = |(key, value): (&str, String)| (page.t(&format!("sitting-{key}")), value);
+        lines.into_iter().map(line).collect()
+    }
 }
 
 /// `GET /console/sittings/{sitting}/board`: the board alone, for htmx.
