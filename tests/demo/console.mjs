@@ -74,6 +74,8 @@ try {
   if (words.candidate) {
     await page.click("li.tile a.open");
     await pictures(page, "canvas[data-live]");
+    // A still stands there at once; what is live comes with the agent's next key frame.
+    await page.waitForFunction(() => [...document.querySelectorAll("[data-state]")].every((one) => one.classList.contains("live")), null, { timeout: 30000 });
     await page.screenshot({ path: words.candidate });
     seen.incidents = await page.locator("#now li.incident").count();
   }
