@@ -280,6 +280,24 @@ pub fn open<T: Signable>(
     institution: InstitutionId,
     signed: &SignedBytes,
 ) -> Result<T, StatementError> {
+    let body = open_chained(verifier, key, institution, signed)?;
+    if !verifier.verify(key, &signed.bytes, &signed.signature) {
+        return Err(StatementError::BadSignature { what: T::NAME });
+    }
+    Ok(body)
+}
+
+/// Returns the body of a statement whose signature the caller leaves to a later one: a statement of
+/// the same key whose bytes lead, hash by hash, to these, and that [`open`] believes.
+///
+/// # Errors
+/// Names what is wrong: form, label, institution or key. The signature is not looked at.
+pub fn open_chained<T: Signable>(
+    hasher: &impl Hasher,
+    key: &PublicKey,
+    institution: InstitutionId,
+    signed: &SignedBytes,
+) -> Result<T, StatementError> {
     let what = T::NAME;
     let (preamble, body) = codec::decode::<(Preamble, T)>(what, &signed.bytes)?;
     if preamble.label != T::LABEL || preamble.version != T::VERSION {
@@ -292,14 +310,11 @@ pub fn open<T: Signable>(
     if preamble.institution != institution {
         return Err(StatementError::WrongInstitution { what });
     }
-    if preamble.key != key.id(verifier) {
+    if preamble.key != key.id(hasher) {
         return Err(StatementError::WrongKey {
             what,
             found: preamble.key,
         });
-    }
-    if !verifier.verify(key, &signed.bytes, &signed.signature) {
-        return Err(StatementError::BadSignature { what });
     }
     Ok(body)
 }

@@ -9,7 +9,7 @@
 #[allow(dead_code, reason = "each test file uses its part")]
 mod common;
 
-use common::{Files, agent, export, receipts, recorded, server, signed, unsealed};
+use common::{Files, agent, export, receipts, recorded, sealed, server, signed, unsealed};
 use qorgan_protocol::crypto::Signer as _;
 use qorgan_protocol::evidence::verify::{Report, Seal, When};
 
@@ -301,4 +301,22 @@ fn a_receipt_that_the_server_did_not_sign_is_a_fault() {
     let report = export(6, 300).check_against(&[server().public_key()], &[forged]);
     assert!(!report.is_valid());
     assert_eq!(report.receipts, 0);
+}
+
+/// A server that seals what it likes still needs the agent's key for the last beat of each run.
+#[test]
+fn a_beat_that_the_agent_did_not_sign_is_found_under_a_manifest_that_names_it() {
+    let mut forged = recorded(6, 300);
+    let log = forged.files.0.get_mut("beats.e1.log").expect("here");
+    let last = log.len() - 1;
+    log[last] ^= 1;
+
+    let report = sealed(forged).check();
+
+    let [fault] = report.faults.as_slice() else {
+        panic!("one fault, not {:?}", report.faults);
+    };
+    assert_eq!(fault.file, "beats.e1.log");
+    assert!(fault.bytes.contains(&u64::try_from(last).expect("small")));
+    assert!(fault.what.contains("signature"), "{fault}");
 }

@@ -250,7 +250,11 @@ pub(crate) fn manifest(recorded: &Recorded) -> Manifest {
 
 /// A sealed export with an act added later.
 pub(crate) fn export(chunks: u64, chunk_bytes: usize) -> Files {
-    let mut recorded = recorded(chunks, chunk_bytes);
+    sealed(recorded(chunks, chunk_bytes))
+}
+
+/// What a server seals and exports of what it says was recorded.
+pub(crate) fn sealed(mut recorded: Recorded) -> Files {
     recorded
         .files
         .0

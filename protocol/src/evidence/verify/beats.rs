@@ -8,7 +8,7 @@ use super::records::{Next, Records};
 use super::streams::Expected;
 use super::{Check, EpochKeys, FileSource, SourceError, When};
 use crate::codec;
-use crate::crypto::{self, Sha256, SignedBytes, StreamHasher, Verifier};
+use crate::crypto::{self, PublicKey, Sha256, SignedBytes, StreamHasher, Verifier};
 use crate::evidence::side_log::{BEATS_MAGIC, HEADERS_MAGIC, beats_name, headers_name};
 use crate::evidence::{BeatBody, Head, StreamId};
 use crate::ids::{AttemptId, Epoch, InstitutionId};
@@ -22,6 +22,25 @@ struct Cursor {
     hash: Sha256,
 }
 
+/// Which signatures of a log of beats are looked at.
+///
+/// Each beat names the hash of the one before, so the last beat of a key vouches for all of that
+/// key's beats: where the log's own hash is right, the rest of the signatures would say nothing new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Signatures {
+    /// The last one of each run of beats under one key.
+    OfEachRun,
+    /// Every one, to name the beat that was changed.
+    All,
+}
+
+/// A beat whose signature was not looked at yet.
+struct Held {
+    signed: SignedBytes,
+    key: PublicKey,
+    bytes: Range<u64>,
+}
+
 struct Walk<'a> {
     keys: &'a EpochKeys,
     institution: InstitutionId,
@@ -32,17 +51,18 @@ struct Walk<'a> {
     origin: Option<Now>,
     /// Where the newest good beat lies in time, in microseconds after the first.
     time_us: u64,
+    signatures: Signatures,
+    held: Option<Held>,
 }
 
 impl<V: Verifier + StreamHasher, S: FileSource> Check<'_, V, S> {
     /// Checks an epoch's beats; returns whether the log could be read to the end.
     pub(super) fn beats(
         &mut self,
-        keys: &EpochKeys,
-        attempt: AttemptId,
-        institution: InstitutionId,
+        (keys, attempt, institution): (&EpochKeys, AttemptId, InstitutionId),
         streams: &[Expected],
         (beats, head): (u64, Option<Sha256>),
+        signatures: Signatures,
     ) -> Result<bool, SourceError> {
         let log = beats_name(keys.epoch);
         if !self.has(&log) {
@@ -61,6 +81,8 @@ impl<V: Verifier + StreamHasher, S: FileSource> Check<'_, V, S> {
             head: Sha256::ZERO,
             origin: None,
             time_us: 0,
+            signatures,
+            held: None,
         };
         loop {
             match records.next(&mut self.source)? {
@@ -70,12 +92,16 @@ impl<V: Verifier + StreamHasher, S: FileSource> Check<'_, V, S> {
                     return Ok(false);
                 }
                 Next::Record(bytes) => {
-                    if let Err(what) = self.beat(&mut walk, records.bytes())? {
+                    if let Err((bytes, what)) = self.beat(&mut walk, records.bytes(), bytes)? {
                         self.beat_fault(&walk, &log, bytes, &what);
                         return Ok(false);
                     }
                 }
             }
+        }
+        if let Err((bytes, what)) = self.signature(&mut walk) {
+            self.beat_fault(&walk, &log, bytes, &what);
+            return Ok(false);
         }
         self.report.beats += walk.next;
         if beats != walk.next || head.is_some_and(|head| head != walk.head) {
@@ -106,29 +132,70 @@ impl<V: Verifier + StreamHasher, S: FileSource> Check<'_, V, S> {
         Ok(cursors)
     }
 
+    /// Checks the next beat; what is wrong is told with the bytes of the beat that it concerns.
     fn beat(
         &mut self,
         walk: &mut Walk<'_>,
-        bytes: &[u8],
-    ) -> Result<Result<(), String>, SourceError> {
-        let opened = codec::decode::<SignedBytes>("beat", bytes)
-            .map_err(|error| error.to_string())
-            .and_then(|signed| {
-                let claim = signed.claim().map_err(|error| error.to_string())?;
-                let key = walk.keys.keys.get(&claim.key).ok_or_else(|| {
-                    format!(
-                        "a beat is signed with key {:?}, which was not certified",
-                        claim.key
-                    )
-                })?;
-                let body = crypto::open::<BeatBody>(self.verifier, key, walk.institution, &signed)
-                    .map_err(|error| error.to_string())?;
-                Ok((signed, body))
-            });
-        let (signed, body) = match opened {
+        record: &[u8],
+        bytes: Range<u64>,
+    ) -> Result<Result<(), (Range<u64>, String)>, SourceError> {
+        let (signed, key, body) = match self.opened(walk, record) {
             Ok(opened) => opened,
-            Err(what) => return Ok(Err(what)),
+            Err(what) => return Ok(Err((bytes, what))),
         };
+        if let Err(what) = self.follows(walk, &body)? {
+            return Ok(Err((bytes, what)));
+        }
+        let run_goes_on = walk.held.as_ref().is_none_or(|held| held.key == key);
+        if !run_goes_on && let Err(fault) = self.signature(walk) {
+            return Ok(Err(fault));
+        }
+        walk.next += 1;
+        walk.head = self.verifier.sha256(&[&signed.bytes]);
+        walk.held = Some(Held { signed, key, bytes });
+        let origin = *walk.origin.get_or_insert(body.monotonic);
+        let since = body.monotonic.since(origin).as_micros();
+        walk.time_us = u64::try_from(since).unwrap_or(u64::MAX);
+        match walk.signatures {
+            Signatures::All => Ok(self.signature(walk)),
+            Signatures::OfEachRun => Ok(Ok(())),
+        }
+    }
+
+    /// Looks at the signature of the beat that is held.
+    fn signature(&self, walk: &mut Walk<'_>) -> Result<(), (Range<u64>, String)> {
+        let Some(held) = walk.held.take() else {
+            return Ok(());
+        };
+        crypto::open::<BeatBody>(self.verifier, &held.key, walk.institution, &held.signed)
+            .map(drop)
+            .map_err(|error| (held.bytes, error.to_string()))
+    }
+
+    fn opened(
+        &self,
+        walk: &Walk<'_>,
+        record: &[u8],
+    ) -> Result<(SignedBytes, PublicKey, BeatBody), String> {
+        let signed = codec::decode::<SignedBytes>("beat", record).map_err(|e| e.to_string())?;
+        let claim = signed.claim().map_err(|error| error.to_string())?;
+        let key = walk.keys.keys.get(&claim.key).ok_or_else(|| {
+            format!(
+                "a beat is signed with key {:?}, which was not certified",
+                claim.key
+            )
+        })?;
+        let body = crypto::open_chained(self.verifier, key, walk.institution, &signed)
+            .map_err(|error| error.to_string())?;
+        Ok((signed, *key, body))
+    }
+
+    /// Checks that a beat follows the one before, and that what it names is in the recording.
+    fn follows(
+        &mut self,
+        walk: &mut Walk<'_>,
+        body: &BeatBody,
+    ) -> Result<Result<(), String>, SourceError> {
         if (body.attempt, body.epoch) != (walk.attempt, walk.keys.epoch) {
             return Ok(Err("a beat is of another recording".to_owned()));
         }
@@ -146,11 +213,6 @@ impl<V: Verifier + StreamHasher, S: FileSource> Check<'_, V, S> {
                 )));
             }
         }
-        walk.next += 1;
-        walk.head = self.verifier.sha256(&[&signed.bytes]);
-        let origin = *walk.origin.get_or_insert(body.monotonic);
-        let since = body.monotonic.since(origin).as_micros();
-        walk.time_us = u64::try_from(since).unwrap_or(u64::MAX);
         Ok(Ok(()))
     }
 

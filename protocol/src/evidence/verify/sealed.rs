@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::beats::Signatures;
 use super::records::wide;
 use super::streams::Expected;
 use super::{Check, EpochKeys, FileSource, Seal, SourceError, When};
@@ -323,7 +324,11 @@ impl<V: Verifier + StreamHasher, S: FileSource> Check<'_, V, S> {
         }
         let log = beats_name(keys.epoch);
         let found = self.report.faults.len();
-        let read = self.beats(keys, attempt, institution, expected, beats)?;
+        let signatures = match bad_logs.get(&log) {
+            Some(false) => Signatures::OfEachRun,
+            Some(true) | None => Signatures::All,
+        };
+        let read = self.beats((keys, attempt, institution), expected, beats, signatures)?;
         self.blame(&log, files, bad_logs, found, read)
     }
 
