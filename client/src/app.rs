@@ -110,6 +110,9 @@ impl App {
 
     /// Renews the locks about once a second, with a frame that is drawn anyway where there is one.
     fn keep_locked(&mut self, ctx: &Context) {
+        // Also where nothing is locked: a frame that was drawn while the window manager gave the
+        // window another size is not left standing.
+        ctx.request_repaint_after(RENEW_WITHIN);
         if !self.lock.is_engaged() {
             return;
         }
@@ -119,7 +122,6 @@ impl App {
             self.renewed = Some(now);
             self.lock.renew();
         }
-        ctx.request_repaint_after(RENEW_WITHIN);
     }
 
     /// The adapter asks egui for a tree when a screen reader comes; while items are shown it is given
