@@ -46,6 +46,7 @@ fn the_packaged_agent_records_the_response_that_the_candidate_chose() {
     media_plays(&out.join("recording"));
     screen_shows_the_response(&out);
     act_is_whole(&out.join("act.pdf"));
+    kiosk_still_covers_the_display(&out);
 }
 
 fn sources_are_devices(summary: &Value) {
@@ -128,6 +129,22 @@ fn screen_shows_the_response(out: &Path) {
     assert!(
         farthest > 2.0 * nearest + 1.0,
         "every picture is alike: {apart:?}"
+    );
+}
+
+/// The lock is gone after the submission, and the kiosk was there before the lock.
+fn kiosk_still_covers_the_display(out: &Path) {
+    let corner = out.join("corner.gray");
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg
+        .args(["-v", "error", "-y", "-i"])
+        .arg(out.join("screens/13-submitted.png"));
+    ffmpeg.args(["-vf", "crop=64:64:1840:1000", "-f", "rawvideo"]);
+    program::run(ffmpeg.args(["-pix_fmt", "gray"]).arg(&corner)).expect("ffmpeg reads the picture");
+    let corner = fs::read(corner).expect("the corner");
+    assert!(
+        corner.iter().all(|pixel| *pixel > 128),
+        "the desktop shows beside the kiosk"
     );
 }
 

@@ -392,6 +392,8 @@ pub enum AgentNews {
     Refused(LocalRefusal),
     /// It is gone, or its connection is.
     Gone,
+    /// It has delivered everything and has left, as it was told to.
+    Finished,
     /// Its program is not there or cannot be started.
     Missing,
 }

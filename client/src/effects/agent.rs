@@ -139,7 +139,10 @@ async fn keep(
         let end = talk(shared, channel, provision, (&mut preview, finish)).await;
         tracing::info!(?end, "The agent's connection ended");
         match end {
-            End::Finished => return,
+            End::Finished => {
+                shared.bell.ring(agent_news(AgentNews::Finished));
+                return;
+            }
             End::Refused(reason) => shared.bell.ring(agent_news(AgentNews::Refused(reason))),
             End::Gone => shared.bell.ring(agent_news(AgentNews::Gone)),
         }
@@ -312,11 +315,14 @@ async fn listen(
             }
         }
     });
+    let mut finishing = false;
     let end = loop {
         tokio::select! {
             frame = inbox.recv() => match frame {
                 Some(AgentFrame::Status(status)) => told(shared, status),
                 Some(AgentFrame::Refused { reason, .. }) => break End::Refused(reason),
+                // It leaves once the server has all of the recording, or after its own bound.
+                None if finishing => break End::Finished,
                 Some(AgentFrame::Hello { .. } | AgentFrame::Bound { .. } | AgentFrame::Proof { .. })
                 | None => break End::Gone,
             },
@@ -330,8 +336,7 @@ async fn listen(
                 // Whether or not it is heard: the server knows the end and tells the agent too.
                 let heard = write(&mut writer, &ClientFrame::Finish).await.is_ok();
                 tracing::info!(heard, "Told the agent that the attempt is over");
-                sleep(FINISH_PAUSE).await;
-                break End::Finished;
+                finishing = true;
             }
         }
     };
@@ -384,6 +389,5 @@ const CONNECT_TRIES: u32 = 50;
 const CONNECT_PAUSE: Duration = Duration::from_millis(100);
 const PROOF_MAX: Duration = Duration::from_secs(15);
 const RESTART_PAUSE: Duration = Duration::from_millis(500);
-const FINISH_PAUSE: Duration = Duration::from_millis(200);
 /// Frames that wait for the client; the agent tells anew twice a second.
 const FRAMES_MAX: usize = 8;

@@ -133,8 +133,8 @@ fn sign_in(
 
 fn check_in(walk: &mut Walk<'_>, kiosk: &mut Kiosk<'_>) -> Result<String> {
     shoot(walk, kiosk, "04-consent")?;
-    let agreed = Instant::now();
     candidate::leave(kiosk, "consent")?;
+    let agreed = Instant::now();
     kiosk.await_screen("system-check", SCREEN_LIMIT)?;
     kiosk.await_control("continue", DEVICE_LIMIT)?;
     figure(walk, "consent_to_all_streams_ms", agreed);

@@ -175,10 +175,11 @@ impl Kiosk {
             .iter()
             .filter(|source| source.health.source.kind == StreamKind::Screen)
             .count();
-        let result = if displays > usize::from(most) {
-            CheckResult::Bad
-        } else {
-            CheckResult::Good
+        let result = match displays {
+            // The agent is still looking for them.
+            0 => CheckResult::Pending,
+            displays if displays > usize::from(most) => CheckResult::Bad,
+            _ => CheckResult::Good,
         };
         line(Check::Displays, result, &format!("{displays} / {most}"))
     }

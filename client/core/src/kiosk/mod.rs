@@ -319,10 +319,11 @@ impl Kiosk {
 
     fn agent_news(&mut self, now: Now, news: AgentNews) {
         let was_up = matches!(self.agent, Agent::Up { .. });
-        let lost = was_up && !matches!(news, AgentNews::Status(_));
+        let lost = was_up && !matches!(news, AgentNews::Status(_) | AgentNews::Finished);
         if let Stage::Attempt(attempt) = &mut self.stage {
             match &news {
                 AgentNews::Status(status) => attempt.lease.agent_said(now, status),
+                AgentNews::Finished => {}
                 AgentNews::Started
                 | AgentNews::Refused(_)
                 | AgentNews::Gone
@@ -332,7 +333,8 @@ impl Kiosk {
             }
         }
         if lost {
-            self.note(now, ClientEventKind::AgentGone, String::new());
+            let detail = "the kiosk lost its agent".to_owned();
+            self.note(now, ClientEventKind::AgentGone, detail);
         }
         self.agent = match news {
             AgentNews::Started => Agent::Starting,
@@ -340,6 +342,7 @@ impl Kiosk {
             AgentNews::Refused(reason) => Agent::Refused(reason),
             AgentNews::Gone => Agent::Gone,
             AgentNews::Missing => Agent::Missing,
+            AgentNews::Finished => Agent::Absent,
         };
     }
 

@@ -190,6 +190,37 @@ fn a_submission_while_covered_and_offline_is_kept_and_delivered_later() {
 }
 
 #[test]
+fn an_agent_that_has_delivered_everything_leaves_without_a_word() {
+    let mut desk = Desk::in_exam();
+    desk.intent(Intent::Submit);
+    desk.event(Event::Journal(JournalNews::SubmissionKept));
+    let submitted = Reply::Submitted {
+        receipt: receipt(0, true),
+        late: false,
+    };
+    desk.answer(CallKind::Submit, submitted);
+    let mut status = fx::status(true);
+    status.spooled_bytes = 36_000;
+    desk.event(Event::Agent(AgentNews::Status(Box::new(status))));
+    assert_eq!(left(&desk), Some(36_000));
+
+    let effects = desk.event(Event::Agent(AgentNews::Finished));
+
+    assert_eq!(left(&desk), Some(0));
+    assert!(
+        !calls(&effects).contains(&CallKind::Events),
+        "nothing is told of it: {effects:?}"
+    );
+}
+
+fn left(desk: &Desk) -> Option<u64> {
+    let ScreenView::Submitted(submitted) = desk.kiosk.view(desk.now).screen else {
+        return None;
+    };
+    Some(submitted.recording_left_bytes)
+}
+
+#[test]
 fn after_a_crash_the_candidate_is_back_in_the_same_question_with_every_response() {
     let mut before = Desk::in_exam();
     before.intent(Intent::GoTo(2));

@@ -18,11 +18,13 @@ use crate::measure::{Measure, MeasureError, MeasureKind, Undo};
 pub(super) struct FullscreenOnTop {
     window: Window,
     desktop: Option<Desktop>,
+    /// Whether the window covered the display before it was locked: then it goes on doing so.
+    was_fullscreen: bool,
 }
 
 impl FullscreenOnTop {
     pub(super) fn new(window: Window) -> Self {
-        Self { window, desktop: None }
+        Self { window, desktop: None, was_fullscreen: false }
     }
 
     fn desktop(&mut self) -> Result<&Desktop, MeasureError> {
@@ -34,17 +36,12 @@ impl FullscreenOnTop {
         self.desktop.as_ref().ok_or_else(|| display(&"no connection"))
     }
 
-    fn ask(&mut self, action: u32) -> Result<(), MeasureError> {
+    fn ask(&mut self, action: u32, fullscreen: bool) -> Result<(), MeasureError> {
         let window = self.window;
         let desktop = self.desktop()?;
         let atoms = &desktop.atoms;
-        let data = [
-            action,
-            atoms._NET_WM_STATE_FULLSCREEN,
-            atoms._NET_WM_STATE_ABOVE,
-            SOURCE_APPLICATION,
-            0,
-        ];
+        let second = if fullscreen { atoms._NET_WM_STATE_FULLSCREEN } else { NO_STATE };
+        let data = [action, atoms._NET_WM_STATE_ABOVE, second, SOURCE_APPLICATION, 0];
         let event = ClientMessageEvent::new(32, window, atoms._NET_WM_STATE, data);
         let mask = EventMask::SUBSTRUCTURE_NOTIFY | EventMask::SUBSTRUCTURE_REDIRECT;
         desktop
@@ -69,12 +66,15 @@ impl Measure for FullscreenOnTop {
     }
 
     fn survey(&mut self) -> Result<Undo, MeasureError> {
-        self.desktop()?;
+        let window = self.window;
+        let desktop = self.desktop()?;
+        let states = desktop.states(window).map_err(|error| display(&error))?;
+        self.was_fullscreen = states.contains(&desktop.atoms._NET_WM_STATE_FULLSCREEN);
         Ok(Undo::DiesWithProcess)
     }
 
     fn apply(&mut self) -> Result<(), MeasureError> {
-        self.ask(STATE_ADD)?;
+        self.ask(STATE_ADD, true)?;
         let deadline = Instant::now() + CONFIRM_MAX;
         while !self.in_force()? {
             if Instant::now() >= deadline {
@@ -88,20 +88,21 @@ impl Measure for FullscreenOnTop {
     }
 
     fn revert(&mut self, _undo: &Undo) -> Result<(), MeasureError> {
-        self.ask(STATE_REMOVE)
+        self.ask(STATE_REMOVE, !self.was_fullscreen)
     }
 
     fn renew(&mut self) -> Result<bool, MeasureError> {
         if self.in_force()? {
             return Ok(false);
         }
-        self.ask(STATE_ADD)?;
+        self.ask(STATE_ADD, true)?;
         Ok(true)
     }
 }
 
 const STATE_REMOVE: u32 = 0;
 const STATE_ADD: u32 = 1;
+const NO_STATE: u32 = 0;
 const SOURCE_APPLICATION: u32 = 1;
 /// How long the window manager may take until the measure counts as refused.
 const CONFIRM_MAX: Duration = Duration::from_millis(500);
