@@ -1,8 +1,8 @@
-//! Stills: the key frame of the recording at the moment of an incident, as a JPEG.
+//! Stills: what the recording shows of an incident, as a JPEG.
 
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder as _};
-use openh264::decoder::{DecodeOptions, Decoder, Flush};
+use openh264::decoder::{DecodeOptions, DecodedYUV, Decoder, Flush};
 use openh264::formats::YUVSource as _;
 use qorgan_documents::Still;
 use qorgan_protocol::evidence::{StreamId, StreamKind};
@@ -56,13 +56,25 @@ pub(super) async fn at(
         if !fits {
             continue;
         }
-        if let Some(still) = picture(state, (attempt, epoch, stream), row.began_us).await? {
+        if let Some(still) = picture(state, (attempt, epoch, stream), shown_at_us(row)).await? {
             return Ok(Some(still));
         }
     }
     Ok(None)
 }
 
+/// Returns when a picture shows the incident: what began must have been drawn and captured, and
+/// must not be over again.
+fn shown_at_us(row: &IncidentRow) -> u64 {
+    let lasted_ms = row
+        .ended_ms
+        .and_then(|ended| u64::try_from(ended.saturating_sub(row.began_ms)).ok())
+        .filter(|lasted| *lasted > 0);
+    let after_ms = lasted_ms.map_or(SHOWN_AFTER_MS, |lasted| SHOWN_AFTER_MS.min(lasted / 2));
+    row.began_us.saturating_add(after_ms.saturating_mul(1_000))
+}
+
+/// Decodes from the key frame before a moment on, as far as that moment's chunk goes.
 async fn picture(
     state: &AppState,
     (attempt, epoch, stream): (AttemptId, Epoch, StreamId),
@@ -73,30 +85,40 @@ async fn picture(
         .index(attempt, epoch, stream)
         .await
         .map_err(unreadable)?;
-    let keys = || index.chunks.iter().filter(|(_, _, _, sync)| *sync == 1);
-    let before = keys().take_while(|(start, ..)| *start <= at_us).last();
-    let Some((_, offset, len, _)) = before.or_else(|| keys().next()).copied() else {
+    let keys = || (0..).zip(&index.chunks).filter(|(_, chunk)| chunk.3 == 1);
+    let before = keys().take_while(|(_, chunk)| chunk.0 <= at_us).last();
+    let Some((key, first)) = before.or_else(|| keys().next()) else {
         return Ok(None);
     };
+    let shown = index.chunks.iter().skip(key).take(CHUNKS_MAX);
+    let last = shown
+        .take_while(|chunk| chunk.0 <= at_us)
+        .last()
+        .unwrap_or(first);
     let init = recordings
         .media(attempt, epoch, stream, 0..index.init)
         .await
         .map_err(unreadable)?;
-    let chunk = recordings
-        .media(attempt, epoch, stream, offset..offset.saturating_add(len))
+    let bytes = first.1..last.1.saturating_add(last.2);
+    let chunks = recordings
+        .media(attempt, epoch, stream, bytes)
         .await
         .map_err(unreadable)?;
-    let jpeg = tokio::task::spawn_blocking(move || jpeg(&init, &chunk)).await?;
+    let jpeg = tokio::task::spawn_blocking(move || jpeg(&init, &chunks)).await?;
     Ok(jpeg.map(Still::new).transpose()?)
 }
 
-fn jpeg(init: &[u8], chunk: &[u8]) -> Option<Vec<u8>> {
+/// Returns the last picture of chunks that begin with a key frame.
+fn jpeg(init: &[u8], chunks: &[u8]) -> Option<Vec<u8>> {
     let tracks = Tracks::read(init)?;
-    let sample = tracks.samples(chunk)?.first_picture?;
-    let stream = annex_b(tracks.avcc()?, sample)?;
     let mut decoder = Decoder::new().ok()?;
-    let options = DecodeOptions::new().flush_after_decode(Flush::Flush);
-    let picture = decoder.decode_with_options(&stream, options).ok()??;
+    let pictures = tracks.pictures(chunks)?;
+    let (last, before) = pictures.split_last()?;
+    for sample in before {
+        // Whether it is given out now or later, the pictures after it build on it.
+        let _shown = decode(&mut decoder, &tracks, sample, Flush::NoFlush);
+    }
+    let picture = decode(&mut decoder, &tracks, last, Flush::Flush)?;
     let (width, height) = picture.dimensions();
     let mut rgb = vec![0; width.checked_mul(height)?.checked_mul(3)?];
     picture.write_rgb8(&mut rgb);
@@ -112,9 +134,24 @@ fn jpeg(init: &[u8], chunk: &[u8]) -> Option<Vec<u8>> {
     Some(jpeg)
 }
 
+fn decode<'a>(
+    decoder: &'a mut Decoder,
+    tracks: &Tracks,
+    sample: &[u8],
+    flush: Flush,
+) -> Option<DecodedYUV<'a>> {
+    let stream = annex_b(tracks.avcc()?, sample)?;
+    let options = DecodeOptions::new().flush_after_decode(flush);
+    decoder.decode_with_options(&stream, options).ok()?
+}
+
 fn unreadable(error: RecordingError) -> ActError {
     ActError::Recording(Box::new(error))
 }
 
+/// A window that was just opened is drawn and captured by then.
+const SHOWN_AFTER_MS: u64 = 400;
+/// Half seconds from one key frame to the next, with room.
+const CHUNKS_MAX: usize = 64;
 /// JPEG's quality: text of a screen stays readable.
 const QUALITY: u8 = 85;

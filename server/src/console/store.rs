@@ -175,6 +175,8 @@ pub(crate) struct IncidentRow {
     pub(crate) kind: String,
     pub(crate) severity: f64,
     pub(crate) began_ms: i64,
+    /// Nothing while it goes on; [`Self::began_ms`] for a moment.
+    pub(crate) ended_ms: Option<i64>,
     /// On the timeline of its epoch's recording.
     pub(crate) began_us: u64,
     pub(crate) epoch: Epoch,
@@ -202,6 +204,7 @@ pub(crate) async fn incidents(
             kind: row.try_get("kind")?,
             severity: row.try_get("severity")?,
             began_ms: row.try_get("began_ms")?,
+            ended_ms: row.try_get("ended_ms")?,
             began_us: u64::try_from(began_us).unwrap_or_default(),
             epoch: u32::try_from(epoch).map_or(Epoch::FIRST, Epoch),
             stream: row.try_get("stream")?,

@@ -58,20 +58,61 @@ impl Tracks {
     /// track, or says of samples that are not in it.
     pub(crate) fn samples<'a>(&self, chunk: &'a [u8]) -> Option<Samples<'a>> {
         let mut found = Samples::default();
+        self.runs(chunk, |track, data, run| {
+            match track {
+                Track::Audio => found.audio = true,
+                Track::Video(_) => {
+                    found.video = true;
+                    found.first_picture = found.first_picture.or_else(|| data.get(..run.first));
+                }
+            }
+            Some(())
+        })?;
+        Some(found)
+    }
+
+    /// Returns every picture of a chunk in order, as the track stores it; `None` as above.
+    pub(crate) fn pictures<'a>(&self, chunk: &'a [u8]) -> Option<Vec<&'a [u8]>> {
+        let mut pictures = Vec::new();
+        self.runs(chunk, |track, mut data, run| {
+            if matches!(track, Track::Audio) {
+                return Some(());
+            }
+            for number in 0..run.count {
+                let (picture, rest) = data.split_at_checked(run.size(number)?)?;
+                pictures.push(picture);
+                data = rest;
+            }
+            Some(())
+        })?;
+        Some(pictures)
+    }
+
+    /// Visits every run of samples that is not empty, with its bytes.
+    fn runs<'a>(
+        &self,
+        chunk: &'a [u8],
+        mut visit: impl FnMut(&Track, &'a [u8], &Run<'a>) -> Option<()>,
+    ) -> Option<()> {
         let mut offset = 0;
         let mut moofs = 0;
         while offset < chunk.len() {
             let part = next_box(chunk.get(offset..)?)?;
             if part.kind == *b"moof" {
                 moofs += 1;
-                self.moof(part.body, chunk.get(offset..)?, &mut found)?;
+                self.moof(part.body, chunk.get(offset..)?, &mut visit)?;
             }
             offset += part.len;
         }
-        (moofs > 0).then_some(found)
+        (moofs > 0).then_some(())
     }
 
-    fn moof<'a>(&self, moof: &'a [u8], from_moof: &'a [u8], found: &mut Samples<'a>) -> Option<()> {
+    fn moof<'a>(
+        &self,
+        moof: &'a [u8],
+        from_moof: &'a [u8],
+        visit: &mut impl FnMut(&Track, &'a [u8], &Run<'a>) -> Option<()>,
+    ) -> Option<()> {
         for traf in boxes(moof).filter(|part| part.kind == *b"traf") {
             let header = TrackFragment::read(find(traf.body, b"tfhd")?)?;
             let track = self.0.get(&header.track)?;
@@ -81,13 +122,7 @@ impl Tracks {
                     continue;
                 }
                 let data = from_moof.get(run.offset..run.offset.checked_add(run.bytes)?)?;
-                match track {
-                    Track::Audio => found.audio = true,
-                    Track::Video(_) => {
-                        found.video = true;
-                        found.first_picture = found.first_picture.or_else(|| data.get(..run.first));
-                    }
-                }
+                visit(track, data, &run)?;
             }
         }
         Some(())
@@ -117,45 +152,56 @@ impl TrackFragment {
     }
 }
 
-struct Run {
+struct Run<'a> {
     /// From the beginning of the moof.
     offset: usize,
+    /// How many samples.
+    count: usize,
     /// Length of the first sample.
     first: usize,
     /// Length of all samples.
     bytes: usize,
+    /// One entry a sample, and where in it the length stands.
+    entries: &'a [u8],
+    entry: usize,
+    size_at: Option<usize>,
+    default_size: usize,
 }
 
-impl Run {
-    fn read(trun: &[u8], default_size: usize) -> Option<Self> {
+impl<'a> Run<'a> {
+    fn read(trun: &'a [u8], default_size: usize) -> Option<Self> {
         let flags = flags(trun)?;
         let count = usize::try_from(u32_at(trun, 4)?).ok()?;
         if count > SAMPLES_MAX || flags & 0x1 == 0 {
             return None;
         }
         let offset = usize::try_from(u32_at(trun, 8)?).ok()?;
-        let mut at = 12 + if flags & 0x4 == 0 { 0 } else { 4 };
         let fields = [0x100, 0x200, 0x400, 0x800];
-        let entry = 4 * fields.iter().filter(|field| flags & **field != 0).count();
         let before_size = if flags & 0x100 == 0 { 0 } else { 4 };
-        let (mut first, mut bytes) = (0, 0usize);
-        for number in 0..count {
-            let size = if flags & 0x200 == 0 {
-                default_size
-            } else {
-                usize::try_from(u32_at(trun, at + before_size)?).ok()?
-            };
-            if number == 0 {
-                first = size;
-            }
-            bytes = bytes.checked_add(size)?;
-            at += entry;
-        }
-        Some(Self {
+        let mut run = Self {
             offset,
-            first,
-            bytes,
-        })
+            count,
+            first: 0,
+            bytes: 0,
+            entries: trun.get(12 + if flags & 0x4 == 0 { 0 } else { 4 }..)?,
+            entry: 4 * fields.iter().filter(|field| flags & **field != 0).count(),
+            size_at: (flags & 0x200 != 0).then_some(before_size),
+            default_size,
+        };
+        for number in 0..count {
+            run.bytes = run.bytes.checked_add(run.size(number)?)?;
+        }
+        run.first = if count == 0 { 0 } else { run.size(0)? };
+        Some(run)
+    }
+
+    /// Returns the length of one sample.
+    fn size(&self, number: usize) -> Option<usize> {
+        let Some(size_at) = self.size_at else {
+            return Some(self.default_size);
+        };
+        let at = number.checked_mul(self.entry)?.checked_add(size_at)?;
+        usize::try_from(u32_at(self.entries, at)?).ok()
     }
 }
 
@@ -272,6 +318,7 @@ mod tests {
         let found = tracks.samples(&both).expect("a chunk");
         assert!(found.audio && found.video);
         assert_eq!(found.first_picture, Some(b"picture".as_slice()));
+        assert_eq!(tracks.pictures(&both), Some(vec![b"picture".as_slice()]));
         let sound = made::chunk(b"", b"sound");
         let found = tracks.samples(&sound).expect("a chunk");
         assert!(found.audio && !found.video);

@@ -155,7 +155,7 @@ fn tell(stage: &Stage, console: &str, opened: bool, say: &mut dyn Write) -> Resu
     writeln!(
         say,
         "3. Press Enter here to open another window over the exam, as somebody would who looks\n   \
-         something up: the kiosk covers the questions, and the proctor sees it flagged."
+         something up: the kiosk stays in front, and the proctor sees it flagged."
     )?;
     writeln!(say, "4. Finish the exam, then leave the kiosk.")?;
     if stage.camera == Camera::Film {
