@@ -1,11 +1,12 @@
 //! A network that can be cut: a relay between a candidate's machine and the server.
 //!
-//! While it is cut nothing passes and nothing is told, as when a router loses its uplink.
+//! While it is cut nothing passes and nothing is told, as when a router loses its uplink. It can also
+//! stand as the HTTP proxy of an institution's network.
 
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -22,6 +23,15 @@ pub struct Relay {
 struct State {
     cut: AtomicBool,
     ended: AtomicBool,
+    connections: AtomicU32,
+}
+
+/// Where a connection is led to.
+#[derive(Debug, Clone, Copy)]
+enum Target {
+    Server(SocketAddr),
+    /// Where the head of its `CONNECT` request says.
+    Asked,
 }
 
 impl Relay {
@@ -30,7 +40,20 @@ impl Relay {
     /// # Errors
     /// Fails where no port is free or `target` is no address.
     pub fn start(target: &str) -> Result<Self> {
-        let target: SocketAddr = target.parse().context("the server's address")?;
+        Self::leading_to(Target::Server(
+            target.parse().context("the server's address")?,
+        ))
+    }
+
+    /// Starts an HTTP proxy that makes tunnels to wherever it is asked to.
+    ///
+    /// # Errors
+    /// Fails where no port is free.
+    pub fn proxy() -> Result<Self> {
+        Self::leading_to(Target::Asked)
+    }
+
+    fn leading_to(target: Target) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -47,6 +70,18 @@ impl Relay {
     pub fn link(&self, link: &str) -> Result<String> {
         let (_, query) = link.split_once("/?").context("an enrolment link")?;
         Ok(format!("qorgan://{}/?{query}", self.address))
+    }
+
+    /// Returns its address as programs are told of a proxy.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Returns how many connections it has led on so far.
+    #[must_use]
+    pub fn connections(&self) -> u32 {
+        self.state.connections.load(Ordering::SeqCst)
     }
 
     /// Lets nothing pass any more.
@@ -76,7 +111,7 @@ impl State {
     }
 }
 
-fn accept(listener: &TcpListener, target: SocketAddr, state: &Arc<State>) {
+fn accept(listener: &TcpListener, target: Target, state: &Arc<State>) {
     while !state.has_ended() {
         if state.is_cut() {
             thread::sleep(LOOK_EVERY);
@@ -84,13 +119,36 @@ fn accept(listener: &TcpListener, target: SocketAddr, state: &Arc<State>) {
         }
         match listener.accept() {
             Ok((near, _)) => {
-                if let Ok(far) = TcpStream::connect(target) {
+                if let Ok(far) = lead_on(&near, target) {
+                    state.connections.fetch_add(1, Ordering::SeqCst);
                     join(&near, &far, state);
                 }
             }
             Err(_none_waits) => thread::sleep(LOOK_EVERY),
         }
     }
+}
+
+fn lead_on(mut near: &TcpStream, target: Target) -> io::Result<TcpStream> {
+    if let Target::Server(server) = target {
+        return TcpStream::connect(server);
+    }
+    near.set_nonblocking(false)?;
+    near.set_read_timeout(Some(HEAD_LIMIT))?;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") && head.len() < BUFFER_BYTES {
+        let mut byte = [0];
+        near.read_exact(&mut byte)?;
+        head.extend(byte);
+    }
+    let head = String::from_utf8_lossy(&head).into_owned();
+    let mut words = head.split_whitespace();
+    let (Some("CONNECT"), Some(place)) = (words.next(), words.next()) else {
+        return Err(ErrorKind::InvalidData.into());
+    };
+    let far = TcpStream::connect(place)?;
+    near.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
+    Ok(far)
 }
 
 /// Carries bytes both ways; a side that cannot be set up is closed with the other.
@@ -134,6 +192,7 @@ fn carry(mut from: TcpStream, mut to: TcpStream, state: &State) {
 }
 
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+const HEAD_LIMIT: Duration = Duration::from_secs(5);
 const BUFFER_BYTES: usize = 64 * 1024;
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::kiosk::{Kiosk, KioskSettings};
 use crate::machine::Machine;
 use crate::media::Media;
 use crate::reader::Reader;
+use crate::relay::Relay;
 use crate::sound::Sound;
 
 /// Everything around one kiosk.
@@ -51,6 +52,21 @@ impl Seat {
     /// Leads the kiosk to the server by another link.
     pub fn enrol_by(&mut self, link: String) {
         self.settings.link = link;
+    }
+
+    /// Leads kiosk and agent through the institution's proxy, and by no other way.
+    pub fn behind(&mut self, proxy: &Relay) {
+        for (name, value) in [("HTTPS_PROXY", proxy.url()), ("NO_PROXY", String::new())] {
+            self.settings
+                .variables
+                .push((name.to_owned(), value.into()));
+        }
+    }
+
+    /// Returns what kiosk and agent have logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.settings.folder.join("kiosk.log")).unwrap_or_default()
     }
 
     /// Puts kiosk and agent on another machine.

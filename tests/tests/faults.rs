@@ -241,6 +241,23 @@ fn a_full_disk_is_told_and_what_was_acknowledged_stays() {
     scene.recorded_without_gap();
 }
 
+#[test]
+fn an_exam_is_sat_behind_the_institutions_proxy() {
+    let scene = Scene::set();
+    let proxy = Relay::proxy().expect("it starts");
+    let mut seat = scene.seat("seat");
+    seat.behind(&proxy);
+    let mut kiosk = scene.in_the_exam(&seat);
+    candidate::respond(&mut kiosk, 2).expect("two responses");
+
+    scene.finished(&seat, &mut kiosk, 2);
+    assert!(proxy.connections() >= 2, "the kiosk's and the agent's");
+    assert!(
+        seat.log().contains("through the system's proxy"),
+        "the agent's connection too"
+    );
+}
+
 /// A server with an exam, and everything that a test needs around it.
 struct Scene {
     stage: Stage,

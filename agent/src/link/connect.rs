@@ -82,7 +82,10 @@ async fn open(target: &Target) -> Result<(Socket, [u8; 32]), ConnectError> {
     let (host, port) = host_and_port(&target.origin)?;
     let proxy = proxy_for(&host, |name| std::env::var(name).ok());
     let tcp = match proxy {
-        Some(proxy) => through_proxy(&proxy, &host, port).await?,
+        Some(proxy) => {
+            tracing::info!("Connecting through the system's proxy");
+            through_proxy(&proxy, &host, port).await?
+        }
         None => TcpStream::connect((host.as_str(), port)).await?,
     };
     tcp.set_nodelay(true)?;
