@@ -47,6 +47,8 @@ pub struct App {
     first_frame: bool,
     settle: u8,
     renewed: Option<Now>,
+    /// The window manager may still change the window.
+    unsettled_until: Option<Now>,
 }
 
 impl App {
@@ -82,6 +84,7 @@ impl App {
             first_frame: true,
             settle: 0,
             renewed: None,
+            unsettled_until: None,
         })
     }
 
@@ -96,9 +99,15 @@ impl App {
         for outcome in outcomes {
             match outcome {
                 Outcome::Done => {}
-                Outcome::Engage => self.lock.engage(&self.bell),
+                Outcome::Engage => {
+                    self.lock.engage(&self.bell);
+                    self.unsettled_until = Some(self.clock.now() + UNSETTLED);
+                }
                 Outcome::Renew => self.lock.renew(),
-                Outcome::Release => self.lock.release(),
+                Outcome::Release => {
+                    self.lock.release();
+                    self.unsettled_until = Some(self.clock.now() + UNSETTLED);
+                }
                 Outcome::Accessibility(on) => self.adapter = on,
                 Outcome::Quit => {
                     self.leaving = true;
@@ -121,6 +130,17 @@ impl App {
         if self.renewed.is_none_or(due) {
             self.renewed = Some(now);
             self.lock.renew();
+        }
+    }
+
+    /// Draws often while the window manager takes a change of the window's state in: what was drawn
+    /// for the former size is not left standing.
+    fn settle_window(&self, ctx: &Context) {
+        if self
+            .unsettled_until
+            .is_some_and(|until| self.clock.now() < until)
+        {
+            ctx.request_repaint_after(UNSETTLED_STEP);
         }
     }
 
@@ -165,6 +185,7 @@ impl eframe::App for App {
         self.guard_close(ctx);
         self.handle(ctx, Event::Tick);
         self.keep_locked(ctx);
+        self.settle_window(ctx);
         self.guard_adapter(ctx);
         fit_zoom(ctx);
         self.textures.update(ctx, &self.pictures);
@@ -232,6 +253,9 @@ fn fit_zoom(ctx: &Context) {
 const RENEW_AFTER: Duration = Duration::from_millis(800);
 /// What loosens a lock without being seen holds little longer than this.
 const RENEW_WITHIN: Duration = Duration::from_millis(1_200);
+/// A window manager has answered to a change of state by then.
+const UNSETTLED: Duration = Duration::from_millis(600);
+const UNSETTLED_STEP: Duration = Duration::from_millis(50);
 /// At once, but once.
 const SOON: Duration = Duration::from_millis(1);
 /// Frames after a change until the focus has found its place.
