@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use qorgan_protocol::attempt::GatePolicy;
+use qorgan_protocol::attempt::{GatePolicy, Grace};
 use qorgan_protocol::evidence::StreamKind;
 use qorgan_protocol::ids::ExamId;
 use qorgan_protocol::time::WallTime;
@@ -101,6 +101,9 @@ pub(super) struct CreateSitting {
     /// On site, also require the camera.
     #[arg(long)]
     camera: bool,
+    /// On site, also require the microphone.
+    #[arg(long)]
+    microphone: bool,
     /// Ask for no freshness codes.
     #[arg(long)]
     no_freshness: bool,
@@ -110,6 +113,18 @@ pub(super) struct CreateSitting {
     /// How long after the deadline a kept submission is accepted, in seconds.
     #[arg(long, default_value_t = 900)]
     late_delivery_s: u32,
+    /// How long a lost agent or device is borne before the exam is covered, in seconds.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(0..=5))]
+    grace_agent_s: u8,
+    /// How long a lost network is borne while the agent still captures, in seconds.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u8).range(0..=20))]
+    grace_network_s: u8,
+    /// A program that is reported; may be given again; without it the settings' list.
+    #[arg(long, value_name = "PROGRAM")]
+    deny: Vec<String>,
+    /// A program that is never reported; may be given again; without it the settings' list.
+    #[arg(long, value_name = "PROGRAM")]
+    allow: Vec<String>,
 }
 
 impl Sitting {
@@ -130,8 +145,8 @@ impl Sitting {
                 }
                 Some(word) => bail!("`{word}` is none of economy, standard, rich"),
             },
-            deny_processes: defaults.deny_processes.clone(),
-            allow_processes: defaults.allow_processes.clone(),
+            deny_processes: programs(&create.deny, &defaults.deny_processes),
+            allow_processes: programs(&create.allow, &defaults.allow_processes),
         };
         if sitting.closes <= sitting.opens {
             bail!("the start window closes before it opens");
@@ -153,9 +168,14 @@ impl CreateSitting {
             Mode::Remote => GatePolicy::remote(),
             Mode::OnSite => GatePolicy::on_site(),
         };
-        if self.camera {
-            policy.required_on_site.push(StreamKind::Camera);
+        let on_site = [
+            (self.camera, StreamKind::Camera),
+            (self.microphone, StreamKind::Microphone),
+        ];
+        for (_, kind) in on_site.into_iter().filter(|(wanted, _)| *wanted) {
+            policy.required_on_site.push(kind);
         }
+        policy.required_on_site.sort_unstable();
         GatePolicy {
             displays_max: self.displays,
             simulated_sources: self.simulated_sources,
@@ -164,6 +184,10 @@ impl CreateSitting {
             freshness: !self.no_freshness,
             credit_covered_time: !self.no_credit,
             late_delivery_ms_max: u64::from(self.late_delivery_s).saturating_mul(1_000),
+            grace: Grace {
+                agent_ms: u64::from(self.grace_agent_s).saturating_mul(1_000),
+                network_ms: u64::from(self.grace_network_s).saturating_mul(1_000),
+            },
             ..policy
         }
     }
@@ -209,6 +233,17 @@ impl List {
     }
 }
 
+/// Returns the programs that were named, as the agent compares them, or those of the settings.
+fn programs(named: &[String], settings: &[String]) -> Vec<String> {
+    if named.is_empty() {
+        return settings.to_vec();
+    }
+    named
+        .iter()
+        .map(|name| name.trim().to_lowercase())
+        .collect()
+}
+
 /// Reads a moment: local time in `zone`, or with its own offset.
 fn moment(text: &str, zone: &str) -> anyhow::Result<WallTime> {
     if let Ok(at) = text.parse::<Timestamp>() {
@@ -230,7 +265,37 @@ fn local(at: WallTime, state: &AppState) -> anyhow::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        create: CreateSitting,
+    }
+
+    fn line(words: &str) -> Result<CreateSitting, clap::Error> {
+        let exam = "01890000-0000-7000-8000-000000000000";
+        let begin = format!("x --exam {exam} --opens a --closes b --minutes 40 {words}");
+        Line::try_parse_from(begin.split_whitespace()).map(|line| line.create)
+    }
+
+    #[test]
+    fn the_command_line_sets_what_the_console_sets() {
+        let create = line("--mode on-site --microphone --grace-agent-s 3 --grace-network-s 10")
+            .expect("understood");
+        let policy = create.policy();
+        assert!(policy.required_on_site.contains(&StreamKind::Microphone));
+        assert_eq!(
+            (policy.grace.agent_ms, policy.grace.network_ms),
+            (3_000, 10_000)
+        );
+        line("--grace-agent-s 6").expect_err("no grace is longer than the default");
+        let settings = ["teams".to_owned()];
+        assert_eq!(programs(&["Zoom ".to_owned()], &settings), ["zoom"]);
+        assert_eq!(programs(&[], &settings), settings);
+    }
 
     #[test]
     fn a_moment_without_offset_is_in_the_institutions_zone() {
