@@ -3,11 +3,10 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::Result;
 
-use crate::program::run;
+use crate::program::shared_library;
 use crate::tree::top;
 
 /// What stands between one kiosk with its agent and the machine.
@@ -26,10 +25,7 @@ impl Machine {
     pub fn make(folder: &Path, disk: &Path) -> Result<Self> {
         fs::create_dir_all(folder)?;
         let library = folder.join("machine.so");
-        let mut compiler = Command::new("cc");
-        compiler.args(["-shared", "-fPIC", "-O1", "-o"]);
-        let source = top().join("tests/shim/machine.c");
-        run(compiler.args([&library, &source]).arg("-ldl"))?;
+        shared_library(&top().join("tests/shim/machine.c"), &library)?;
         Ok(Self {
             folder: folder.to_path_buf(),
             library,

@@ -171,6 +171,17 @@ pub fn run(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// Compiles one C file into a library that `LD_PRELOAD` loads.
+///
+/// # Errors
+/// Fails where the compiler does.
+pub fn shared_library(source: &Path, library: &Path) -> Result<()> {
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-O1", "-o"]);
+    run(compiler.args([library, source]).arg("-ldl"))?;
+    Ok(())
+}
+
 fn end_of(text: &str) -> String {
     let lines: Vec<_> = text.lines().collect();
     lines

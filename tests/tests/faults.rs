@@ -21,7 +21,6 @@ use qorgan_tests::program::send;
 use qorgan_tests::relay::Relay;
 use qorgan_tests::seat::Seat;
 use qorgan_tests::{browser, candidate};
-use serde_json::json;
 
 //= tests/data/sop-2-28.md#10-start-gate
 //= type=test
@@ -316,13 +315,8 @@ impl Scene {
     }
 
     fn approve_the_move(&self) {
-        let words = json!({
-            "origin": self.stage.server.ready().origin,
-            "login": self.stage.proctor.login,
-            "password": self.stage.proctor.password,
-            "newPassword": "demo-proctor-2026",
-            "approveMove": true,
-        });
+        let mut words = self.stage.proctor_words();
+        words["approveMove"] = true.into();
         browser::script("demo/console.mjs", &words).expect("the proctor approves");
     }
 

@@ -5,7 +5,6 @@ use axum::extract::{Path, State};
 use qorgan_protocol::attempt::{GateMode, GatePolicy};
 use qorgan_protocol::ids::SittingId;
 use qorgan_protocol::wire::ProblemCode;
-use serde::de::DeserializeOwned;
 
 use super::board::{BoardRow, board as board_of};
 use super::error::{Answer, ConsoleError};
@@ -18,7 +17,7 @@ use super::preview::Checked;
 use super::store::{SittingFacts, sitting as facts_of};
 use crate::auth::{Staff, TestCentre, Watcher};
 use crate::state::AppState;
-use crate::store::StoreError;
+use crate::store::{self, StoreError};
 
 #[derive(Debug, Template)]
 #[template(path = "console/sitting.html")]
@@ -89,15 +88,11 @@ async fn settings(state: &AppState, sitting: SittingId) -> Result<Settings, Stor
     .fetch_one(state.store.read())
     .await?;
     Ok(Settings {
-        policy: json("gate policy", &row.0)?,
+        policy: store::json("gate policy", &row.0)?,
         bandwidth: row.1,
-        deny: json("process list", &row.2)?,
-        allow: json("process list", &row.3)?,
+        deny: store::json("process list", &row.2)?,
+        allow: store::json("process list", &row.3)?,
     })
-}
-
-fn json<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|source| StoreError::Json { what, source })
 }
 
 impl Settings {

@@ -8,7 +8,7 @@ use qorgan_protocol::time::WallTime;
 use qorgan_server_core::review::{IncidentVerdict, Judgement, Review, ReviewEvent};
 use sqlx::Row as _;
 
-use crate::store::{Store, StoreError, WriteTx, id};
+use crate::store::{self, Store, StoreError, WriteTx, id};
 
 /// An exam as lists and checks need it.
 #[derive(Debug, Clone)]
@@ -96,12 +96,7 @@ pub(super) async fn sittings(store: &Store) -> Result<Vec<SittingFacts>, StoreEr
     let rows = sqlx::query(SITTINGS_SQL).fetch_all(store.read()).await?;
     let mut sittings = Vec::with_capacity(rows.len());
     for row in rows {
-        let policy: String = row.try_get("policy")?;
-        let policy: GatePolicy =
-            serde_json::from_str(&policy).map_err(|source| StoreError::Json {
-                what: "gate policy",
-                source,
-            })?;
+        let policy: GatePolicy = store::json("gate policy", row.try_get("policy")?)?;
         sittings.push(SittingFacts {
             id: id(&row.try_get::<String, _>("id")?)?,
             exam: id(&row.try_get::<String, _>("exam_id")?)?,

@@ -155,7 +155,7 @@ async fn due(state: &AppState) -> Result<Vec<AttemptId>, EvidenceError> {
         let finished: Option<i64> = row.try_get("finished_ms")?;
         let ended = WallTime::from_unix_ms(row.try_get::<Option<i64>, _>("ended_ms")?.unwrap_or(0));
         let recorded: i64 = row.try_get("recorded")?;
-        let policy: GatePolicy = json("policy", &row.try_get::<String, _>("policy")?)?;
+        let policy: GatePolicy = store::json("policy", row.try_get("policy")?)?;
         let late = Duration::from_millis(policy.late_delivery_ms_max).saturating_add(LATE_MORE);
         let waited = now.since(ended);
         let nothing = recorded == 0 && waited > NOTHING_WAIT;
@@ -210,11 +210,11 @@ impl Facts {
             ))
         };
         Ok(Self {
-            phase: json("phase", &row.try_get::<String, _>("phase")?)?,
+            phase: store::json("phase", row.try_get("phase")?)?,
             exam: row.try_get("exam_id")?,
             sitting: row.try_get("sitting_id")?,
             candidate: row.try_get("person_id")?,
-            policy: json("policy", &row.try_get::<String, _>("policy")?)?,
+            policy: store::json("policy", row.try_get("policy")?)?,
             epochs: epochs.iter().map(epoch).collect::<Result<_, _>>()?,
         })
     }
@@ -247,7 +247,7 @@ impl Sealing<'_> {
         .fetch_optional(self.state.store.read())
         .await?;
         let sources: Vec<SourceStatement> =
-            json("source statement", statements.as_deref().unwrap_or("[]"))?;
+            store::json("source statement", statements.as_deref().unwrap_or("[]"))?;
         Ok(EpochPart {
             epoch,
             certificates: super::export::certificates(self.state, self.attempt, epoch).await?,
@@ -384,7 +384,7 @@ async fn timeline(
     .await?;
     let mut entries = Vec::with_capacity(rows.len());
     for row in rows {
-        let phase: serde_json::Value = json("phase", &row.try_get::<String, _>("phase")?)?;
+        let phase: serde_json::Value = store::json("phase", row.try_get("phase")?)?;
         let word = |key| phase.get(key).and_then(serde_json::Value::as_str);
         entries.push(TimelineEntry {
             at: WallTime::from_unix_ms(row.try_get("at_ms")?),
@@ -464,13 +464,6 @@ pub(super) async fn responses_log(
         push_record(&mut log, &codec::encode("response receipt", &signed)?);
     }
     Ok(log)
-}
-
-pub(super) fn json<T: serde::de::DeserializeOwned>(
-    what: &'static str,
-    text: &str,
-) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|source| StoreError::Json { what, source })
 }
 
 /// How often is looked for recordings to seal.

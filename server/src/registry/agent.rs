@@ -277,8 +277,8 @@ impl Registry {
         .bind(i64::from(epoch.0))
         .fetch_optional(self.inner.store.read())
         .await?;
-        let text = text.unwrap_or_else(|| "[]".to_owned());
-        Ok(super::load::json("source statement", text)?)
+        let text = text.as_deref().unwrap_or("[]");
+        Ok(crate::store::json("source statement", text)?)
     }
 }
 

@@ -17,7 +17,7 @@ use super::Registry;
 use super::binding::Caller;
 use super::cell::{Cell, CellState};
 use super::error::RegistryError;
-use super::load::{json, unsigned};
+use super::load::unsigned;
 use crate::store;
 
 const CARDS_SQL: &str = "SELECT a.id, a.phase, a.extra_ms, s.opens_ms, s.closes_ms, s.duration_ms, \
@@ -228,8 +228,8 @@ const fn incident_of(kind: ClientEventKind) -> Option<IncidentKind> {
 }
 
 fn card(row: &SqliteRow, now: WallTime) -> Result<ExamCard, RegistryError> {
-    let phase: AttemptPhase = json("phase", row.try_get("phase")?)?;
-    let policy: GatePolicy = json("gate policy", row.try_get("policy")?)?;
+    let phase: AttemptPhase = store::json("phase", row.try_get("phase")?)?;
+    let policy: GatePolicy = store::json("gate policy", row.try_get("policy")?)?;
     let opens = WallTime::from_unix_ms(row.try_get("opens_ms")?);
     let closes = WallTime::from_unix_ms(row.try_get("closes_ms")?);
     let extra_minutes = row.try_get::<Option<i64>, _>("extra_minutes")?;

@@ -18,7 +18,7 @@ use tokio::sync::{Mutex, broadcast, watch};
 use super::cell::{AttemptFacts, Binding, COMMANDS_MAX, Cell, CellState};
 use super::error::RegistryError;
 use crate::keys::ServerKeys;
-use crate::store::{self, Store, StoreError};
+use crate::store::{self, Store};
 
 const ATTEMPT_SQL: &str = "SELECT a.*, s.exam_id, s.opens_ms, s.closes_ms, s.duration_ms, s.policy, \
     s.bandwidth, s.deny_processes, s.allow_processes, e.title, \
@@ -45,7 +45,7 @@ pub(crate) async fn cell(
         .await?
         .ok_or_else(|| RegistryError::refuse(ProblemCode::NotFound, "no such attempt"))?;
     let facts = facts(&row, attempt)?;
-    let policy: GatePolicy = json("gate policy", row.try_get("policy")?)?;
+    let policy: GatePolicy = store::json("gate policy", row.try_get("policy")?)?;
     let accommodation_ms = u64::from(facts.accommodation.extra_minutes) * 60_000;
     let allowed = unsigned(&row, "duration_ms")?
         .saturating_add(unsigned(&row, "extra_ms")?)
@@ -113,18 +113,18 @@ fn facts(row: &SqliteRow, attempt: AttemptId) -> Result<AttemptFacts, RegistryEr
             accessibility: accessibility.unwrap_or(false),
         },
         bandwidth: text("bandwidth")?,
-        deny_processes: json("process list", text("deny_processes")?)?,
-        allow_processes: json("process list", text("allow_processes")?)?,
+        deny_processes: store::json("process list", row.try_get("deny_processes")?)?,
+        allow_processes: store::json("process list", row.try_get("allow_processes")?)?,
     })
 }
 
 fn memory(row: &SqliteRow, allowed: Duration) -> Result<GateMemory, RegistryError> {
-    let held: Option<String> = row.try_get("held")?;
-    let held: Option<PauseCause> = held.map(|text| json("cause", text)).transpose()?;
-    let phase: AttemptPhase = json("phase", row.try_get("phase")?)?;
-    let identity: IdentityState = json(
+    let held: Option<&str> = row.try_get("held")?;
+    let held: Option<PauseCause> = held.map(|text| store::json("cause", text)).transpose()?;
+    let phase: AttemptPhase = store::json("phase", row.try_get("phase")?)?;
+    let identity: IdentityState = store::json(
         "identity state",
-        format!("\"{}\"", row.try_get::<String, _>("identity")?),
+        &format!("\"{}\"", row.try_get::<String, _>("identity")?),
     )?;
     Ok(GateMemory {
         phase,
@@ -176,13 +176,6 @@ pub(crate) async fn freshness_key(
 /// Returns the place of a wrapped key of one epoch.
 pub(crate) fn epoch_place(what: &str, attempt: AttemptId, epoch: Epoch) -> String {
     format!("{what}:{attempt}:{epoch}")
-}
-
-pub(crate) fn json<T: serde::de::DeserializeOwned>(
-    what: &'static str,
-    text: String,
-) -> Result<T, StoreError> {
-    serde_json::from_str(&text).map_err(|source| StoreError::Json { what, source })
 }
 
 pub(crate) fn unsigned(row: &SqliteRow, column: &str) -> Result<u64, RegistryError> {

@@ -13,7 +13,7 @@ use sqlx::sqlite::SqliteRow;
 use super::Registry;
 use super::command::ControlAction;
 use super::error::RegistryError;
-use super::load::{json, unsigned};
+use super::load::unsigned;
 use super::view::whole_ms;
 use crate::store::{self, audit};
 
@@ -240,7 +240,7 @@ fn line(row: &SqliteRow, now: WallTime) -> Result<BoardLine, RegistryError> {
         let ms: Option<i64> = row.try_get(column)?;
         Ok(ms.map(WallTime::from_unix_ms))
     };
-    let phase: AttemptPhase = json("phase", row.try_get("phase")?)?;
+    let phase: AttemptPhase = store::json("phase", row.try_get("phase")?)?;
     let closes = WallTime::from_unix_ms(row.try_get("closes_ms")?);
     let allowed = unsigned(row, "duration_ms")?
         .saturating_add(unsigned(row, "extra_ms")?)
@@ -259,7 +259,7 @@ fn line(row: &SqliteRow, now: WallTime) -> Result<BoardLine, RegistryError> {
         started: time("started_ms")?,
         ended: time("ended_ms")?,
         absent: matches!(phase, AttemptPhase::Scheduled) && now > closes,
-        identity: json("identity state", format!("\"{}\"", id("identity")?))?,
+        identity: store::json("identity state", &format!("\"{}\"", id("identity")?))?,
         hand_raised: row.try_get("hand_raised")?,
         late: row.try_get("late")?,
         incidents: unsigned(row, "incidents")?,

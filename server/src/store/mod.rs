@@ -14,6 +14,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use qorgan_protocol::ids::IdError;
+use serde::de::DeserializeOwned;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
@@ -119,6 +120,14 @@ impl Store {
 /// Where the text is none.
 pub fn id<T: FromStr<Err = IdError>>(text: &str) -> Result<T, StoreError> {
     Ok(text.parse()?)
+}
+
+/// Reads a stored value from its JSON text; `what` names it in the error.
+///
+/// # Errors
+/// Fails where the text is not such a value.
+pub fn json<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|source| StoreError::Json { what, source })
 }
 
 /// Reads a stored array of bytes of fixed length.

@@ -214,7 +214,7 @@ fn kill_agent(walk: &mut Walk<'_>, kiosk: &mut Kiosk<'_>) -> Result<String> {
 fn watch(walk: &mut Walk<'_>, stage: &Stage) -> Result<String> {
     let wall = walk.out().join("screens").join("20-wall.png");
     let one = walk.out().join("screens").join("21-candidate.png");
-    let mut words = proctor_words(stage);
+    let mut words = stage.proctor_words();
     words["wall"] = json!(wall);
     words["candidate"] = json!(one);
     let seen = browser::script("demo/console.mjs", &words)?;
@@ -303,7 +303,7 @@ fn review(walk: &mut Walk<'_>, stage: &Stage) -> Result<String> {
         .cloned()
         .context("the attempt is known")?;
     let shot = walk.out().join("screens").join("22-review.png");
-    let mut words = proctor_words(stage);
+    let mut words = stage.proctor_words();
     words["review"] = json!(shot);
     words["attempt"] = json!(attempt);
     let seen = browser::script("demo/console.mjs", &words)?;
@@ -359,15 +359,6 @@ fn sources(stage: &Stage) -> Result<Vec<Value>> {
         stated.extend(serde_json::from_str::<Vec<Value>>(text)?);
     }
     Ok(stated)
-}
-
-fn proctor_words(stage: &Stage) -> Value {
-    json!({
-        "origin": stage.server.ready().origin,
-        "login": stage.proctor.login,
-        "password": stage.proctor.password,
-        "newPassword": "demo-proctor-2026",
-    })
 }
 
 fn shoot(walk: &mut Walk<'_>, kiosk: &Kiosk<'_>, name: &str) -> Result<()> {

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::CameraWish;
 use super::stand_in::starter;
@@ -178,6 +178,17 @@ impl Stage {
             return Ok(Vec::new());
         }
         Ok(serde_json::from_str(&said)?)
+    }
+
+    /// Returns what a script of the console needs to sign in as the proctor.
+    #[must_use]
+    pub fn proctor_words(&self) -> Value {
+        json!({
+            "origin": self.server.ready().origin,
+            "login": self.proctor.login,
+            "password": self.proctor.password,
+            "newPassword": "demo-proctor-2026",
+        })
     }
 
     /// Waits until the candidate's recording is sealed, and returns the attempt.

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 
 use crate::media::Media;
 use crate::places;
-use crate::program::run;
+use crate::program::{run, shared_library};
 use crate::tree::top;
 
 /// Makes a starter that loads the stand-in before the packaged agent, and before it alone.
@@ -19,9 +19,7 @@ use crate::tree::top;
 pub(super) fn starter(folder: &Path, media: &Media) -> Result<PathBuf> {
     let library = folder.join("camera-stand-in.so");
     let source = top().join("agent/capture/tests/shim/fakecam.c");
-    let mut compiler = Command::new("cc");
-    compiler.args(["-shared", "-fPIC", "-O1", "-o"]);
-    run(compiler.args([&library, &source]).arg("-ldl"))?;
+    shared_library(&source, &library)?;
     let film = folder.join("camera.yuyv");
     let mut ffmpeg = Command::new("ffmpeg");
     ffmpeg

@@ -1,7 +1,7 @@
 //! What the candidate gives: journalled, delivered, submitted.
 
 use qorgan_protocol::{
-    assessment::{Interaction, Response, ResponseSeq},
+    assessment::{Interaction, ItemPage, Response, ResponseSeq},
     limits::RESPONSES_MAX,
     time::{Now, WallTime},
     wire::ProblemCode,
@@ -103,14 +103,9 @@ impl Attempt {
     }
 
     pub(super) fn choose(&mut self, now: Now, choice: &str, outbox: &mut Vec<Effect>) {
-        let Some(page) = self.pages.get(&self.place) else {
+        let Some((page, before, flagged)) = self.given_here() else {
             return;
         };
-        let before = self
-            .book
-            .given(page.id)
-            .map(|given| (given.response.clone(), given.flagged));
-        let (before, flagged) = before.unwrap_or_else(|| (Response::choices(Vec::new()), false));
         let Response::Choices {
             choices: mut chosen,
         } = before.clone();
@@ -130,15 +125,21 @@ impl Attempt {
     }
 
     pub(super) fn flag(&mut self, now: Now, outbox: &mut Vec<Effect>) {
-        let Some(page) = self.pages.get(&self.place) else {
+        let Some((_, response, flagged)) = self.given_here() else {
             return;
         };
-        let before = self
+        self.give(now, (response, !flagged), outbox);
+    }
+
+    /// Returns the page at the place, its response so far and whether it is flagged.
+    fn given_here(&self) -> Option<(&ItemPage, Response, bool)> {
+        let page = self.pages.get(&self.place)?;
+        let given = self
             .book
             .given(page.id)
             .map(|given| (given.response.clone(), given.flagged));
-        let (response, flagged) = before.unwrap_or_else(|| (Response::choices(Vec::new()), false));
-        self.give(now, (response, !flagged), outbox);
+        let (response, flagged) = given.unwrap_or_else(|| (Response::choices(Vec::new()), false));
+        Some((page, response, flagged))
     }
 
     /// Journals a response; only what may be seen can be changed.
