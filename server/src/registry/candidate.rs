@@ -166,7 +166,7 @@ impl Registry {
             if let Some(kind) = incident_of(event.kind) {
                 let at = when(event, now);
                 let detail: String = event.detail.chars().take(DETAIL_CHARS_MAX).collect();
-                self.note(&state, kind, at, &detail).await?;
+                self.kiosk_saw(&mut state, kind, at, &detail).await?;
             }
         }
         Ok(())

@@ -1,4 +1,5 @@
-//! From observations to incidents: what is of one kind and stream is merged while it lasts.
+//! From observations to incidents: what is of one kind and stream is merged while it lasts, and what
+//! kiosk and agent each saw of one event is one incident.
 
 use std::time::Duration;
 
@@ -39,6 +40,7 @@ impl Registry {
         for seen in observations {
             let wall = self.recorded_wall(&state, seen.at_us);
             let key = (seen.kind, seen.stream);
+            self.join_kiosks(&mut state, key, wall).await?;
             let known = state.open_incidents.get(&key).cloned();
             match (seen.edge, known) {
                 (Edge::Ended, Some(open)) => {
@@ -64,6 +66,70 @@ impl Registry {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Notes what the kiosk saw, once with what the agent saw of the same.
+    pub(super) async fn kiosk_saw(
+        &self,
+        state: &mut CellState,
+        kind: IncidentKind,
+        at: WallTime,
+        detail: &str,
+    ) -> Result<(), RegistryError> {
+        let own = (kind, None);
+        let same = state.open_incidents.iter().find(|(key, open)| {
+            let within = if **key == own {
+                MERGE_WITHIN
+            } else {
+                ONE_EVENT_WITHIN
+            };
+            key.0 == kind && apart(open.last, at) <= within
+        });
+        if let Some((key, open)) = same.map(|(key, open)| (*key, open.clone())) {
+            return self.merge(state, key, open, at).await;
+        }
+        let entry = Entry {
+            kind,
+            severity: kind.default_severity(),
+            began: at,
+            ended: None,
+            began_us: self.recorded_us(state, at),
+            stream: None,
+            detector: KIOSK,
+            detail,
+        };
+        self.open_incident(state, &entry).await
+    }
+
+    /// An incident of the kiosk that the agent now shows too takes the stream that shows it.
+    async fn join_kiosks(
+        &self,
+        state: &mut CellState,
+        key: (IncidentKind, Option<StreamId>),
+        wall: WallTime,
+    ) -> Result<(), RegistryError> {
+        let (kind, Some(stream)) = key else {
+            return Ok(());
+        };
+        let joins =
+            |open: &OpenIncident| !open.by_server && apart(open.last, wall) <= ONE_EVENT_WITHIN;
+        if state.open_incidents.contains_key(&key)
+            || !state.open_incidents.get(&(kind, None)).is_some_and(joins)
+        {
+            return Ok(());
+        }
+        let Some(open) = state.open_incidents.remove(&(kind, None)) else {
+            return Ok(());
+        };
+        let mut tx = self.inner.store.begin().await?;
+        sqlx::query("UPDATE incidents SET stream = $2 WHERE id = $1")
+            .bind(open.id.to_string())
+            .bind(stream.to_string())
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        state.open_incidents.insert(key, open);
         Ok(())
     }
 
@@ -250,7 +316,15 @@ impl Registry {
     }
 }
 
+fn apart(one: WallTime, other: WallTime) -> Duration {
+    one.since(other).max(other.since(one))
+}
+
 /// The detector's name of what the server itself saw.
 const SERVER: &str = "server/1";
+/// The detector's name of what the kiosk's lockdown saw.
+const KIOSK: &str = "kiosk/1";
+/// What kiosk and agent tell of one kind within this of one another is one event.
+const ONE_EVENT_WITHIN: Duration = Duration::from_secs(5);
 /// Moments of one kind that come within this of one another are one incident.
 const MERGE_WITHIN: Duration = Duration::from_secs(30);
