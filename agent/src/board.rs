@@ -14,6 +14,9 @@ use qorgan_protocol::time::Now;
 pub(crate) struct Board {
     inner: Mutex<Inner>,
     preview: AtomicBool,
+    /// A picture of the camera in full size is asked for.
+    still_wanted: AtomicBool,
+    still: Mutex<Option<Vec<u8>>>,
 }
 
 #[derive(Debug)]
@@ -52,7 +55,32 @@ impl Board {
                 capturing: false,
             }),
             preview: AtomicBool::new(false),
+            still_wanted: AtomicBool::new(false),
+            still: Mutex::new(None),
         }
+    }
+
+    /// The next picture of the camera is wanted in its full size.
+    pub(crate) fn want_still(&self) {
+        self.still_wanted.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells once that a picture in full size is wanted.
+    pub(crate) fn take_still_wish(&self) -> bool {
+        self.still_wanted.swap(false, Ordering::Relaxed)
+    }
+
+    /// Takes a picture in full size.
+    pub(crate) fn still(&self, jpeg: Vec<u8>) {
+        *self.still.lock().unwrap_or_else(PoisonError::into_inner) = Some(jpeg);
+    }
+
+    /// Gives the picture in full size away.
+    pub(crate) fn take_still(&self) -> Option<Vec<u8>> {
+        self.still
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 
     /// Small pictures are asked for, or no more.
@@ -179,6 +207,17 @@ mod tests {
         assert_eq!(board.status(at(60)).receipted, [CAMERA]);
         board.link(LinkState::Lost);
         assert!(board.status(at(60)).receipted.is_empty());
+    }
+
+    #[test]
+    fn a_picture_in_full_size_is_made_once_and_given_once() {
+        let board = Board::new();
+        assert!(!board.take_still_wish());
+        board.want_still();
+        assert!(board.take_still_wish() && !board.take_still_wish());
+        board.still(vec![1]);
+        assert_eq!(board.take_still(), Some(vec![1]));
+        assert_eq!(board.take_still(), None);
     }
 
     #[test]

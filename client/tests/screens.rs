@@ -51,6 +51,16 @@ fn signing_in_again_and_the_receipt_look_right_in_each_language_and_theme() {
 }
 
 #[test]
+fn a_document_that_was_taken_looks_right_in_each_language() {
+    let mut results = SnapshotResults::new();
+    for language in Language::ALL {
+        let view = support::view(language, support::document());
+        let name = format!("{}/document", language.code());
+        snapshot(&mut results, &name, view, [1366.0, 768.0]);
+    }
+}
+
+#[test]
 fn signing_in_again_begins_at_the_password() {
     let mut harness = harness(
         support::view(Language::Ru, support::sign_in_again()),
@@ -242,6 +252,7 @@ fn all_views(language: Language) -> Vec<View> {
         .map(|screen| support::view(language, screen))
         .collect();
     views.push(support::view(language, support::sign_in_again()));
+    views.push(support::view(language, support::document()));
     for (_, overlay) in support::overlays() {
         let mut view = support::view(language, support::exam());
         view.overlay = Some(overlay);

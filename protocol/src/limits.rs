@@ -10,6 +10,8 @@ pub const CHUNK_MS_MAX: u64 = 500;
 pub const THUMBNAIL_BYTES_MAX: usize = 64 * 1024;
 /// The most streams one attempt may have at once.
 pub const STREAMS_MAX: usize = 16;
+/// The largest JPEG of an identity document, in bytes.
+pub const DOCUMENT_BYTES_MAX: usize = 200 * 1024;
 /// The largest frame on the local socket between client and agent, in bytes.
 pub const LOCAL_FRAME_BYTES_MAX: usize = 256 * 1024;
 /// The most chunks that may be sent and not yet receipted; more wait in the spool.

@@ -38,13 +38,25 @@ pub fn fill_in(kiosk: &Kiosk<'_>, account: &Account) -> Result<()> {
     kiosk.fill("sign-in-password", &account.password)
 }
 
-/// Holds the face before the camera until the kiosk has its picture.
+/// Holds a document before the camera until the kiosk has its picture.
 ///
 /// # Errors
 /// Fails where no picture comes.
+pub fn take_document(kiosk: &Kiosk<'_>) -> Result<()> {
+    kiosk.await_control("document-take", DEVICE_LIMIT)?;
+    kiosk.click("document-take")?;
+    kiosk.await_control("document-show", SCREEN_LIMIT)
+}
+
+/// Shows face and document.
+///
+/// # Errors
+/// Fails where there is no picture, or the server does not take it.
 pub fn show_identity(kiosk: &Kiosk<'_>) -> Result<()> {
-    kiosk.await_control("identity-show", DEVICE_LIMIT)?;
-    kiosk.click("identity-show")?;
+    if !kiosk.is_awake("document-show")? {
+        take_document(kiosk)?;
+    }
+    kiosk.click("document-show")?;
     kiosk.await_control("continue", SCREEN_LIMIT)
 }
 

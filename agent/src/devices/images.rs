@@ -1,4 +1,4 @@
-//! Small JPEGs for the proctor's wall and the client's preview.
+//! JPEGs: small ones for the proctor's wall and the client's preview, one of a document.
 
 use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
@@ -28,13 +28,27 @@ pub(super) enum ImageError {
     },
 }
 
-/// Returns a JPEG of at most `width` pixels across.
+/// Returns a JPEG of at most `width` pixels across, no larger than a thumbnail may be.
 pub(super) fn small_jpeg(
     frame: &I420Frame,
     width: u32,
     quality: u8,
     colours: Colours,
 ) -> Result<Vec<u8>, ImageError> {
+    let jpeg = jpeg(frame, width, quality, colours)?;
+    if jpeg.len() > THUMBNAIL_BYTES_MAX {
+        return Err(ImageError::TooLarge { bytes: jpeg.len() });
+    }
+    Ok(jpeg)
+}
+
+/// Returns a JPEG of at most `width` pixels across.
+pub(super) fn jpeg(
+    frame: &I420Frame,
+    width: u32,
+    quality: u8,
+    colours: Colours,
+) -> Result<Vec<u8>, image::ImageError> {
     let width = width.min(frame.width).max(2);
     let height = (u64::from(frame.height) * u64::from(width)).div_ceil(u64::from(frame.width));
     let height = u32::try_from(height).unwrap_or(width).max(2);
@@ -46,9 +60,6 @@ pub(super) fn small_jpeg(
         height,
         ExtendedColorType::Rgb8,
     )?;
-    if jpeg.len() > THUMBNAIL_BYTES_MAX {
-        return Err(ImageError::TooLarge { bytes: jpeg.len() });
-    }
     Ok(jpeg)
 }
 

@@ -8,10 +8,11 @@ use qorgan_capture::{CaptureEvent, CaptureHandle, I420Frame, SourceDescription};
 use qorgan_detect::Luma;
 use qorgan_encode::{I420Ref, MediaTime, VideoEncoder, VideoLayout, VideoSettings};
 use qorgan_protocol::incident::{Edge, IncidentKind};
+use qorgan_protocol::limits::DOCUMENT_BYTES_MAX;
 use qorgan_protocol::time::Now;
 
 use super::DeviceParts;
-use super::images::{Colours, small_jpeg};
+use super::images::{Colours, jpeg, small_jpeg};
 use super::looking::Looking;
 use crate::clock;
 use crate::recorder::{Device, Input};
@@ -91,6 +92,7 @@ impl Worker<'_> {
         let goes_on = self.record(frame, now);
         self.look(frame, now);
         self.small_pictures(frame, now);
+        self.still(frame);
         goes_on
     }
 
@@ -179,6 +181,22 @@ impl Worker<'_> {
         }
     }
 
+    /// Gives the client one picture as the camera sees it, where it asked (a document).
+    fn still(&self, frame: &I420Frame) {
+        if self.device != Device::Camera || !self.parts.board.take_still_wish() {
+            return;
+        }
+        let jpeg = STILL_QUALITIES.iter().find_map(|quality| {
+            jpeg(frame, STILL_WIDTH, *quality, Colours::Camera)
+                .ok()
+                .filter(|jpeg| jpeg.len() <= DOCUMENT_BYTES_MAX)
+        });
+        match jpeg {
+            Some(jpeg) => self.parts.board.still(jpeg),
+            None => tracing::warn!("A picture of the camera cannot be written"),
+        }
+    }
+
     fn small_picture(&self, frame: &I420Frame, width: u32, quality: u8, preview: bool) {
         let colours = match self.device {
             Device::Screen(_) => Colours::Screen,
@@ -205,3 +223,7 @@ const STOP_LOOK: Duration = Duration::from_millis(200);
 const PREVIEW_EVERY: Duration = Duration::from_millis(450);
 const PREVIEW_WIDTH: u32 = 320;
 const PREVIEW_QUALITY: u8 = 70;
+/// A document's picture is as wide as the camera's, within reason.
+const STILL_WIDTH: u32 = 1_280;
+/// The best that fits the bound is taken.
+const STILL_QUALITIES: [u8; 3] = [92, 80, 60];

@@ -144,6 +144,7 @@ async fn prove(
             (
                 ClientFrame::Proof { .. }
                 | ClientFrame::Preview(_)
+                | ClientFrame::Still
                 | ClientFrame::OpenDevices
                 | ClientFrame::Finish,
                 _,
@@ -211,17 +212,16 @@ async fn talk(bound: &Arc<Bound>, reader: Reader, mut writer: Writer) -> Result<
         let frame = tokio::select! {
             frame = incoming.recv() => frame,
             _ = beat.tick() => {
-                let status = bound.board().status(clock::now());
-                let frame = AgentFrame::Status(Box::new(status));
-                match socket::write_frame(&mut writer, &frame).await {
+                match tell(bound, &mut writer).await {
                     Ok(()) => continue,
-                    Err(error) => break Err(error.into()),
+                    Err(error) => break Err(error),
                 }
             }
         };
         match frame {
             None => break Ok(()),
             Some(ClientFrame::Preview(wanted)) => bound.board().want_preview(wanted),
+            Some(ClientFrame::Still) => bound.board().want_still(),
             Some(ClientFrame::OpenDevices) => bound.open_devices(),
             Some(ClientFrame::Finish) => bound.finish(),
             Some(ClientFrame::Provision(_) | ClientFrame::Proof { .. }) => {
@@ -232,6 +232,15 @@ async fn talk(bound: &Arc<Bound>, reader: Reader, mut writer: Writer) -> Result<
     reading.abort();
     bound.board().want_preview(false);
     outcome
+}
+
+async fn tell(bound: &Bound, writer: &mut Writer) -> Result<(), ChannelError> {
+    let status = bound.board().status(clock::now());
+    socket::write_frame(writer, &AgentFrame::Status(Box::new(status))).await?;
+    if let Some(jpeg) = bound.board().take_still() {
+        socket::write_frame(writer, &AgentFrame::Still(jpeg)).await?;
+    }
+    Ok(())
 }
 
 async fn read_all(mut reader: Reader, frames: tokio::sync::mpsc::Sender<ClientFrame>) {

@@ -276,7 +276,8 @@ fn refusal(frame: &AgentFrame) -> Option<LocalRefusal> {
         AgentFrame::Hello { .. }
         | AgentFrame::Bound { .. }
         | AgentFrame::Proof { .. }
-        | AgentFrame::Status(_) => None,
+        | AgentFrame::Status(_)
+        | AgentFrame::Still(_) => None,
     }
 }
 

@@ -39,6 +39,7 @@ async fn camera_with_sound_and_a_still_screen_are_recorded_live_and_named_as_sim
     let bound = Arc::new(bound);
     live(&bound).await;
     bound.board().want_preview(true);
+    bound.board().want_still();
     bound.open_devices();
     wait_for(|| streams_are_live(&server)).await;
     eprintln!("streaming after {:?}", began.elapsed());
@@ -59,6 +60,9 @@ async fn camera_with_sound_and_a_still_screen_are_recorded_live_and_named_as_sim
     assert_eq!(status.receipted.len(), 2, "{:?}", status.receipted);
     assert!(status.sources.iter().any(|source| source.preview.is_some()));
     assert!(status.sources.iter().any(|source| source.level.is_some()));
+    let still = bound.board().take_still().expect("it was asked for");
+    let still = image::load_from_memory(&still).expect("a JPEG");
+    assert_eq!((still.width(), still.height()), (640, 480));
     finished(&bound, ending).await;
 
     let stored = server.stored.lock().expect("not poisoned");

@@ -117,6 +117,8 @@ pub enum Intent {
     ReadToEnd,
     /// Went on from the system check.
     SystemChecked,
+    /// Asked for a picture of the document before the camera.
+    TakeDocument,
     /// Is ready to be identified.
     ShowIdentity,
     /// Went on from identity or instruction.
@@ -201,7 +203,10 @@ pub enum Call {
     /// Gets the photo on file into the picture store.
     Photo,
     /// Tells that the candidate is before the camera.
-    Identity,
+    Identity {
+        /// Whether the picture of the document that the shell keeps goes with it.
+        document: bool,
+    },
     /// Tells that the instruction was read to its end.
     Instruction {
         /// The version read.
@@ -312,7 +317,7 @@ impl Call {
             Self::Consent { .. } => CallKind::Consent,
             Self::SystemCheck { .. } => CallKind::SystemCheck,
             Self::Photo => CallKind::Photo,
-            Self::Identity => CallKind::Identity,
+            Self::Identity { .. } => CallKind::Identity,
             Self::Instruction { .. } => CallKind::Instruction,
             Self::Start => CallKind::Start,
             Self::View { .. } => CallKind::View,
@@ -388,6 +393,8 @@ pub enum AgentNews {
     Started,
     /// It proved itself and told how everything does.
     Status(Box<AgentStatus>),
+    /// The picture of the document is in the picture store.
+    DocumentTaken,
     /// It refused.
     Refused(LocalRefusal),
     /// It is gone, or its connection is.
@@ -491,6 +498,8 @@ pub enum Effect {
     },
     /// Asks the agent for previews, or no more.
     Preview(bool),
+    /// Asks the agent for a picture of the camera in full size; [`AgentNews::DocumentTaken`] answers.
+    TakeDocument,
     /// Tells the agent that the attempt is over here.
     FinishAgent,
     /// Opens the journal of an attempt and epoch; [`JournalNews::Replayed`] answers.

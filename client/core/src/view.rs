@@ -251,6 +251,17 @@ pub struct SystemCheckView {
     pub trouble: Option<Trouble>,
 }
 
+/// Where the picture of an identity document stands (decision 7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DocumentState {
+    /// The policy asks for none.
+    NotAsked,
+    /// It is to be taken.
+    Asked,
+    /// It is in the picture store, to be looked at before it is shown.
+    Taken,
+}
+
 /// Identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityView {
@@ -258,6 +269,8 @@ pub struct IdentityView {
     pub photo: bool,
     /// The camera whose picture to show.
     pub camera: Option<StreamId>,
+    /// Where the picture of the document stands.
+    pub document: DocumentState,
     /// Where the check stands.
     pub state: IdentityState,
     /// Whether it must be approved before going on.

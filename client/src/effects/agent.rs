@@ -15,7 +15,7 @@ use qorgan_protocol::{
     codec,
     crypto::{PublicKey, SignedBytes, Signer as _},
     evidence::{AttemptKeyCertificate, AttemptRole},
-    limits::LOCAL_FRAME_BYTES_MAX,
+    limits::{DOCUMENT_BYTES_MAX, LOCAL_FRAME_BYTES_MAX},
     local::{AgentFrame, AgentStatus, ChannelProof, ClientFrame, LocalRefusal, SOCKET_NAME},
 };
 use tokio::{
@@ -38,6 +38,7 @@ pub(super) struct AgentRunner {
     shared: Arc<Shared>,
     preview: watch::Sender<bool>,
     finish: Arc<Notify>,
+    document: Arc<Notify>,
     running: bool,
 }
 
@@ -73,6 +74,7 @@ impl AgentRunner {
             }),
             preview: watch::Sender::new(true),
             finish: Arc::default(),
+            document: Arc::default(),
             running: false,
         }
     }
@@ -88,9 +90,18 @@ impl AgentRunner {
             return;
         }
         self.running = true;
-        let (shared, preview) = (Arc::clone(&self.shared), self.preview.subscribe());
-        let finish = Arc::clone(&self.finish);
-        runtime.spawn(async move { keep(&shared, preview, &finish, token, bandwidth).await });
+        let shared = Arc::clone(&self.shared);
+        let asks = Asks {
+            preview: self.preview.subscribe(),
+            finish: Arc::clone(&self.finish),
+            document: Arc::clone(&self.document),
+        };
+        runtime.spawn(async move { keep(&shared, asks, token, bandwidth).await });
+    }
+
+    /// Asks for a picture of the document before the camera.
+    pub(super) fn take_document(&self) {
+        self.document.notify_one();
     }
 
     /// Asks for previews or no more.
@@ -106,13 +117,15 @@ impl AgentRunner {
     }
 }
 
-async fn keep(
-    shared: &Shared,
-    mut preview: watch::Receiver<bool>,
-    finish: &Notify,
-    token: String,
-    bandwidth: String,
-) {
+/// What the kiosk asks of the agent while a connection stands.
+#[derive(Debug)]
+struct Asks {
+    preview: watch::Receiver<bool>,
+    finish: Arc<Notify>,
+    document: Arc<Notify>,
+}
+
+async fn keep(shared: &Shared, mut asks: Asks, token: String, bandwidth: String) {
     let Ok(folder) = socket::private_folder(agent_folder(shared)) else {
         shared.bell.ring(agent_news(AgentNews::Missing));
         return;
@@ -136,7 +149,7 @@ async fn keep(
             Some(found) => Some(found),
             None => connect(&folder).await,
         };
-        let end = talk(shared, channel, provision, (&mut preview, finish)).await;
+        let end = talk(shared, channel, provision, &mut asks).await;
         tracing::info!(?end, "The agent's connection ended");
         match end {
             End::Finished => {
@@ -193,7 +206,7 @@ async fn talk(
     shared: &Shared,
     channel: Option<Channel>,
     provision: (String, String),
-    asks: (&mut watch::Receiver<bool>, &Notify),
+    asks: &mut Asks,
 ) -> End {
     let Some(channel) = channel else {
         return End::Gone;
@@ -236,9 +249,10 @@ async fn prove(
             match read(reader).await? {
                 AgentFrame::Bound { certificate } => certificate,
                 AgentFrame::Refused { reason, .. } => return Err(End::Refused(reason)),
-                AgentFrame::Hello { .. } | AgentFrame::Proof { .. } | AgentFrame::Status(_) => {
-                    return Err(End::Gone);
-                }
+                AgentFrame::Hello { .. }
+                | AgentFrame::Proof { .. }
+                | AgentFrame::Status(_)
+                | AgentFrame::Still(_) => return Err(End::Gone),
             }
         }
     };
@@ -277,9 +291,10 @@ async fn prove(
                 .ok_or(End::Refused(LocalRefusal::NotProved))
         }
         AgentFrame::Refused { reason, .. } => Err(End::Refused(reason)),
-        AgentFrame::Hello { .. } | AgentFrame::Bound { .. } | AgentFrame::Status(_) => {
-            Err(End::Gone)
-        }
+        AgentFrame::Hello { .. }
+        | AgentFrame::Bound { .. }
+        | AgentFrame::Status(_)
+        | AgentFrame::Still(_) => Err(End::Gone),
     }
 }
 
@@ -295,10 +310,9 @@ async fn listen(
     shared: &Shared,
     mut reader: ReadHalf<Channel>,
     mut writer: WriteHalf<Channel>,
-    asks: (&mut watch::Receiver<bool>, &Notify),
+    asks: &mut Asks,
 ) -> End {
-    let (preview, finish) = asks;
-    let first = *preview.borrow_and_update();
+    let first = *asks.preview.borrow_and_update();
     let opened = async {
         write(&mut writer, &ClientFrame::OpenDevices).await?;
         write(&mut writer, &ClientFrame::Preview(first)).await
@@ -320,19 +334,25 @@ async fn listen(
         tokio::select! {
             frame = inbox.recv() => match frame {
                 Some(AgentFrame::Status(status)) => told(shared, status),
+                Some(AgentFrame::Still(jpeg)) => document_taken(shared, jpeg),
                 Some(AgentFrame::Refused { reason, .. }) => break End::Refused(reason),
                 // It leaves once the server has all of the recording, or after its own bound.
                 None if finishing => break End::Finished,
                 Some(AgentFrame::Hello { .. } | AgentFrame::Bound { .. } | AgentFrame::Proof { .. })
                 | None => break End::Gone,
             },
-            changed = preview.changed() => {
-                let on = *preview.borrow_and_update();
+            changed = asks.preview.changed() => {
+                let on = *asks.preview.borrow_and_update();
                 if changed.is_err() || write(&mut writer, &ClientFrame::Preview(on)).await.is_err() {
                     break End::Gone;
                 }
             }
-            () = finish.notified() => {
+            () = asks.document.notified() => {
+                if write(&mut writer, &ClientFrame::Still).await.is_err() {
+                    break End::Gone;
+                }
+            }
+            () = asks.finish.notified() => {
                 // Whether or not it is heard: the server knows the end and tells the agent too.
                 let heard = write(&mut writer, &ClientFrame::Finish).await.is_ok();
                 tracing::info!(heard, "Told the agent that the attempt is over");
@@ -361,6 +381,19 @@ fn told(shared: &Shared, mut status: Box<AgentStatus>) {
     shared
         .bell
         .ring_lightly(agent_news(AgentNews::Status(status)));
+}
+
+/// Keeps the picture of the document, to be looked at and then shown.
+fn document_taken(shared: &Shared, jpeg: Vec<u8>) {
+    let mut pictures = shared
+        .pictures
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    let taken = jpeg.len() <= DOCUMENT_BYTES_MAX && pictures.put_document(jpeg);
+    drop(pictures);
+    if taken {
+        shared.bell.ring(agent_news(AgentNews::DocumentTaken));
+    }
 }
 
 async fn read(reader: &mut ReadHalf<Channel>) -> Result<AgentFrame, End> {

@@ -157,6 +157,7 @@ impl Effects {
                 self.agent.run(&self.runtime, token.0, bandwidth);
             }
             Effect::Preview(on) => self.agent.preview(on),
+            Effect::TakeDocument => self.agent.take_document(),
             Effect::FinishAgent => self.agent.finish(),
             Effect::OpenJournal { attempt, epoch } => match self.server.journal_key() {
                 Some(key) => self.journal.open(attempt, epoch, key),

@@ -13,6 +13,8 @@ pub struct PictureStore {
     arrived: BTreeMap<PictureKey, Decoded>,
     dropped: BTreeSet<PictureKey>,
     items: BTreeSet<PictureKey>,
+    /// The bytes of the document's picture, until the server has them.
+    document: Option<Vec<u8>>,
 }
 
 impl PictureStore {
@@ -27,6 +29,28 @@ impl PictureStore {
         self.dropped.remove(&key);
         self.arrived.insert(key, decoded);
         true
+    }
+
+    /// Decodes and keeps the picture of a document with its bytes; tells whether it could be read.
+    pub fn put_document(&mut self, jpeg: Vec<u8>) -> bool {
+        let readable = self.put(PictureKey::Document, &jpeg);
+        if readable {
+            self.document = Some(jpeg);
+        }
+        readable
+    }
+
+    /// Returns the bytes of the document's picture.
+    #[must_use]
+    pub fn document(&self) -> Option<Vec<u8>> {
+        self.document.clone()
+    }
+
+    /// Forgets the document: the server has it.
+    pub fn drop_document(&mut self) {
+        self.document = None;
+        self.arrived.remove(&PictureKey::Document);
+        self.dropped.insert(PictureKey::Document);
     }
 
     /// Forgets every picture of the exam.
@@ -90,6 +114,19 @@ mod tests {
         let (arrived, dropped) = store.take();
         assert_eq!(arrived.into_keys().collect::<Vec<_>>(), [PictureKey::Photo]);
         assert!(dropped.contains(&item));
+    }
+
+    #[test]
+    fn a_document_is_forgotten_once_the_server_has_it() {
+        let mut store = PictureStore::default();
+        assert!(!store.put_document(b"no picture".to_vec()));
+        assert!(store.document().is_none());
+        assert!(store.put_document(png()));
+        assert_eq!(store.document(), Some(png()));
+        store.drop_document();
+        let (arrived, dropped) = store.take();
+        assert!(store.document().is_none() && arrived.is_empty());
+        assert!(dropped.contains(&PictureKey::Document));
     }
 
     #[test]

@@ -180,10 +180,7 @@ impl ServerLink {
                 self.tell("system-check", &SystemCheckRequest { lines })
                     .await
             }
-            Call::Identity => {
-                self.tell("identity", &IdentityRequest { document: None })
-                    .await
-            }
+            Call::Identity { document } => self.identity(document).await,
             Call::Instruction { version } => {
                 self.tell("instruction", &InstructionRequest { version })
                     .await
@@ -401,6 +398,20 @@ impl ServerLink {
             .put(key, &bytes)
             .then_some(())
             .ok_or(Failure::BadAnswer)
+    }
+
+    /// Shows the candidate, with the document's picture where it is asked for.
+    async fn identity(&self, with_document: bool) -> Result<Reply, Failure> {
+        let pictures = || self.pictures.lock().unwrap_or_else(PoisonError::into_inner);
+        let document = if with_document {
+            pictures().document()
+        } else {
+            None
+        };
+        let document = document.map(Hex);
+        let reply = self.tell("identity", &IdentityRequest { document }).await?;
+        pictures().drop_document();
+        Ok(reply)
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {

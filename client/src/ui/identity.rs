@@ -1,16 +1,16 @@
 //! Identity: the photo on file beside the live picture (decision 7).
 
-use egui::{Sense, Ui, vec2};
+use egui::{Sense, Ui, Vec2, vec2};
 use qorgan_client_core::{
     event::Intent,
-    view::{IdentityView, View},
+    view::{DocumentState, IdentityView, View},
 };
 use qorgan_protocol::wire::IdentityState;
 
 use super::{
     components::{Icon, Look, Step, badge, button, card, page, picture, trouble_banner},
     kit::{Kit, PictureKey},
-    text::keys,
+    text::{Key, keys},
     tokens::{size, space},
 };
 
@@ -29,12 +29,23 @@ pub fn identity_ui(
         trouble_banner(ui, kit, screen.trouble.as_ref(), view.support.as_deref());
         card(ui, kit, |ui| pictures(ui, screen, kit));
         ui.add_space(space::L);
-        kit.body(ui, kit.msg(keys::IDENTITY_LEAD));
+        kit.body(ui, kit.msg(lead(screen)));
         state_ui(ui, screen, kit);
         ui.add_space(space::M);
         buttons(ui, screen, kit)
     });
     intent.or(asked)
+}
+
+/// Says what to hold before the camera now.
+const fn lead(screen: &IdentityView) -> Key {
+    match screen.document {
+        DocumentState::Asked if !screen.ready => keys::DOCUMENT_LEAD,
+        DocumentState::Taken if !screen.ready => keys::DOCUMENT_CHECK,
+        DocumentState::NotAsked | DocumentState::Asked | DocumentState::Taken => {
+            keys::IDENTITY_LEAD
+        }
+    }
 }
 
 fn pictures(ui: &mut Ui, screen: &IdentityView, kit: &Kit<'_>) {
@@ -60,16 +71,22 @@ fn pictures(ui: &mut Ui, screen: &IdentityView, kit: &Kit<'_>) {
             }
         });
         ui.vertical(|ui| {
-            kit.strong(
-                ui,
-                kit.msg(keys::IDENTITY_LIVE),
-                size::SMALL,
-                kit.tokens.secondary,
-            );
-            let key = screen.camera.map(PictureKey::Preview);
-            picture(ui, kit, key, vec2(293.0, 220.0), Sense::hover());
+            let (label, key, room) = beside(screen);
+            kit.strong(ui, kit.msg(label), size::SMALL, kit.tokens.secondary);
+            picture(ui, kit, key, room, Sense::hover());
         });
     });
+}
+
+/// Returns what stands beside the photo: the live camera, or the document that was taken, large
+/// enough to be read.
+fn beside(screen: &IdentityView) -> (Key, Option<PictureKey>, Vec2) {
+    if screen.document == DocumentState::Taken && !screen.ready {
+        let key = Some(PictureKey::Document);
+        return (keys::DOCUMENT_TAKEN, key, vec2(426.0, 320.0));
+    }
+    let key = screen.camera.map(PictureKey::Preview);
+    (keys::IDENTITY_LIVE, key, vec2(293.0, 220.0))
 }
 
 fn state_ui(ui: &mut Ui, screen: &IdentityView, kit: &Kit<'_>) {
@@ -89,13 +106,26 @@ fn state_ui(ui: &mut Ui, screen: &IdentityView, kit: &Kit<'_>) {
 }
 
 fn buttons(ui: &mut Ui, screen: &IdentityView, kit: &Kit<'_>) -> Option<Intent> {
-    let (label, intent) = if screen.ready {
-        (kit.msg(keys::CONTINUE), Intent::Continue)
-    } else {
-        (kit.msg(keys::IDENTITY_SHOW), Intent::ShowIdentity)
+    let (key, intent) = match screen.document {
+        _ if screen.ready => (keys::CONTINUE, Intent::Continue),
+        DocumentState::Asked => (keys::DOCUMENT_TAKE, Intent::TakeDocument),
+        DocumentState::NotAsked => (keys::IDENTITY_SHOW, Intent::ShowIdentity),
+        DocumentState::Taken => (keys::DOCUMENT_SHOW, Intent::ShowIdentity),
     };
     let awake = !screen.busy && (screen.ready || screen.camera.is_some());
-    let go = button(ui, kit, "continue", &label, (Look::Primary, awake));
-    kit.first_focus(ui, &go);
-    go.clicked().then_some(intent)
+    let again = screen.document == DocumentState::Taken && !screen.ready;
+    ui.horizontal(|ui| {
+        let go = button(ui, kit, "continue", &kit.msg(key), (Look::Primary, awake));
+        kit.first_focus(ui, &go);
+        let mut intent = go.clicked().then_some(intent);
+        if again {
+            let label = kit.msg(keys::DOCUMENT_AGAIN);
+            let retake = button(ui, kit, "again", &label, (Look::Quiet, awake));
+            if retake.clicked() {
+                intent = Some(Intent::TakeDocument);
+            }
+        }
+        intent
+    })
+    .inner
 }

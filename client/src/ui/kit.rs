@@ -19,6 +19,8 @@ pub enum PictureKey {
     Item(PictureId),
     /// A small picture of a stream.
     Preview(StreamId),
+    /// The picture of the document that is about to be shown.
+    Document,
 }
 
 /// A picture ready to draw.

@@ -187,10 +187,24 @@ pub fn system_check() -> ScreenView {
     })
 }
 
+/// The picture of a document, before it is shown.
+pub fn document() -> ScreenView {
+    let ScreenView::Identity(screen) = identity() else {
+        return identity();
+    };
+    ScreenView::Identity(IdentityView {
+        document: DocumentState::Taken,
+        state: IdentityState::Open,
+        ready: false,
+        ..screen
+    })
+}
+
 pub fn identity() -> ScreenView {
     ScreenView::Identity(IdentityView {
         photo: true,
         camera: Some(CAMERA),
+        document: DocumentState::NotAsked,
         state: IdentityState::Waiting,
         must_be_approved: false,
         ready: true,
@@ -390,6 +404,7 @@ impl Album {
             (PictureKey::Photo, [180, 220], [150, 170, 190]),
             (PictureKey::Preview(CAMERA), [293, 220], [120, 150, 130]),
             (PictureKey::Preview(screen), [160, 90], [90, 110, 140]),
+            (PictureKey::Document, [426, 320], [200, 205, 190]),
             (PictureKey::Item(picture_id()), [480, 220], [225, 215, 205]),
         ] {
             let image =

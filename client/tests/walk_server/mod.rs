@@ -18,7 +18,7 @@ use qorgan_protocol::{
         AcceptedResponses, Accommodation, AttemptView, ChallengeReply, CheckInReply,
         CheckInRequest, ConnectionTime, ConsentReply, ExamCard, ExamState, GateLine, GateLineState,
         Hex, IdentityState, ItemList, ItemSlot, LeaseView, ResponseReceipt, ResponsesRequest,
-        ServerHello, SignInReply, StoredResponses, SubmitReply,
+        ServerHello, SignInReply, StoredResponses, SubmitReply, TextIn,
     },
 };
 use qorgan_signing::{Keys, Ring};
@@ -333,9 +333,9 @@ impl State {
             journal_head: Hex(self.head.0.to_vec()),
             consent_version: "1".to_owned(),
             consent_recorded: self.tasks.consent,
-            consent_text: ["Келісім мәтіні."; 40].join("\n\n"),
+            consent_text: texts("Келісім мәтіні."),
             instruction_version: "1".to_owned(),
-            instruction_text: ["Нұсқаулық мәтіні."; 40].join("\n\n"),
+            instruction_text: texts("Нұсқаулық мәтіні."),
             accommodation: Accommodation::default(),
             photo_on_file: false,
             phase: self.phase(),
@@ -505,4 +505,13 @@ fn certificates() -> Certificates {
     let leaf = leaf.signed_by(&key, &issuer).expect("signs").der().clone();
     let key = rustls::pki_types::PrivatePkcs8KeyDer::from(key.serialize_der());
     (ca_der.to_vec(), vec![leaf, ca_der], key.into())
+}
+
+fn texts(paragraph: &str) -> TextIn {
+    let text = [paragraph; 40].join("\n\n");
+    TextIn {
+        kk: text.clone(),
+        ru: text.clone(),
+        en: text,
+    }
 }

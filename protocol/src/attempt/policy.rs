@@ -73,6 +73,9 @@ pub struct GatePolicy {
     pub late_delivery_ms_max: u64,
     /// Whether time under cover is given back.
     pub credit_covered_time: bool,
+    /// Whether the candidate shows an identity document to the camera at check-in (decision 7).
+    #[serde(default)]
+    pub identity_document: bool,
 }
 
 impl GatePolicy {
@@ -90,6 +93,7 @@ impl GatePolicy {
             grace: Grace::DEFAULT,
             late_delivery_ms_max: 15 * 60 * 1_000,
             credit_covered_time: true,
+            identity_document: false,
         }
     }
 

@@ -83,6 +83,8 @@ pub enum ClientFrame {
     OpenDevices,
     /// The attempt is over for the client; the agent finishes, delivers and leaves.
     Finish,
+    /// Asks for one picture of the camera in its full size (a document at check-in).
+    Still,
 }
 
 /// What the agent says.
@@ -118,6 +120,8 @@ pub enum AgentFrame {
     },
     /// How everything does, twice a second and at each change.
     Status(Box<AgentStatus>),
+    /// The picture that was asked for, a JPEG of at most [`crate::limits::DOCUMENT_BYTES_MAX`] bytes.
+    Still(Vec<u8>),
 }
 
 /// Why the agent refuses a client.

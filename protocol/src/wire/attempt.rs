@@ -31,15 +31,15 @@ pub struct CheckInReply {
     pub journal_head: Hex,
     /// The consent text's version.
     pub consent_version: String,
-    /// The consent text, paragraphs parted by an empty line.
-    pub consent_text: String,
+    /// The consent text in each language, so that what is shown is in the language that is recorded.
+    pub consent_text: TextIn,
     /// Whether agreement to this version is on record already; if not, the text must be shown.
     #[serde(default)]
     pub consent_recorded: bool,
     /// The instruction's version.
     pub instruction_version: String,
-    /// The instruction, paragraphs parted by an empty line.
-    pub instruction_text: String,
+    /// The instruction in each language.
+    pub instruction_text: TextIn,
     /// Adjustments granted.
     pub accommodation: Accommodation,
     /// Whether a photo is on file (`GET …/photo`).
@@ -48,6 +48,18 @@ pub struct CheckInReply {
     pub phase: AttemptPhase,
     /// The exam's title.
     pub title: String,
+}
+
+/// A text of the institution in each language of the interface, paragraphs parted by an empty line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct TextIn {
+    /// In Kazakh.
+    pub kk: String,
+    /// In Russian.
+    pub ru: String,
+    /// In English.
+    pub en: String,
 }
 
 /// `POST …/consent`.
@@ -102,12 +114,13 @@ pub struct SystemCheckRequest {
     pub lines: Vec<SystemCheckLine>,
 }
 
-/// `POST …/identity`: the server takes its still from the camera stream it is receiving; the client
-/// only says that the candidate is ready, and may add a document's picture.
+/// `POST …/identity`: the client says that the candidate is before the camera, whose live stream the
+/// proctor sees, and adds the picture of a document where the policy asks for one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct IdentityRequest {
-    /// A JPEG of the document, where the policy asks.
+    /// A JPEG of the document, at most [`crate::limits::DOCUMENT_BYTES_MAX`] bytes; required where the
+    /// policy asks for one, refused where it does not.
     pub document: Option<Hex>,
 }
 

@@ -13,7 +13,7 @@ pub use attempt::{
     ConnectionTime, ConsentReply, ConsentRequest, FreshnessView, GateLine, GateLineState,
     IdentityRequest, IdentityState, InstructionRequest, ItemList, ItemSlot, LeaseView, Message,
     MessageFrom, RaiseHandRequest, ResponseReceipt, ResponsesRequest, SendMessageRequest,
-    StoredResponses, SubmitReply, SubmitRequest, SystemCheckLine, SystemCheckRequest,
+    StoredResponses, SubmitReply, SubmitRequest, SystemCheckLine, SystemCheckRequest, TextIn,
 };
 #[cfg(feature = "schema")]
 pub(crate) use hexbytes::text_schema;

@@ -25,10 +25,11 @@ pub struct SittingSettings {
     pub allow_processes: Vec<String>,
 }
 
-/// What is wrong with a field.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What is wrong with a field; the words are the command line's, the console has its own.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SittingFault {
     /// No whole number between two bounds.
+    #[error("give a whole number from {min} to {max}")]
     Number {
         /// The least.
         min: u64,
@@ -36,20 +37,28 @@ pub enum SittingFault {
         max: u64,
     },
     /// None of the words that are known.
+    #[error("none of the words that are known")]
     Word,
     /// On site, no source is required.
+    #[error("require at least one source")]
     NoSource,
+    /// A document is asked for where no camera is.
+    #[error("a document is shown to the camera: require the camera too")]
+    NoCamera,
     /// No name of a program.
+    #[error("`{name}` is no name of a program")]
     ProgramName {
         /// What was typed.
         name: String,
     },
     /// More programs than a list holds.
+    #[error("a list holds at most {max} programs")]
     TooManyPrograms {
         /// The most.
         max: usize,
     },
     /// A program that is both reported and never reported.
+    #[error("`{name}` is in both lists")]
     ProgramInBoth {
         /// Which.
         name: String,
@@ -74,6 +83,8 @@ pub mod fields {
     pub const PROCTOR_OPENS: &str = "proctor_opens";
     /// Identity must be approved before the start.
     pub const IDENTITY: &str = "identity_before_start";
+    /// A document is shown at check-in.
+    pub const DOCUMENT: &str = "identity_document";
     /// Codes on the screen are asked for.
     pub const FRESHNESS: &str = "freshness";
     /// Files may stand for devices.
@@ -163,7 +174,7 @@ impl<'a, F: Fn(&str) -> &'a str> Form<'_, F> {
         let agent_s = self.number(fields::GRACE_AGENT);
         let network_s = self.number(fields::GRACE_NETWORK);
         let late_minutes = self.number(fields::LATE);
-        GatePolicy {
+        let policy = GatePolicy {
             displays_max: u8::try_from(displays).unwrap_or(1),
             simulated_sources: self.ticked(fields::SIMULATED),
             proctor_opens: base.mode == GateMode::OnSite || self.ticked(fields::PROCTOR_OPENS),
@@ -175,8 +186,13 @@ impl<'a, F: Fn(&str) -> &'a str> Form<'_, F> {
             },
             late_delivery_ms_max: late_minutes.saturating_mul(60_000),
             credit_covered_time: self.ticked(fields::CREDIT),
+            identity_document: self.ticked(fields::DOCUMENT),
             ..base
+        };
+        if policy.identity_document && !policy.required().contains(&StreamKind::Camera) {
+            self.faults.push((fields::DOCUMENT, SittingFault::NoCamera));
         }
+        policy
     }
 
     fn sources(&mut self) -> Vec<StreamKind> {
@@ -256,6 +272,7 @@ mod tests {
             ("source_camera", "on"),
             ("displays", "2"),
             ("identity_before_start", "on"),
+            ("identity_document", "on"),
             ("simulated_sources", "on"),
             ("grace_agent_s", "2"),
             ("grace_network_s", "0"),
@@ -283,6 +300,7 @@ mod tests {
             },
             late_delivery_ms_max: 1_800_000,
             credit_covered_time: false,
+            identity_document: true,
         };
         assert_eq!(read.policy, policy);
         assert_eq!(read.duration, Duration::from_secs(5_400));
@@ -346,6 +364,20 @@ mod tests {
             read(&form),
             Err(vec![("source_screen", SittingFault::NoSource)])
         );
+    }
+
+    #[test]
+    fn a_document_needs_a_camera_to_be_shown_to() {
+        let mut form = remote();
+        form.extend([("identity_document", "on"), ("source_screen", "on")]);
+        assert!(read(&form).expect("a good form").policy.identity_document);
+        form.insert("mode", "on_site");
+        assert_eq!(
+            read(&form),
+            Err(vec![("identity_document", SittingFault::NoCamera)])
+        );
+        form.insert("source_camera", "on");
+        assert!(read(&form).expect("a good form").policy.identity_document);
     }
 
     fn remote() -> BTreeMap<&'static str, &'static str> {

@@ -1,18 +1,18 @@
 //! `exam`, `sitting`, `list`.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use qorgan_protocol::attempt::{GatePolicy, Grace};
-use qorgan_protocol::evidence::StreamKind;
 use qorgan_protocol::ids::ExamId;
 use qorgan_protocol::time::WallTime;
+use qorgan_server_core::sitting::{SittingFault, SittingSettings, fields, read_sitting};
 
 use super::say;
+use crate::config::ExamDefaults;
 use crate::state::AppState;
 use crate::store::exams::{self, NewExam, NewSitting};
 
@@ -80,15 +80,15 @@ pub(super) struct CreateSitting {
     closes: String,
     /// How long items may be worked on, in minutes.
     #[arg(long)]
-    minutes: u32,
+    minutes: String,
     #[arg(long, value_enum, default_value = "remote")]
     mode: Mode,
     /// `economy`, `standard` or `rich`; without it the setting.
     #[arg(long)]
     bandwidth: Option<String>,
     /// The most displays.
-    #[arg(long, default_value_t = 1)]
-    displays: u8,
+    #[arg(long, default_value = "1")]
+    displays: String,
     /// Files may stand for devices (demo and tests).
     #[arg(long)]
     simulated_sources: bool,
@@ -98,6 +98,9 @@ pub(super) struct CreateSitting {
     /// Identity must be approved before the start.
     #[arg(long)]
     identity_before_start: bool,
+    /// A document is shown to the camera at check-in.
+    #[arg(long)]
+    identity_document: bool,
     /// On site, also require the camera.
     #[arg(long)]
     camera: bool,
@@ -110,15 +113,15 @@ pub(super) struct CreateSitting {
     /// Time under cover is not given back.
     #[arg(long)]
     no_credit: bool,
-    /// How long after the deadline a kept submission is accepted, in seconds.
-    #[arg(long, default_value_t = 900)]
-    late_delivery_s: u32,
+    /// How long after the deadline a kept submission is accepted, in minutes.
+    #[arg(long, default_value = "15")]
+    late_delivery_minutes: String,
     /// How long a lost agent or device is borne before the exam is covered, in seconds.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(0..=5))]
-    grace_agent_s: u8,
+    #[arg(long, default_value = "5")]
+    grace_agent_s: String,
     /// How long a lost network is borne while the agent still captures, in seconds.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u8).range(0..=20))]
-    grace_network_s: u8,
+    #[arg(long, default_value = "20")]
+    grace_network_s: String,
     /// A program that is reported; may be given again; without it the settings' list.
     #[arg(long, value_name = "PROGRAM")]
     deny: Vec<String>,
@@ -130,23 +133,12 @@ pub(super) struct CreateSitting {
 impl Sitting {
     pub(super) async fn run(self, state: &AppState) -> anyhow::Result<()> {
         let Self::Create(create) = self;
-        let defaults = &state.config.exam;
         let zone = state.config.institution.time_zone.as_str();
         let sitting = NewSitting {
             exam: create.exam,
             opens: moment(&create.opens, zone)?,
             closes: moment(&create.closes, zone)?,
-            duration: Duration::from_secs(u64::from(create.minutes).saturating_mul(60)),
-            policy: create.policy(),
-            bandwidth: match &create.bandwidth {
-                None => defaults.bandwidth.word().to_owned(),
-                Some(word) if ["economy", "standard", "rich"].contains(&word.as_str()) => {
-                    word.clone()
-                }
-                Some(word) => bail!("`{word}` is none of economy, standard, rich"),
-            },
-            deny_processes: programs(&create.deny, &defaults.deny_processes),
-            allow_processes: programs(&create.allow, &defaults.allow_processes),
+            settings: create.settings(&state.config.exam)?,
         };
         if sitting.closes <= sitting.opens {
             bail!("the start window closes before it opens");
@@ -163,34 +155,64 @@ impl Sitting {
 }
 
 impl CreateSitting {
-    fn policy(&self) -> GatePolicy {
-        let mut policy = match self.mode {
-            Mode::Remote => GatePolicy::remote(),
-            Mode::OnSite => GatePolicy::on_site(),
-        };
-        let on_site = [
-            (self.camera, StreamKind::Camera),
-            (self.microphone, StreamKind::Microphone),
-        ];
-        for (_, kind) in on_site.into_iter().filter(|(wanted, _)| *wanted) {
-            policy.required_on_site.push(kind);
-        }
-        policy.required_on_site.sort_unstable();
-        GatePolicy {
-            displays_max: self.displays,
-            simulated_sources: self.simulated_sources,
-            proctor_opens: policy.proctor_opens || self.proctor_opens,
-            identity_before_start: self.identity_before_start,
-            freshness: !self.no_freshness,
-            credit_covered_time: !self.no_credit,
-            late_delivery_ms_max: u64::from(self.late_delivery_s).saturating_mul(1_000),
-            grace: Grace {
-                agent_ms: u64::from(self.grace_agent_s).saturating_mul(1_000),
-                network_ms: u64::from(self.grace_network_s).saturating_mul(1_000),
-            },
-            ..policy
-        }
+    /// Reads what was typed as the console's form is read; what was not typed is the settings'.
+    fn settings(&self, defaults: &ExamDefaults) -> anyhow::Result<SittingSettings> {
+        let fields = self.fields(defaults);
+        let read = read_sitting(|name| fields.get(name).map_or("", String::as_str));
+        read.map_err(|faults| {
+            let line = |(name, fault): &(&str, SittingFault)| {
+                format!("--{}: {fault}", option_of(name).replace('_', "-"))
+            };
+            anyhow!(faults.iter().map(line).collect::<Vec<_>>().join("\n"))
+        })
     }
+
+    fn fields(&self, defaults: &ExamDefaults) -> BTreeMap<&'static str, String> {
+        let mode = match self.mode {
+            Mode::Remote => "remote",
+            Mode::OnSite => "on_site",
+        };
+        let [camera, microphone, screen] = fields::SOURCES.map(|(name, _)| name);
+        let ticked = [
+            (camera, self.camera),
+            (microphone, self.microphone),
+            (screen, true),
+            (fields::SIMULATED, self.simulated_sources),
+            (fields::PROCTOR_OPENS, self.proctor_opens),
+            (fields::IDENTITY, self.identity_before_start),
+            (fields::DOCUMENT, self.identity_document),
+            (fields::FRESHNESS, !self.no_freshness),
+            (fields::CREDIT, !self.no_credit),
+        ];
+        let bandwidth = self.bandwidth.as_deref();
+        let typed = [
+            (fields::MINUTES, self.minutes.clone()),
+            (fields::MODE, mode.to_owned()),
+            (fields::DISPLAYS, self.displays.clone()),
+            (fields::GRACE_AGENT, self.grace_agent_s.clone()),
+            (fields::GRACE_NETWORK, self.grace_network_s.clone()),
+            (fields::LATE, self.late_delivery_minutes.clone()),
+            (
+                fields::BANDWIDTH,
+                bandwidth
+                    .unwrap_or_else(|| defaults.bandwidth.word())
+                    .to_owned(),
+            ),
+            (fields::DENY, programs(&self.deny, &defaults.deny_processes)),
+            (
+                fields::ALLOW,
+                programs(&self.allow, &defaults.allow_processes),
+            ),
+        ];
+        let ticked = ticked.into_iter().filter(|(_, ticked)| *ticked);
+        let on = ticked.map(|(name, _)| (name, "on".to_owned()));
+        typed.into_iter().chain(on).collect()
+    }
+}
+
+/// Returns the option that sets a field.
+fn option_of(field: &str) -> &str {
+    field.strip_prefix("source_").unwrap_or(field)
 }
 
 #[derive(Debug, Clone, Copy, Subcommand)]
@@ -233,15 +255,10 @@ impl List {
     }
 }
 
-/// Returns the programs that were named, as the agent compares them, or those of the settings.
-fn programs(named: &[String], settings: &[String]) -> Vec<String> {
-    if named.is_empty() {
-        return settings.to_vec();
-    }
-    named
-        .iter()
-        .map(|name| name.trim().to_lowercase())
-        .collect()
+/// Returns the programs that were named, or those of the settings, one a line.
+fn programs(named: &[String], settings: &[String]) -> String {
+    let list = if named.is_empty() { settings } else { named };
+    list.join("\n")
 }
 
 /// Reads a moment: local time in `zone`, or with its own offset.
@@ -266,6 +283,7 @@ fn local(at: WallTime, state: &AppState) -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use qorgan_protocol::attempt::GatePolicy;
 
     use super::*;
 
@@ -275,26 +293,55 @@ mod tests {
         create: CreateSitting,
     }
 
-    fn line(words: &str) -> Result<CreateSitting, clap::Error> {
+    fn line(words: &str) -> CreateSitting {
         let exam = "01890000-0000-7000-8000-000000000000";
         let begin = format!("x --exam {exam} --opens a --closes b --minutes 40 {words}");
-        Line::try_parse_from(begin.split_whitespace()).map(|line| line.create)
+        Line::try_parse_from(begin.split_whitespace())
+            .expect("understood")
+            .create
     }
 
     #[test]
     fn the_command_line_sets_what_the_console_sets() {
-        let create = line("--mode on-site --microphone --grace-agent-s 3 --grace-network-s 10")
-            .expect("understood");
-        let policy = create.policy();
-        assert!(policy.required_on_site.contains(&StreamKind::Microphone));
+        let create = line(
+            "--mode on-site --microphone --camera --identity-document --grace-agent-s 3 \
+             --grace-network-s 10 --deny Zoom --late-delivery-minutes 1",
+        );
+        let defaults = ExamDefaults::default();
+        let read = create.settings(&defaults).expect("understood");
+        let policy = &read.policy;
+        assert_eq!(policy.required().len(), 3);
+        assert!(policy.identity_document && policy.freshness && policy.credit_covered_time);
         assert_eq!(
             (policy.grace.agent_ms, policy.grace.network_ms),
             (3_000, 10_000)
         );
-        line("--grace-agent-s 6").expect_err("no grace is longer than the default");
-        let settings = ["teams".to_owned()];
-        assert_eq!(programs(&["Zoom ".to_owned()], &settings), ["zoom"]);
-        assert_eq!(programs(&[], &settings), settings);
+        assert_eq!(policy.late_delivery_ms_max, 60_000);
+        assert_eq!(read.deny_processes, ["zoom"]);
+        assert_eq!(read.allow_processes, defaults.allow_processes);
+    }
+
+    #[test]
+    fn every_fault_is_named_with_its_option() {
+        let create =
+            line("--mode on-site --identity-document --grace-agent-s 6 --bandwidth all --deny a/b");
+        let faults = create.settings(&ExamDefaults::default());
+        let told = faults.expect_err("four faults").to_string();
+        for option in [
+            "--identity-document:",
+            "--grace-agent-s:",
+            "--bandwidth:",
+            "--deny:",
+        ] {
+            assert!(told.contains(option), "{told}");
+        }
+        assert_eq!(told.lines().count(), 4, "{told}");
+    }
+
+    #[test]
+    fn what_is_not_typed_is_the_policy_of_a_remote_sitting() {
+        let read = line("").settings(&ExamDefaults::default()).expect("good");
+        assert_eq!(read.policy, GatePolicy::remote());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use qorgan_protocol::wire::TextIn;
 use serde::Deserialize;
 
 /// Own certificate files; empty paths take the built-in authority.
@@ -218,23 +219,23 @@ pub struct Texts {
 }
 
 impl Texts {
-    /// Returns the consent text in `language`, Kazakh where there is none.
+    /// Returns the consent in every language.
     #[must_use]
-    pub fn consent(&self, language: &str) -> &str {
-        match language {
-            "ru" => &self.consent_ru,
-            "en" => &self.consent_en,
-            _ => &self.consent_kk,
+    pub fn consent(&self) -> TextIn {
+        TextIn {
+            kk: self.consent_kk.clone(),
+            ru: self.consent_ru.clone(),
+            en: self.consent_en.clone(),
         }
     }
 
-    /// Returns the instruction in `language`, Kazakh where there is none.
+    /// Returns the instruction in every language.
     #[must_use]
-    pub fn instruction(&self, language: &str) -> &str {
-        match language {
-            "ru" => &self.instruction_ru,
-            "en" => &self.instruction_en,
-            _ => &self.instruction_kk,
+    pub fn instruction(&self) -> TextIn {
+        TextIn {
+            kk: self.instruction_kk.clone(),
+            ru: self.instruction_ru.clone(),
+            en: self.instruction_en.clone(),
         }
     }
 }

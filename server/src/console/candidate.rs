@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
-use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Redirect};
 use qorgan_protocol::attempt::{AttemptPhase, TerminationCause};
 use qorgan_protocol::evidence::{StreamId, StreamKind};
 use qorgan_protocol::ids::{AttemptId, PersonId};
-use qorgan_protocol::wire::{IdentityState, ProblemCode};
+use qorgan_protocol::wire::ProblemCode;
 use serde::Deserialize;
 use sqlx::Row as _;
 
 use super::error::{Answer, ConsoleError};
+use super::identity::IdentityFacts;
 use super::page::{Page, Visitor, show};
 use super::posted::Posted;
 use super::store::{IncidentRow, custody, incidents, person};
@@ -21,7 +21,7 @@ use super::wall::sources;
 use crate::auth::{Proctor, Staff, Watcher};
 use crate::registry::{BoardLine, ControlAction};
 use crate::state::AppState;
-use crate::store::{exams, people};
+use crate::store::exams;
 
 /// What a page says about an attempt.
 #[derive(Debug)]
@@ -37,8 +37,7 @@ pub(super) struct AttemptFacts {
     since: String,
     sources: Vec<(&'static str, String)>,
     hand: bool,
-    identity_open: bool,
-    photo: bool,
+    pub(super) identity: IdentityFacts,
     gate_waits: bool,
     can_message: bool,
     can_pause: bool,
@@ -57,9 +56,6 @@ impl AttemptFacts {
     ) -> Result<Self, ConsoleError> {
         let line = state.registry.board_line(attempt).await?;
         let who = person(&state.store, line.person).await?;
-        let photo = people::photo(&state.store, &state.keys, line.person)
-            .await?
-            .is_some();
         let live = matches!(
             line.phase,
             AttemptPhase::CheckIn { .. }
@@ -79,12 +75,7 @@ impl AttemptFacts {
             since: page.date_time(Some(line.since.unix_ms())),
             sources: sources(page, &line.gate),
             hand: line.hand_raised,
-            identity_open: live
-                && matches!(
-                    line.identity,
-                    IdentityState::Waiting | IdentityState::Deferred
-                ),
-            photo,
+            identity: IdentityFacts::read(state, page, &line).await?,
             gate_waits: line.waits_for_proctor,
             can_message: live,
             can_pause: matches!(line.phase, AttemptPhase::Running { .. }),
@@ -348,19 +339,6 @@ pub(super) async fn now(
     })
 }
 
-/// `GET /console/attempts/{attempt}/photo`: the photo on file.
-pub(super) async fn photo(
-    State(state): State<AppState>,
-    Path(attempt): Path<String>,
-    _staff: Staff<Watcher>,
-) -> Answer {
-    let line = state.registry.board_line(attempt.parse()?).await?;
-    let jpeg = people::photo(&state.store, &state.keys, line.person)
-        .await?
-        .ok_or(ConsoleError::Refused(ProblemCode::NotFound))?;
-    Ok(([(CONTENT_TYPE, "image/jpeg")], jpeg).into_response())
-}
-
 /// `POST /console/attempts/{attempt}/control`.
 pub(super) async fn control(
     State(state): State<AppState>,
@@ -383,21 +361,6 @@ pub(super) async fn control(
     let by = posted.staff.session.person;
     let done = state.registry.control(attempt, action, by, reason).await;
     after(attempt, done)
-}
-
-/// `POST /console/attempts/{attempt}/identity`.
-pub(super) async fn identity(
-    State(state): State<AppState>,
-    Path(attempt): Path<String>,
-    posted: Posted<Proctor>,
-) -> Answer {
-    let attempt: AttemptId = attempt.parse()?;
-    let approved = posted.fields.get("approved") == "yes";
-    let by = posted.staff.session.person;
-    after(
-        attempt,
-        state.registry.approve_identity(attempt, approved, by).await,
-    )
 }
 
 /// `POST /console/attempts/{attempt}/move`.
@@ -437,7 +400,10 @@ pub(super) async fn message(
     )
 }
 
-fn after(attempt: AttemptId, done: Result<(), crate::registry::RegistryError>) -> Answer {
+pub(super) fn after(
+    attempt: AttemptId,
+    done: Result<(), crate::registry::RegistryError>,
+) -> Answer {
     match done {
         Ok(()) => Ok(back(attempt, None).into_response()),
         Err(error) => {

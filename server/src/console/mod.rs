@@ -12,6 +12,7 @@ mod candidate;
 mod error;
 mod exams;
 mod home;
+mod identity;
 mod imports;
 mod package;
 mod page;
@@ -122,14 +123,18 @@ fn pages() -> Router<AppState> {
         .route("/console/wall/tiles", get(wall::tiles))
         .route("/console/attempts/{attempt}", get(candidate::candidate))
         .route("/console/attempts/{attempt}/now", get(candidate::now))
-        .route("/console/attempts/{attempt}/photo", get(candidate::photo))
+        .route("/console/attempts/{attempt}/photo", get(identity::photo))
+        .route(
+            "/console/attempts/{attempt}/document",
+            get(identity::document),
+        )
         .route(
             "/console/attempts/{attempt}/control",
             post(candidate::control),
         )
         .route(
             "/console/attempts/{attempt}/identity",
-            post(candidate::identity),
+            post(identity::decide),
         )
         .route(
             "/console/attempts/{attempt}/move",

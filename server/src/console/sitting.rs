@@ -119,6 +119,7 @@ impl Settings {
             ("displays", policy.displays_max.to_string()),
             ("proctor-opens", yes(opens)),
             ("identity-before-start", yes(policy.identity_before_start)),
+            ("identity-document", yes(policy.identity_document)),
             ("freshness", yes(policy.freshness)),
             ("grace-agent-s", seconds(policy.grace.agent_ms)),
             ("grace-network-s", seconds(policy.grace.network_ms)),

@@ -31,6 +31,7 @@ pub(super) struct TickField {
     pub(super) name: &'static str,
     pub(super) label: String,
     pub(super) ticked: bool,
+    pub(super) wrong: Option<String>,
 }
 
 /// The form as a page shows it.
@@ -67,6 +68,7 @@ impl SittingForm {
         let mut ticked = BTreeMap::from([
             (fields::PROCTOR_OPENS, policy.proctor_opens),
             (fields::IDENTITY, policy.identity_before_start),
+            (fields::DOCUMENT, policy.identity_document),
             (fields::FRESHNESS, policy.freshness),
             (fields::SIMULATED, policy.simulated_sources),
             (fields::CREDIT, policy.credit_covered_time),
@@ -109,11 +111,7 @@ impl SittingForm {
                 exam,
                 opens,
                 closes,
-                duration: read.duration,
-                policy: read.policy,
-                bandwidth: read.bandwidth,
-                deny_processes: read.deny_processes,
-                allow_processes: read.allow_processes,
+                settings: read,
             }),
             _ => Err(Box::new(self)),
         }
@@ -154,7 +152,12 @@ impl SittingForm {
     pub(super) fn boxes(&self, group: &str) -> Vec<TickField> {
         let wanted: &[&'static str] = match group {
             "sources" => &fields::SOURCES.map(|(name, _)| name),
-            "gate" => &[fields::PROCTOR_OPENS, fields::IDENTITY, fields::FRESHNESS],
+            "gate" => &[
+                fields::PROCTOR_OPENS,
+                fields::IDENTITY,
+                fields::DOCUMENT,
+                fields::FRESHNESS,
+            ],
             "loss" => &[fields::CREDIT],
             _ => &[fields::SIMULATED],
         };
@@ -164,6 +167,10 @@ impl SittingForm {
                 name,
                 label: self.label(name),
                 ticked: self.is_ticked(name),
+                // The sources have one place for all of theirs.
+                wrong: (group != "sources")
+                    .then(|| self.wrong(name).cloned())
+                    .flatten(),
             })
             .collect()
     }
@@ -191,7 +198,7 @@ impl SittingForm {
     /// Tells whether a group of settings is to be shown open: something in it is wrong.
     pub(super) fn opens(&self, group: &str) -> bool {
         let names: &[&str] = match group {
-            "gate" => &[fields::DISPLAYS, "source_screen"],
+            "gate" => &[fields::DISPLAYS, fields::DOCUMENT, "source_screen"],
             "loss" => &[fields::GRACE_AGENT, fields::GRACE_NETWORK, fields::LATE],
             _ => &[fields::BANDWIDTH, fields::DENY, fields::ALLOW],
         };
@@ -212,6 +219,7 @@ fn words(page: &Page, fault: &SittingFault) -> String {
         }
         SittingFault::Word => page.t("wrong-word"),
         SittingFault::NoSource => page.t("wrong-no-source"),
+        SittingFault::NoCamera => page.t("wrong-no-camera"),
         SittingFault::ProgramName { name } => page.t1("wrong-program", "name", name),
         SittingFault::TooManyPrograms { max } => page.t1("wrong-programs", "max", max),
         SittingFault::ProgramInBoth { name } => page.t1("wrong-program-both", "name", name),
@@ -247,10 +255,10 @@ mod tests {
             .read(exam, &Fields::of(sent))
             .expect("good as it was shown");
 
-        assert_eq!(read.policy, GatePolicy::remote());
-        assert_eq!(millis(read.duration), 3_600_000);
-        assert_eq!(read.bandwidth, "standard");
-        assert!(read.deny_processes.contains(&"anydesk".to_owned()));
+        assert_eq!(read.settings.policy, GatePolicy::remote());
+        assert_eq!(millis(read.settings.duration), 3_600_000);
+        assert_eq!(read.settings.bandwidth, "standard");
+        assert!(read.settings.deny_processes.contains(&"anydesk".to_owned()));
         assert_eq!(read.opens.unix_ms(), 1_796_097_600_000);
     }
 

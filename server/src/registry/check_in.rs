@@ -6,10 +6,12 @@ use qorgan_protocol::crypto::PublicKey;
 use qorgan_protocol::crypto::Sha256;
 use qorgan_protocol::evidence::{AttemptKeyCertificate, AttemptRole, StreamKind};
 use qorgan_protocol::ids::{AttemptId, BootId, Epoch, TestId};
+use qorgan_protocol::limits::DOCUMENT_BYTES_MAX;
 use qorgan_protocol::wire::{
     AgentEnrolReply, CheckInReply, ConsentRequest, Hex, IdentityRequest, InstructionRequest,
     ProblemCode, SignedHex, SystemCheckRequest,
 };
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Registry;
@@ -49,7 +51,7 @@ impl Registry {
             .execute(&mut *tx)
             .await?;
         tx.commit().await?;
-        self.check_in_reply(&state, certificate, language).await
+        self.check_in_reply(&state, certificate).await
     }
 
     //= tests/data/sop-2-28.md#7-admission
@@ -151,7 +153,6 @@ impl Registry {
         &self,
         state: &CellState,
         certificate: SignedHex,
-        language: &str,
     ) -> Result<CheckInReply, RegistryError> {
         let attempt = state.facts.attempt;
         let texts = &self.inner.config.texts;
@@ -172,10 +173,10 @@ impl Registry {
             journal_next: ResponseSeq(state.journal_next),
             journal_head: Hex(head.0.to_vec()),
             consent_version: texts.consent_version.clone(),
-            consent_text: texts.consent(language).to_owned(),
+            consent_text: texts.consent(),
             consent_recorded: self.consented(attempt, &texts.consent_version).await? == Some(true),
             instruction_version: texts.instruction_version.clone(),
-            instruction_text: texts.instruction(language).to_owned(),
+            instruction_text: texts.instruction(),
             accommodation: state.facts.accommodation,
             photo_on_file: photo > 0,
             phase: state.gate.phase(),
@@ -302,23 +303,32 @@ impl Registry {
         Ok(())
     }
 
-    /// The candidate shows face and, where asked, a document.
+    /// The candidate shows face and, where the policy asks, a document (decision 7).
     ///
     /// # Errors
-    /// `WrongPhase` outside check-in, or the caller is not bound.
+    /// `BadRequest` where the document is missing, not asked for or no JPEG; `WrongPhase` outside
+    /// check-in, or the caller is not bound.
     pub async fn identity(
         &self,
         attempt: AttemptId,
         caller: &Caller,
         request: IdentityRequest,
     ) -> Result<(), RegistryError> {
+        let cell = self.cell(attempt).await?;
+        let (asked, key) = {
+            let state = cell.state.lock().await;
+            Self::authorize(caller, &state)?;
+            let asked = state.gate.policy().identity_document;
+            (asked, Arc::clone(&state.key))
+        };
+        let document = request.document.map(|hex| hex.0);
+        if document.is_some() != asked || document.as_deref().is_some_and(|jpeg| !is_jpeg(jpeg)) {
+            return Err(RegistryError::refuse(ProblemCode::BadRequest, "document"));
+        }
         self.task(attempt, caller, CheckInTask::Identity).await?;
-        let Some(document) = request.document else {
+        let Some(document) = document else {
             return Ok(());
         };
-        let cell = self.cell(attempt).await?;
-        let key = std::sync::Arc::clone(&cell.state.lock().await.key);
-        let place = format!("identity-document:{attempt}");
         let mut tx = self.inner.store.begin().await?;
         sqlx::query(
             "INSERT INTO identity_documents (institution_id, attempt_id, at_ms, sealed) \
@@ -327,11 +337,33 @@ impl Registry {
         .bind(self.inner.keys.institution().to_string())
         .bind(attempt.to_string())
         .bind(self.inner.clock.wall().unix_ms())
-        .bind(key.seal(place.as_bytes(), &document.0)?)
+        .bind(key.seal(document_place(attempt).as_bytes(), &document)?)
         .execute(&mut *tx)
         .await?;
         tx.commit().await?;
         Ok(())
+    }
+
+    /// Returns the newest document that the candidate showed, a JPEG, if there is one.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown attempt; the database or the attempt's key failed.
+    pub async fn identity_document(
+        &self,
+        attempt: AttemptId,
+    ) -> Result<Option<Vec<u8>>, RegistryError> {
+        let sealed: Option<Vec<u8>> = sqlx::query_scalar(
+            "SELECT sealed FROM identity_documents WHERE attempt_id = $1 ORDER BY id DESC LIMIT 1",
+        )
+        .bind(attempt.to_string())
+        .fetch_optional(self.inner.store.read())
+        .await?;
+        let Some(sealed) = sealed else {
+            return Ok(None);
+        };
+        let cell = self.cell(attempt).await?;
+        let key = Arc::clone(&cell.state.lock().await.key);
+        Ok(Some(key.open(document_place(attempt).as_bytes(), &sealed)?))
     }
 
     /// The instruction was read to its end.
@@ -489,4 +521,15 @@ pub struct AgentKey<'a> {
 }
 
 /// An attempt key's certificate outlasts any sitting and the delivery of its recording.
+fn document_place(attempt: AttemptId) -> String {
+    format!("identity-document:{attempt}")
+}
+
+/// A document is shown to staff as what it says it is: within bounds, and whole.
+fn is_jpeg(bytes: &[u8]) -> bool {
+    bytes.len() <= DOCUMENT_BYTES_MAX
+        && bytes.starts_with(&[0xFF, 0xD8, 0xFF])
+        && bytes.ends_with(&[0xFF, 0xD9])
+}
+
 const CERTIFICATE_LASTS: Duration = Duration::from_secs(48 * 60 * 60);

@@ -1,11 +1,10 @@
 //! Exams, sittings, admissions; an admission makes the attempt.
 
-use std::time::Duration;
-
-use qorgan_protocol::attempt::{AttemptPhase, GatePolicy};
+use qorgan_protocol::attempt::AttemptPhase;
 use qorgan_protocol::ids::{AttemptId, ExamId, PersonId, SittingId};
 use qorgan_protocol::time::{WallTime, millis};
 use qorgan_protocol::wire::Accommodation;
+use qorgan_server_core::sitting::SittingSettings;
 use qorgan_signing::SecretKey;
 
 use super::{StoreError, WriteTx, id};
@@ -31,16 +30,8 @@ pub struct NewSitting {
     pub opens: WallTime,
     /// When its start window closes.
     pub closes: WallTime,
-    /// How long items may be worked on.
-    pub duration: Duration,
-    /// What is required.
-    pub policy: GatePolicy,
-    /// `economy`, `standard` or `rich`.
-    pub bandwidth: String,
-    /// Programs that are reported.
-    pub deny_processes: Vec<String>,
-    /// Programs that are never reported.
-    pub allow_processes: Vec<String>,
+    /// What it is set to.
+    pub settings: SittingSettings,
 }
 
 /// Whether a candidate may sit (SOP 7), and how.
@@ -98,7 +89,8 @@ pub async fn create_sitting(
     sitting: &NewSitting,
 ) -> Result<SittingId, StoreError> {
     let id = SittingId::new(at, random()?);
-    let policy = to_json("gate policy", &sitting.policy)?;
+    let settings = &sitting.settings;
+    let policy = to_json("gate policy", &settings.policy)?;
     sqlx::query(
         "INSERT INTO sittings (id, institution_id, exam_id, opens_ms, closes_ms, duration_ms, \
          policy, bandwidth, deny_processes, allow_processes, created_ms) \
@@ -109,11 +101,11 @@ pub async fn create_sitting(
     .bind(sitting.exam.to_string())
     .bind(sitting.opens.unix_ms())
     .bind(sitting.closes.unix_ms())
-    .bind(millis(sitting.duration))
+    .bind(millis(settings.duration))
     .bind(policy)
-    .bind(&sitting.bandwidth)
-    .bind(to_json("process list", &sitting.deny_processes)?)
-    .bind(to_json("process list", &sitting.allow_processes)?)
+    .bind(&settings.bandwidth)
+    .bind(to_json("process list", &settings.deny_processes)?)
+    .bind(to_json("process list", &settings.allow_processes)?)
     .bind(at.unix_ms())
     .execute(&mut **tx)
     .await?;

@@ -29,6 +29,7 @@ use qorgan_server::http::{Bound, serve};
 use qorgan_server::state::AppState;
 use qorgan_server::store::exams::{self, Admission, NewExam, NewSitting};
 use qorgan_server::store::people::{self, NewPerson};
+use qorgan_server_core::sitting::SittingSettings;
 use qorgan_signing::{Keys, Ring};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
@@ -154,11 +155,13 @@ impl Server {
             exam,
             opens: now,
             closes: now.after(Duration::from_secs(3_600)),
-            duration: Duration::from_secs(3_600),
-            policy: GatePolicy::remote(),
-            bandwidth: "standard".to_owned(),
-            deny_processes: Vec::new(),
-            allow_processes: Vec::new(),
+            settings: SittingSettings {
+                duration: Duration::from_secs(3_600),
+                policy: GatePolicy::remote(),
+                bandwidth: "standard".to_owned(),
+                deny_processes: Vec::new(),
+                allow_processes: Vec::new(),
+            },
         };
         let sitting = exams::create_sitting(&mut tx, &state.keys, now, &sitting)
             .await

@@ -141,8 +141,9 @@ fn check_in(walk: &mut Walk<'_>, kiosk: &mut Kiosk<'_>) -> Result<String> {
     shoot(walk, kiosk, "05-system-check")?;
     candidate::leave(kiosk, "system-check")?;
     kiosk.await_screen("identity", SCREEN_LIMIT)?;
-    candidate::show_identity(kiosk)?;
+    candidate::take_document(kiosk)?;
     shoot(walk, kiosk, "06-identity")?;
+    candidate::show_identity(kiosk)?;
     candidate::leave(kiosk, "identity")?;
     kiosk.await_screen("instruction", SCREEN_LIMIT)?;
     shoot(walk, kiosk, "07-instruction")?;

@@ -252,8 +252,8 @@ fn create_sitting(server: &Server, exam: &str, camera: Camera) -> Result<String>
         "sitting", "create", "--exam", exam, "--opens", &opens, "--closes", &closes,
     ];
     let policy: &[&str] = match camera {
-        Camera::Own | Camera::StandIn => &[],
-        Camera::Film => &["--simulated-sources"],
+        Camera::Own | Camera::StandIn => &["--identity-document"],
+        Camera::Film => &["--identity-document", "--simulated-sources"],
     };
     last_word(&server.command(&[&words[..], &["--minutes", "40"], policy].concat())?)
 }

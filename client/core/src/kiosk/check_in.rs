@@ -12,7 +12,7 @@ use super::{Agent, Attempt, Kiosk, Stage, Step};
 use crate::{
     Private,
     event::{Call, CallKind, Effect, Intent, Reply},
-    view::{Check, CheckLine, CheckResult, EndCause},
+    view::{Check, CheckLine, CheckResult, DocumentState, EndCause},
 };
 
 impl Kiosk {
@@ -23,6 +23,7 @@ impl Kiosk {
             return;
         };
         let (identified, open) = (attempt.identity_passes(), attempt.gate_open());
+        let document = attempt.document();
         let call = match (&mut attempt.step, intent) {
             (Step::Consent { read, .. } | Step::Instruction { read }, Intent::ReadToEnd) => {
                 *read = true;
@@ -38,7 +39,17 @@ impl Kiosk {
             (Step::SystemCheck, Intent::SystemChecked) if passes(&lines) => Call::SystemCheck {
                 lines: lines.iter().map(wire_line).collect(),
             },
-            (Step::Identity, Intent::ShowIdentity) => Call::Identity,
+            (Step::Identity, Intent::TakeDocument)
+                if !identified && document != DocumentState::NotAsked =>
+            {
+                self.outbox.push(Effect::TakeDocument);
+                return;
+            }
+            (Step::Identity, Intent::ShowIdentity) if document != DocumentState::Asked => {
+                Call::Identity {
+                    document: document == DocumentState::Taken,
+                }
+            }
             (Step::Identity, Intent::Continue) if identified => {
                 attempt.step = Step::Instruction { read: false };
                 return;
@@ -256,6 +267,17 @@ impl Attempt {
         self.view
             .as_ref()
             .map_or(IdentityState::Open, |heard| heard.view.identity)
+    }
+
+    /// Tells where the picture of the document stands.
+    pub(super) fn document(&self) -> DocumentState {
+        if !self.check_in.policy.identity_document {
+            DocumentState::NotAsked
+        } else if self.document {
+            DocumentState::Taken
+        } else {
+            DocumentState::Asked
+        }
     }
 
     pub(super) fn identity_passes(&self) -> bool {

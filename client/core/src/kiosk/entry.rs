@@ -178,6 +178,7 @@ impl Kiosk {
             locked: false,
             adapter: true,
             preview: true,
+            document: false,
             seen_messages: BTreeSet::new(),
             draft: String::new(),
             hand: None,
@@ -244,6 +245,7 @@ impl SignInForm {
             | Intent::Consent(_)
             | Intent::ReadToEnd
             | Intent::SystemChecked
+            | Intent::TakeDocument
             | Intent::ShowIdentity
             | Intent::Continue
             | Intent::Start

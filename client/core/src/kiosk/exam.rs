@@ -8,7 +8,7 @@ use qorgan_protocol::{
     ids::PictureId,
     limits::MESSAGE_CHARS_MAX,
     time::{Now, WallTime},
-    wire::{AttemptView, ClientEvent, ClientEventKind, MessageFrom, ProblemCode},
+    wire::{AttemptView, ClientEvent, ClientEventKind, IdentityState, MessageFrom, ProblemCode},
 };
 
 use super::{Attempt, Heard, Kiosk, ReadBack, Stage, Step};
@@ -59,6 +59,7 @@ impl Kiosk {
             | Intent::Consent(_)
             | Intent::ReadToEnd
             | Intent::SystemChecked
+            | Intent::TakeDocument
             | Intent::ShowIdentity
             | Intent::Continue
             | Intent::Start
@@ -280,6 +281,10 @@ impl Attempt {
             return;
         }
         self.follow_phase(&view.phase);
+        if view.identity == IdentityState::Refused && self.identity() != IdentityState::Refused {
+            // What was refused is taken anew.
+            self.document = false;
+        }
         if self.hand == Some(view.hand_raised) {
             self.hand = None;
         }

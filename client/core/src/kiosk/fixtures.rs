@@ -11,7 +11,7 @@ use qorgan_protocol::{
     wire::{
         Accommodation, AttemptView, CheckInReply, ConnectionTime, ExamCard, ExamState, GateLine,
         GateLineState, Hex, IdentityState, ItemList, ItemSlot, LeaseView, ServerHello, SignInReply,
-        SignedHex,
+        SignedHex, TextIn,
     },
 };
 
@@ -40,6 +40,15 @@ pub(crate) fn attempt() -> AttemptId {
 
 pub(crate) fn item(which: u8) -> ItemId {
     ItemId::new(WallTime::from_unix_ms(2), [which; 10])
+}
+
+/// A text that tells its language.
+fn texts(name: &str) -> TextIn {
+    TextIn {
+        kk: format!("{name} kk"),
+        ru: format!("{name} ru"),
+        en: format!("{name} en"),
+    }
 }
 
 pub(crate) fn hello() -> ServerHello {
@@ -94,10 +103,10 @@ pub(crate) fn check_in(phase: AttemptPhase) -> CheckInReply {
         journal_next: ResponseSeq(0),
         journal_head: Hex(vec![0; 32]),
         consent_version: "1".to_owned(),
-        consent_text: "…".to_owned(),
+        consent_text: texts("consent"),
         consent_recorded: true,
         instruction_version: "1".to_owned(),
-        instruction_text: "…".to_owned(),
+        instruction_text: texts("instruction"),
         accommodation: Accommodation::default(),
         photo_on_file: false,
         phase,

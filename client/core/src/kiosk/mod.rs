@@ -132,6 +132,8 @@ struct Attempt {
     locked: bool,
     adapter: bool,
     preview: bool,
+    /// Whether a picture of the document is ready to be shown.
+    document: bool,
     seen_messages: BTreeSet<MessageId>,
     draft: String,
     hand: Option<bool>,
@@ -244,7 +246,7 @@ impl Kiosk {
 
     fn intent(&mut self, now: Now, intent: Intent) {
         match intent {
-            Intent::ChooseLanguage(language) => self.language = language,
+            Intent::ChooseLanguage(language) => self.choose_language(language),
             Intent::ChooseReading(reading) => self.reading = reading,
             Intent::Open(overlay) => self.overlay = Some(overlay),
             Intent::CloseOverlay => self.close_overlay(),
@@ -260,6 +262,7 @@ impl Kiosk {
             Intent::Consent(_)
             | Intent::ReadToEnd
             | Intent::SystemChecked
+            | Intent::TakeDocument
             | Intent::ShowIdentity
             | Intent::Continue
             | Intent::Start => self.check_in_intent(intent),
@@ -271,6 +274,16 @@ impl Kiosk {
             | Intent::SendMessage
             | Intent::Submit => self.exam_intent(now, intent),
         }
+    }
+
+    /// A text counts as read in the language that it was read in.
+    fn choose_language(&mut self, language: Language) {
+        if let Stage::Attempt(attempt) = &mut self.stage
+            && let Step::Consent { read, .. } | Step::Instruction { read } = &mut attempt.step
+        {
+            *read &= language == self.language;
+        }
+        self.language = language;
     }
 
     fn reply(&mut self, now: Now, sent: Now, reply: Reply) {
@@ -319,11 +332,16 @@ impl Kiosk {
 
     fn agent_news(&mut self, now: Now, news: AgentNews) {
         let was_up = matches!(self.agent, Agent::Up { .. });
-        let lost = was_up && !matches!(news, AgentNews::Status(_) | AgentNews::Finished);
+        let lost = was_up
+            && !matches!(
+                news,
+                AgentNews::Status(_) | AgentNews::Finished | AgentNews::DocumentTaken
+            );
         if let Stage::Attempt(attempt) = &mut self.stage {
             match &news {
                 AgentNews::Status(status) => attempt.lease.agent_said(now, status),
                 AgentNews::Finished => {}
+                AgentNews::DocumentTaken => attempt.document = attempt.step == Step::Identity,
                 AgentNews::Started
                 | AgentNews::Refused(_)
                 | AgentNews::Gone
@@ -337,6 +355,7 @@ impl Kiosk {
             self.note(now, ClientEventKind::AgentGone, detail);
         }
         self.agent = match news {
+            AgentNews::DocumentTaken => return,
             AgentNews::Started => Agent::Starting,
             AgentNews::Status(status) => Agent::Up { status },
             AgentNews::Refused(reason) => Agent::Refused(reason),

@@ -7,7 +7,7 @@ use qorgan_protocol::{
     evidence::StreamKind,
     local::LinkState,
     time::Now,
-    wire::{GateLineState, MessageFrom},
+    wire::{GateLineState, MessageFrom, TextIn},
 };
 
 use super::{Agent, Attempt, Kiosk, SignInForm, Stage, Step, check_in};
@@ -101,6 +101,7 @@ impl Kiosk {
                 camera: self
                     .source(StreamKind::Camera)
                     .map(|source| source.health.source),
+                document: attempt.document(),
                 state: attempt.identity(),
                 must_be_approved: attempt.check_in.policy.identity_before_start,
                 ready: attempt.identity_passes(),
@@ -121,10 +122,15 @@ impl Kiosk {
         }
     }
 
-    fn text(&self, attempt: &Attempt, text: &str, read: bool) -> TextView {
+    fn text(&self, attempt: &Attempt, text: &TextIn, read: bool) -> TextView {
+        let text = match self.language {
+            Language::Kk => &text.kk,
+            Language::Ru => &text.ru,
+            Language::En => &text.en,
+        };
         TextView {
             title: attempt.check_in.title.clone(),
-            text: text.to_owned(),
+            text: text.clone(),
             read,
             refused: None,
             busy: self.is_busy(&check_in::CHECK_IN_CALLS),

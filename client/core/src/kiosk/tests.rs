@@ -1,6 +1,7 @@
 //! The kiosk at a desk: events in, effects and views out.
 
 mod again;
+mod document;
 mod lease;
 mod walk;
 
@@ -64,6 +65,14 @@ impl Desk {
 
     fn open(&mut self, phase: AttemptPhase) {
         self.open_with(phase, Vec::new(), None);
+    }
+
+    /// Opens the exam of a policy that asks for a document.
+    fn open_with_document(&mut self, phase: AttemptPhase) {
+        let mut check_in = fx::check_in(phase);
+        check_in.policy.identity_document = true;
+        self.intent(Intent::OpenExam(fx::attempt()));
+        self.answer(CallKind::CheckIn, Reply::CheckedIn(Box::new(check_in)));
     }
 
     fn open_with(

@@ -19,6 +19,7 @@ use qorgan_protocol::time::{Now, WallTime};
 use qorgan_protocol::wire::{
     Accommodation, CheckInReply, DeviceProof, Hex, ServerHello, SignInReply, SignedHex,
 };
+use qorgan_server_core::sitting::SittingSettings;
 use qorgan_signing::{Keys, Ring};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -112,11 +113,13 @@ impl World {
             exam,
             opens,
             closes: opens.after(Duration::from_secs(3_600)),
-            duration,
-            policy,
-            bandwidth: "standard".to_owned(),
-            deny_processes: Vec::new(),
-            allow_processes: Vec::new(),
+            settings: SittingSettings {
+                duration,
+                policy,
+                bandwidth: "standard".to_owned(),
+                deny_processes: Vec::new(),
+                allow_processes: Vec::new(),
+            },
         };
         let id = exams::create_sitting(&mut tx, keys, at, &sitting)
             .await
@@ -560,7 +563,7 @@ const CAMERA: StreamId = StreamId {
     kind: StreamKind::Camera,
     index: 0,
 };
-const SCREEN: StreamId = StreamId {
+pub(super) const SCREEN: StreamId = StreamId {
     kind: StreamKind::Screen,
     index: 0,
 };

@@ -2,7 +2,9 @@
 
 mod consent;
 mod content;
+mod document;
 mod harness;
+mod incidents;
 mod machines;
 mod read_back;
 mod responses;

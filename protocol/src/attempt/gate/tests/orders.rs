@@ -16,6 +16,7 @@ fn policies() -> impl Strategy<Value = GatePolicy> {
         any::<bool>(),
         any::<bool>(),
         any::<bool>(),
+        any::<bool>(),
     );
     let graces = (0_u64..60_000, 0_u64..60_000);
     (any::<bool>(), kinds, 0_u8..3, bools, graces).prop_map(
@@ -32,6 +33,7 @@ fn policies() -> impl Strategy<Value = GatePolicy> {
             identity_before_start: bools.2,
             freshness: bools.3,
             credit_covered_time: bools.4,
+            identity_document: bools.5,
             grace: Grace {
                 agent_ms,
                 network_ms,

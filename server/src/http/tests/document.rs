@@ -1,0 +1,100 @@
+//! The document at check-in (decision 7): asked for, kept sealed, seen by those who may.
+
+use qorgan_protocol::attempt::GatePolicy;
+use qorgan_protocol::ids::AttemptId;
+use qorgan_protocol::limits::DOCUMENT_BYTES_MAX;
+use serde_json::{Value, json};
+
+use super::harness::{Client, Device, World};
+
+fn asks() -> GatePolicy {
+    GatePolicy {
+        identity_document: true,
+        ..GatePolicy::remote()
+    }
+}
+
+/// Something that begins and ends as a JPEG.
+fn jpeg(len: usize) -> Vec<u8> {
+    let mut bytes = vec![0x11; len];
+    bytes[..3].copy_from_slice(&[0xFF, 0xD8, 0xFF]);
+    bytes[len - 2..].copy_from_slice(&[0xFF, 0xD9]);
+    bytes
+}
+
+fn shown(bytes: &[u8]) -> Value {
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    json!({ "document": hex })
+}
+
+async fn at_identity(world: &World, policy: GatePolicy) -> (AttemptId, Client) {
+    let attempt = world.candidate("a", policy).await;
+    let client = world.sign_in(&Device::new(), "a").await;
+    client.check_in(attempt).await;
+    let consent = json!({ "version": "2026-1", "language": "kk", "agreed": true });
+    client.post(attempt, "consent", &consent).await;
+    let checked = json!({ "lines": [] });
+    client.post(attempt, "system-check", &checked).await;
+    (attempt, client)
+}
+
+#[tokio::test]
+async fn without_the_document_that_the_policy_asks_for_nobody_passes() {
+    let world = World::start().await;
+    let (attempt, client) = at_identity(&world, asks()).await;
+    let bad = [
+        json!({ "document": null }),
+        shown(b"no picture"),
+        shown(&jpeg(DOCUMENT_BYTES_MAX + 1)),
+    ];
+    for body in bad {
+        assert_eq!(client.post(attempt, "identity", &body).await.0, 400);
+    }
+    let (_status, view) = client.get(attempt, "view").await;
+    assert_eq!(view["identity"], "open");
+    let good = shown(&jpeg(DOCUMENT_BYTES_MAX));
+    assert_eq!(client.post(attempt, "identity", &good).await.0, 204);
+    let (_status, view) = client.get(attempt, "view").await;
+    assert_eq!(view["identity"], "deferred");
+}
+
+#[tokio::test]
+async fn a_document_is_kept_sealed_with_the_attempts_key_and_the_newest_is_shown() {
+    let world = World::start().await;
+    let (attempt, client) = at_identity(&world, asks()).await;
+    let proctor = world.person("proctor").await;
+    for len in [900, 1_000] {
+        let sent = client.post(attempt, "identity", &shown(&jpeg(len))).await;
+        assert_eq!(sent.0, 204);
+        world
+            .state
+            .registry
+            .approve_identity(attempt, false, proctor)
+            .await
+            .expect("refused");
+    }
+    let kept = world.state.registry.identity_document(attempt).await;
+    assert_eq!(kept.expect("opens"), Some(jpeg(1_000)));
+    let stored: Vec<Vec<u8>> = sqlx::query_scalar("SELECT sealed FROM identity_documents")
+        .fetch_all(world.state.store.read())
+        .await
+        .expect("read");
+    assert_eq!(stored.len(), 2);
+    for sealed in stored {
+        let open = sealed.windows(16).any(|bytes| bytes == [0x11; 16]);
+        assert!(!open, "a document lies open in the database");
+    }
+}
+
+#[tokio::test]
+async fn a_document_that_nobody_asked_for_and_one_for_another_are_refused() {
+    let world = World::start().await;
+    let (attempt, client) = at_identity(&world, GatePolicy::remote()).await;
+    let document = shown(&jpeg(1_000));
+    assert_eq!(client.post(attempt, "identity", &document).await.0, 400);
+    let other = world.candidate("b", asks()).await;
+    let (status, _) = client.post(other, "identity", &document).await;
+    assert_eq!(status, 404);
+    let kept = world.state.registry.identity_document(other).await;
+    assert_eq!(kept.expect("read"), None);
+}
