@@ -3,9 +3,11 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
 
 use crate::demo::stage::Account;
 use crate::kiosk::Kiosk;
+use crate::wait::until;
 
 /// Goes from whatever is shown to the exam's questions.
 ///
@@ -122,11 +124,22 @@ pub fn respond(kiosk: &mut Kiosk<'_>, count: u64) -> Result<()> {
 /// # Errors
 /// Fails where it is not shown in time.
 pub fn go_on(kiosk: &mut Kiosk<'_>) -> Result<()> {
+    kiosk.await_state("an item", |state| state["question"].is_u64())?;
     let open = kiosk.state()?.map(|state| state["question"].clone());
-    kiosk.press(&["Right"])?;
-    kiosk.await_state("the next item", |state| {
-        !state["question"].is_null() && Some(&state["question"]) != open.as_ref()
-    })
+    let next =
+        |state: &Value| state["question"].is_u64() && Some(&state["question"]) != open.as_ref();
+    for _ in 0..PRESSES {
+        kiosk.press(&["Right"])?;
+        // An exam that was covered at that very moment takes no key: a person presses again.
+        let shown = until("the next item", PRESS_LIMIT, || {
+            Ok(kiosk.state()?.filter(&next).map(drop))
+        });
+        if shown.is_ok() {
+            return Ok(());
+        }
+        kiosk.await_state("an item", |state| state["question"].is_u64())?;
+    }
+    kiosk.await_state("the next item", next)
 }
 
 /// Submits from whatever question is open, and waits for the server's receipt.
@@ -141,6 +154,8 @@ pub fn submit(kiosk: &mut Kiosk<'_>) -> Result<()> {
     kiosk.await_state("the server's receipt", |state| state["kept"] == "delivered")
 }
 
+const PRESSES: usize = 3;
+const PRESS_LIMIT: Duration = Duration::from_secs(6);
 const ENTER_LIMIT: Duration = Duration::from_secs(120);
 const SCREEN_LIMIT: Duration = Duration::from_secs(30);
 const DEVICE_LIMIT: Duration = Duration::from_secs(30);

@@ -20,6 +20,20 @@ pub struct Media {
     pub microphone: PathBuf,
 }
 
+/// Returns the portrait of the person before the camera, which set-up fetches.
+///
+/// # Errors
+/// Fails where it is missing.
+pub fn portrait() -> Result<PathBuf> {
+    let portrait = places::folder("QORGAN_MEDIA", "qorgan-media").join("portrait.png");
+    ensure!(
+        portrait.is_file(),
+        "{} is missing; `cargo demo` fetches it",
+        portrait.display()
+    );
+    Ok(portrait)
+}
+
 impl Media {
     /// Makes what is missing.
     ///
@@ -27,12 +41,7 @@ impl Media {
     /// Fails where set-up has not fetched the portrait or a tool is missing.
     pub fn make() -> Result<Self> {
         let folder = places::folder("QORGAN_MEDIA", "qorgan-media");
-        let portrait = folder.join("portrait.png");
-        ensure!(
-            portrait.is_file(),
-            "{} is missing; `cargo demo` fetches it",
-            portrait.display()
-        );
+        let portrait = portrait()?;
         let media = Self {
             camera: folder.join("camera.mp4"),
             films: folder.join("films"),

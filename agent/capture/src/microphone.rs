@@ -4,6 +4,7 @@
 //! source of that name is still there. A sound server can move a running stream to another source
 //! while the first one stays; no interface that is used here tells that, so it is not seen.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -77,18 +78,23 @@ pub fn list() -> Result<Vec<MicrophoneDescription>, LossCause> {
 ///
 /// [`std::io::Error`] if the system gives no thread.
 pub fn start(config: MicrophoneConfig) -> std::io::Result<CaptureHandle<PcmBlock>> {
-    supervise::start(Microphone { config })
+    supervise::start(Microphone {
+        config,
+        latest_ns: AtomicU64::new(0),
+    })
 }
 
 struct Microphone {
     config: MicrophoneConfig,
+    /// When the newest block was captured: a source that is opened again does not go back.
+    latest_ns: AtomicU64,
 }
 
 impl Source for Microphone {
     type Sample = PcmBlock;
 
     fn run(&self, sink: &Sink<PcmBlock>) -> LossCause {
-        match capture(&self.config, sink) {
+        match capture(self, sink) {
             Ok(()) => LossCause::Stalled,
             Err(cause) => cause,
         }
@@ -113,9 +119,9 @@ enum Heard {
     Failed(LossCause),
 }
 
-fn capture(config: &MicrophoneConfig, sink: &Sink<PcmBlock>) -> Result<(), LossCause> {
+fn capture(microphone: &Microphone, sink: &Sink<PcmBlock>) -> Result<(), LossCause> {
     let host = cpal::default_host();
-    let device = find(&host, config.source.as_deref()).ok_or(LossCause::Missing)?;
+    let device = find(&host, microphone.config.source.as_deref()).ok_or(LossCause::Missing)?;
     let id = id_of(&device).ok_or(LossCause::Missing)?;
     let native = device
         .default_input_config()
@@ -128,7 +134,10 @@ fn capture(config: &MicrophoneConfig, sink: &Sink<PcmBlock>) -> Result<(), LossC
     let mut watched = Instant::now();
     loop {
         match receiver.recv_timeout(WATCH) {
-            Ok(Heard::Block(block)) => {
+            Ok(Heard::Block(mut block)) => {
+                let latest = &microphone.latest_ns;
+                let before_ns = latest.fetch_max(block.captured_ns, Ordering::Relaxed);
+                block.captured_ns = block.captured_ns.max(before_ns);
                 // A source counts as open with its first samples.
                 if let Some(description) = opened.take()
                     && !sink.opened(description)

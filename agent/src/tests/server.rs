@@ -194,6 +194,7 @@ impl FakeServer {
             camera: self.devices.load(Ordering::Relaxed),
             microphone: true,
             screen: self.devices.load(Ordering::Relaxed),
+            photo: None,
         };
         serde_json::to_string(&reply).expect("plain data")
     }

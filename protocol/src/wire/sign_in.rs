@@ -213,8 +213,17 @@ pub struct AgentEnrolRequest {
     pub simulated_build: bool,
 }
 
+/// Keys and photo are never printed.
+impl core::fmt::Debug for AgentEnrolReply {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("AgentEnrolReply")
+            .field("bandwidth", &self.bandwidth)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The reply to an enrolment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct AgentEnrolReply {
     /// A signed [`crate::evidence::AttemptKeyCertificate`].
@@ -236,4 +245,7 @@ pub struct AgentEnrolReply {
     pub microphone: bool,
     /// Whether the screen is required.
     pub screen: bool,
+    /// The photo on file, a JPEG, to compare the candidate with; kept in memory only.
+    #[serde(default)]
+    pub photo: Option<Hex>,
 }

@@ -12,7 +12,7 @@ use qorgan_protocol::ids::AttemptId;
 use qorgan_signing::Ring;
 
 use super::say;
-use crate::evidence::{Exported, FolderSource, export, trusted_keys};
+use crate::evidence::{Exported, FolderSource, export, replay, trusted_keys};
 use crate::state::AppState;
 
 /// Copies a recording out: exact CMAF files, side logs, manifest and proof, and the acts on it.
@@ -85,6 +85,34 @@ impl Verify {
                 bail!("INVALID: {faults} fault(s)")
             }
         }
+    }
+}
+
+/// Makes the score of each flag of an export again from the exact input that was kept with it
+/// (decision 12); needs no server. Whether the export is genuine is for `verify` to say.
+#[derive(Debug, Args)]
+pub(super) struct Replay {
+    /// The folder of the export.
+    folder: PathBuf,
+}
+
+impl Replay {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let replayed = replay(&mut FolderSource::new(&self.folder))
+            .with_context(|| format!("cannot read {}", self.folder.display()))?;
+        for line in &replayed.lines {
+            say(&line.to_string());
+        }
+        let differ = replayed.lines.iter().filter(|line| !line.holds()).count();
+        say(&format!(
+            "{} scores made again, {} facts without a score",
+            replayed.lines.len(),
+            replayed.facts
+        ));
+        if differ > 0 {
+            bail!("{differ} score(s) are not what the recording says");
+        }
+        Ok(())
     }
 }
 

@@ -14,8 +14,8 @@ use qorgan_server_core::sheets::read_people;
 
 use super::say;
 use crate::console::{
-    Language, apply_admission, apply_people, apply_test, exam_facts, package_of,
-    read_admission_sheet,
+    Language, apply_admission, apply_people, apply_photos, apply_test, exam_facts, package_of,
+    read_admission_sheet, read_photos,
 };
 use crate::state::AppState;
 
@@ -25,6 +25,11 @@ pub(super) enum Import {
     People {
         /// The list.
         file: PathBuf,
+    },
+    /// Import photos on file: a folder or a ZIP of pictures, each called as its person's login.
+    Photos {
+        /// The folder or ZIP.
+        package: PathBuf,
     },
     /// Import a test of an exam from a QTI 3 package, a folder or a ZIP.
     Test {
@@ -54,6 +59,7 @@ impl Import {
     pub(super) async fn run(self, state: &AppState) -> anyhow::Result<()> {
         match self {
             Self::People { file } => people(state, &file).await?,
+            Self::Photos { package } => photos(state, &package).await?,
             Self::Test {
                 package,
                 language,
@@ -77,6 +83,13 @@ async fn people(state: &AppState, file: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+async fn photos(state: &AppState, path: &Path) -> anyhow::Result<()> {
+    let photos = good(read_photos(state, package(path)?).await?)?;
+    let count = apply_photos(state, &photos, ACTOR).await?;
+    say(&format!("{count} photos imported"));
+    Ok(())
+}
+
 async fn test(
     state: &AppState,
     path: &Path,
@@ -94,11 +107,7 @@ async fn test(
     let facts = exam_facts(&state.store, exam)
         .await?
         .context("there is no such exam")?;
-    let package = if path.is_dir() {
-        folder(path)?
-    } else {
-        good(package_of(&name(path), &read(path)?))?
-    };
+    let package = package(path)?;
     let stated = Stated {
         language,
         discipline: Some(facts.code).filter(|code| !code.is_empty()),
@@ -170,6 +179,15 @@ fn name(path: &Path) -> String {
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned()
+}
+
+/// Reads a folder or a ZIP.
+fn package(path: &Path) -> anyhow::Result<Package> {
+    if path.is_dir() {
+        folder(path)
+    } else {
+        good(package_of(&name(path), &read(path)?))
+    }
 }
 
 fn folder(root: &Path) -> anyhow::Result<Package> {

@@ -72,6 +72,8 @@ enum Command {
     Export(evidence::Export),
     /// Check an export offline.
     Verify(evidence::Verify),
+    /// Make the scores of an export's flags again, offline.
+    Replay(evidence::Replay),
     /// Check a receipt that a candidate kept, offline.
     Receipt(receipt::Receipt),
     /// Copy the data folder while the server runs; the key-encryption key stays out.
@@ -112,6 +114,7 @@ impl Cli {
             Command::List(list) => list.run(&folder.open().await?).await,
             Command::Export(export) => export.run(&folder.open().await?).await,
             Command::Verify(verify) => verify.run(),
+            Command::Replay(replay) => replay.run(),
             Command::Receipt(receipt) => receipt.run(),
             Command::Backup(backup) => backup.run(&folder.open().await?).await,
             Command::Keys(keys) => keys.run(&folder.open().await?).await,

@@ -17,6 +17,7 @@ use qorgan_server_core::sheets::{
 
 use super::error::{Answer, ConsoleError};
 use super::page::{Page, Visitor, show};
+use super::photos::apply_photos;
 use super::posted::Posted;
 use super::preview::Checked;
 use super::store::{exam_facts, sitting_exam};
@@ -347,7 +348,7 @@ async fn candidates(state: &AppState) -> Result<BTreeMap<String, (PersonId, bool
     Ok(people)
 }
 
-async fn log(
+pub(super) async fn log(
     tx: &mut WriteTx,
     state: &AppState,
     actor: &str,
@@ -513,6 +514,10 @@ pub(super) async fn apply(
                 imported: report.imported,
                 codes: report.codes,
             })
+        }
+        Checked::Photos(photos) => {
+            apply_photos(&state, &photos, &actor).await?;
+            Ok(Redirect::to("/console/people").into_response())
         }
         Checked::Test(exam, test) => {
             apply_test(&state, exam, &test, &actor).await?;

@@ -18,6 +18,7 @@ mod package;
 mod page;
 mod parts;
 mod people;
+mod photos;
 mod posted;
 mod preview;
 mod review;
@@ -52,6 +53,7 @@ pub use imports::{
     apply_test, read_admission_sheet,
 };
 pub use package::package_of;
+pub use photos::{Photo, apply_photos, read_photos};
 pub use review::{ReviewError, review_by_hand};
 pub use store::{ExamFacts, exam_facts, sitting_exam};
 pub use texts::Language;
@@ -74,6 +76,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
     });
     let uploads = Router::new()
         .route("/console/people/import", post(people::import))
+        .route("/console/people/photos", post(photos::import))
         .route("/console/exams/{exam}/tests", post(exams::import))
         .route(
             "/console/sittings/{sitting}/admissions",

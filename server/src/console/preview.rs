@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::photos::Photo;
 use qorgan_protocol::assessment::AssessmentTest;
 use qorgan_protocol::ids::{ExamId, PersonId, SittingId};
 use qorgan_protocol::time::Now;
@@ -19,6 +20,8 @@ const WAITING: Duration = Duration::from_secs(30 * 60);
 pub(crate) enum Checked {
     /// People.
     People(Vec<PersonRow>),
+    /// Photos on file.
+    Photos(Vec<Photo>),
     /// A test of an exam.
     Test(ExamId, Box<AssessmentTest>),
     /// An admission sheet of a sitting.

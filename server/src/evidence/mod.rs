@@ -9,6 +9,7 @@
 mod export;
 mod folder;
 mod records;
+mod replay;
 mod seal;
 
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ use crate::store::StoreError;
 
 pub use export::{Exported, export};
 pub use folder::{FolderSource, trusted_keys};
+pub use replay::{Replayed, ReplayedLine, replay};
 pub use seal::{recording_root, run_sealer, seal};
 
 /// Says why a recording cannot be sealed or exported.

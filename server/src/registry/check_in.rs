@@ -19,7 +19,7 @@ use super::binding::Caller;
 use super::cell::CellState;
 use super::error::RegistryError;
 use super::load::epoch_place;
-use crate::store::{self, StoreError};
+use crate::store::{self, StoreError, people};
 
 impl Registry {
     /// Checks a candidate in on the caller's machine.
@@ -426,6 +426,8 @@ impl Registry {
         .await?;
         tx.commit().await?;
         let required = state.gate.policy().required();
+        let person = state.facts.person;
+        let photo = people::photo(&self.inner.store, &self.inner.keys, person).await?;
         Ok(AgentEnrolReply {
             certificate,
             spool_key: Hex(spool_key.to_vec()),
@@ -436,6 +438,7 @@ impl Registry {
             camera: required.contains(&StreamKind::Camera),
             microphone: required.contains(&StreamKind::Microphone),
             screen: required.contains(&StreamKind::Screen),
+            photo: photo.map(Hex),
         })
     }
 

@@ -13,7 +13,7 @@ use super::CameraWish;
 use super::stand_in::starter;
 use crate::exam::sheet;
 use crate::kiosk::KioskSettings;
-use crate::media::Media;
+use crate::media::{Media, portrait};
 use crate::places;
 use crate::program::run;
 use crate::server::Server;
@@ -114,6 +114,10 @@ impl Stage {
         server.command(&words)?;
         let proctor = add_proctor(&server)?;
         let candidate = candidate(language)?;
+        let photos = folder.join("photos");
+        fs::create_dir_all(&photos)?;
+        fs::copy(portrait()?, photos.join(format!("{}.png", candidate.login)))?;
+        server.command(&["import", "photos", text(&photos)?])?;
         Ok(Self {
             server,
             sitting,

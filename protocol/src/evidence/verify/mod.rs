@@ -8,6 +8,7 @@
 //! * A recording without a manifest is told as unsealed, never as valid.
 
 mod beats;
+mod observations;
 mod receipts;
 mod records;
 mod report;
@@ -15,6 +16,7 @@ mod sealed;
 mod streams;
 mod unsealed;
 
+pub use observations::observations;
 pub use report::{Fault, LastReceipted, Report, Seal, StreamLine, When};
 
 use std::collections::BTreeMap;
