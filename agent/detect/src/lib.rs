@@ -9,11 +9,13 @@
 mod covered;
 mod frozen;
 mod input;
+mod model;
 mod muted;
 
 pub use covered::CoveredCamera;
 pub use frozen::FrozenCamera;
 pub use input::{InputError, Luma, SMALL_HEIGHT, SMALL_WIDTH, Small};
+pub use model::{Model, ModelError, ModelFile, NamedInput, Tensor, Values};
 pub use muted::{MutedMicrophone, level_percent};
 
 use core::time::Duration;
