@@ -6,9 +6,11 @@
 //! * A detector says its name with its version; a change of the score's meaning raises it.
 //! * When a score counts, how long it must hold and what is said about it is decided outside.
 
+mod chance;
 mod covered;
 mod faces;
 mod frozen;
+mod identity;
 mod input;
 mod model;
 mod muted;
@@ -19,6 +21,7 @@ mod pixels;
 pub use covered::CoveredCamera;
 pub use faces::{Face, FaceFinder, Faces, LOOK_EVERY, NobodyInView, SecondFace, Seen};
 pub use frozen::FrozenCamera;
+pub use identity::{FaceNumbers, FaceTemplate, Impersonation, REFERENCES_MAX, Recogniser};
 pub use input::{InputError, Luma, SMALL_HEIGHT, SMALL_WIDTH, Small};
 pub use model::{Model, ModelError, ModelFile, NamedInput, Tensor, Values};
 pub use muted::{MutedMicrophone, level_percent};
@@ -128,6 +131,7 @@ pub fn replay(detector: &str, input: &[u8]) -> Result<Severity, InputError> {
         }
         faces::NOBODY => Ok(faces::nobody_score(&faces::again(input)?)),
         faces::SECOND => Ok(faces::second_score(&faces::again(input)?)),
+        identity::NAME => identity::again(input),
         muted::NAME => Ok(muted::score(&input::samples_of(input)?)),
         _ => Err(InputError::UnknownDetector {
             name: detector.to_owned(),

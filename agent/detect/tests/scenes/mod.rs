@@ -50,9 +50,13 @@ pub(crate) fn portrait() -> RgbImage {
 /// Puts the head and shoulders of the portrait into a room: `left` and `top` of a square of `side`
 /// pixels, in which the face is about 0.45 of the height.
 pub(crate) fn seat(room: &mut RgbImage, left: i64, top: i64, side: u32) {
-    let head = imageops::crop_imm(&portrait(), 110, 20, 240, 240).to_image();
-    let head = imageops::resize(&head, side, side, FilterType::Triangle);
+    let head = imageops::resize(&head(), side, side, FilterType::Triangle);
     imageops::replace(room, &head, left, top);
+}
+
+/// Head and shoulders of the portrait.
+pub(crate) fn head() -> RgbImage {
+    imageops::crop_imm(&portrait(), 110, 20, 240, 240).to_image()
 }
 
 /// A picture as a camera gives it.
