@@ -7,19 +7,15 @@
 //! Persons are known from the files' names: `fr_NAME` and `vh_person-NAME` one each; two faces of
 //! one picture are two persons.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "an example reads files and prints"
-)]
+#![expect(clippy::print_stdout, reason = "an example prints")]
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use image::{DynamicImage, ImageDecoder as _, ImageReader, RgbImage};
 use qorgan_detect::{
-    Detector as _, FaceFinder, FaceNumbers, Faces, Input, NobodyInView, Picture, Recogniser,
-    SecondFace, Seen,
+    AttentionReader, Detector as _, FaceFinder, FaceNumbers, Faces, Input, NobodyInView, Picture,
+    Recogniser, SecondFace, Seen,
 };
 use qorgan_protocol::time::Now;
 
@@ -30,11 +26,15 @@ fn main() -> Result<()> {
     let list = std::fs::read_to_string(&list)
         .with_context(|| format!("{}: QORGAN_TESTDATA says where it is", list.display()))?;
     let (finder, recogniser) = (FaceFinder::load()?, Recogniser::load()?);
+    let attention = AttentionReader::load()?;
     let mut known = Vec::new();
-    println!("{:<28} there  320  640  nobody  second", "picture");
+    println!(
+        "{:<32} there  320  640  nobody  second   yaw pitch  roll  eyes",
+        "picture"
+    );
     for line in list.lines().filter(|line| line.starts_with("faces/")) {
         let mut cells = line.split('\t');
-        let (Some(file), Some(shows)) = (cells.next(), cells.last()) else {
+        let (Some(file), Some(shows)) = (cells.next(), cells.next_back()) else {
             continue;
         };
         let frame = Frame::read(&root.join(file))?;
@@ -50,13 +50,25 @@ fn main() -> Result<()> {
         let score = |scored: Option<qorgan_detect::Scored>| {
             scored.map_or(f64::NAN, |scored| scored.score.value())
         };
+        let look = match faces.main() {
+            Some(face) => attention.read(picture, face)?,
+            None => None,
+        };
+        let look = look.map(|look| {
+            let eyes = look
+                .eyes
+                .map_or_else(|| "-".to_owned(), |eyes| format!("{eyes:.0}"));
+            let (yaw, pitch, roll) = (look.yaw, look.pitch, look.roll);
+            format!("{yaw:>5.0} {pitch:>5.0} {roll:>5.0} {eyes:>5}")
+        });
         println!(
-            "{file:<28} {:>5} {:>4} {:>4} {:>7.2} {:>7.2}",
+            "{file:<32} {:>5} {:>4} {:>4} {:>7.2} {:>7.2} {}",
             there(shows),
             counts[0],
             counts[1],
             score(nobody),
-            score(second)
+            score(second),
+            look.unwrap_or_default()
         );
         for face in faces.all().iter().filter(|face| face.confidence >= SURE) {
             if let Some(numbers) = recogniser.numbers(picture, face)? {
@@ -65,7 +77,12 @@ fn main() -> Result<()> {
         }
     }
     identities(&known);
-    costs(&finder, &recogniser, &root.join("faces/fr_obama.jpg"))
+    costs(
+        &finder,
+        &recogniser,
+        &attention,
+        &root.join("faces/fr_obama.jpg"),
+    )
 }
 
 fn sure(faces: &Faces) -> usize {
@@ -141,7 +158,12 @@ fn equal_error(same: &[f32], different: &[f32]) -> (f64, f32) {
         .unwrap_or_default()
 }
 
-fn costs(finder: &FaceFinder, recogniser: &Recogniser, file: &Path) -> Result<()> {
+fn costs(
+    finder: &FaceFinder,
+    recogniser: &Recogniser,
+    attention: &AttentionReader,
+    file: &Path,
+) -> Result<()> {
     let still = Frame::read(file)?;
     let webcam = still.webcam();
     let picture = webcam.picture()?;
@@ -150,6 +172,7 @@ fn costs(finder: &FaceFinder, recogniser: &Recogniser, file: &Path) -> Result<()
     println!("\nprocessor time on a picture of 640x480, mean of {RUNS} runs");
     cost("faces at 320", || finder.quick(picture).map(drop))?;
     cost("faces at 640", || finder.slow(picture).map(drop))?;
+    cost("mesh and iris", || attention.read(picture, face).map(drop))?;
     cost("identity", || recogniser.numbers(picture, face).map(drop))
 }
 

@@ -6,6 +6,7 @@
 //! * A detector says its name with its version; a change of the score's meaning raises it.
 //! * When a score counts, how long it must hold and what is said about it is decided outside.
 
+mod attention;
 mod chance;
 mod covered;
 mod faces;
@@ -18,6 +19,7 @@ mod numbers;
 mod picture;
 mod pixels;
 
+pub use attention::{Attention, AttentionBaseline, AttentionReader, LOOKS_MIN, LookingAway};
 pub use covered::CoveredCamera;
 pub use faces::{Face, FaceFinder, Faces, LOOK_EVERY, NobodyInView, SecondFace, Seen};
 pub use frozen::FrozenCamera;
@@ -132,6 +134,7 @@ pub fn replay(detector: &str, input: &[u8]) -> Result<Severity, InputError> {
         faces::NOBODY => Ok(faces::nobody_score(&faces::again(input)?)),
         faces::SECOND => Ok(faces::second_score(&faces::again(input)?)),
         identity::NAME => identity::again(input),
+        attention::NAME => attention::again(input),
         muted::NAME => Ok(muted::score(&input::samples_of(input)?)),
         _ => Err(InputError::UnknownDetector {
             name: detector.to_owned(),

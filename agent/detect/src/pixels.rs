@@ -1,7 +1,7 @@
 //! Small pictures that are scored and kept: 8 bits a channel, one channel or three.
 
 use image::codecs::png::PngEncoder;
-use image::{DynamicImage, ExtendedColorType, ImageEncoder as _, ImageFormat};
+use image::{ColorType, ExtendedColorType, ImageEncoder as _, ImageFormat};
 use qorgan_protocol::limits::SCORED_INPUT_BYTES_MAX;
 
 use crate::InputError;
@@ -126,10 +126,12 @@ impl Pixels {
         let side = |side| u16::try_from(side).map_err(|_wide| InputError::NotScored);
         let picture = reader.decode().map_err(InputError::Picture)?;
         let (width, height) = (side(picture.width())?, side(picture.height())?);
-        let (channels, bytes) = match picture {
-            DynamicImage::ImageLuma8(grey) => (Channels::Grey, grey.into_raw()),
-            DynamicImage::ImageRgb8(rgb) => (Channels::Rgb, rgb.into_raw()),
-            _ => return Err(InputError::NotScored),
+        let (channels, bytes) = if picture.color() == ColorType::L8 {
+            (Channels::Grey, picture.into_luma8().into_raw())
+        } else if picture.color() == ColorType::Rgb8 {
+            (Channels::Rgb, picture.into_rgb8().into_raw())
+        } else {
+            return Err(InputError::NotScored);
         };
         Self::new(width, height, channels, bytes)
     }

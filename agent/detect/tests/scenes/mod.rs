@@ -41,9 +41,8 @@ pub(crate) fn portrait() -> RgbImage {
     );
     let media = std::env::var("QORGAN_MEDIA")
         .map_or_else(|_unset| target.join("qorgan-media"), PathBuf::from);
-    let file = media.join("portrait.png");
-    image::open(&file)
-        .unwrap_or_else(|error| panic!("{}, set-up fetches it: {error}", file.display()))
+    image::open(media.join("portrait.png"))
+        .expect("the portrait in QORGAN_MEDIA, which set-up fetches")
         .to_rgb8()
 }
 
