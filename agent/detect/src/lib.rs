@@ -132,7 +132,7 @@ pub fn replay(detector: &str, input: &[u8]) -> Result<Severity, InputError> {
             }
         }
         faces::NOBODY => Ok(faces::nobody_score(&faces::again(input)?)),
-        faces::SECOND => Ok(faces::second_score(&faces::again(input)?)),
+        faces::SECOND => Ok(faces::second_score(faces::again(input)?.all())),
         identity::NAME => identity::again(input),
         attention::NAME => attention::again(input),
         muted::NAME => Ok(muted::score(&input::samples_of(input)?)),

@@ -75,6 +75,15 @@ impl Pixels {
         &self.bytes
     }
 
+    /// Returns mean and standard deviation of all values.
+    pub(crate) fn mean_and_deviation(&self) -> (f64, f64) {
+        let count = u32::try_from(self.bytes.len()).map_or(1.0, f64::from);
+        let values = || self.bytes.iter().map(|byte| f64::from(*byte));
+        let mean = values().sum::<f64>() / count;
+        let squares = values().map(|value| (value - mean).powi(2));
+        (mean, (squares.sum::<f64>() / count).sqrt())
+    }
+
     /// Returns the values plane by plane, red, green, blue, each put through `scale`; grey is
     /// given to all three.
     pub(crate) fn planes(&self, scale: impl Fn(usize, u8) -> f32) -> Vec<f32> {

@@ -35,6 +35,16 @@ fn an_empty_room_is_nobody_in_view() {
 }
 
 #[test]
+fn a_covered_camera_is_not_also_called_nobody() {
+    let dark = RgbImage::from_pixel(640, 480, Rgb([6, 3, 3]));
+    let even = RgbImage::from_pixel(640, 480, Rgb([150, 110, 90]));
+    for scene in [dark, even] {
+        let (nobody, _) = scores(&scene);
+        assert!(!counts(&NobodyInView, &nobody), "{nobody:?}");
+    }
+}
+
+#[test]
 fn a_second_person_beside_or_half_behind_the_candidate_is_a_second_face() {
     for (left, top, side) in [(330, 110, 300), (400, 60, 200)] {
         let mut scene = room();
@@ -75,6 +85,25 @@ fn a_candidate_partly_out_of_view_or_behind_a_hand_is_still_somebody() {
 }
 
 #[test]
+fn both_are_said_within_five_seconds_and_a_passer_by_is_not() {
+    let looks = LOOK_EVERY + Duration::from_millis(67);
+    for (detector, held) in [
+        (&NobodyInView as &dyn Detector, Duration::from_millis(2_500)),
+        (&SecondFace, Duration::from_secs(1)),
+    ] {
+        let begin = detector.patience().begin_after;
+        // At worst the event comes just after a look; it is said with the first look that is late
+        // enough, so that whole looks count.
+        let mut said = looks;
+        while said - looks < begin {
+            said += looks;
+        }
+        assert!(said + SLOW_LOOK <= Duration::from_secs(5), "{said:?}");
+        assert!(begin > held, "{held:?} is too short to be said");
+    }
+}
+
+#[test]
 fn what_is_kept_fits_and_gives_the_same_scores() {
     let mut two = room();
     seat(&mut two, 20, 120, 320);
@@ -107,6 +136,9 @@ fn the_finder_looks_at_its_own_cadence() {
     assert!(look(every));
     assert!(!look(every + 1));
 }
+
+/// What a slow look takes on a weak machine.
+const SLOW_LOOK: Duration = Duration::from_millis(500);
 
 fn scores(scene: &RgbImage) -> (Scored, Scored) {
     let frame = Frame::of(scene);

@@ -6,7 +6,8 @@
 //!
 //! The finder looks once a second ([`LOOK_EVERY`]) at the picture scaled to 320 pixels. Where that
 //! shows anything but one person it looks again at the brightness of up to 640 pixels, which is
-//! slower and finds smaller faces, and the second look is the one that counts.
+//! slower and finds smaller faces, and the second look is the one that counts; while that shows
+//! anything but one person, the first is left out.
 //!
 //! # Invariants
 //! * Faces are a pure function of the scored pixels, which are kept as they were given to the
@@ -88,6 +89,12 @@ impl Faces {
         self.main().filter(|_| alone)
     }
 
+    /// Tells whether there is surely one person, which no second look would change.
+    fn is_sure(&self) -> bool {
+        self.only()
+            .is_some_and(|face| face.confidence >= SURE_CONFIDENCE)
+    }
+
     pub(crate) const fn scored(&self) -> &Arc<Pixels> {
         &self.scored
     }
@@ -107,6 +114,8 @@ pub struct Seen<'a> {
 pub struct FaceFinder {
     model: Model,
     looked: Option<Now>,
+    /// Whether the look before needed the slow one: so will this one.
+    doubtful: bool,
 }
 
 impl FaceFinder {
@@ -118,6 +127,7 @@ impl FaceFinder {
         Ok(Self {
             model: Model::load(ModelFile::Faces)?,
             looked: None,
+            doubtful: false,
         })
     }
 
@@ -133,7 +143,13 @@ impl FaceFinder {
             return Ok(None);
         }
         self.looked = Some(now);
-        self.find(picture).map(Some)
+        let faces = if self.doubtful {
+            self.slow(picture)?
+        } else {
+            self.find(picture)?
+        };
+        self.doubtful = !faces.is_sure();
+        Ok(Some(faces))
     }
 
     /// Returns the faces of one picture.
@@ -142,10 +158,11 @@ impl FaceFinder {
     /// `Model` where the model refuses the picture.
     pub fn find(&self, picture: Picture<'_>) -> Result<Faces, DetectError> {
         let quick = self.quick(picture)?;
-        let sure = quick.only().is_some_and(|face| {
-            face.confidence >= SURE_CONFIDENCE && second_score(&quick.faces).value() < ALONE
-        });
-        if sure { Ok(quick) } else { self.slow(picture) }
+        if quick.is_sure() {
+            Ok(quick)
+        } else {
+            self.slow(picture)
+        }
     }
 
     /// Returns the faces at 320 pixels, in colour.
@@ -167,18 +184,21 @@ impl FaceFinder {
     }
 
     fn within(&self, scored: Pixels) -> Result<Faces, DetectError> {
-        Ok(Faces {
-            faces: centres::faces_in(&self.model, &scored)?,
-            scored: Arc::new(scored),
-        })
+        Ok(found(&self.model, scored)?)
     }
 }
 
 /// Finds the faces of a kept picture again.
-pub(crate) fn again(png: &[u8]) -> Result<Vec<Face>, InputError> {
+pub(crate) fn again(png: &[u8]) -> Result<Faces, InputError> {
     let scored = Pixels::from_png(png, SLOW_SIDE)?;
-    let model = Model::load(ModelFile::Faces)?;
-    Ok(centres::faces_in(&model, &scored)?)
+    Ok(found(&Model::load(ModelFile::Faces)?, scored)?)
+}
+
+fn found(model: &Model, scored: Pixels) -> Result<Faces, ModelError> {
+    Ok(Faces {
+        faces: centres::faces_in(model, &scored)?,
+        scored: Arc::new(scored),
+    })
 }
 
 fn quick_size(picture: (f32, f32)) -> (u16, u16) {

@@ -10,7 +10,7 @@ use core::time::Duration;
 use qorgan_protocol::incident::{IncidentKind, Severity};
 use qorgan_protocol::time::Now;
 
-use super::{Face, Seen};
+use super::{Face, Faces, Seen};
 use crate::{Detector, Input, KeptInput, Patience, Scored};
 
 pub(crate) const NOBODY: &str = "nobody-in-view/1";
@@ -18,8 +18,9 @@ pub(crate) const SECOND: &str = "second-face/1";
 
 /// Looks for a camera before which nobody sits.
 ///
-/// Its patience is as long as five seconds from the event allow, because a candidate who bends
-/// down or reaches for something is out of view for a moment.
+/// Its patience is as long as five seconds from the event allow, a look's wait before it and a slow
+/// look included, because a candidate who bends down or reaches for something is out of view for a
+/// moment.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct NobodyInView;
 
@@ -38,14 +39,14 @@ impl Detector for NobodyInView {
 
     fn patience(&self) -> Patience {
         Patience {
-            begin_after: Duration::from_millis(3_500),
+            begin_after: Duration::from_millis(2_900),
             end_after: Duration::from_secs(1),
         }
     }
 
     fn look(&mut self, _now: Now, input: Input<'_>) -> Option<Scored> {
         let Seen { faces, .. } = faces_of(input)?;
-        let score = nobody_score(faces.all());
+        let score = nobody_score(faces);
         Some(Scored {
             score,
             detail: match faces.main() {
@@ -103,9 +104,14 @@ const fn faces_of(input: Input<'_>) -> Option<Seen<'_>> {
     }
 }
 
-/// 1 where no face weighs anything, 0 where one is surely there.
-pub(crate) fn nobody_score(faces: &[Face]) -> Severity {
-    let most = faces.iter().map(weight).fold(0.0, f32::max);
+/// 1 where no face weighs anything, 0 where one is surely there; 0 for a picture that shows
+/// nothing at all, which is the covered camera's business and says nothing about people.
+pub(crate) fn nobody_score(faces: &Faces) -> Severity {
+    let (mean, deviation) = faces.scored().mean_and_deviation();
+    if mean < DARK_MEAN || deviation < EVEN_DEVIATION {
+        return Severity::clamped(0.0);
+    }
+    let most = faces.all().iter().map(weight).fold(0.0, f32::max);
     Severity::clamped(1.0 - f64::from(most / SURE).min(1.0))
 }
 
@@ -146,6 +152,9 @@ fn ramp(value: f32, from: f32, to: f32) -> f32 {
     ((value - from) / (to - from)).clamp(0.0, 1.0)
 }
 
+/// Where covered-camera/1 says that a camera is covered: black is 16.
+const DARK_MEAN: f64 = 24.0;
+const EVEN_DEVIATION: f64 = 6.0;
 /// From this sureness a face counts wholly; the model gives a live face in view 0.6 and more, a
 /// bowed or half hidden one 0.3 to 0.6.
 const SURE: f32 = 0.5;
