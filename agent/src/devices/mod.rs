@@ -1,5 +1,6 @@
 //! Camera, microphone and displays: each on a thread of its own, from capture to the recorder.
 
+mod eyes;
 mod images;
 mod looking;
 mod pictures;

@@ -1,19 +1,18 @@
-//! One camera or display: encode, look, and make small pictures.
+//! One camera or display: encode, show to the eyes, and make small pictures.
 
 use core::time::Duration;
 
 use qorgan_agent_core::sighting::Sighting;
 use qorgan_agent_core::virtual_camera::virtual_camera_reason;
 use qorgan_capture::{CaptureEvent, CaptureHandle, I420Frame, SourceDescription};
-use qorgan_detect::Luma;
 use qorgan_encode::{I420Ref, MediaTime, VideoEncoder, VideoLayout, VideoSettings};
 use qorgan_protocol::incident::{Edge, IncidentKind};
 use qorgan_protocol::limits::DOCUMENT_BYTES_MAX;
 use qorgan_protocol::time::Now;
 
 use super::DeviceParts;
+use super::eyes::Eyes;
 use super::images::{Colours, jpeg, small_jpeg};
-use super::looking::Looking;
 use crate::clock;
 use crate::recorder::{Device, Input};
 
@@ -26,9 +25,9 @@ pub(super) fn run(parts: &DeviceParts, device: Device, handle: &CaptureHandle<I4
         stale: true,
         thumbnail_at: None,
         preview_at: None,
-        looking: match device {
-            Device::Camera => Looking::new(qorgan_detect::camera_detectors()),
-            Device::Microphone | Device::Screen(_) => Looking::new(Vec::new()),
+        eyes: match device {
+            Device::Camera => Some(Eyes::open(parts, device)),
+            Device::Microphone | Device::Screen(_) => None,
         },
     };
     while !parts.controls.is_stopped() {
@@ -62,7 +61,7 @@ struct Worker<'a> {
     stale: bool,
     thumbnail_at: Option<Now>,
     preview_at: Option<Now>,
-    looking: Looking,
+    eyes: Option<Eyes>,
 }
 
 impl Worker<'_> {
@@ -90,7 +89,9 @@ impl Worker<'_> {
     fn frame(&mut self, frame: &I420Frame) -> bool {
         let now = clock::captured(frame.captured_ns);
         let goes_on = self.record(frame, now);
-        self.look(frame, now);
+        if let Some(eyes) = &self.eyes {
+            eyes.show(frame, now);
+        }
         self.small_pictures(frame, now);
         self.still(frame);
         goes_on
@@ -156,17 +157,6 @@ impl Worker<'_> {
         self.stale = true;
         self.parts
             .send(Input::Layout(self.device, Box::new(layout), interval))
-    }
-
-    fn look(&mut self, frame: &I420Frame, now: Now) {
-        let [luma, _, _] = frame.yuv();
-        let Ok(picture) = Luma::new(frame.width, frame.height, frame.width, luma) else {
-            return;
-        };
-        for sighting in self.looking.picture(now, picture) {
-            self.parts
-                .send(Input::Sighting(Some(self.device), Box::new(sighting)));
-        }
     }
 
     fn small_pictures(&mut self, frame: &I420Frame, now: Now) {

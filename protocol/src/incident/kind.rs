@@ -125,4 +125,8 @@ kinds! {
     AnotherVoice = "another_voice", 0.7, Some(Form1Box::Talking);
     /// A proctor flagged it by hand.
     ProctorFlag = "proctor_flag", 0.5, None;
+    /// Another person than the candidate sits there; it belongs on Form 3.
+    Impersonation = "impersonation", 0.9, None;
+    /// Eyes or head are turned away long or often.
+    LookingAway = "looking_away", 0.3, None;
 }

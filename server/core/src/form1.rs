@@ -77,7 +77,9 @@ pub fn printed_detail(kind: IncidentKind, detail: &str) -> &str {
         | IncidentKind::LateResponses
         | IncidentKind::NobodyInView
         | IncidentKind::SecondFace
-        | IncidentKind::AnotherVoice => "",
+        | IncidentKind::AnotherVoice
+        | IncidentKind::Impersonation
+        | IncidentKind::LookingAway => "",
     }
 }
 
