@@ -7,9 +7,13 @@
 //! * When a score counts, how long it must hold and what is said about it is decided outside.
 
 mod covered;
+pub mod fbank;
 mod frozen;
 mod input;
 mod muted;
+pub mod resample;
+#[cfg(test)]
+mod samples;
 
 pub use covered::CoveredCamera;
 pub use frozen::FrozenCamera;
