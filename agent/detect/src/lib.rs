@@ -10,6 +10,7 @@ mod covered;
 pub mod fbank;
 mod frozen;
 mod input;
+mod model;
 mod muted;
 pub mod resample;
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod samples;
 pub use covered::CoveredCamera;
 pub use frozen::FrozenCamera;
 pub use input::{InputError, Luma, SMALL_HEIGHT, SMALL_WIDTH, Small};
+pub use model::{Model, ModelError, ModelFile, NamedInput, Tensor, Values};
 pub use muted::{MutedMicrophone, level_percent};
 
 use core::time::Duration;
