@@ -44,7 +44,7 @@ impl Detector for CoveredCamera {
             return None;
         }
         self.looked = Some(now);
-        let small = picture.sampled();
+        let small = picture.luma().sampled();
         let (mean, deviation) = small.mean_and_deviation();
         Some(Scored {
             score: score(&small),
@@ -71,7 +71,7 @@ const NOISE_DEVIATION: f64 = 4.0;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::input::{Luma, scenes};
+    use crate::input::scenes;
     use crate::replay;
 
     #[test]
@@ -104,7 +104,7 @@ mod tests {
     }
 
     fn look(pixels: &[u8]) -> Scored {
-        let picture = Luma::new(640, 480, 640, pixels).expect("whole");
+        let picture = scenes::grey(pixels);
         CoveredCamera::default()
             .look(Now::default(), Input::Picture(picture))
             .expect("the first picture is scored")

@@ -40,11 +40,13 @@ impl Detector for FrozenCamera {
         let Input::Picture(picture) = input else {
             return None;
         };
-        let (then, _) = self.before.get_or_insert_with(|| (now, picture.sampled()));
+        let (then, _) = self
+            .before
+            .get_or_insert_with(|| (now, picture.luma().sampled()));
         if now.since(*then) < EVERY {
             return None;
         }
-        let small = picture.sampled();
+        let small = picture.luma().sampled();
         let (_, before) = self.before.replace((now, small.clone()))?;
         let score = score(&before, &small);
         let detail = format!("{:.1} % of the picture repeats", score.value() * 100.0);
@@ -79,7 +81,7 @@ const EVEN_DEVIATION: f64 = 4.0;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::input::{Luma, scenes};
+    use crate::input::scenes;
     use crate::replay;
 
     #[test]
@@ -109,12 +111,11 @@ mod tests {
     }
 
     fn look(before: &[u8], after: &[u8]) -> Scored {
-        let luma = |pixels| Luma::new(640, 480, 640, pixels).expect("whole");
         let mut detector = FrozenCamera::default();
-        let first = detector.look(Now::default(), Input::Picture(luma(before)));
+        let first = detector.look(Now::default(), Input::Picture(scenes::grey(before)));
         assert!(first.is_none());
         detector
-            .look(Now::default() + EVERY, Input::Picture(luma(after)))
+            .look(Now::default() + EVERY, Input::Picture(scenes::grey(after)))
             .expect("a second later there is a score")
     }
 }

@@ -30,6 +30,9 @@ pub enum InputError {
     /// The bytes are no input that a detector keeps.
     #[error("the bytes are no input that this detector scored")]
     NotScored,
+    /// The model that scored it cannot be loaded or run.
+    #[error("the model that scored it cannot be run")]
+    Model(#[from] crate::ModelError),
     /// No detector of that name and version is built in.
     #[error("no detector `{name}` is built in")]
     UnknownDetector {
@@ -73,6 +76,24 @@ impl<'a> Luma<'a> {
                 stride,
             })
         }
+    }
+
+    /// Returns how many pixels a row has.
+    pub(crate) fn columns(&self) -> usize {
+        usize::try_from(self.width).unwrap_or(usize::MAX)
+    }
+
+    /// Returns how many rows there are.
+    pub(crate) fn rows(&self) -> usize {
+        usize::try_from(self.height).unwrap_or(usize::MAX)
+    }
+
+    /// Returns one row; empty below the last.
+    pub(crate) fn row(&self, row: usize) -> &'a [u8] {
+        let stride = usize::try_from(self.stride).unwrap_or(usize::MAX);
+        let first = row.saturating_mul(stride);
+        let end = first.saturating_add(self.columns());
+        self.bytes.get(first..end).unwrap_or_default()
     }
 
     /// Returns single pixels on a grid, unmixed: an average would hide the sensor's noise, by which
@@ -183,6 +204,14 @@ const PICTURES_MAX: u32 = 2;
 #[cfg(test)]
 pub(crate) mod scenes {
     //! Pictures for the tests of detectors.
+
+    use crate::Picture;
+
+    /// Lends a grey picture of 640 by 480.
+    pub(crate) fn grey(pixels: &[u8]) -> Picture<'_> {
+        const COLOURLESS: &[u8] = &[128; 320 * 240];
+        Picture::i420(640, 480, [pixels, COLOURLESS, COLOURLESS]).expect("whole")
+    }
 
     /// A room: a gradient with shapes, and a sensor's noise of about two levels.
     pub(crate) fn room(seed: u64) -> Vec<u8> {

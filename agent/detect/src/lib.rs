@@ -8,6 +8,7 @@
 
 mod covered;
 pub mod fbank;
+mod faces;
 mod frozen;
 mod input;
 mod model;
@@ -15,23 +16,42 @@ mod muted;
 pub mod resample;
 #[cfg(test)]
 mod samples;
+mod numbers;
+mod picture;
+mod pixels;
 
 pub use covered::CoveredCamera;
+pub use faces::{Face, FaceFinder, Faces, LOOK_EVERY, NobodyInView, SecondFace, Seen};
 pub use frozen::FrozenCamera;
 pub use input::{InputError, Luma, SMALL_HEIGHT, SMALL_WIDTH, Small};
 pub use model::{Model, ModelError, ModelFile, NamedInput, Tensor, Values};
 pub use muted::{MutedMicrophone, level_percent};
+pub use picture::{Picture, Point};
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use qorgan_protocol::incident::{IncidentKind, Severity};
 use qorgan_protocol::time::Now;
 
+/// Says why something was not looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum DetectError {
+    /// The input is none that can be looked at.
+    #[error("the input cannot be looked at")]
+    Input(#[from] InputError),
+    /// The model gave no result.
+    #[error("the model gave no result")]
+    Model(#[from] ModelError),
+}
+
 /// What a detector is given.
 #[derive(Debug, Clone, Copy)]
 pub enum Input<'a> {
-    /// A picture's brightness, as captured.
-    Picture(Luma<'a>),
+    /// A camera's picture, as captured.
+    Picture(Picture<'a>),
+    /// The faces that a [`FaceFinder`] found in a picture.
+    Faces(Seen<'a>),
     /// Mono samples at 48 kHz, as captured.
     Sound(&'a [i16]),
 }
@@ -50,6 +70,7 @@ pub struct Scored {
 #[derive(Debug, Clone, PartialEq)]
 enum KeptInput {
     Pictures(Vec<Small>),
+    Pixels(Arc<pixels::Pixels>),
     Samples(Vec<i16>),
 }
 
@@ -61,6 +82,7 @@ impl Scored {
     pub fn input(&self) -> Result<Vec<u8>, InputError> {
         match &self.input {
             KeptInput::Pictures(pictures) => input::png_of(pictures),
+            KeptInput::Pixels(pixels) => pixels.png(),
             KeptInput::Samples(samples) => Ok(input::pcm_of(samples)),
         }
     }
@@ -108,6 +130,8 @@ pub fn replay(detector: &str, input: &[u8]) -> Result<Severity, InputError> {
                 [] | [_] | [_, _, ..] => Err(InputError::NotScored),
             }
         }
+        faces::NOBODY => Ok(faces::nobody_score(&faces::again(input)?)),
+        faces::SECOND => Ok(faces::second_score(&faces::again(input)?)),
         muted::NAME => Ok(muted::score(&input::samples_of(input)?)),
         _ => Err(InputError::UnknownDetector {
             name: detector.to_owned(),
@@ -115,12 +139,14 @@ pub fn replay(detector: &str, input: &[u8]) -> Result<Severity, InputError> {
     }
 }
 
-/// Returns the detectors of a camera.
+/// Returns the detectors of a camera; those of faces need [`Input::Faces`] of a [`FaceFinder`].
 #[must_use]
 pub fn camera_detectors() -> Vec<Box<dyn Detector>> {
     vec![
         Box::new(CoveredCamera::default()),
         Box::new(FrozenCamera::default()),
+        Box::new(NobodyInView),
+        Box::new(SecondFace),
     ]
 }
 

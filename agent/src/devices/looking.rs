@@ -2,13 +2,15 @@
 
 use qorgan_agent_core::debounce::Debouncer;
 use qorgan_agent_core::sighting::Sighting;
-use qorgan_detect::{Detector, Input, Luma, Scored};
+use qorgan_detect::{Detector, FaceFinder, Input, Picture, Scored, Seen};
 use qorgan_protocol::time::Now;
 
 /// Every detector of one device.
 #[derive(Debug)]
 pub(super) struct Looking {
     eyes: Vec<Eye>,
+    /// Finds faces once for every detector of faces.
+    faces: Option<FaceFinder>,
 }
 
 #[derive(Debug)]
@@ -28,11 +30,32 @@ impl Looking {
         });
         Self {
             eyes: eyes.collect(),
+            faces: None,
         }
     }
 
-    pub(super) fn picture(&mut self, now: Now, picture: Luma<'_>) -> Vec<Sighting> {
-        self.look(now, Input::Picture(picture))
+    /// Every detector of a camera; where the model of faces cannot be loaded, those without it.
+    pub(super) fn camera() -> Self {
+        let faces = FaceFinder::load()
+            .inspect_err(|error| tracing::error!(%error, "No faces are looked for"));
+        Self {
+            faces: faces.ok(),
+            ..Self::new(qorgan_detect::camera_detectors())
+        }
+    }
+
+    pub(super) fn picture(&mut self, now: Now, picture: Picture<'_>) -> Vec<Sighting> {
+        let mut said = self.look(now, Input::Picture(picture));
+        let found = self.faces.as_mut().map(|finder| finder.look(now, picture));
+        match found {
+            Some(Ok(Some(faces))) => {
+                let faces = &faces;
+                said.extend(self.look(now, Input::Faces(Seen { picture, faces })));
+            }
+            Some(Err(error)) => tracing::warn!(%error, "A picture's faces cannot be found"),
+            Some(Ok(None)) | None => {}
+        }
+        said
     }
 
     pub(super) fn sound(&mut self, now: Now, samples: &[i16]) -> Vec<Sighting> {
@@ -90,7 +113,9 @@ mod tests {
                 .map(|pixel| u8::try_from((pixel * 7 + u32::from(n) * 3) % 200).expect("a byte"))
                 .collect();
             let pixels = if (10..40).contains(&n) { &black } else { &room };
-            let picture = Luma::new(640, 480, 640, pixels).expect("whole");
+            let colourless = [128; 320 * 240];
+            let planes = [pixels.as_slice(), &colourless, &colourless];
+            let picture = Picture::i420(640, 480, planes).expect("whole");
             said.extend(looking.picture(at(u64::from(n) * 500), picture));
         }
         let edges: Vec<_> = said.iter().map(|seen| (seen.kind, seen.edge)).collect();

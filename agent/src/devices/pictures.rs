@@ -5,7 +5,7 @@ use core::time::Duration;
 use qorgan_agent_core::sighting::Sighting;
 use qorgan_agent_core::virtual_camera::virtual_camera_reason;
 use qorgan_capture::{CaptureEvent, CaptureHandle, I420Frame, SourceDescription};
-use qorgan_detect::Luma;
+use qorgan_detect::Picture;
 use qorgan_encode::{I420Ref, MediaTime, VideoEncoder, VideoLayout, VideoSettings};
 use qorgan_protocol::incident::{Edge, IncidentKind};
 use qorgan_protocol::time::Now;
@@ -26,7 +26,7 @@ pub(super) fn run(parts: &DeviceParts, device: Device, handle: &CaptureHandle<I4
         thumbnail_at: None,
         preview_at: None,
         looking: match device {
-            Device::Camera => Looking::new(qorgan_detect::camera_detectors()),
+            Device::Camera => Looking::camera(),
             Device::Microphone | Device::Screen(_) => Looking::new(Vec::new()),
         },
     };
@@ -157,8 +157,7 @@ impl Worker<'_> {
     }
 
     fn look(&mut self, frame: &I420Frame, now: Now) {
-        let [luma, _, _] = frame.yuv();
-        let Ok(picture) = Luma::new(frame.width, frame.height, frame.width, luma) else {
+        let Ok(picture) = Picture::i420(frame.width, frame.height, frame.yuv()) else {
             return;
         };
         for sighting in self.looking.picture(now, picture) {
