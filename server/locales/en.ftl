@@ -337,6 +337,7 @@ kind-late_responses = Responses after the lease
 kind-nobody_in_view = Nobody in view
 kind-second_face = Second face
 kind-another_voice = Another voice
+kind-talking = Steady talking
 kind-proctor_flag = Flagged by a proctor
 problem-wrong_password = Could not sign in
 remedy-wrong_password = Check login and password.

@@ -337,6 +337,7 @@ kind-late_responses = Рұқсат мерзімінен кейінгі жауа�
 kind-nobody_in_view = Кадрда ешкім жоқ
 kind-second_face = Кадрда екінші адам
 kind-another_voice = Басқа дауыс
+kind-talking = Ұзақ сөйлеу
 kind-proctor_flag = Проктордың белгісі
 problem-wrong_password = Кіре алмады
 remedy-wrong_password = Логин мен құпиясөзді тексеріңіз.

@@ -337,6 +337,7 @@ kind-late_responses = Ответы после окончания разреше�
 kind-nobody_in_view = Никого в кадре
 kind-second_face = Второе лицо
 kind-another_voice = Другой голос
+kind-talking = Продолжительная речь
 kind-proctor_flag = Отмечено проктором
 problem-wrong_password = Не удалось войти
 remedy-wrong_password = Проверьте логин и пароль.

@@ -123,6 +123,8 @@ kinds! {
     SecondFace = "second_face", 0.8, Some(Form1Box::Talking);
     /// Another voice is heard.
     AnotherVoice = "another_voice", 0.7, Some(Form1Box::Talking);
+    /// The candidate talks steadily.
+    Talking = "talking", 0.3, Some(Form1Box::Talking);
     /// A proctor flagged it by hand.
     ProctorFlag = "proctor_flag", 0.5, None;
 }

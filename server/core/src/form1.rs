@@ -77,7 +77,8 @@ pub fn printed_detail(kind: IncidentKind, detail: &str) -> &str {
         | IncidentKind::LateResponses
         | IncidentKind::NobodyInView
         | IncidentKind::SecondFace
-        | IncidentKind::AnotherVoice => "",
+        | IncidentKind::AnotherVoice
+        | IncidentKind::Talking => "",
     }
 }
 
