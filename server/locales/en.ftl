@@ -338,6 +338,7 @@ kind-nobody_in_view = Nobody in view
 kind-second_face = Second face
 kind-another_voice = Another voice
 kind-talking = Steady talking
+kind-whisper = Whisper
 kind-proctor_flag = Flagged by a proctor
 problem-wrong_password = Could not sign in
 remedy-wrong_password = Check login and password.

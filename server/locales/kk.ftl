@@ -338,6 +338,7 @@ kind-nobody_in_view = Кадрда ешкім жоқ
 kind-second_face = Кадрда екінші адам
 kind-another_voice = Басқа дауыс
 kind-talking = Ұзақ сөйлеу
+kind-whisper = Сыбыр
 kind-proctor_flag = Проктордың белгісі
 problem-wrong_password = Кіре алмады
 remedy-wrong_password = Логин мен құпиясөзді тексеріңіз.

@@ -338,6 +338,7 @@ kind-nobody_in_view = Никого в кадре
 kind-second_face = Второе лицо
 kind-another_voice = Другой голос
 kind-talking = Продолжительная речь
+kind-whisper = Шёпот
 kind-proctor_flag = Отмечено проктором
 problem-wrong_password = Не удалось войти
 remedy-wrong_password = Проверьте логин и пароль.

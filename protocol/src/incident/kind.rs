@@ -125,6 +125,8 @@ kinds! {
     AnotherVoice = "another_voice", 0.7, Some(Form1Box::Talking);
     /// The candidate talks steadily.
     Talking = "talking", 0.3, Some(Form1Box::Talking);
+    /// Somebody whispers.
+    Whisper = "whisper", 0.3, Some(Form1Box::Talking);
     /// A proctor flagged it by hand.
     ProctorFlag = "proctor_flag", 0.5, None;
 }
