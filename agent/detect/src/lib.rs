@@ -7,18 +7,15 @@
 //! * When a score counts, how long it must hold and what is said about it is decided outside.
 
 mod covered;
-pub mod fbank;
 mod faces;
 mod frozen;
 mod input;
 mod model;
 mod muted;
-pub mod resample;
-#[cfg(test)]
-mod samples;
 mod numbers;
 mod picture;
 mod pixels;
+mod voices;
 
 pub use covered::CoveredCamera;
 pub use faces::{Face, FaceFinder, Faces, LOOK_EVERY, NobodyInView, SecondFace, Seen};
@@ -27,6 +24,11 @@ pub use input::{InputError, Luma, SMALL_HEIGHT, SMALL_WIDTH, Small};
 pub use model::{Model, ModelError, ModelFile, NamedInput, Tensor, Values};
 pub use muted::{MutedMicrophone, level_percent};
 pub use picture::{Picture, Point};
+pub use voices::{
+    AnotherVoice, BINS, Decimator, FRAME_SAMPLES, FilterBank, Listener, Manner, PRINT_BYTES,
+    PRINT_PIECES_MIN, PrintError, SHIFT_SAMPLES, SPEECH_FRAME_SAMPLES, SeveralVoices, Speaker,
+    Talking, VOICE_NUMBERS, VoiceActivity, VoiceEmbedding, VoicePrint, Voices, Whisper,
+};
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -54,6 +56,8 @@ pub enum Input<'a> {
     Faces(Seen<'a>),
     /// Mono samples at 48 kHz, as captured.
     Sound(&'a [i16]),
+    /// What a [`Listener`] heard in the last minute.
+    Voices(&'a Voices),
 }
 
 /// One score with what was scored.
@@ -72,10 +76,13 @@ enum KeptInput {
     Pictures(Vec<Small>),
     Pixels(Arc<pixels::Pixels>),
     Samples(Vec<i16>),
+    Voices(voices::KeptVoices),
+    Minute(Vec<voices::Sound>),
 }
 
 impl Scored {
-    /// Returns the exact input that was scored: a PNG, or 16-bit little-endian PCM at 48 kHz.
+    /// Returns the exact input that was scored: a PNG, 16-bit little-endian PCM at 48 kHz, pieces of
+    /// speech with the voice that they were compared with, or what each frame of a minute was.
     ///
     /// # Errors
     /// Where the PNG cannot be written.
@@ -84,6 +91,8 @@ impl Scored {
             KeptInput::Pictures(pictures) => input::png_of(pictures),
             KeptInput::Pixels(pixels) => pixels.png(),
             KeptInput::Samples(samples) => Ok(input::pcm_of(samples)),
+            KeptInput::Voices(voices) => Ok(voices.to_bytes()),
+            KeptInput::Minute(minute) => Ok(voices::minute_bytes(minute)),
         }
     }
 }
@@ -133,6 +142,10 @@ pub fn replay(detector: &str, input: &[u8]) -> Result<Severity, InputError> {
         faces::NOBODY => Ok(faces::nobody_score(&faces::again(input)?)),
         faces::SECOND => Ok(faces::second_score(&faces::again(input)?)),
         muted::NAME => Ok(muted::score(&input::samples_of(input)?)),
+        voices::ANOTHER => voices::another_again(input),
+        voices::SEVERAL => voices::several_again(input),
+        voices::WHISPER => voices::whisper_again(input),
+        voices::TALKING => voices::talking_again(input),
         _ => Err(InputError::UnknownDetector {
             name: detector.to_owned(),
         }),
@@ -150,8 +163,14 @@ pub fn camera_detectors() -> Vec<Box<dyn Detector>> {
     ]
 }
 
-/// Returns the detectors of a microphone.
+/// Returns the detectors of a microphone; those of voices need [`Input::Voices`] of a [`Listener`].
 #[must_use]
 pub fn microphone_detectors() -> Vec<Box<dyn Detector>> {
-    vec![Box::new(MutedMicrophone::default())]
+    vec![
+        Box::new(MutedMicrophone::default()),
+        Box::new(AnotherVoice),
+        Box::new(SeveralVoices),
+        Box::new(Talking),
+        Box::new(Whisper),
+    ]
 }

@@ -158,7 +158,7 @@ const HIGHEST_HZ: f32 = 8_000.0;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::reference_signal;
+    use crate::voices::samples::reference_signal;
 
     /// Made with kaldi-native-fbank 1.23.0 (`num_bins` 80, `dither` 0) and, apart from it, with the
     /// formulas above in numpy 2.4 in double precision; both agree within 7e-5. The values shown are

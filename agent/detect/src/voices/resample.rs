@@ -132,7 +132,7 @@ mod tests {
         (0..48_000_u32)
             .map(|n| {
                 let angle = f64::from(n) / 48_000.0 * hz * core::f64::consts::TAU;
-                crate::samples::rounded(angle.sin() * 20_000.0)
+                crate::voices::samples::rounded(angle.sin() * 20_000.0)
             })
             .collect()
     }

@@ -21,3 +21,21 @@ pub(crate) fn reference_signal(samples: i64) -> Vec<i16> {
     }
     signal
 }
+
+/// A saw tooth: as many overtones as a voice.
+pub(crate) fn buzz(samples: i64, hz: i64) -> Vec<i16> {
+    (0..samples)
+        .map(|n| {
+            let level = n * hz * 8_000 / 16_000 % 8_000 - 4_000;
+            i16::try_from(level).expect("within a sample's range")
+        })
+        .collect()
+}
+
+/// White noise.
+pub(crate) fn noise(samples: usize, seed: u64) -> Vec<i16> {
+    let mut noise = crate::input::scenes::Noise(seed);
+    (0..samples)
+        .map(|_| i16::try_from(noise.level(400)).expect("small"))
+        .collect()
+}
