@@ -181,3 +181,76 @@ const SHORT_MAX: usize = 8;
 const ALIKE_DB: f64 = 4.0;
 /// A pause that is taken in may lead a little beyond a whole piece.
 pub(crate) const PIECE_SAMPLES_MAX: usize = (PIECE_FRAMES + PAUSE_FRAMES) * SPEECH_FRAME_SAMPLES;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_speech_comes_in_pieces_of_a_second_and_a_half() {
+        let pieces = said(&[(PIECE_FRAMES * 3 + 5, 1_000)]);
+        let lengths: Vec<_> = pieces.iter().map(|piece| piece.samples.len()).collect();
+        assert_eq!(lengths, [PIECE_FRAMES * SPEECH_FRAME_SAMPLES; 3]);
+        assert_eq!(pieces[1].heard, [47..94]);
+        assert_eq!(pieces[1].ended, 94);
+        assert!((pieces[1].probability - 0.9).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_phrase_of_a_second_is_a_piece_and_a_cough_is_none() {
+        assert_eq!(said(&[(PIECE_FRAMES_MIN, 1_000)]).len(), 1);
+        assert!(said(&[(PIECE_FRAMES_MIN - 1, 1_000)]).is_empty());
+        assert!(said(&[(SHORT_FRAMES_MIN - 1, 1_000); 9]).is_empty());
+    }
+
+    #[test]
+    fn short_phrases_of_one_loudness_are_put_together_and_others_are_not() {
+        let together = said(&[(16, 1_000), (16, 1_000)]);
+        assert_eq!(together.len(), 1);
+        assert_eq!(together[0].heard, [0..16, 36..52]);
+        assert!(said(&[(16, 1_000), (16, 300)]).is_empty());
+        let apart = said(&[(16, 1_000), (16, 300), (16, 1_000), (16, 300)]);
+        assert_eq!(apart.len(), 2);
+    }
+
+    #[test]
+    fn a_pause_within_a_word_belongs_to_the_phrase() {
+        let mut phrases = Phrases::default();
+        let mut pieces = Vec::new();
+        for index in 0..u64::try_from(PIECE_FRAMES).expect("small") {
+            let probability = if (20..23).contains(&index) { 0.1 } else { 0.9 };
+            pieces.extend(phrases.push(index, probability, &[500; SPEECH_FRAME_SAMPLES]));
+        }
+        assert_eq!(pieces.len(), 1);
+    }
+
+    #[test]
+    fn what_is_held_is_bounded() {
+        let mut phrases = Phrases::default();
+        let mut index = 0;
+        // Each phrase is twice as loud as the one before, so that none waits for another.
+        for loudness in [1, 3, 9, 27, 81, 243, 729, 2_187, 6_561, 19_683] {
+            feed(&mut phrases, &mut index, 12, loudness);
+        }
+        assert_eq!(phrases.short.len(), SHORT_MAX);
+    }
+
+    /// Phrases of so many frames and so loud, with a pause behind each.
+    fn said(spoken: &[(usize, i16)]) -> Vec<Piece> {
+        let (mut phrases, mut index, mut pieces) = (Phrases::default(), 0, Vec::new());
+        for (frames, loudness) in spoken {
+            pieces.extend(feed(&mut phrases, &mut index, *frames, *loudness));
+        }
+        pieces
+    }
+
+    fn feed(phrases: &mut Phrases, index: &mut u64, frames: usize, loudness: i16) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        for frame in 0..frames + 20 {
+            let probability = if frame < frames { 0.9 } else { 0.05 };
+            pieces.extend(phrases.push(*index, probability, &[loudness; SPEECH_FRAME_SAMPLES]));
+            *index += 1;
+        }
+        pieces
+    }
+}

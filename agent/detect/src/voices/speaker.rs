@@ -277,3 +277,66 @@ const COMMON_SPREAD: f32 = 0.06;
 const OTHER_PART: f32 = 0.5;
 const OTHER_BELOW_MIN: f32 = 0.25;
 const OTHER_BELOW_MAX: f32 = 0.38;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_print_reads_back_and_other_bytes_are_refused() {
+        let print = VoicePrint::enrol(&near(3, 0.3, 6), &near(3, 0.6, 2)).expect("one voice");
+        let bytes = print.to_bytes();
+        assert_eq!(bytes.len(), PRINT_BYTES);
+        let again = VoicePrint::from_bytes(&bytes).expect("a print");
+        assert_eq!(again, print);
+        for (place, value) in [(0, 2), (4, 0x7f), (12, 0x7f)] {
+            let mut changed = bytes.clone();
+            changed[place] = value;
+            VoicePrint::from_bytes(&changed).expect_err("no print");
+        }
+        VoicePrint::from_bytes(&bytes[1..]).expect_err("cut");
+    }
+
+    #[test]
+    fn the_bound_gives_a_varying_voice_more_room() {
+        let even = VoicePrint::enrol(&near(3, 0.2, 6), &[]).expect("one voice");
+        assert!((even.other_below() - OTHER_BELOW_MAX).abs() < 1e-6);
+        let mut pieces = near(3, 0.2, 5);
+        pieces.push(near(3, 1.6, 1).remove(0));
+        let varied = VoicePrint::enrol(&pieces, &[]).expect("one voice");
+        assert!(varied.other_below() < even.other_below());
+        assert!(varied.other_below() >= OTHER_BELOW_MIN);
+    }
+
+    #[test]
+    fn too_little_and_more_than_one_voice_make_no_print() {
+        let few = VoicePrint::enrol(&near(3, 0.2, 3), &[]).expect_err("too little");
+        assert!(matches!(few, PrintError::TooLittle { pieces: 3, .. }));
+        let two = [near(3, 0.2, 4), near(90, 0.2, 4)].concat();
+        let two = VoicePrint::enrol(&two, &[]).expect_err("two voices");
+        assert!(matches!(two, PrintError::Unlike { .. }), "{two}");
+    }
+
+    #[test]
+    fn numbers_without_a_direction_are_no_voice() {
+        assert!(VoiceEmbedding::new(vec![0.0; VOICE_NUMBERS]).is_none());
+        assert!(VoiceEmbedding::new(vec![f32::NAN; VOICE_NUMBERS]).is_none());
+        assert!(VoiceEmbedding::new(vec![1.0; 3]).is_none());
+        assert_eq!(format!("{:?}", print_of_one()), "VoicePrint(‹private›)");
+    }
+
+    fn print_of_one() -> VoicePrint {
+        VoicePrint::enrol(&near(1, 0.1, PRINT_PIECES_MIN), &[]).expect("one voice")
+    }
+
+    /// Voices about one direction, each bent by so much towards one of its own.
+    fn near(direction: usize, bent: f32, count: usize) -> Vec<VoiceEmbedding> {
+        let voices = (0..count).map(|own| {
+            let mut numbers = vec![0.0; VOICE_NUMBERS];
+            numbers[direction] = 1.0;
+            numbers[100 + own] = bent;
+            VoiceEmbedding::new(numbers).expect("a direction")
+        });
+        voices.collect()
+    }
+}

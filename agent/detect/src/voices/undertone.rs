@@ -115,3 +115,38 @@ const SOFTEST_DB: f64 = 25.0;
 const RUN_FRAMES_MIN: usize = 3;
 /// 30 s.
 const WAIT_FRAMES: u64 = 937;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_on_softly_between_louder_words_is_gathered() {
+        let pieces = heard(400, |n| if n % 10 < 5 { (0.9, 3_000) } else { (0.9, 800) });
+        assert!(!pieces.is_empty());
+        for piece in pieces {
+            assert_eq!(piece.samples.len(), PIECE_FRAMES * SPEECH_FRAME_SAMPLES);
+            assert!(piece.samples.iter().all(|sample| *sample == 800));
+        }
+    }
+
+    #[test]
+    fn even_speech_consonants_and_the_room_are_not() {
+        assert!(heard(400, |_| (0.9, 3_000)).is_empty(), "one loudness");
+        let consonants = heard(400, |n| if n % 10 < 8 { (0.9, 3_000) } else { (0.9, 800) });
+        assert!(consonants.is_empty(), "two frames are a consonant");
+        let pauses = heard(400, |n| if n % 10 < 5 { (0.9, 3_000) } else { (0.1, 800) });
+        assert!(pauses.is_empty(), "no speech");
+        let room = heard(400, |n| if n % 10 < 5 { (0.9, 3_000) } else { (0.9, 100) });
+        assert!(room.is_empty(), "30 dB below");
+    }
+
+    fn heard(frames: u64, of: impl Fn(u64) -> (f32, i16)) -> Vec<Piece> {
+        let mut undertone = Undertone::default();
+        let pieces = (0..frames).filter_map(|n| {
+            let (probability, loudness) = of(n);
+            undertone.push(n, probability, &[loudness; SPEECH_FRAME_SAMPLES])
+        });
+        pieces.collect()
+    }
+}
