@@ -56,17 +56,9 @@ impl Detector for AnotherVoice {
         unlike.sort_by(|(one, _), (other, _)| other.total_cmp(one));
         unlike.truncate(PIECES);
         let margins: Vec<f32> = unlike.iter().map(|(margin, _)| *margin).collect();
-        let likenesses: Vec<String> = margins
-            .iter()
-            .map(|margin| format!("{:.2}", print.other_below() - margin))
-            .collect();
         Some(Scored {
             score: another_score(&margins),
-            detail: format!(
-                "like the enrolled voice by {}; another below {:.2}",
-                likenesses.join(" and "),
-                print.other_below()
-            ),
+            detail: compared(print, &margins),
             input: KeptInput::Voices(KeptVoices {
                 print: Some(print.clone()),
                 pieces: unlike.into_iter().map(|(_, piece)| piece.kept()).collect(),
@@ -108,6 +100,18 @@ impl Detector for SeveralVoices {
                 pieces: pieces.into_iter().map(VoicePiece::kept).collect(),
             }),
         })
+    }
+}
+
+fn compared(print: &VoicePrint, margins: &[f32]) -> String {
+    let bound = print.other_below();
+    match margins {
+        [] | [_] => "too little speech to tell a voice".to_owned(),
+        [first, second, ..] => format!(
+            "like the enrolled voice by {:.2} and {:.2}; another below {bound:.2}",
+            bound - first,
+            bound - second
+        ),
     }
 }
 
