@@ -28,7 +28,7 @@ pub(crate) enum Scene {
 }
 
 impl Scene {
-    pub(crate) const ALL: [Self; 3] = [Self::Alone, Self::Turns, Self::Over];
+    pub(crate) const ALL: [Self; 3] = [Self::Over, Self::Turns, Self::Alone];
 
     pub(crate) const fn word(self) -> &'static str {
         match self {

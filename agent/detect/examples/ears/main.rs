@@ -2,8 +2,9 @@
 //! at -20 to 0 dB in composed minutes, false incidents an hour over honest ones, whisper, and what
 //! each model costs. Thresholds were chosen on the first readers by name; the rest is reported.
 //!
-//! `cargo run --release -p qorgan-detect --example ears [PART]` (needs ffmpeg and espeak-ng), where
-//! `PART` is `identity`, `others`, `honest`, `whisper` or `cost`; without it, all of them.
+//! `cargo run --release -p qorgan-detect --example ears [PART [HALF]]` (needs ffmpeg and espeak-ng), where
+//! `PART` is `identity`, `others`, `honest`, `whisper` or `cost`, and `HALF` is `chosen` or
+//! `reported`; without them, all.
 
 #![expect(
     clippy::print_stdout,
@@ -48,8 +49,12 @@ fn main() -> Result<()> {
     if asked("identity") {
         identities(&readers)?;
     }
-    for (word, readers) in [("chosen on", chosen_on), ("reported", reported)] {
-        println!("\n== {word} {}", names(readers));
+    let half = std::env::args().nth(2);
+    for (word, readers) in [("chosen", chosen_on), ("reported", reported)] {
+        if half.as_deref().is_some_and(|half| half != word) {
+            continue;
+        }
+        println!("\n== {word}: {}", names(readers));
         let known: Vec<_> = readers.iter().map(Known::of).collect::<Result<_>>()?;
         if asked("others") {
             others(&known)?;
@@ -214,7 +219,7 @@ fn others(readers: &[Known<'_>]) -> Result<()> {
         "\nanother voice                   dB  clips  found  false before  delay p50    p95  lowest score"
     );
     for scene in Scene::ALL {
-        for db in [-20.0, -10.0, 0.0] {
+        for db in [-10.0, 0.0, -20.0] {
             others_line(readers, scene, db)?;
         }
     }

@@ -120,14 +120,15 @@ fn margin(print: &VoicePrint, manner: Manner, voice: &VoiceEmbedding) -> f32 {
     print.other_below() - print.likeness(manner, voice)
 }
 
-/// Half at the bound, 1 from 0.3 below it, 0 from 0.3 above it; what counts is the second most
-/// unlike piece, and without a second there is no score.
+/// Half at the bound, 1 from 0.3 below it, 0 from 0.3 above it. What counts is the mean of the two
+/// most unlike pieces, held near the less unlike one, so that one odd piece, a cough or a laugh,
+/// does not carry a piece of the candidate's own with it; without a second there is no score.
 fn another_score(margins: &[f32]) -> Severity {
     match margins {
         [] | [_] => Severity::clamped(0.0),
-        [first, rest @ ..] => {
-            let least = rest.iter().fold(*first, |least, margin| least.min(*margin));
-            apart::scaled(least)
+        [one, other, ..] => {
+            let mean = f32::midpoint(*one, *other);
+            apart::scaled(mean.min(one.min(*other) + ODD_PIECE))
         }
     }
 }
@@ -179,5 +180,6 @@ const PATIENCE: Patience = Patience {
     end_after: Duration::from_secs(2),
 };
 const PIECES: usize = 2;
+const ODD_PIECE: f32 = 0.06;
 /// The last half minute of speech.
 const COMPARED_MAX: usize = 20;
