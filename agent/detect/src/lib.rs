@@ -18,6 +18,7 @@ mod muted;
 mod numbers;
 mod picture;
 mod pixels;
+mod voices;
 
 pub use attention::{Attention, AttentionBaseline, AttentionReader, LOOKS_MIN, LookingAway};
 pub use covered::CoveredCamera;
@@ -28,6 +29,11 @@ pub use input::{InputError, Luma, SMALL_HEIGHT, SMALL_WIDTH, Small};
 pub use model::{Model, ModelError, ModelFile, NamedInput, Tensor, Values};
 pub use muted::{MutedMicrophone, level_percent};
 pub use picture::{Picture, Point};
+pub use voices::{
+    AnotherVoice, BINS, Decimator, FRAME_SAMPLES, FilterBank, Listener, Manner, PRINT_BYTES,
+    PRINT_PIECES_MIN, PrintError, SHIFT_SAMPLES, SPEECH_FRAME_SAMPLES, SeveralVoices, Speaker,
+    Talking, VOICE_NUMBERS, VoiceActivity, VoiceEmbedding, VoicePrint, Voices, Whisper,
+};
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -55,6 +61,8 @@ pub enum Input<'a> {
     Faces(Seen<'a>),
     /// Mono samples at 48 kHz, as captured.
     Sound(&'a [i16]),
+    /// What a [`Listener`] heard in the last minute.
+    Voices(&'a Voices),
 }
 
 /// One score with what was scored.
@@ -73,10 +81,13 @@ enum KeptInput {
     Pictures(Vec<Small>),
     Pixels(Arc<pixels::Pixels>),
     Samples(Vec<i16>),
+    Voices(voices::KeptVoices),
+    Minute(Vec<voices::Sound>),
 }
 
 impl Scored {
-    /// Returns the exact input that was scored: a PNG, or 16-bit little-endian PCM at 48 kHz.
+    /// Returns the exact input that was scored: a PNG, 16-bit little-endian PCM at 48 kHz, pieces of
+    /// speech with the voice that they were compared with, or what each frame of a minute was.
     ///
     /// # Errors
     /// Where the PNG cannot be written.
@@ -85,6 +96,8 @@ impl Scored {
             KeptInput::Pictures(pictures) => input::png_of(pictures),
             KeptInput::Pixels(pixels) => pixels.png(),
             KeptInput::Samples(samples) => Ok(input::pcm_of(samples)),
+            KeptInput::Voices(voices) => Ok(voices.to_bytes()),
+            KeptInput::Minute(minute) => Ok(voices::minute_bytes(minute)),
         }
     }
 }
@@ -136,6 +149,10 @@ pub fn replay(detector: &str, input: &[u8]) -> Result<Severity, InputError> {
         identity::NAME => identity::again(input),
         attention::NAME => attention::again(input),
         muted::NAME => Ok(muted::score(&input::samples_of(input)?)),
+        voices::ANOTHER => voices::another_again(input),
+        voices::SEVERAL => voices::several_again(input),
+        voices::WHISPER => voices::whisper_again(input),
+        voices::TALKING => voices::talking_again(input),
         _ => Err(InputError::UnknownDetector {
             name: detector.to_owned(),
         }),
@@ -153,8 +170,14 @@ pub fn camera_detectors() -> Vec<Box<dyn Detector>> {
     ]
 }
 
-/// Returns the detectors of a microphone.
+/// Returns the detectors of a microphone; those of voices need [`Input::Voices`] of a [`Listener`].
 #[must_use]
 pub fn microphone_detectors() -> Vec<Box<dyn Detector>> {
-    vec![Box::new(MutedMicrophone::default())]
+    vec![
+        Box::new(MutedMicrophone::default()),
+        Box::new(AnotherVoice),
+        Box::new(SeveralVoices),
+        Box::new(Talking),
+        Box::new(Whisper),
+    ]
 }

@@ -129,4 +129,8 @@ kinds! {
     Impersonation = "impersonation", 0.9, None;
     /// Eyes or head are turned away long or often.
     LookingAway = "looking_away", 0.3, None;
+    /// The candidate talks steadily.
+    Talking = "talking", 0.3, Some(Form1Box::Talking);
+    /// Somebody whispers.
+    Whisper = "whisper", 0.3, Some(Form1Box::Talking);
 }

@@ -78,6 +78,8 @@ pub fn printed_detail(kind: IncidentKind, detail: &str) -> &str {
         | IncidentKind::NobodyInView
         | IncidentKind::SecondFace
         | IncidentKind::AnotherVoice
+        | IncidentKind::Talking
+        | IncidentKind::Whisper
         | IncidentKind::Impersonation
         | IncidentKind::LookingAway => "",
     }

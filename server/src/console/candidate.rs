@@ -213,7 +213,9 @@ fn shape(kind: &str) -> &'static str {
     match kind {
         "camera_covered" | "camera_frozen" | "virtual_camera" | "nobody_in_view"
         | "second_face" | "impersonation" | "looking_away" => "picture",
-        "microphone_muted" | "microphone_changed" | "another_voice" => "sound",
+        "microphone_muted" | "microphone_changed" | "another_voice" | "talking" | "whisper" => {
+            "sound"
+        }
         "window_switch" | "foreign_window" | "lockdown_breach" | "second_display"
         | "denied_process" | "remote_control" | "clipboard_changed" => "window",
         _ => "link",
