@@ -21,6 +21,7 @@ use qorgan_signing::{Keys, Ring};
 use tokio::sync::{mpsc, watch};
 
 use crate::board::Board;
+use crate::candidate::Candidate;
 use crate::clock;
 use crate::devices::{self, Devices};
 use crate::enrol::{self, EnrolError, Identity};
@@ -153,6 +154,7 @@ pub(crate) struct Bound {
     recorder: SyncSender<Input>,
     spool: SharedSpool,
     own: Arc<OwnProcesses>,
+    candidate: Arc<Candidate>,
     open: Mutex<Option<(Devices, Watches)>>,
 }
 
@@ -319,6 +321,7 @@ impl Bound {
             controls: Arc::clone(&self.controls),
             profile: profile(self.bandwidth),
             sources: self.sources.clone(),
+            candidate: Arc::clone(&self.candidate),
             camera: self.rules.camera,
             microphone: self.rules.microphone,
             screen: self.rules.screen,
@@ -357,6 +360,7 @@ impl Bound {
         let mut spool = self.spool.lock();
         if spool.is_empty() {
             spool.clear();
+            self.candidate.forget();
         }
     }
 
@@ -368,13 +372,7 @@ impl Bound {
         let tls = trust::tls_config(provision.ca_der.as_deref())?;
         let (keys, _) = Keys::generate().map_err(|_none| BindError::NoKey)?;
         let enrolled = enrol::enrol(&provision, Arc::clone(&tls), keys, clock::boot_id()).await;
-        let (identity, rules) = enrolled.map_err(|error| match error {
-            EnrolError::Unreachable(_) => BindError::Unreachable(error),
-            EnrolError::Refused { .. }
-            | EnrolError::WrongAnswer { .. }
-            | EnrolError::Certificate(_)
-            | EnrolError::Proof(_) => BindError::Refused(error),
-        })?;
+        let (identity, rules) = enrolled.map_err(not_bound)?;
         let identity = Arc::new(identity);
         let spool_key =
             enrol::thirty_two(&rules.spool_key, "spool key").map_err(BindError::Refused)?;
@@ -388,6 +386,8 @@ impl Bound {
             .parse()
             .or_else(|_unknown| provision.bandwidth.parse())
             .unwrap_or_default();
+        let whose = (identity.attempt, identity.epoch);
+        let candidate = Candidate::new(&options.data, spool_key, whose, rules.photo.as_ref());
         let kept = spool.clone();
         let board = Arc::new(Board::new());
         let controls = Arc::new(Controls::new());
@@ -431,8 +431,19 @@ impl Bound {
             recorder,
             spool: kept,
             own: Arc::new(OwnProcesses::new()),
+            candidate: Arc::new(candidate),
             open: Mutex::new(None),
         })
+    }
+}
+
+fn not_bound(error: EnrolError) -> BindError {
+    match error {
+        EnrolError::Unreachable(_) => BindError::Unreachable(error),
+        EnrolError::Refused { .. }
+        | EnrolError::WrongAnswer { .. }
+        | EnrolError::Certificate(_)
+        | EnrolError::Proof(_) => BindError::Refused(error),
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod agent;
 mod board;
+mod candidate;
 mod clock;
 mod devices;
 mod enrol;

@@ -13,6 +13,7 @@ mod convert;
 mod handle;
 mod imp;
 pub mod microphone;
+mod photo;
 pub mod screen;
 #[cfg(any(feature = "simulated", test))]
 pub mod simulated;
@@ -20,6 +21,7 @@ mod source;
 mod supervise;
 
 pub use handle::CaptureHandle;
+pub use photo::frame_of_rgb;
 pub use source::{
     CaptureEvent, I420Frame, LossCause, PcmBlock, SAMPLES_PER_S, SourceDescription, SourceKind,
 };

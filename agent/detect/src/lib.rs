@@ -6,6 +6,7 @@
 //! * A detector says its name with its version; a change of the score's meaning raises it.
 //! * When a score counts, how long it must hold and what is said about it is decided outside.
 
+mod acquaintance;
 mod attention;
 mod chance;
 mod covered;
@@ -20,6 +21,7 @@ mod picture;
 mod pixels;
 mod voices;
 
+pub use acquaintance::{Acquaintance, Known};
 pub use attention::{Attention, AttentionBaseline, AttentionReader, LOOKS_MIN, LookingAway};
 pub use covered::CoveredCamera;
 pub use faces::{Face, FaceFinder, Faces, LOOK_EVERY, NobodyInView, SecondFace, Seen};

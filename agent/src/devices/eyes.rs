@@ -33,7 +33,7 @@ impl Eyes {
 }
 
 fn look(parts: &DeviceParts, device: Device, shown: &Receiver<(I420Frame, Now)>) {
-    let mut looking = Looking::camera();
+    let mut looking = Looking::camera(&parts.candidate);
     for (frame, now) in shown {
         let Ok(picture) = Picture::i420(frame.width, frame.height, frame.yuv()) else {
             continue;

@@ -1,9 +1,16 @@
-//! Detectors with their patience: scores in, sightings out.
+//! Detectors with their patience: scores in, sightings out; and getting to know the candidate.
+
+use std::sync::Arc;
 
 use qorgan_agent_core::debounce::Debouncer;
 use qorgan_agent_core::sighting::Sighting;
-use qorgan_detect::{Detector, FaceFinder, Input, Picture, Scored, Seen};
+use qorgan_detect::{
+    Acquaintance, Detector, FaceFinder, Input, Known, Picture, Scored, Seen, Voices,
+};
+use qorgan_protocol::incident::{Edge, IncidentKind, Severity};
 use qorgan_protocol::time::Now;
+
+use crate::candidate::Candidate;
 
 /// Every detector of one device.
 #[derive(Debug)]
@@ -11,6 +18,8 @@ pub(super) struct Looking {
     eyes: Vec<Eye>,
     /// Finds faces once for every detector of faces.
     faces: Option<FaceFinder>,
+    /// Who is to be known, and what was seen of them so far.
+    meeting: Option<(Arc<Candidate>, Acquaintance)>,
 }
 
 #[derive(Debug)]
@@ -21,27 +30,78 @@ struct Eye {
 
 impl Looking {
     pub(super) fn new(detectors: Vec<Box<dyn Detector>>) -> Self {
-        let eyes = detectors.into_iter().map(|detector| {
-            let patience = detector.patience();
-            Eye {
-                debouncer: Debouncer::new(patience.begin_after, patience.end_after),
-                detector,
-            }
-        });
         Self {
-            eyes: eyes.collect(),
+            eyes: detectors.into_iter().map(Eye::of).collect(),
             faces: None,
+            meeting: None,
         }
     }
 
-    /// Every detector of a camera; where the model of faces cannot be loaded, those without it.
-    pub(super) fn camera() -> Self {
+    /// Every detector of a camera; where the model of faces cannot be loaded, those without it. Who
+    /// was met by an agent before this one is known at once.
+    pub(super) fn camera(candidate: &Arc<Candidate>) -> Self {
         let faces = FaceFinder::load()
             .inspect_err(|error| tracing::error!(%error, "No faces are looked for"));
-        Self {
+        let mut looking = Self {
             faces: faces.ok(),
             ..Self::new(qorgan_detect::camera_detectors())
+        };
+        match candidate.known() {
+            Some(known) => looking.expect(&known),
+            None => looking.meet(candidate),
         }
+        looking
+    }
+
+    fn meet(&mut self, candidate: &Arc<Candidate>) {
+        let Some(finder) = &self.faces else {
+            return;
+        };
+        let met = Acquaintance::load().map(|mut meeting| {
+            candidate.show_photo(&mut meeting, finder);
+            meeting
+        });
+        match met {
+            Ok(meeting) => self.meeting = Some((Arc::clone(candidate), meeting)),
+            Err(error) => tracing::error!(%error, "The candidate cannot be met"),
+        }
+    }
+
+    /// Looks from now on whether it is this candidate who sits there.
+    fn expect(&mut self, known: &Known) {
+        let seed = qorgan_signing::random().map_or(0, u64::from_le_bytes);
+        match known.detectors(seed) {
+            Ok(detectors) => self.eyes.extend(detectors.into_iter().map(Eye::of)),
+            Err(error) => tracing::error!(%error, "The candidate cannot be recognised"),
+        }
+    }
+
+    /// Takes a look of check-in; says so where another person checks in than the photo shows.
+    fn learn(&mut self, now: Now, seen: Seen<'_>) -> Option<Sighting> {
+        let (candidate, meeting) = self.meeting.as_mut()?;
+        let known = match meeting.look(seen) {
+            Ok(known) => known?,
+            Err(error) => {
+                tracing::warn!(%error, "A look of check-in does not count");
+                return None;
+            }
+        };
+        candidate.learnt(&known);
+        self.meeting = None;
+        self.expect(&known);
+        let score = known.check_in_score()?;
+        let threshold = Severity::clamped(0.5);
+        (score >= threshold).then(|| Sighting {
+            score,
+            threshold,
+            ..Sighting::fact(
+                IncidentKind::Impersonation,
+                Edge::Moment,
+                now,
+                PHOTO_ON_FILE,
+                "the photo on file shows another person",
+            )
+        })
     }
 
     pub(super) fn picture(&mut self, now: Now, picture: Picture<'_>) -> Vec<Sighting> {
@@ -49,8 +109,12 @@ impl Looking {
         let found = self.faces.as_mut().map(|finder| finder.look(now, picture));
         match found {
             Some(Ok(Some(faces))) => {
-                let faces = &faces;
-                said.extend(self.look(now, Input::Faces(Seen { picture, faces })));
+                let seen = Seen {
+                    picture,
+                    faces: &faces,
+                };
+                said.extend(self.look(now, Input::Faces(seen)));
+                said.extend(self.learn(now, seen));
             }
             Some(Err(error)) => tracing::warn!(%error, "A picture's faces cannot be found"),
             Some(Ok(None)) | None => {}
@@ -62,6 +126,10 @@ impl Looking {
         self.look(now, Input::Sound(samples))
     }
 
+    pub(super) fn voices(&mut self, now: Now, voices: &Voices) -> Vec<Sighting> {
+        self.look(now, Input::Voices(voices))
+    }
+
     fn look(&mut self, now: Now, input: Input<'_>) -> Vec<Sighting> {
         self.eyes
             .iter_mut()
@@ -71,6 +139,14 @@ impl Looking {
 }
 
 impl Eye {
+    fn of(detector: Box<dyn Detector>) -> Self {
+        let patience = detector.patience();
+        Self {
+            debouncer: Debouncer::new(patience.begin_after, patience.end_after),
+            detector,
+        }
+    }
+
     fn look(&mut self, now: Now, input: Input<'_>) -> Option<Sighting> {
         let scored = self.detector.look(now, input)?;
         let threshold = self.detector.threshold();
@@ -95,6 +171,9 @@ fn kept(scored: &Scored) -> Vec<u8> {
         Vec::new()
     })
 }
+
+/// Compares the faces of check-in with the photo on file.
+const PHOTO_ON_FILE: &str = "photo-on-file/1";
 
 #[cfg(test)]
 mod tests {

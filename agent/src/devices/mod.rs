@@ -1,5 +1,6 @@
 //! Camera, microphone and displays: each on a thread of its own, from capture to the recorder.
 
+mod ears;
 mod eyes;
 mod images;
 mod looking;
@@ -25,6 +26,7 @@ use qorgan_protocol::link::{SourceKind, SourceStatement};
 
 use crate::agent::Sources;
 use crate::board::Board;
+use crate::candidate::Candidate;
 use crate::recorder::{Controls, Device, Input};
 
 /// What devices work with.
@@ -40,6 +42,8 @@ pub(crate) struct DeviceParts {
     pub(crate) profile: &'static ProfileSettings,
     /// Devices or files.
     pub(crate) sources: Sources,
+    /// Who sits there.
+    pub(crate) candidate: Arc<Candidate>,
     /// Whether the camera is required.
     pub(crate) camera: bool,
     /// Whether the microphone is required.

@@ -9,7 +9,7 @@ use qorgan_protocol::incident::{Edge, IncidentKind};
 use qorgan_protocol::time::Now;
 
 use super::DeviceParts;
-use super::looking::Looking;
+use super::ears::Ears;
 use crate::clock;
 use crate::recorder::{Device, Input};
 
@@ -18,7 +18,7 @@ pub(super) fn run(parts: &DeviceParts, handle: &CaptureHandle<PcmBlock>) {
     let mut worker = Worker {
         parts,
         encoder: None,
-        looking: Looking::new(qorgan_detect::microphone_detectors()),
+        ears: Ears::open(parts),
         name: None,
         loud: Vec::new(),
         level_at: None,
@@ -39,7 +39,7 @@ pub(super) fn run(parts: &DeviceParts, handle: &CaptureHandle<PcmBlock>) {
 struct Worker<'a> {
     parts: &'a DeviceParts,
     encoder: Option<AudioEncoder>,
-    looking: Looking,
+    ears: Ears,
     name: Option<String>,
     loud: Vec<i16>,
     level_at: Option<Now>,
@@ -63,9 +63,7 @@ impl Worker<'_> {
 
     fn block(&mut self, block: &PcmBlock) -> bool {
         let now = clock::captured(block.captured_ns);
-        for sighting in self.looking.sound(now, &block.samples) {
-            self.see(sighting);
-        }
+        self.ears.play(&block.samples, now);
         self.level(now, &block.samples);
         if self.encoder.is_none() {
             match AudioEncoder::new(&self.parts.profile.sound) {

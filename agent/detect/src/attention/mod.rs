@@ -111,7 +111,7 @@ impl AttentionBaseline {
         Severity::clamped(f64::from(most) / 2.0)
     }
 
-    fn to_row(self) -> Vec<u8> {
+    pub(crate) fn to_row(self) -> Vec<u8> {
         let values = [self.yaw, self.pitch, self.eyes];
         let numbers = values.iter().flat_map(|usual| [usual.middle, usual.spread]);
         let mut row: Vec<u8> = numbers.flat_map(f32::to_le_bytes).collect();
@@ -119,7 +119,7 @@ impl AttentionBaseline {
         row
     }
 
-    fn from_row(row: &[u8]) -> Option<Self> {
+    pub(crate) fn from_row(row: &[u8]) -> Option<Self> {
         let (numbers, _rest) = row.as_chunks::<4>();
         let usual = |index: usize| {
             Some(Usual {
@@ -315,6 +315,8 @@ pub(crate) fn again(png: &[u8]) -> Result<Severity, InputError> {
 }
 
 const ROW_BYTES: usize = 192 * 3;
+/// Bytes of a baseline's row.
+pub(crate) const BASELINE_BYTES: usize = ROW_BYTES;
 const EYE_BYTES: usize = 64 * 64 * 3;
 /// The baseline's row and 43 rows of eyes.
 const ROWS_MAX: u16 = 44;
