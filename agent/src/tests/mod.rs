@@ -4,6 +4,8 @@ mod channel;
 #[cfg(feature = "simulated")]
 mod devices;
 mod server;
+#[cfg(feature = "simulated")]
+mod witness;
 
 use core::time::Duration;
 use std::path::Path;

@@ -1,0 +1,139 @@
+//! What the eyes see of a film reaches the server with its evidence, and is not taken for more.
+
+use core::time::Duration;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use image::imageops::{FilterType, crop_imm, replace, resize};
+use image::{Rgb, RgbImage};
+use qorgan_protocol::codec;
+use qorgan_protocol::evidence::StreamKind;
+use qorgan_protocol::incident::{Edge, IncidentKind, Observation};
+use tokio::sync::watch;
+
+use super::devices::write_files;
+use super::server::FakeServer;
+use super::{finished, live, wait_for};
+use crate::agent::{Bound, Options, Sources};
+use crate::clock;
+use crate::link::Ending;
+
+/// Heads of the portrait at these places of a grey room, each 280 pixels wide.
+fn film(folder: &Path, heads: &[i64]) {
+    write_files(folder);
+    let portrait = qorgan_tests::media::portrait().expect("set-up has fetched it");
+    let portrait = image::open(portrait).expect("a picture").to_rgb8();
+    let head = crop_imm(&portrait, 110, 20, 240, 240).to_image();
+    let head = resize(&head, 280, 280, FilterType::Triangle);
+    let mut room = RgbImage::from_fn(640, 480, |x, y| {
+        let shade = u8::try_from((x / 8 + y / 6) % 140).expect("a byte");
+        Rgb([shade + 60, shade + 50, shade + 40])
+    });
+    for left in heads {
+        replace(&mut room, &head, *left, 150);
+    }
+    room.save(folder.join("camera.png")).expect("written");
+}
+
+fn seen(server: &FakeServer) -> Vec<Observation> {
+    let stored = server.stored.lock().expect("not poisoned");
+    let events = stored
+        .chunks
+        .iter()
+        .filter(|((stream, _), _)| stream.kind == StreamKind::Events);
+    events
+        .flat_map(|(_, (_, payload))| {
+            codec::decode::<Vec<Observation>>("observations", payload).expect("as sent")
+        })
+        .collect()
+}
+
+struct Sitting {
+    server: Arc<FakeServer>,
+    bound: Arc<Bound>,
+    ending: watch::Receiver<Ending>,
+    data: tempfile::TempDir,
+    _files: tempfile::TempDir,
+}
+
+impl Sitting {
+    async fn of(heads: &[i64]) -> Self {
+        let (data, files) = (
+            tempfile::tempdir().expect("a folder"),
+            tempfile::tempdir().expect("a folder"),
+        );
+        film(files.path(), heads);
+        let server = FakeServer::start().await;
+        server.devices.store(true, Ordering::Relaxed);
+        clock::anchor();
+        let (sender, ending) = watch::channel(Ending::None);
+        let options = Options {
+            socket_dir: data.path().to_path_buf(),
+            data: data.path().to_path_buf(),
+            sources: Sources::Simulated(files.path().to_path_buf()),
+            spool_bytes_max: None,
+        };
+        let bound = Bound::make(&options, server.provision(), &sender)
+            .await
+            .expect("enrolled");
+        let bound = Arc::new(bound);
+        live(&bound).await;
+        bound.open_devices();
+        Self {
+            server,
+            bound,
+            ending,
+            data,
+            _files: files,
+        }
+    }
+
+    fn known_files(&self) -> Vec<Vec<u8>> {
+        let entries = std::fs::read_dir(self.data.path()).expect("readable");
+        entries
+            .map(|entry| entry.expect("readable").path())
+            .filter(|path| path.extension().is_some_and(|end| end == "known"))
+            .map(|path| std::fs::read(path).expect("readable"))
+            .collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_face_is_told_with_the_pixels_that_give_the_same_score_again() {
+    let sitting = Sitting::of(&[20, 340]).await;
+    let second = |seen: &Observation| seen.kind == IncidentKind::SecondFace;
+    wait_for(|| seen(&sitting.server).iter().any(second)).await;
+    let told = seen(&sitting.server).into_iter().find(second);
+    let told = told.expect("it was there");
+    assert_eq!(told.edge, Edge::Began);
+    let again = qorgan_detect::replay(&told.detector, &told.scored_input).expect("kept");
+    assert!((again.value() - told.score.value()).abs() < 1e-3);
+    assert!(sitting.known_files().is_empty(), "nobody is known yet");
+    finished(&sitting.bound, sitting.ending).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_person_is_met_kept_sealed_and_nothing_is_said_of_them() {
+    let sitting = Sitting::of(&[180]).await;
+    wait_for(|| !sitting.known_files().is_empty()).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let of_people = [
+        IncidentKind::SecondFace,
+        IncidentKind::NobodyInView,
+        IncidentKind::Impersonation,
+        IncidentKind::LookingAway,
+    ];
+    let said = seen(&sitting.server);
+    let about: Vec<_> = said
+        .iter()
+        .filter(|one| of_people.contains(&one.kind))
+        .collect();
+    assert!(about.is_empty(), "{about:?}");
+    let kept = sitting.known_files();
+    let [sealed] = kept.as_slice() else {
+        panic!("{} files", kept.len())
+    };
+    qorgan_detect::Known::from_bytes(sealed).expect_err("it lies sealed");
+    finished(&sitting.bound, sitting.ending).await;
+}
