@@ -115,19 +115,43 @@ fn run_check(
     Ok(())
 }
 
-/// Returns what explains a failure: from the first `failures:` or `error` on,
-/// without the lines of what was compiled and what passed.
+/// Returns what explains a failure: what failed tests printed, where any did, else the log
+/// without what was compiled, what passed, and runners that ran nothing.
 fn failure_text(text: &str) -> String {
+    let told = failed_tests(text);
+    if !told.is_empty() {
+        return told;
+    }
     text.lines()
         .filter(|line| {
             let line = line.trim_start();
-            !(line.starts_with("Compiling ")
-                || line.starts_with("Checking ")
-                || line.starts_with("Downloaded ")
+            let noise = [
+                "Compiling ",
+                "Checking ",
+                "Downloaded ",
+                "Doc-tests ",
+                "running ",
+            ];
+            !(line.is_empty()
+                || noise.iter().any(|word| line.starts_with(word))
+                || line.starts_with("test result: ok.")
                 || (line.starts_with("test ") && line.ends_with(" ok")))
         })
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+/// Returns what lies between `failures:` and a runner's closing line, for each runner.
+fn failed_tests(text: &str) -> String {
+    let mut inside = false;
+    let mut told = Vec::new();
+    for line in text.lines() {
+        inside = (inside || line == "failures:") && !line.starts_with("test result: ");
+        if inside && !line.trim().is_empty() {
+            told.push(line);
+        }
+    }
+    told.join("\n")
 }
 
 fn log_of(places: &Places, name: &str) -> PathBuf {
@@ -261,5 +285,16 @@ mod tests {
         let text = "   Compiling a v1\ntest x ... ok\ntest y ... FAILED\nwhy\n";
 
         assert_eq!(failure_text(text), "test y ... FAILED\nwhy");
+    }
+
+    #[test]
+    fn a_failed_test_is_shown_though_many_runners_follow_it() {
+        let text = "test y ... FAILED\n\nfailures:\n\n---- y stdout ----\nwhy\n\nfailures:\n    y\n\n\
+                    test result: FAILED. 0 passed; 1 failed\n\nrunning 0 tests\ntest result: ok.\n";
+
+        assert_eq!(
+            failure_text(text),
+            "failures:\n---- y stdout ----\nwhy\nfailures:\n    y"
+        );
     }
 }

@@ -47,11 +47,16 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Returns the closing lines of every runner in `text`, in order: cargo's, and the plain
-/// `N passed, N failed` of our own.
+/// Returns the closing lines of every runner in `text` that had a test, in order: cargo's,
+/// and the plain `N passed, N failed` of our own.
 pub(crate) fn summaries(text: &str) -> impl Iterator<Item = &str> {
     text.lines()
         .filter(|line| line.starts_with("test result: ") || is_plain(line))
+        .filter(|line| {
+            ["passed", "failed", "ignored"]
+                .iter()
+                .any(|word| count(line, word) > 0)
+        })
 }
 
 fn is_plain(line: &str) -> bool {

@@ -14,7 +14,7 @@ use crate::catalogue::Catalogue;
 use crate::display::Display;
 use crate::places;
 use crate::program::{Program, run};
-use crate::reader::Reader;
+use crate::reader::{Node, Reader};
 use crate::wait::until;
 
 /// How a kiosk is started.
@@ -193,24 +193,44 @@ impl<'a> Kiosk<'a> {
         Ok(controls.any(|node| node.is("enabled")))
     }
 
-    /// Clicks on the control whose caption is the text `key`.
+    /// Clicks on the control whose caption is the text `key`, once it is awake.
     ///
     /// # Errors
-    /// Fails where it is not there in time.
+    /// Fails where it is not there, or asleep, for too long.
     pub fn click(&self, key: &str) -> Result<()> {
         let caption = self.texts.text(key)?;
         self.reader
             .click(self.display, PROGRAM, &[caption], CONTROL_LIMIT)
     }
 
-    /// Types `text` into the field whose caption is the text `key`.
+    /// Types `text` into the field whose caption is the text `key`, until it stands there: a
+    /// busy machine loses a key or a focus, and a person would look and type again.
     ///
     /// # Errors
-    /// Fails where it is not there in time.
+    /// Fails where the field is not there in time, or does not take the text.
     pub fn fill(&self, key: &str, text: &str) -> Result<()> {
-        self.click(key)?;
-        self.display.press(&["ctrl+a"])?;
-        self.display.type_text(text)
+        for _ in 0..FILL_TRIES_MAX {
+            self.click(key)?;
+            self.display.press(&["ctrl+a"])?;
+            self.display.type_text(text)?;
+            let there = until("the text to stand there", FILL_LIMIT, || {
+                Ok(self
+                    .field(key)?
+                    .is_some_and(|field| field.holds(text))
+                    .then_some(()))
+            });
+            if there.is_ok() {
+                return Ok(());
+            }
+        }
+        bail!("the field `{key}` does not take what is typed")
+    }
+
+    fn field(&self, key: &str) -> Result<Option<Node>> {
+        let caption = self.texts.text(key)?;
+        let nodes = self.reader.nodes(PROGRAM)?;
+        let field = |node: &Node| node.is_control() && node.is_called(caption);
+        Ok(nodes.into_iter().find(field))
     }
 
     /// Reads the text on the screen to its end, and goes on by the control `key`.
@@ -294,3 +314,5 @@ fn state_file(folder: &Path) -> PathBuf {
 const PROGRAM: &str = "qorgan-client";
 const CONTROL_LIMIT: Duration = Duration::from_secs(20);
 const READ_TRIES_MAX: usize = 10;
+const FILL_TRIES_MAX: usize = 4;
+const FILL_LIMIT: Duration = Duration::from_secs(4);

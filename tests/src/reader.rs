@@ -4,6 +4,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::mem;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -50,6 +51,13 @@ impl Node {
     #[must_use]
     pub fn is_control(&self) -> bool {
         CONTROLS.contains(&self.role.as_str())
+    }
+
+    /// Returns whether the field holds `text`, or as many dots where it hides what is typed.
+    #[must_use]
+    pub fn holds(&self, text: &str) -> bool {
+        self.value == text
+            || (self.role == "password text" && self.value.chars().eq(text.chars().map(|_| '•')))
     }
 
     fn centre(&self) -> Option<(u32, u32)> {
@@ -128,11 +136,22 @@ impl Reader {
         serde_json::from_str(&run(&mut tree)?).context("the tree is JSON")
     }
 
-    /// Waits for something that can be seen and used, called by one of `names`.
+    /// Waits for something that can be seen, called by one of `names`; a control before a
+    /// label of the same name.
     ///
     /// # Errors
     /// Fails with what was seen in its place when the time is over.
     pub fn find(&self, program: &str, names: &[&str], limit: Duration) -> Result<Node> {
+        self.find_where(program, names, limit, |_| true)
+    }
+
+    fn find_where(
+        &self,
+        program: &str,
+        names: &[&str],
+        limit: Duration,
+        mut fits: impl FnMut(&Node) -> bool,
+    ) -> Result<Node> {
         let mut seen = Vec::new();
         let found = until(&format!("{names:?}"), limit, || {
             seen = self.nodes(program)?;
@@ -140,18 +159,19 @@ impl Reader {
                 node.centre().is_some() && names.iter().any(|name| node.is_called(name))
             };
             let control = seen.iter().filter(wanted).find(|node| node.is_control());
-            Ok(control.or_else(|| seen.iter().find(wanted)).cloned())
+            let node = control.or_else(|| seen.iter().find(wanted));
+            Ok(node.filter(|node| fits(node)).cloned())
         });
         found.with_context(|| {
-            let names: Vec<_> = seen.iter().map(|node| node.name.as_str()).collect();
-            format!("the screen reader saw {names:?}")
+            let seen: Vec<_> = seen.iter().map(|node| (&node.name, &node.states)).collect();
+            format!("the screen reader saw {seen:?}")
         })
     }
 
-    /// Clicks on what is called by one of `names`, once it is there.
+    /// Clicks on what is called by one of `names`, once it is awake and stands still.
     ///
     /// # Errors
-    /// Fails where it does not come in time.
+    /// Fails where it does not come, or wake, in time.
     pub fn click(
         &self,
         display: &Display,
@@ -159,7 +179,11 @@ impl Reader {
         names: &[&str],
         limit: Duration,
     ) -> Result<()> {
-        let node = self.find(program, names, limit)?;
+        let mut place = None;
+        let node = self.find_where(program, names, limit, |node| {
+            let before = mem::replace(&mut place, node.centre());
+            node.is("enabled") && before == node.centre()
+        })?;
         let (x, y) = node.centre().context("it has a place")?;
         display.click(x, y)
     }
