@@ -1,0 +1,226 @@
+//! Detectors with their patience: scores in, sightings out; and getting to know the candidate.
+
+use qorgan_detect::{
+    Acquaintance, DetectError, Detector, FaceFinder, Input, Known, ModelError, Picture, Seen,
+    Voices,
+};
+use qorgan_protocol::incident::{Edge, IncidentKind, Severity};
+use qorgan_protocol::time::Now;
+
+use crate::debounce::Debouncer;
+use crate::sighting::Sighting;
+
+/// Every detector of one device.
+#[derive(Debug)]
+pub struct Looking {
+    eyes: Vec<Eye>,
+    /// Finds faces once for every detector of faces.
+    faces: Option<FaceFinder>,
+    meeting: Option<Acquaintance>,
+}
+
+/// What one input brought.
+#[derive(Debug, Default)]
+pub struct Looked {
+    /// What is to be said.
+    pub said: Vec<Sighting>,
+    /// The candidate, once they are known: [`Looking::expect`] them from here on.
+    pub learnt: Option<Known>,
+    /// What could not be looked at or kept.
+    pub failed: Vec<DetectError>,
+}
+
+#[derive(Debug)]
+struct Eye {
+    detector: Box<dyn Detector>,
+    debouncer: Debouncer,
+}
+
+impl Looking {
+    /// Looks with these detectors.
+    #[must_use]
+    pub fn new(detectors: Vec<Box<dyn Detector>>) -> Self {
+        Self {
+            eyes: detectors.into_iter().map(Eye::of).collect(),
+            faces: None,
+            meeting: None,
+        }
+    }
+
+    /// Looks for faces too.
+    #[must_use]
+    pub fn with_faces(mut self, finder: FaceFinder) -> Self {
+        self.faces = Some(finder);
+        self
+    }
+
+    /// Returns who finds faces.
+    #[must_use]
+    pub const fn finder(&self) -> Option<&FaceFinder> {
+        self.faces.as_ref()
+    }
+
+    /// Gets to know the candidate from the next looks on.
+    pub fn meet(&mut self, meeting: Acquaintance) {
+        self.meeting = Some(meeting);
+    }
+
+    /// Looks from here on whether it is this candidate who sits there; the moments of looking
+    /// follow from `seed`.
+    ///
+    /// # Errors
+    /// As [`qorgan_detect::Model::load`].
+    pub fn expect(&mut self, known: &Known, seed: u64) -> Result<(), ModelError> {
+        self.meeting = None;
+        self.eyes
+            .extend(known.detectors(seed)?.into_iter().map(Eye::of));
+        Ok(())
+    }
+
+    /// Looks at a picture as captured.
+    pub fn picture(&mut self, now: Now, picture: Picture<'_>) -> Looked {
+        let mut looked = Looked::default();
+        self.look(now, Input::Picture(picture), &mut looked);
+        match self.faces.as_mut().map(|finder| finder.look(now, picture)) {
+            Some(Ok(Some(faces))) => {
+                let seen = Seen {
+                    picture,
+                    faces: &faces,
+                };
+                self.look(now, Input::Faces(seen), &mut looked);
+                self.learn(seen, &mut looked);
+            }
+            Some(Err(error)) => looked.failed.push(error),
+            Some(Ok(None)) | None => {}
+        }
+        looked
+    }
+
+    /// Listens to mono samples at 48 kHz.
+    pub fn sound(&mut self, now: Now, samples: &[i16]) -> Looked {
+        let mut looked = Looked::default();
+        self.look(now, Input::Sound(samples), &mut looked);
+        looked
+    }
+
+    /// Takes what a listener heard.
+    pub fn voices(&mut self, now: Now, voices: &Voices) -> Looked {
+        let mut looked = Looked::default();
+        self.look(now, Input::Voices(voices), &mut looked);
+        looked
+    }
+
+    fn look(&mut self, now: Now, input: Input<'_>, looked: &mut Looked) {
+        for eye in &mut self.eyes {
+            eye.look(now, input, looked);
+        }
+    }
+
+    /// Takes a look of check-in.
+    fn learn(&mut self, seen: Seen<'_>, looked: &mut Looked) {
+        let Some(meeting) = &mut self.meeting else {
+            return;
+        };
+        match meeting.look(seen) {
+            Ok(known) => looked.learnt = known,
+            Err(error) => looked.failed.push(error),
+        }
+        if looked.learnt.is_some() {
+            self.meeting = None;
+        }
+    }
+}
+
+/// Returns what to say where another person checked in than the photo on file shows.
+#[must_use]
+pub fn photo_on_file(now: Now, known: &Known) -> Option<Sighting> {
+    let score = known.check_in_score()?;
+    let threshold = Severity::clamped(0.5);
+    (score >= threshold).then(|| Sighting {
+        score,
+        threshold,
+        ..Sighting::fact(
+            IncidentKind::Impersonation,
+            Edge::Moment,
+            now,
+            PHOTO_ON_FILE,
+            "the photo on file shows another person",
+        )
+    })
+}
+
+impl Eye {
+    fn of(detector: Box<dyn Detector>) -> Self {
+        let patience = detector.patience();
+        Self {
+            debouncer: Debouncer::new(patience.begin_after, patience.end_after),
+            detector,
+        }
+    }
+
+    fn look(&mut self, now: Now, input: Input<'_>, looked: &mut Looked) {
+        let Some(scored) = self.detector.look(now, input) else {
+            return;
+        };
+        let threshold = self.detector.threshold();
+        let Some(edge) = self.debouncer.see(now, scored.score >= threshold) else {
+            return;
+        };
+        let scored_input = scored.input().unwrap_or_else(|error| {
+            looked.failed.push(error.into());
+            Vec::new()
+        });
+        looked.said.push(Sighting {
+            kind: self.detector.kind(),
+            edge,
+            at: now,
+            stream: None,
+            score: scored.score,
+            threshold,
+            detector: self.detector.name(),
+            scored_input,
+            detail: scored.detail,
+        });
+    }
+}
+
+/// Compares the faces of check-in with the photo on file.
+const PHOTO_ON_FILE: &str = "photo-on-file/1";
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_covered_camera_begins_and_ends_with_the_scored_picture_in_hand() {
+        let mut looking = Looking::new(qorgan_detect::camera_detectors());
+        let (black, mut said) = (vec![16; 640 * 480], Vec::new());
+        for n in 0..60_u8 {
+            let room: Vec<u8> = (0..640_u32 * 480)
+                .map(|pixel| u8::try_from((pixel * 7 + u32::from(n) * 3) % 200).expect("a byte"))
+                .collect();
+            let pixels = if (10..40).contains(&n) { &black } else { &room };
+            let colourless = [128; 320 * 240];
+            let planes = [pixels.as_slice(), &colourless, &colourless];
+            let picture = Picture::i420(640, 480, planes).expect("whole");
+            said.extend(looking.picture(at(u64::from(n) * 500), picture).said);
+        }
+        let edges: Vec<_> = said.iter().map(|seen| (seen.kind, seen.edge)).collect();
+        assert_eq!(
+            edges,
+            [
+                (IncidentKind::CameraCovered, Edge::Began),
+                (IncidentKind::CameraCovered, Edge::Holds),
+                (IncidentKind::CameraCovered, Edge::Ended)
+            ]
+        );
+        let again = qorgan_detect::replay(said[0].detector, &said[0].scored_input);
+        assert_eq!(again.expect("the same detector"), said[0].score);
+    }
+
+    fn at(ms: u64) -> Now {
+        Now::from_origin(Duration::from_millis(ms))
+    }
+}
