@@ -350,6 +350,7 @@ kind-second_face = Second face
 kind-another_voice = Another voice
 kind-talking = Steady talking
 kind-whisper = Whisper
+kind-phone_in_view = Perhaps a phone (weak sign)
 kind-proctor_flag = Flagged by a proctor
 kind-impersonation = Another person in the seat
 kind-looking_away = Looking away

@@ -350,6 +350,7 @@ kind-second_face = Кадрда екінші адам
 kind-another_voice = Басқа дауыс
 kind-talking = Ұзақ сөйлеу
 kind-whisper = Сыбыр
+kind-phone_in_view = Телефон болуы мүмкін (әлсіз белгі)
 kind-proctor_flag = Проктордың белгісі
 kind-impersonation = Орында бөгде адам отыр
 kind-looking_away = Басқа жаққа қарау

@@ -350,6 +350,7 @@ kind-second_face = Второе лицо
 kind-another_voice = Другой голос
 kind-talking = Продолжительная речь
 kind-whisper = Шёпот
+kind-phone_in_view = Возможно, телефон (слабый признак)
 kind-proctor_flag = Отмечено проктором
 kind-impersonation = Другой человек на месте экзаменуемого
 kind-looking_away = Взгляд в сторону

@@ -2,7 +2,7 @@
 
 use qorgan_detect::{
     Acquaintance, DetectError, Detector, FaceFinder, Input, Known, ModelError, Picture, Seen,
-    Voices,
+    ThingFinder, Voices,
 };
 use qorgan_protocol::incident::{Edge, IncidentKind, Severity};
 use qorgan_protocol::time::Now;
@@ -16,6 +16,8 @@ pub struct Looking {
     eyes: Vec<Eye>,
     /// Finds faces once for every detector of faces.
     faces: Option<FaceFinder>,
+    /// Finds things around the candidate.
+    things: Option<ThingFinder>,
     meeting: Option<Acquaintance>,
 }
 
@@ -43,6 +45,7 @@ impl Looking {
         Self {
             eyes: detectors.into_iter().map(Eye::of).collect(),
             faces: None,
+            things: None,
             meeting: None,
         }
     }
@@ -51,6 +54,13 @@ impl Looking {
     #[must_use]
     pub fn with_faces(mut self, finder: FaceFinder) -> Self {
         self.faces = Some(finder);
+        self
+    }
+
+    /// Looks for things around the candidate too, where faces are looked for.
+    #[must_use]
+    pub fn with_things(mut self, finder: ThingFinder) -> Self {
+        self.things = Some(finder);
         self
     }
 
@@ -89,6 +99,7 @@ impl Looking {
                 };
                 self.look(now, Input::Faces(seen), &mut looked);
                 self.learn(seen, &mut looked);
+                self.things(now, seen, &mut looked);
             }
             Some(Err(error)) => looked.failed.push(error),
             Some(Ok(None)) | None => {}
@@ -113,6 +124,14 @@ impl Looking {
     fn look(&mut self, now: Now, input: Input<'_>, looked: &mut Looked) {
         for eye in &mut self.eyes {
             eye.look(now, input, looked);
+        }
+    }
+
+    fn things(&mut self, now: Now, seen: Seen<'_>, looked: &mut Looked) {
+        match self.things.as_mut().map(|finder| finder.look(now, seen)) {
+            Some(Ok(Some(things))) => self.look(now, Input::Things(&things), looked),
+            Some(Err(error)) => looked.failed.push(error),
+            Some(Ok(None)) | None => {}
         }
     }
 

@@ -19,6 +19,7 @@ mod muted;
 mod numbers;
 mod picture;
 mod pixels;
+mod things;
 mod voices;
 
 pub use acquaintance::{Acquaintance, Known};
@@ -31,6 +32,7 @@ pub use input::{InputError, Luma, SMALL_HEIGHT, SMALL_WIDTH, Small};
 pub use model::{Model, ModelError, ModelFile, NamedInput, Tensor, Values};
 pub use muted::{MutedMicrophone, level_percent};
 pub use picture::{Picture, Point};
+pub use things::{PhoneInView, THINGS_EVERY, ThingFinder, Things};
 pub use voices::{
     AnotherVoice, BINS, Decimator, FRAME_SAMPLES, FilterBank, Listener, Manner, PRINT_BYTES,
     PRINT_PIECES_MIN, PrintError, SHIFT_SAMPLES, SPEECH_FRAME_SAMPLES, SeveralVoices, Speaker,
@@ -61,6 +63,8 @@ pub enum Input<'a> {
     Picture(Picture<'a>),
     /// The faces that a [`FaceFinder`] found in a picture.
     Faces(Seen<'a>),
+    /// The things that a [`ThingFinder`] found in a picture.
+    Things(&'a Things),
     /// Mono samples at 48 kHz, as captured.
     Sound(&'a [i16]),
     /// What a [`Listener`] heard in the last minute.
@@ -150,6 +154,7 @@ pub fn replay(detector: &str, input: &[u8]) -> Result<Severity, InputError> {
         faces::SECOND => Ok(faces::second_score(faces::again(input)?.all())),
         identity::NAME => identity::again(input),
         attention::NAME => attention::again(input),
+        things::PHONE => things::again(input),
         muted::NAME => Ok(muted::score(&input::samples_of(input)?)),
         voices::ANOTHER => voices::another_again(input),
         voices::SEVERAL => voices::several_again(input),
@@ -161,7 +166,8 @@ pub fn replay(detector: &str, input: &[u8]) -> Result<Severity, InputError> {
     }
 }
 
-/// Returns the detectors of a camera; those of faces need [`Input::Faces`] of a [`FaceFinder`].
+/// Returns the detectors of a camera; those of faces need [`Input::Faces`] of a [`FaceFinder`], the
+/// one of phones [`Input::Things`] of a [`ThingFinder`].
 #[must_use]
 pub fn camera_detectors() -> Vec<Box<dyn Detector>> {
     vec![
@@ -169,6 +175,7 @@ pub fn camera_detectors() -> Vec<Box<dyn Detector>> {
         Box::new(FrozenCamera::default()),
         Box::new(NobodyInView),
         Box::new(SecondFace),
+        Box::new(PhoneInView),
     ]
 }
 

@@ -131,6 +131,22 @@ impl<'a> Picture<'a> {
         Pixels::new(side, side, Channels::Rgb, bytes)
     }
 
+    /// Returns a square crop as I420 in one grey picture: `side` rows of brightness, then both
+    /// colours at half the size, two of their rows to a line. What lies outside repeats the border.
+    ///
+    /// # Errors
+    /// `Size` where the side is 0.
+    pub(crate) fn cut_planar(
+        &self,
+        placement: &Placement,
+        side: u16,
+    ) -> Result<Pixels, InputError> {
+        let mut bytes = cut_plane(&self.y, placement, side, 1);
+        bytes.extend(cut_plane(&self.u, placement, side / 2, 2));
+        bytes.extend(cut_plane(&self.v, placement, side / 2, 2));
+        Pixels::new(side, side / 2 * 3, Channels::Grey, bytes)
+    }
+
     fn mean(&self, placement: &Placement, (left, top): (f32, f32), grid: u8) -> [f32; 3] {
         let parts = f32::from(grid);
         let mut sum = [0.0; 3];
@@ -157,8 +173,32 @@ impl<'a> Picture<'a> {
     }
 }
 
+/// Cuts a square of `side` pixels out of a plane that is `shrink` times smaller than the picture;
+/// each pixel is the mean of what it covers.
+fn cut_plane(plane: &Luma<'_>, placement: &Placement, side: u16, shrink: u8) -> Vec<u8> {
+    let step = placement.right.x.hypot(placement.right.y);
+    let grid = u8::try_from(whole(step + 0.5, 4)).unwrap_or(4).max(1);
+    let (parts, shrink) = (f32::from(grid), f32::from(shrink));
+    let value = |column: u16, row: u16| {
+        let mut sum = 0.0;
+        for part in 0..u16::from(grid) * u16::from(grid) {
+            let (across, down) = (part % u16::from(grid), part / u16::from(grid));
+            let at = placement.place(Point {
+                x: (f32::from(column) + (f32::from(across) + 0.5) / parts) * shrink,
+                y: (f32::from(row) + (f32::from(down) + 0.5) / parts) * shrink,
+            });
+            sum += between(plane, at.x / shrink, at.y / shrink);
+        }
+        byte(sum / (parts * parts))
+    };
+    (0..side)
+        .flat_map(|row| (0..side).map(move |column| (column, row)))
+        .map(|(column, row)| value(column, row))
+        .collect()
+}
+
 /// BT.601 in video range, to red, green, blue of 0 to 255.
-fn rgb(y: f32, u: f32, v: f32) -> [f32; 3] {
+pub(crate) fn rgb(y: f32, u: f32, v: f32) -> [f32; 3] {
     let (y, u, v) = (1.164 * (y - 16.0), u - 128.0, v - 128.0);
     [
         1.596_f32.mul_add(v, y),
@@ -247,6 +287,18 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_planar_crop_holds_brightness_and_both_colours() {
+        let (y, u, v) = ([82; 256], [90; 64], [240; 64]);
+        let picture = Picture::i420(16, 16, [&y, &u, &v]).expect("whole");
+        let whole = Placement::around(Point { x: 8.0, y: 8.0 }, 32.0, Point { x: 1.0, y: 0.0 }, 8);
+        let crop = picture.cut_planar(&whole, 8).expect("a size");
+        assert_eq!((crop.width(), crop.height()), (8, 12));
+        let planes = crop.bytes().split_at(64);
+        assert!(planes.0.iter().all(|y| *y == 82));
+        assert_eq!(planes.1, [[90; 16], [240; 16]].concat());
     }
 
     #[test]

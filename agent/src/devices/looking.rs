@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use qorgan_agent_core::looking::{self, Looked, photo_on_file};
 use qorgan_agent_core::sighting::Sighting;
-use qorgan_detect::{Acquaintance, Detector, FaceFinder, Known, Picture, Voices};
+use qorgan_detect::{Acquaintance, Detector, FaceFinder, Known, Picture, ThingFinder, Voices};
 use qorgan_protocol::time::Now;
 
 use crate::candidate::Candidate;
@@ -32,6 +32,10 @@ impl Looking {
         match FaceFinder::load() {
             Ok(finder) => looking.looking = looking.looking.with_faces(finder),
             Err(error) => tracing::error!(%error, "No faces are looked for"),
+        }
+        match ThingFinder::load() {
+            Ok(finder) => looking.looking = looking.looking.with_things(finder),
+            Err(error) => tracing::error!(%error, "No things are looked for"),
         }
         match candidate.known() {
             Some(known) => looking.expect(&known),

@@ -133,4 +133,6 @@ kinds! {
     Talking = "talking", 0.3, Some(Form1Box::Talking);
     /// Somebody whispers.
     Whisper = "whisper", 0.3, Some(Form1Box::Talking);
+    /// Perhaps a phone is in view; weak evidence by itself.
+    PhoneInView = "phone_in_view", 0.2, Some(Form1Box::MobilePhone);
 }

@@ -81,7 +81,8 @@ pub fn printed_detail(kind: IncidentKind, detail: &str) -> &str {
         | IncidentKind::Talking
         | IncidentKind::Whisper
         | IncidentKind::Impersonation
-        | IncidentKind::LookingAway => "",
+        | IncidentKind::LookingAway
+        | IncidentKind::PhoneInView => "",
     }
 }
 

@@ -258,8 +258,8 @@ impl Default for Texts {
 const CONSENT_KK: &str = "Емтихан кезінде камераңыз, микрофоныңыз және экраныңыз жазылады. \
 Жазба тіркелуден басталып, емтихан тапсырылғанда аяқталады.\n\n\
 Осы компьютердегі бағдарлама проктор назар аударатын сәттерді белгілейді: камера алдында бір адам ба \
-және сол адам ба, ол қайда қарайды, басқа біреу сөйлей ме, қандай терезелер ашық. Бағдарлама ештеңе \
-шешпейді: әр сәтті адамдар қарайды. Бетіңіз туралы білгені осы компьютерде шифрланып тұрады және жазба \
+және сол адам ба, ол қайда қарайды, қолында телефон бар ма, басқа біреу сөйлей ме, қандай терезелер \
+ашық. Бағдарлама ештеңе шешпейді: әр сәтті адамдар қарайды. Бетіңіз туралы білгені осы компьютерде шифрланып тұрады және жазба \
 жеткізілгенде жойылады; сондай сәттердің суреті мен дыбысы жазбаға кіреді.\n\n\
 Жазбаны тек емтихан өткізуге жауапты қызметкерлер көреді. Ол сақтау мерзімі біткенше шифрланып \
 сақталады.\n\n\
@@ -267,8 +267,8 @@ const CONSENT_KK: &str = "Емтихан кезінде камераңыз, ми
 const CONSENT_RU: &str = "Во время экзамена записываются ваша камера, микрофон и экран. Запись \
 начинается с регистрации и заканчивается сдачей экзамена.\n\n\
 Программа на этом компьютере отмечает моменты, на которые проктору стоит взглянуть: один ли человек \
-перед камерой и тот же ли, куда он смотрит, говорит ли кто-то ещё, какие окна открыты. Она ничего не \
-решает: каждый момент смотрят люди. То, что она узнала о вашем лице, хранится зашифрованным на этом \
+перед камерой и тот же ли, куда он смотрит, нет ли в руках телефона, говорит ли кто-то ещё, какие \
+окна открыты. Она ничего не решает: каждый момент смотрят люди. То, что она узнала о вашем лице, хранится зашифрованным на этом \
 компьютере и удаляется, когда запись доставлена; изображения и звук таких моментов входят в \
 запись.\n\n\
 Запись видят только сотрудники, ответственные за экзамен. Она хранится в зашифрованном виде до \
@@ -277,8 +277,8 @@ const CONSENT_RU: &str = "Во время экзамена записывают�
 const CONSENT_EN: &str = "During the exam your camera, your microphone and your screen are \
 recorded. Recording starts with check-in and ends when the exam is submitted.\n\n\
 A program on this computer marks moments that a proctor should look at: whether one person sits before \
-the camera and the same one, where they look, whether somebody else speaks, which windows are open. It \
-decides nothing: people look at each moment. What it learns of your face is kept encrypted on this \
+the camera and the same one, where they look, whether there is a phone, whether somebody else speaks, which \
+windows are open. It decides nothing: people look at each moment. What it learns of your face is kept encrypted on this \
 computer and deleted once the recording is delivered; pictures and sound of such moments belong to the \
 recording.\n\n\
 Only the staff who are responsible for the exam see the recording. It is kept encrypted until its \

@@ -212,7 +212,7 @@ fn grade(severity: f64) -> u8 {
 fn shape(kind: &str) -> &'static str {
     match kind {
         "camera_covered" | "camera_frozen" | "virtual_camera" | "nobody_in_view"
-        | "second_face" | "impersonation" | "looking_away" => "picture",
+        | "second_face" | "impersonation" | "looking_away" | "phone_in_view" => "picture",
         "microphone_muted" | "microphone_changed" | "another_voice" | "talking" | "whisper" => {
             "sound"
         }
