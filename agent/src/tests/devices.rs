@@ -1,13 +1,15 @@
 //! The whole way with files in place of devices: capture, encode, chunk, chain, spool, upload.
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use qorgan_encode::Track;
+use qorgan_encode::{Sample, Track};
 use qorgan_protocol::evidence::{SourceState, StreamId, StreamKind};
+use qorgan_protocol::limits::CHUNK_MS_MAX;
 use qorgan_protocol::link::{ServerFrame, SourceKind};
 use tokio::sync::watch;
 
@@ -90,9 +92,12 @@ async fn camera_with_sound_and_a_still_screen_are_recorded_live_and_named_as_sim
     check_file(&stored, SCREEN);
 }
 
-/// Every chunk reads back, says truly whether it can be decoded from, and is not too long.
+/// Every chunk reads back, says truly whether it can be decoded from, and is not too long; no
+/// track's time goes back. Tracks are looked at one by one, for on a busy machine sound comes late
+/// and begins before the pictures of its chunk.
 fn check_file(stored: &Stored, stream: StreamId) {
     let mut last_us = 0;
+    let mut decoded = BTreeMap::new();
     for ((of, seq), (header, payload)) in &stored.chunks {
         if *of != stream {
             continue;
@@ -104,9 +109,14 @@ fn check_file(stored: &Stored, stream: StreamId) {
         let frames = qorgan_encode::frames_of(payload).expect("a chunk");
         let video = frames.iter().find(|frame| frame.track == Track::Video);
         assert_eq!(header.sync, video.is_none_or(|frame| frame.sync));
-        assert!(header.duration_us <= 520_000, "{}", header.duration_us);
-        assert!(header.start_us >= last_us, "time goes back at {seq}");
-        last_us = header.start_us;
+        for frame in &frames {
+            let first = frames.iter().find(|first| first.track == frame.track);
+            let within = frame.start() - first.map_or(frame.start(), Sample::start);
+            assert!(within <= Duration::from_millis(CHUNK_MS_MAX), "{within:?}");
+            let before = decoded.insert(frame.track, frame.time_ticks);
+            assert!(before <= Some(frame.time_ticks), "time goes back at {seq}");
+        }
+        last_us = last_us.max(header.start_us);
     }
     let span_s = last_us / 1_000_000;
     let bytes: usize = stored
