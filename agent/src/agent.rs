@@ -387,7 +387,7 @@ impl Bound {
             .or_else(|_unknown| provision.bandwidth.parse())
             .unwrap_or_default();
         let whose = (identity.attempt, identity.epoch);
-        let candidate = Candidate::new(&options.data, spool_key, whose, rules.photo.as_ref());
+        let candidate = Candidate::new(&options.data, spool_key, whose, &rules);
         let kept = spool.clone();
         let board = Arc::new(Board::new());
         let controls = Arc::new(Controls::new());

@@ -1,5 +1,5 @@
-//! What the agent is told and has learnt of the candidate: the photo on file, and how face and
-//! bearing were at check-in.
+//! What the agent is told and has learnt of the candidate: the photo on file, what is watched for,
+//! and how face and bearing were at check-in.
 //!
 //! What was learnt is sealed under the spool's key and lies beside the spool: an agent that was
 //! killed and started again expects the same person, not whoever sits there then.
@@ -12,12 +12,14 @@ use image::{ImageReader, Limits};
 use qorgan_capture::{I420Frame, frame_of_rgb};
 use qorgan_detect::{Acquaintance, FaceFinder, Known, Picture};
 use qorgan_protocol::ids::{AttemptId, Epoch};
-use qorgan_protocol::wire::Hex;
+use qorgan_protocol::incident::WatchPolicy;
+use qorgan_protocol::wire::AgentEnrolReply;
 use qorgan_signing::SecretKey;
 
 /// The candidate of one attempt and epoch.
 pub(crate) struct Candidate {
     photo: Option<Vec<u8>>,
+    watch: WatchPolicy,
     path: PathBuf,
     place: String,
     key: SecretKey,
@@ -31,19 +33,25 @@ impl core::fmt::Debug for Candidate {
 }
 
 impl Candidate {
-    /// Names the candidate of an attempt; `photo` is a JPEG.
+    /// Names the candidate of an attempt, as the exam's rules tell.
     pub(crate) fn new(
         folder: &Path,
         key: [u8; 32],
         (attempt, epoch): (AttemptId, Epoch),
-        photo: Option<&Hex>,
+        rules: &AgentEnrolReply,
     ) -> Self {
         Self {
-            photo: photo.map(|photo| photo.0.clone()),
+            photo: rules.photo.as_ref().map(|photo| photo.0.clone()),
+            watch: rules.watch.clone(),
             path: folder.join(format!("{attempt}.{epoch}.known")),
             place: format!("known:{attempt}:{epoch}"),
             key: SecretKey::new(key),
         }
+    }
+
+    /// Returns what is watched for.
+    pub(crate) const fn watch(&self) -> &WatchPolicy {
+        &self.watch
     }
 
     /// Shows the photo on file to who is getting to know the candidate.

@@ -74,6 +74,9 @@ class Player {
     this.bar.addEventListener("input", () => { this.loop = null; this.seek(Number(this.bar.value)); });
     this.out = this.form.querySelector("output");
     this.items.forEach((item, index) => item.querySelector("[data-jump]").addEventListener("click", () => this.go(index)));
+    for (const item of this.stage.querySelectorAll("[data-uncounted] .incident")) {
+      item.querySelector("[data-jump]").addEventListener("click", () => { this.loop = null; this.seek(Math.max(0, this.moment(item) - BEFORE_S)); this.play(true); });
+    }
     this.pickers = [...this.stage.querySelectorAll("[data-part]")];
     for (const picker of this.pickers) {
       picker.addEventListener("click", () => {

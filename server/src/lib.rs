@@ -25,3 +25,4 @@ pub mod rotation;
 pub mod state;
 pub mod store;
 pub mod tls;
+mod watched;

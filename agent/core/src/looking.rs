@@ -1,10 +1,14 @@
 //! Detectors with their patience: scores in, sightings out; and getting to know the candidate.
+//!
+//! The exam says how readily each kind is raised. A kind that does not count is still told, as it was
+//! measured, so that a person can look again; what was scored is then not kept, for nothing is made
+//! of it, and a helper's face is nobody's business.
 
 use qorgan_detect::{
     Acquaintance, DetectError, Detector, FaceFinder, Input, Known, ModelError, Picture, Seen,
     ThingFinder, Voices,
 };
-use qorgan_protocol::incident::{Edge, IncidentKind, Severity};
+use qorgan_protocol::incident::{Edge, IncidentKind, Sensitivity, Severity, WatchPolicy};
 use qorgan_protocol::time::Now;
 
 use crate::debounce::Debouncer;
@@ -14,6 +18,8 @@ use crate::sighting::Sighting;
 #[derive(Debug)]
 pub struct Looking {
     eyes: Vec<Eye>,
+    /// How readily each kind is raised.
+    watch: WatchPolicy,
     /// Finds faces once for every detector of faces.
     faces: Option<FaceFinder>,
     /// Finds things around the candidate.
@@ -36,14 +42,23 @@ pub struct Looked {
 struct Eye {
     detector: Box<dyn Detector>,
     debouncer: Debouncer,
+    sensitivity: Sensitivity,
 }
 
 impl Looking {
-    /// Looks with these detectors.
+    /// Looks with these detectors, as they were measured.
     #[must_use]
     pub fn new(detectors: Vec<Box<dyn Detector>>) -> Self {
+        Self::watching(detectors, &WatchPolicy::remote())
+    }
+
+    /// Looks with these detectors for what an exam watches for.
+    #[must_use]
+    pub fn watching(detectors: Vec<Box<dyn Detector>>, watch: &WatchPolicy) -> Self {
+        let eyes = detectors.into_iter();
         Self {
-            eyes: detectors.into_iter().map(Eye::of).collect(),
+            eyes: eyes.map(|detector| Eye::of(detector, watch)).collect(),
+            watch: watch.clone(),
             faces: None,
             things: None,
             meeting: None,
@@ -82,9 +97,30 @@ impl Looking {
     /// As [`qorgan_detect::Model::load`].
     pub fn expect(&mut self, known: &Known, seed: u64) -> Result<(), ModelError> {
         self.meeting = None;
+        let detectors = known.detectors(seed)?.into_iter();
+        let watch = &self.watch;
         self.eyes
-            .extend(known.detectors(seed)?.into_iter().map(Eye::of));
+            .extend(detectors.map(|detector| Eye::of(detector, watch)));
         Ok(())
+    }
+
+    /// Returns what to say where another person checked in than the photo on file shows.
+    #[must_use]
+    pub fn photo_on_file(&self, now: Now, known: &Known) -> Option<Sighting> {
+        let score = known.check_in_score()?;
+        let sensitivity = self.watch.sensitivity(IncidentKind::Impersonation);
+        let threshold = sensitivity.threshold(Severity::clamped(0.5));
+        (score >= threshold).then(|| Sighting {
+            score,
+            threshold,
+            ..Sighting::fact(
+                IncidentKind::Impersonation,
+                Edge::Moment,
+                now,
+                PHOTO_ON_FILE,
+                "the photo on file shows another person",
+            )
+        })
     }
 
     /// Looks at a picture as captured.
@@ -150,30 +186,15 @@ impl Looking {
     }
 }
 
-/// Returns what to say where another person checked in than the photo on file shows.
-#[must_use]
-pub fn photo_on_file(now: Now, known: &Known) -> Option<Sighting> {
-    let score = known.check_in_score()?;
-    let threshold = Severity::clamped(0.5);
-    (score >= threshold).then(|| Sighting {
-        score,
-        threshold,
-        ..Sighting::fact(
-            IncidentKind::Impersonation,
-            Edge::Moment,
-            now,
-            PHOTO_ON_FILE,
-            "the photo on file shows another person",
-        )
-    })
-}
-
 impl Eye {
-    fn of(detector: Box<dyn Detector>) -> Self {
+    fn of(detector: Box<dyn Detector>, watch: &WatchPolicy) -> Self {
+        let sensitivity = watch.sensitivity(detector.kind());
         let patience = detector.patience();
+        let begin_after = sensitivity.patience(patience.begin_after);
         Self {
-            debouncer: Debouncer::new(patience.begin_after, patience.end_after),
+            debouncer: Debouncer::new(begin_after, patience.end_after),
             detector,
+            sensitivity,
         }
     }
 
@@ -181,14 +202,18 @@ impl Eye {
         let Some(scored) = self.detector.look(now, input) else {
             return;
         };
-        let threshold = self.detector.threshold();
+        let threshold = self.sensitivity.threshold(self.detector.threshold());
         let Some(edge) = self.debouncer.see(now, scored.score >= threshold) else {
             return;
         };
-        let scored_input = scored.input().unwrap_or_else(|error| {
-            looked.failed.push(error.into());
+        let scored_input = if self.sensitivity == Sensitivity::Off {
             Vec::new()
-        });
+        } else {
+            scored.input().unwrap_or_else(|error| {
+                looked.failed.push(error.into());
+                Vec::new()
+            })
+        };
         looked.said.push(Sighting {
             kind: self.detector.kind(),
             edge,
@@ -237,6 +262,78 @@ mod tests {
         );
         let again = qorgan_detect::replay(said[0].detector, &said[0].scored_input);
         assert_eq!(again.expect("the same detector"), said[0].score);
+    }
+
+    /// Scores every picture alike.
+    #[derive(Debug)]
+    struct Sure(f64);
+
+    impl Detector for Sure {
+        fn name(&self) -> &'static str {
+            "sure/1"
+        }
+
+        fn kind(&self) -> IncidentKind {
+            IncidentKind::SecondFace
+        }
+
+        fn threshold(&self) -> Severity {
+            Severity::clamped(0.4)
+        }
+
+        fn patience(&self) -> qorgan_detect::Patience {
+            qorgan_detect::Patience {
+                begin_after: Duration::from_secs(2),
+                end_after: Duration::ZERO,
+            }
+        }
+
+        fn look(&mut self, now: Now, input: Input<'_>) -> Option<qorgan_detect::Scored> {
+            // What is kept of a real detector's look stands for what this one saw.
+            let mut scored = qorgan_detect::CoveredCamera::default().look(now, input)?;
+            scored.score = Severity::clamped(self.0);
+            Some(scored)
+        }
+    }
+
+    /// Returns what is said of three seconds of this score.
+    fn said(score: f64, sensitivity: Sensitivity) -> Option<Sighting> {
+        let mut watch = WatchPolicy::remote();
+        assert!(watch.set(IncidentKind::SecondFace, sensitivity));
+        let mut looking = Looking::watching(vec![Box::new(Sure(score))], &watch);
+        let (grey, colourless) = (vec![90; 640 * 480], [128; 320 * 240]);
+        let planes = [grey.as_slice(), &colourless, &colourless];
+        let picture = Picture::i420(640, 480, planes).expect("whole");
+        let mut said = (0..=6).flat_map(|n| looking.picture(at(n * 500), picture).said);
+        said.next()
+    }
+
+    #[test]
+    fn the_exams_sensitivity_moves_threshold_and_patience() {
+        let normal = said(0.45, Sensitivity::Normal).expect("over 0.4 for two seconds");
+        assert_eq!(
+            (normal.at, normal.threshold),
+            (at(2_000), Severity::clamped(0.4))
+        );
+        assert_eq!(said(0.35, Sensitivity::Normal), None);
+        assert_eq!(said(0.45, Sensitivity::Low), None, "below 0.6");
+        assert_eq!(
+            said(0.95, Sensitivity::Low),
+            None,
+            "four seconds are asked for"
+        );
+        let high = said(0.35, Sensitivity::High).expect("over 0.3 for a second");
+        assert_eq!(high.at, at(1_000));
+        assert!((high.threshold.value() - 0.3).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_does_not_count_is_told_and_nothing_of_it_is_kept() {
+        let told = said(0.9, Sensitivity::Off).expect("a person can look again");
+        assert_eq!((told.edge, told.at), (Edge::Began, at(2_000)));
+        assert!(told.scored_input.is_empty());
+        let counted = said(0.9, Sensitivity::Normal).expect("it counts");
+        assert!(!counted.scored_input.is_empty());
     }
 
     fn at(ms: u64) -> Now {

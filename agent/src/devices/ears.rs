@@ -31,7 +31,10 @@ impl Ears {
 }
 
 fn hear(parts: &DeviceParts, heard: &Receiver<(Vec<i16>, Now)>) {
-    let mut looking = Looking::new(qorgan_detect::microphone_detectors());
+    let mut looking = Looking::new(
+        qorgan_detect::microphone_detectors(),
+        parts.candidate.watch(),
+    );
     let mut listener = Listener::load()
         .inspect_err(|error| tracing::error!(%error, "No voices are listened for"))
         .ok();

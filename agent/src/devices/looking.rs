@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use qorgan_agent_core::looking::{self, Looked, photo_on_file};
+use qorgan_agent_core::looking::{self, Looked};
 use qorgan_agent_core::sighting::Sighting;
 use qorgan_detect::{Acquaintance, Detector, FaceFinder, Known, Picture, ThingFinder, Voices};
+use qorgan_protocol::incident::WatchPolicy;
 use qorgan_protocol::time::Now;
 
 use crate::candidate::Candidate;
@@ -18,9 +19,9 @@ pub(super) struct Looking {
 }
 
 impl Looking {
-    pub(super) fn new(detectors: Vec<Box<dyn Detector>>) -> Self {
+    pub(super) fn new(detectors: Vec<Box<dyn Detector>>, watch: &WatchPolicy) -> Self {
         Self {
-            looking: looking::Looking::new(detectors),
+            looking: looking::Looking::watching(detectors, watch),
             candidate: None,
         }
     }
@@ -28,7 +29,7 @@ impl Looking {
     /// Every detector of a camera; where the model of faces cannot be loaded, those without it. Who
     /// was met by an agent before this one is known at once.
     pub(super) fn camera(candidate: &Arc<Candidate>) -> Self {
-        let mut looking = Self::new(qorgan_detect::camera_detectors());
+        let mut looking = Self::new(qorgan_detect::camera_detectors(), candidate.watch());
         match FaceFinder::load() {
             Ok(finder) => looking.looking = looking.looking.with_faces(finder),
             Err(error) => tracing::error!(%error, "No faces are looked for"),
@@ -76,7 +77,7 @@ impl Looking {
                 candidate.learnt(&known);
             }
             self.expect(&known);
-            looked.said.extend(photo_on_file(now, &known));
+            looked.said.extend(self.looking.photo_on_file(now, &known));
         }
         said(looked)
     }

@@ -13,6 +13,7 @@ use qorgan_protocol::evidence::{
     StreamId,
 };
 use qorgan_protocol::ids::{AttemptId, BootId, Epoch, InstitutionId};
+use qorgan_protocol::incident::WatchPolicy;
 use qorgan_protocol::link::{
     LinkReceiver, Received, RefusalReason, ServerFrame, SourceStatement, Standing, StreamStanding,
 };
@@ -52,6 +53,8 @@ pub(crate) struct FakeServer {
     pub(crate) down: AtomicBool,
     /// Whether camera, microphone and screen are required.
     pub(crate) devices: AtomicBool,
+    /// What is watched for.
+    pub(crate) watch: Mutex<WatchPolicy>,
     /// Told to the agent with the next receipt.
     pub(crate) commands: Mutex<Vec<ServerFrame>>,
 }
@@ -99,6 +102,7 @@ impl FakeServer {
             silent: AtomicBool::new(false),
             down: AtomicBool::new(false),
             devices: AtomicBool::new(false),
+            watch: Mutex::default(),
             commands: Mutex::default(),
         });
         let acceptor = TlsAcceptor::from(Arc::new(config));
@@ -195,6 +199,7 @@ impl FakeServer {
             microphone: true,
             screen: self.devices.load(Ordering::Relaxed),
             photo: None,
+            watch: self.watch.lock().expect("not poisoned").clone(),
         };
         serde_json::to_string(&reply).expect("plain data")
     }

@@ -9,7 +9,7 @@ use image::imageops::{FilterType, crop_imm, replace, resize};
 use image::{Rgb, RgbImage};
 use qorgan_protocol::codec;
 use qorgan_protocol::evidence::StreamKind;
-use qorgan_protocol::incident::{Edge, IncidentKind, Observation};
+use qorgan_protocol::incident::{Allowance, Edge, IncidentKind, Observation, WatchPolicy};
 use tokio::sync::watch;
 
 use super::devices::write_files;
@@ -59,6 +59,10 @@ struct Sitting {
 
 impl Sitting {
     async fn of(heads: &[i64]) -> Self {
+        Self::watched(heads, WatchPolicy::remote()).await
+    }
+
+    async fn watched(heads: &[i64], watch: WatchPolicy) -> Self {
         let (data, files) = (
             tempfile::tempdir().expect("a folder"),
             tempfile::tempdir().expect("a folder"),
@@ -66,6 +70,7 @@ impl Sitting {
         film(files.path(), heads);
         let server = FakeServer::start().await;
         server.devices.store(true, Ordering::Relaxed);
+        *server.watch.lock().expect("not poisoned") = watch;
         clock::anchor();
         let (sender, ending) = watch::channel(Ending::None);
         let options = Options {
@@ -110,6 +115,17 @@ async fn a_second_face_is_told_with_the_pixels_that_give_the_same_score_again() 
     let again = qorgan_detect::replay(&told.detector, &told.scored_input).expect("kept");
     assert!((again.value() - told.score.value()).abs() < 1e-3);
     assert!(sitting.known_files().is_empty(), "nobody is known yet");
+    finished(&sitting.bound, sitting.ending).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_helpers_face_is_told_and_its_pixels_are_not_kept() {
+    let watch = WatchPolicy::remote().granting(&[Allowance::Helper]);
+    let sitting = Sitting::watched(&[20, 340], watch).await;
+    let second = |seen: &Observation| seen.kind == IncidentKind::SecondFace;
+    wait_for(|| seen(&sitting.server).iter().any(second)).await;
+    let told = seen(&sitting.server).into_iter().find(second);
+    assert!(told.expect("it was there").scored_input.is_empty());
     finished(&sitting.bound, sitting.ending).await;
 }
 

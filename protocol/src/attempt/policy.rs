@@ -5,6 +5,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::StreamKind;
+use crate::incident::WatchPolicy;
 
 /// Where the candidate sits.
 //= tests/data/sop-2-28.md#3-test-application
@@ -76,6 +77,10 @@ pub struct GatePolicy {
     /// Whether the candidate shows an identity document to the camera at check-in (decision 7).
     #[serde(default)]
     pub identity_document: bool,
+    /// What is watched for; in a manifest and at check-in, for this candidate with what they are
+    /// granted. The gate never asks for it.
+    #[serde(default)]
+    pub watch: WatchPolicy,
 }
 
 impl GatePolicy {
@@ -94,6 +99,7 @@ impl GatePolicy {
             late_delivery_ms_max: 15 * 60 * 1_000,
             credit_covered_time: true,
             identity_document: false,
+            watch: WatchPolicy::remote(),
         }
     }
 
@@ -104,6 +110,7 @@ impl GatePolicy {
             mode: GateMode::OnSite,
             required_on_site: vec![StreamKind::Screen],
             proctor_opens: true,
+            watch: WatchPolicy::on_site(),
             ..Self::remote()
         }
     }

@@ -91,7 +91,7 @@ pub struct Manifest {
     pub sitting: SittingId,
     /// The candidate.
     pub candidate: PersonId,
-    /// The policy in force.
+    /// The policy in force for this candidate, with what is watched for.
     pub policy: GatePolicy,
     /// Every epoch, in order.
     pub epochs: Vec<EpochPart>,
@@ -109,7 +109,7 @@ pub struct Manifest {
 
 impl Signable for Manifest {
     const LABEL: Label = Label::Manifest;
-    const VERSION: u16 = 2;
+    const VERSION: u16 = 3;
     const NAME: &'static str = "manifest";
 }
 

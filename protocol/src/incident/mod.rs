@@ -4,8 +4,10 @@
 //! kind into an [`Incident`]. Machines flag and score; people decide (decision 9).
 
 mod kind;
+mod watch;
 
 pub use kind::{Form1Box, IncidentKind};
+pub use watch::{Allowance, Sensitivity, WatchPolicy};
 
 use serde::{Deserialize, Serialize};
 

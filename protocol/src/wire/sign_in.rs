@@ -6,6 +6,7 @@ use super::hexbytes::{Hex, SignedHex};
 use crate::attempt::AttemptPhase;
 use crate::crypto::{Label, PublicKey, Signable};
 use crate::ids::{AttemptId, BootId, Epoch, InstitutionId, PersonId};
+use crate::incident::{Allowance, WatchPolicy};
 use crate::time::WallTime;
 
 /// `GET /api/v1/hello`: who the server is.
@@ -169,13 +170,16 @@ pub struct CheckInRequest {
 }
 
 /// Adjustments granted to a candidate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Accommodation {
     /// More time, in minutes.
     pub extra_minutes: u16,
     /// The accessibility adapter stays on while items are shown (decision 11).
     pub accessibility: bool,
+    /// What does not count against the candidate.
+    #[serde(default)]
+    pub allowances: Vec<Allowance>,
 }
 
 /// What the agent signs to prove its key when it enrols.
@@ -248,4 +252,7 @@ pub struct AgentEnrolReply {
     /// The photo on file, a JPEG, to compare the candidate with; kept in memory only.
     #[serde(default)]
     pub photo: Option<Hex>,
+    /// What is watched for in this attempt, with what the candidate is granted.
+    #[serde(default)]
+    pub watch: WatchPolicy,
 }

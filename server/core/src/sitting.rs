@@ -3,12 +3,14 @@
 //! # Invariants
 //! * Nothing that is typed lowers what a remote sitting requires: camera, microphone and every
 //!   display (decision 1).
+//! * What always counts is no field: no form turns it off.
 //! * A word or number that is not understood is a fault, never a default.
 
 use core::time::Duration;
 
 use qorgan_protocol::attempt::{GateMode, GatePolicy, Grace};
 use qorgan_protocol::evidence::StreamKind;
+use qorgan_protocol::incident::{IncidentKind, Sensitivity, WatchPolicy};
 
 /// What a sitting is set to, besides its exam and its start window.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +105,23 @@ pub mod fields {
     pub const DENY: &str = "deny";
     /// Programs that are never reported, one a line.
     pub const ALLOW: &str = "allow";
+    /// What is watched for: how readily each kind is raised, or nothing for the mode's usual.
+    pub const WATCH: [(&str, super::IncidentKind); 11] = [
+        ("watch_window_switch", super::IncidentKind::WindowSwitch),
+        ("watch_foreign_window", super::IncidentKind::ForeignWindow),
+        (
+            "watch_clipboard_changed",
+            super::IncidentKind::ClipboardChanged,
+        ),
+        ("watch_nobody_in_view", super::IncidentKind::NobodyInView),
+        ("watch_second_face", super::IncidentKind::SecondFace),
+        ("watch_another_voice", super::IncidentKind::AnotherVoice),
+        ("watch_impersonation", super::IncidentKind::Impersonation),
+        ("watch_looking_away", super::IncidentKind::LookingAway),
+        ("watch_talking", super::IncidentKind::Talking),
+        ("watch_whisper", super::IncidentKind::Whisper),
+        ("watch_phone_in_view", super::IncidentKind::PhoneInView),
+    ];
     /// The numbers: field, least, most. No grace is longer than the default.
     pub const NUMBERS: [(&str, u64, u64); 5] = [
         (MINUTES, 1, 600),
@@ -174,6 +193,7 @@ impl<'a, F: Fn(&str) -> &'a str> Form<'_, F> {
         let agent_s = self.number(fields::GRACE_AGENT);
         let network_s = self.number(fields::GRACE_NETWORK);
         let late_minutes = self.number(fields::LATE);
+        let watch = self.watch(base.watch.clone());
         let policy = GatePolicy {
             displays_max: u8::try_from(displays).unwrap_or(1),
             simulated_sources: self.ticked(fields::SIMULATED),
@@ -187,12 +207,26 @@ impl<'a, F: Fn(&str) -> &'a str> Form<'_, F> {
             late_delivery_ms_max: late_minutes.saturating_mul(60_000),
             credit_covered_time: self.ticked(fields::CREDIT),
             identity_document: self.ticked(fields::DOCUMENT),
+            watch,
             ..base
         };
         if policy.identity_document && !policy.required().contains(&StreamKind::Camera) {
             self.faults.push((fields::DOCUMENT, SittingFault::NoCamera));
         }
         policy
+    }
+
+    fn watch(&mut self, usual: WatchPolicy) -> WatchPolicy {
+        let mut watch = usual;
+        for (name, kind) in fields::WATCH {
+            let word = (self.field)(name);
+            let sensitivity = Sensitivity::from_word(word);
+            let set = sensitivity.is_some_and(|sensitivity| watch.set(kind, sensitivity));
+            if !set && !word.is_empty() {
+                self.faults.push((name, SittingFault::Word));
+            }
+        }
+        watch
     }
 
     fn sources(&mut self) -> Vec<StreamKind> {
@@ -280,12 +314,17 @@ mod tests {
             ("bandwidth", "economy"),
             ("deny", "AnyDesk\r\nzoom, zoom"),
             ("allow", "magnify"),
+            ("watch_looking_away", "low"),
+            ("watch_second_face", "high"),
         ]);
         form.remove("freshness");
         form.remove("credit_covered_time");
 
         let read = read(&form).expect("a good form");
 
+        let mut watch = WatchPolicy::on_site();
+        assert!(watch.set(IncidentKind::LookingAway, Sensitivity::Low));
+        assert!(watch.set(IncidentKind::SecondFace, Sensitivity::High));
         let policy = GatePolicy {
             mode: GateMode::OnSite,
             required_on_site: vec![StreamKind::Camera, StreamKind::Screen],
@@ -301,6 +340,7 @@ mod tests {
             late_delivery_ms_max: 1_800_000,
             credit_covered_time: false,
             identity_document: true,
+            watch,
         };
         assert_eq!(read.policy, policy);
         assert_eq!(read.duration, Duration::from_secs(5_400));
@@ -363,6 +403,47 @@ mod tests {
         assert_eq!(
             read(&form),
             Err(vec![("source_screen", SittingFault::NoSource)])
+        );
+    }
+
+    #[test]
+    fn every_kind_that_can_be_set_is_a_field_and_no_other() {
+        let kinds = fields::WATCH.map(|(_, kind)| kind);
+        assert_eq!(WatchPolicy::settable().collect::<Vec<_>>(), kinds);
+        for (name, kind) in fields::WATCH {
+            assert_eq!(name, format!("watch_{}", kind.word()));
+        }
+    }
+
+    #[test]
+    //= tests/data/sop-2-28.md#10-start-gate
+    //= type=test
+    fn what_is_watched_for_changes_nothing_that_the_gate_requires() {
+        for word in ["off", "low", "normal", "high"] {
+            for (name, kind) in fields::WATCH {
+                let mut form = remote();
+                form.insert(name, word);
+                let Ok(read) = read(&form) else {
+                    let set = Sensitivity::from_word(word).expect("a word");
+                    assert!(!kind.sensitivities().contains(&set), "{name} {word}");
+                    continue;
+                };
+                let usual = GatePolicy::remote();
+                assert_eq!(read.policy.watch.sensitivity(kind).word(), word);
+                assert_eq!(
+                    GatePolicy {
+                        watch: usual.watch.clone(),
+                        ..read.policy
+                    },
+                    usual
+                );
+            }
+        }
+        let mut form = remote();
+        form.insert("watch_impersonation", "off");
+        assert_eq!(
+            read(&form),
+            Err(vec![("watch_impersonation", SittingFault::Word)])
         );
     }
 

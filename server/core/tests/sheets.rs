@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod tests {
+    use qorgan_protocol::incident::Allowance;
     use qorgan_server_core::fault::FaultKind;
     use qorgan_server_core::sheets::{
         POSITIVE_RATING_DEFAULT, Rating, Role, read_admission, read_people,
@@ -111,6 +112,26 @@ mod tests {
 
         assert_eq!(faults[0].kind, FaultKind::NotUtf8);
         assert_eq!(faults[0].place.line, Some(3));
+    }
+
+    #[test]
+    fn what_is_granted_is_read_in_every_language_and_left_where_nothing_stands() {
+        let sheet = "логин;особые условия\nа;чтение вслух + помощник\nб;\nв;нет\n\
+            г;Дауыстап оқу, helper\n";
+        let rows = read_admission("a.csv", sheet.as_bytes(), POSITIVE_RATING_DEFAULT);
+        let granted: Vec<_> = rows
+            .expect("a good sheet")
+            .into_iter()
+            .map(|row| row.allowances)
+            .collect();
+        let both = Some(vec![Allowance::ReadingAloud, Allowance::Helper]);
+        assert_eq!(granted, [both.clone(), None, Some(Vec::new()), both]);
+
+        let sheet = "логин;allowances\nа;helper + notes\n";
+        let faults = read_admission("a.csv", sheet.as_bytes(), POSITIVE_RATING_DEFAULT);
+        let faults = faults.expect_err("no such allowance");
+        assert_eq!(faults[0].kind.word(), "bad-word");
+        assert_eq!(faults[0].place.column.as_deref(), Some("allowances"));
     }
 
     #[test]

@@ -7,7 +7,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use qorgan_protocol::ids::ExamId;
+use qorgan_protocol::ids::{ExamId, SittingId};
+use qorgan_protocol::incident::Allowance;
 use qorgan_protocol::time::WallTime;
 use qorgan_server_core::sitting::{SittingFault, SittingSettings, fields, read_sitting};
 
@@ -65,6 +66,8 @@ enum Mode {
 pub(super) enum Sitting {
     /// Make a sitting of an exam; prints its identifier.
     Create(Box<CreateSitting>),
+    /// Grant a candidate what then does not count against them, until they check in.
+    Grant(Grant),
 }
 
 #[derive(Debug, Args)]
@@ -128,11 +131,56 @@ pub(super) struct CreateSitting {
     /// A program that is never reported; may be given again; without it the settings' list.
     #[arg(long, value_name = "PROGRAM")]
     allow: Vec<String>,
+    /// How readily a kind is raised: `off`, `low`, `normal` or `high`; may be given again; a kind that
+    /// is not named is watched for as usual in this mode.
+    #[arg(long, value_name = "KIND=WORD")]
+    watch: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Grant {
+    /// The sitting's identifier.
+    #[arg(long)]
+    sitting: SittingId,
+    /// The candidate's login.
+    #[arg(long)]
+    login: String,
+    /// `reading_aloud`, `helper`, `looks_away` or `leaves_seat`; may be given again; without it
+    /// nothing is granted.
+    #[arg(long, value_name = "WORD")]
+    allow: Vec<String>,
 }
 
 impl Sitting {
     pub(super) async fn run(self, state: &AppState) -> anyhow::Result<()> {
-        let Self::Create(create) = self;
+        match self {
+            Self::Create(create) => create.run(state).await?,
+            Self::Grant(grant) => grant.run(state).await?,
+        }
+        state.store.close().await;
+        Ok(())
+    }
+}
+
+impl Grant {
+    async fn run(self, state: &AppState) -> anyhow::Result<()> {
+        let named = self.allow.iter().map(|word| {
+            let words = Allowance::ALL.map(Allowance::word).join(", ");
+            Allowance::from_word(word).with_context(|| format!("`{word}` is none of {words}"))
+        });
+        let allowances = named.collect::<anyhow::Result<Vec<_>>>()?;
+        let mut tx = state.store.begin().await?;
+        let whose = (self.sitting, self.login.as_str());
+        exams::grant(&mut tx, state.clock.wall(), whose, &allowances).await?;
+        tx.commit().await?;
+        say(&format!("{} allowances granted", allowances.len()));
+        Ok(())
+    }
+}
+
+impl CreateSitting {
+    async fn run(self, state: &AppState) -> anyhow::Result<()> {
+        let create = self;
         let zone = state.config.institution.time_zone.as_str();
         let sitting = NewSitting {
             exam: create.exam,
@@ -149,15 +197,16 @@ impl Sitting {
             .context("the sitting cannot be made (is the exam there?)")?;
         tx.commit().await?;
         say(&id.to_string());
-        state.store.close().await;
         Ok(())
     }
-}
 
-impl CreateSitting {
     /// Reads what was typed as the console's form is read; what was not typed is the settings'.
     fn settings(&self, defaults: &ExamDefaults) -> anyhow::Result<SittingSettings> {
-        let fields = self.fields(defaults);
+        let mut fields = self.fields(defaults);
+        for typed in &self.watch {
+            let (name, word) = watch_field(typed)?;
+            fields.insert(name, word);
+        }
         let read = read_sitting(|name| fields.get(name).map_or("", String::as_str));
         read.map_err(|faults| {
             let line = |(name, fault): &(&str, SittingFault)| {
@@ -212,7 +261,23 @@ impl CreateSitting {
 
 /// Returns the option that sets a field.
 fn option_of(field: &str) -> &str {
+    if field.starts_with("watch_") {
+        return "watch";
+    }
     field.strip_prefix("source_").unwrap_or(field)
+}
+
+/// Reads `KIND=WORD` as field and value.
+fn watch_field(typed: &str) -> anyhow::Result<(&'static str, String)> {
+    let (kind, word) = typed.split_once('=').unwrap_or((typed, ""));
+    let known = fields::WATCH.iter().find(|(_, known)| known.word() == kind);
+    match known {
+        Some((name, _)) if !word.is_empty() => Ok((name, word.to_owned())),
+        Some(_) | None => {
+            let kinds = fields::WATCH.map(|(_, kind)| kind.word()).join(", ");
+            bail!("--watch: give KIND=WORD, where KIND is one of {kinds}")
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, Subcommand)]
@@ -284,6 +349,7 @@ fn local(at: WallTime, state: &AppState) -> anyhow::Result<String> {
 mod tests {
     use clap::Parser;
     use qorgan_protocol::attempt::GatePolicy;
+    use qorgan_protocol::incident::{IncidentKind, Sensitivity};
 
     use super::*;
 
@@ -305,7 +371,8 @@ mod tests {
     fn the_command_line_sets_what_the_console_sets() {
         let create = line(
             "--mode on-site --microphone --camera --identity-document --grace-agent-s 3 \
-             --grace-network-s 10 --deny Zoom --late-delivery-minutes 1",
+             --grace-network-s 10 --deny Zoom --late-delivery-minutes 1 --watch talking=off \
+             --watch second_face=high",
         );
         let defaults = ExamDefaults::default();
         let read = create.settings(&defaults).expect("understood");
@@ -318,6 +385,12 @@ mod tests {
         );
         assert_eq!(policy.late_delivery_ms_max, 60_000);
         assert_eq!(read.deny_processes, ["zoom"]);
+        let watch = &policy.watch;
+        assert!(!watch.counts(IncidentKind::Talking) && !watch.counts(IncidentKind::AnotherVoice));
+        assert_eq!(
+            watch.sensitivity(IncidentKind::SecondFace),
+            Sensitivity::High
+        );
         assert_eq!(read.allow_processes, defaults.allow_processes);
     }
 
@@ -336,6 +409,21 @@ mod tests {
             assert!(told.contains(option), "{told}");
         }
         assert_eq!(told.lines().count(), 4, "{told}");
+    }
+
+    #[test]
+    fn a_kind_that_always_counts_cannot_be_turned_off() {
+        for typed in [
+            "tampering=off",
+            "talking",
+            "impersonation=off",
+            "whisper=loud",
+        ] {
+            let create = line(&format!("--watch {typed}"));
+            let refused = create.settings(&ExamDefaults::default());
+            let told = refused.expect_err("no such setting").to_string();
+            assert!(told.starts_with("--watch:"), "{told}");
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ use super::preview::Checked;
 use super::store::{exam_facts, sitting_exam};
 use crate::auth::{AuthError, Staff, TestCentre};
 use crate::state::AppState;
-use crate::store::exams::{Admission, admit};
+use crate::store::exams::{Admission, admit, allowances};
 use crate::store::people::{NewPerson, add_role, put_person};
 use crate::store::{StoreError, WriteTx, audit, content, id};
 
@@ -295,6 +295,12 @@ pub async fn apply_admission(
     let mut tx = state.store.begin().await?;
     for row in rows {
         let (person, _) = people.get(&row.login).ok_or(ImportError::Gone)?;
+        let granted = match &row.allowances {
+            Some(granted) => granted.clone(),
+            None => allowances(&mut tx, sitting, *person)
+                .await?
+                .unwrap_or_default(),
+        };
         let admission = Admission {
             sitting,
             person: *person,
@@ -303,6 +309,7 @@ pub async fn apply_admission(
             accommodation: Accommodation {
                 extra_minutes: row.extra_minutes,
                 accessibility: row.accessibility,
+                allowances: granted,
             },
         };
         admit(&mut tx, &state.keys, at, &admission).await?;

@@ -11,6 +11,7 @@ mod board;
 mod candidate;
 mod error;
 mod exams;
+mod granted;
 mod home;
 mod identity;
 mod imports;
@@ -122,6 +123,7 @@ fn pages() -> Router<AppState> {
             "/console/sittings/{sitting}/board.csv",
             get(sitting::export),
         )
+        .route("/console/sittings/{sitting}/granted", post(granted::change))
         .route("/console/wall", get(wall::wall))
         .route("/console/wall/tiles", get(wall::tiles))
         .route("/console/attempts/{attempt}", get(candidate::candidate))

@@ -18,7 +18,7 @@ use super::error::{Answer, ConsoleError};
 use super::page::{Page, Visitor, show};
 use super::parts::{Part, parts};
 use super::posted::Posted;
-use super::store::{IncidentRow, custody, incidents, person, review_of, verdict};
+use super::store::{IncidentRow, custody, incidents, not_counted, person, review_of, verdict};
 use super::texts::Language;
 use crate::acts;
 use crate::auth::{Proctor, Staff};
@@ -55,8 +55,9 @@ struct ReviewLine {
 
 const LIST_SQL: &str = "SELECT a.id, p.display_name, COALESCE(d.group_name, '') AS group_name, \
     e.title, a.submitted_ms, a.ended_ms, COALESCE(r.verdict, 'not_reviewed') AS verdict, \
-    (SELECT COUNT(*) FROM incidents i WHERE i.attempt_id = a.id) AS incidents, \
-    (SELECT COUNT(*) FROM incidents i WHERE i.attempt_id = a.id AND i.verdict IS NULL) AS unjudged \
+    (SELECT COUNT(*) FROM incidents i WHERE i.attempt_id = a.id AND i.counts = 1) AS incidents, \
+    (SELECT COUNT(*) FROM incidents i WHERE i.attempt_id = a.id \
+        AND i.counts = 1 AND i.verdict IS NULL) AS unjudged \
     FROM attempts a JOIN people p ON p.id = a.person_id \
     JOIN sittings s ON s.id = a.sitting_id JOIN exams e ON e.id = s.exam_id \
     LEFT JOIN person_details d ON d.person_id = p.id LEFT JOIN reviews r ON r.attempt_id = a.id \
@@ -122,6 +123,8 @@ struct ReviewPage {
     facts: AttemptFacts,
     parts: Vec<Part>,
     incidents: Vec<IncidentLine>,
+    /// What was seen and does not count in this attempt.
+    uncounted: Vec<IncidentLine>,
     verdict: (&'static str, String),
     verdicts: Vec<(&'static str, String, bool)>,
     can_act: bool,
@@ -148,6 +151,7 @@ pub(super) async fn review(
     let page = Page::new(&state, &visitor, Some(&staff.session));
     let facts = AttemptFacts::read(&state, &page, attempt).await?;
     let rows = incidents(&state.store, attempt).await?;
+    let uncounted = not_counted(&state.store, attempt).await?;
     let names = judges(&state, &rows).await?;
     let word = verdict(&state.store, attempt).await?;
     let parts = parts(&state, &page, attempt).await?;
@@ -177,6 +181,7 @@ pub(super) async fn review(
     show(&ReviewPage {
         parts,
         incidents: IncidentLine::list(&page, &rows, &names),
+        uncounted: IncidentLine::list(&page, &uncounted, &names),
         verdict: verdict_badge(&page, &word),
         verdicts: verdicts
             .iter()

@@ -1,13 +1,16 @@
 //! One sitting: its live board and its admission sheet.
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use qorgan_protocol::attempt::{GateMode, GatePolicy};
 use qorgan_protocol::ids::SittingId;
+use qorgan_protocol::incident::{Sensitivity, WatchPolicy};
 use qorgan_protocol::wire::ProblemCode;
+use serde::Deserialize;
 
 use super::board::{BoardRow, board as board_of};
 use super::error::{Answer, ConsoleError};
+use super::granted::{self, Granted};
 use super::home::SittingLine;
 use super::imports::{PreviewTable, PreviewWords, read_admission_sheet, show_checked, show_faults};
 use super::page::{Page, Visitor, show};
@@ -31,6 +34,15 @@ struct SittingPage {
     board_summary: String,
     settings: Vec<(String, String)>,
     simulated: bool,
+    granted: Granted,
+    problem: Option<String>,
+}
+
+/// What went wrong on the way here.
+#[derive(Debug, Deserialize)]
+pub(super) struct Told {
+    #[serde(default)]
+    problem: String,
 }
 
 #[derive(Debug, Template)]
@@ -53,14 +65,18 @@ pub(super) async fn sitting(
     visitor: Visitor,
     State(state): State<AppState>,
     Path(id): Path<String>,
+    Query(told): Query<Told>,
     staff: Staff<Watcher>,
 ) -> Answer {
     let page = Page::new(&state, &visitor, Some(&staff.session));
     let facts = facts(&state, &id).await?;
     let (board, board_summary) = board_of(&state, &page, &facts).await?;
+    let known = ["granted-not-listed", "granted-checked-in"].contains(&told.problem.as_str());
     let set = settings(&state, facts.id).await?;
     show(&SittingPage {
         id: facts.id,
+        granted: Granted::read(&state, &page, facts.id).await?,
+        problem: known.then(|| page.t(&told.problem)),
         simulated: set.policy.simulated_sources,
         settings: set.lines(&page),
         sitting: SittingLine::of(&page, &facts),
@@ -128,6 +144,7 @@ impl Settings {
                 (policy.late_delivery_ms_max / 60_000).to_string(),
             ),
             ("credit-covered-time", yes(policy.credit_covered_time)),
+            ("watch", watched(page, &policy.watch)),
             ("bandwidth", page.t(&format!("sitting-{}", self.bandwidth))),
             ("deny", programs(&self.deny)),
             ("allow", programs(&self.allow)),
@@ -135,6 +152,28 @@ impl Settings {
         ];
         let line = |(key, value): (&str, String)| (page.t(&format!("sitting-{key}")), value);
         lines.into_iter().map(line).collect()
+    }
+}
+
+/// Names the kinds that are not watched for as they were measured.
+fn watched(page: &Page, watch: &WatchPolicy) -> String {
+    let set = WatchPolicy::settable().filter_map(|kind| {
+        let sensitivity = watch.sensitivity(kind);
+        let word = format!("sensitivity-{}", sensitivity.word());
+        let differs = sensitivity != Sensitivity::Normal;
+        differs.then(|| {
+            format!(
+                "{}: {}",
+                page.t(&format!("kind-{}", kind.word())),
+                page.t(&word)
+            )
+        })
+    });
+    let set: Vec<String> = set.collect();
+    if set.is_empty() {
+        page.t("sitting-watch-all")
+    } else {
+        set.join("; ")
     }
 }
 
@@ -212,7 +251,7 @@ pub(super) async fn import(
         Ok(rows) => rows,
     };
     let admitted = rows.iter().filter(|row| row.admitted).count();
-    let keys = ["line", "login", "admitted", "reason"];
+    let keys = ["line", "login", "admitted", "reason", "granted"];
     let mut headings: Vec<String> = keys.iter().map(|key| page.t(key)).collect();
     headings.insert(2, "ЖР".to_owned());
     let table = PreviewTable {
@@ -237,6 +276,10 @@ pub(super) async fn import(
                         .unwrap_or_default(),
                     page.t(key),
                     row.reason.clone(),
+                    row.allowances
+                        .as_ref()
+                        .map(|granted| granted::words(&page, granted))
+                        .unwrap_or_default(),
                 ]
             })
             .collect(),

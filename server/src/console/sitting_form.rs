@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use jiff::civil::DateTime;
 use qorgan_protocol::attempt::GatePolicy;
 use qorgan_protocol::ids::ExamId;
+use qorgan_protocol::incident::IncidentKind;
 use qorgan_protocol::time::WallTime;
 use qorgan_server_core::sitting::{SittingFault, fields, read_sitting};
 
@@ -31,6 +32,16 @@ pub(super) struct TickField {
     pub(super) name: &'static str,
     pub(super) label: String,
     pub(super) ticked: bool,
+    pub(super) wrong: Option<String>,
+}
+
+/// How readily one kind is raised, as a page shows it.
+#[derive(Debug)]
+pub(super) struct WatchField {
+    pub(super) name: &'static str,
+    pub(super) label: String,
+    /// Word, text, and whether it is chosen.
+    pub(super) choices: Vec<(&'static str, String, bool)>,
     pub(super) wrong: Option<String>,
 }
 
@@ -64,6 +75,8 @@ impl SittingForm {
             (fields::DENY, defaults.deny_processes.join("\n")),
             (fields::ALLOW, defaults.allow_processes.join("\n")),
         ];
+        let mut values = BTreeMap::from(values);
+        values.extend(fields::WATCH.map(|(name, _)| (name, String::new())));
         let on_site = GatePolicy::on_site().required();
         let mut ticked = BTreeMap::from([
             (fields::PROCTOR_OPENS, policy.proctor_opens),
@@ -78,7 +91,7 @@ impl SittingForm {
         }
         Self {
             page: page.clone(),
-            values: values.into(),
+            values,
             ticked,
             wrong: BTreeMap::new(),
         }
@@ -175,6 +188,27 @@ impl SittingForm {
             .collect()
     }
 
+    /// Returns how readily each kind is raised.
+    pub(super) fn watches(&self) -> Vec<WatchField> {
+        let field = |(name, kind): (&'static str, IncidentKind)| {
+            let choice = |word: &'static str, key: String| {
+                (word, self.page.t(&key), self.value(name) == word)
+            };
+            let usual = choice("", "sensitivity-usual".to_owned());
+            let set = kind.sensitivities().iter().map(|one| {
+                let word = one.word();
+                choice(word, format!("sensitivity-{word}"))
+            });
+            WatchField {
+                name,
+                label: self.page.t(&format!("kind-{}", kind.word())),
+                choices: core::iter::once(usual).chain(set).collect(),
+                wrong: self.wrong(name).cloned(),
+            }
+        };
+        fields::WATCH.map(field).into()
+    }
+
     /// Returns what stands in a field.
     pub(super) fn value(&self, name: &str) -> &str {
         self.values.get(name).map_or("", String::as_str)
@@ -200,6 +234,7 @@ impl SittingForm {
         let names: &[&str] = match group {
             "gate" => &[fields::DISPLAYS, fields::DOCUMENT, "source_screen"],
             "loss" => &[fields::GRACE_AGENT, fields::GRACE_NETWORK, fields::LATE],
+            "watch" => &fields::WATCH.map(|(name, _)| name),
             _ => &[fields::BANDWIDTH, fields::DENY, fields::ALLOW],
         };
         names.iter().any(|name| self.wrong.contains_key(name))

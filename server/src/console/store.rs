@@ -186,8 +186,26 @@ pub(crate) async fn incidents(
     store: &Store,
     attempt: AttemptId,
 ) -> Result<Vec<IncidentRow>, StoreError> {
-    let rows = sqlx::query("SELECT * FROM incidents WHERE attempt_id = $1 ORDER BY began_ms, id")
+    seen(store, attempt, true).await
+}
+
+/// Returns what was seen in an attempt and does not count in it, oldest first.
+pub(crate) async fn not_counted(
+    store: &Store,
+    attempt: AttemptId,
+) -> Result<Vec<IncidentRow>, StoreError> {
+    seen(store, attempt, false).await
+}
+
+async fn seen(
+    store: &Store,
+    attempt: AttemptId,
+    counts: bool,
+) -> Result<Vec<IncidentRow>, StoreError> {
+    let sql = "SELECT * FROM incidents WHERE attempt_id = $1 AND counts = $2 ORDER BY began_ms, id";
+    let rows = sqlx::query(sql)
         .bind(attempt.to_string())
+        .bind(counts)
         .fetch_all(store.read())
         .await?;
     let mut incidents = Vec::with_capacity(rows.len());

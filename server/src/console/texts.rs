@@ -120,7 +120,7 @@ fn bundle(code: &str, text: &str) -> Bundle {
 mod tests {
     use std::collections::BTreeSet;
 
-    use qorgan_protocol::incident::IncidentKind;
+    use qorgan_protocol::incident::{Allowance, IncidentKind, Sensitivity};
 
     use super::*;
 
@@ -157,6 +157,14 @@ mod tests {
                 known.contains(format!("kind-{}", kind.word()).as_str()),
                 "{kind:?}"
             );
+        }
+        for sensitivity in Sensitivity::ALL {
+            let key = format!("sensitivity-{}", sensitivity.word());
+            assert!(known.contains(key.as_str()), "{key}");
+        }
+        for allowance in Allowance::ALL {
+            let key = format!("allowance-{}", allowance.word());
+            assert!(known.contains(key.as_str()), "{key}");
         }
     }
 

@@ -143,7 +143,7 @@ async fn tile(
     now_ms: i64,
 ) -> Result<Tile, ConsoleError> {
     let newest = sqlx::query(
-        "SELECT kind, severity, began_ms FROM incidents WHERE attempt_id = $1 \
+        "SELECT kind, severity, began_ms FROM incidents WHERE attempt_id = $1 AND counts = 1 \
          ORDER BY began_ms DESC LIMIT 1",
     )
     .bind(line.attempt.to_string())

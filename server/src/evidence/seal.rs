@@ -189,7 +189,7 @@ struct Facts {
 impl Facts {
     async fn read(state: &AppState, attempt: AttemptId) -> Result<Self, EvidenceError> {
         let row = sqlx::query(
-            "SELECT a.phase, a.person_id, a.sitting_id, s.exam_id, s.policy FROM attempts a \
+            "SELECT a.phase, a.person_id, a.sitting_id, a.watch, s.exam_id, s.policy FROM attempts a \
              JOIN sittings s ON s.id = a.sitting_id WHERE a.id = $1",
         )
         .bind(attempt.to_string())
@@ -214,10 +214,23 @@ impl Facts {
             exam: row.try_get("exam_id")?,
             sitting: row.try_get("sitting_id")?,
             candidate: row.try_get("person_id")?,
-            policy: store::json("policy", row.try_get("policy")?)?,
+            policy: policy_in_force(&row)?,
             epochs: epochs.iter().map(epoch).collect::<Result<_, _>>()?,
         })
     }
+}
+
+/// Returns the sitting's policy with what was watched for in this attempt.
+fn policy_in_force(row: &sqlx::sqlite::SqliteRow) -> Result<GatePolicy, EvidenceError> {
+    let policy: GatePolicy = store::json("policy", row.try_get("policy")?)?;
+    let watch: Option<&str> = row.try_get("watch")?;
+    Ok(match watch {
+        Some(watch) => GatePolicy {
+            watch: store::json("watch policy", watch)?,
+            ..policy
+        },
+        None => policy,
+    })
 }
 
 /// A recording that is being sealed.
@@ -401,7 +414,7 @@ pub(super) async fn incidents_json(
 ) -> Result<Vec<u8>, EvidenceError> {
     let rows = sqlx::query(
         "SELECT id, kind, severity, began_ms, ended_ms, began_us, stream, observations, detector, \
-         detail FROM incidents WHERE attempt_id = $1 ORDER BY began_ms, id",
+         detail, counts FROM incidents WHERE attempt_id = $1 ORDER BY began_ms, id",
     )
     .bind(attempt.to_string())
     .fetch_all(state.store.read())
@@ -419,6 +432,7 @@ pub(super) async fn incidents_json(
             "observations": row.try_get::<i64, _>("observations")?,
             "detector": row.try_get::<String, _>("detector")?,
             "detail": row.try_get::<String, _>("detail")?,
+            "counts": row.try_get::<bool, _>("counts")?,
         }));
     }
     Ok(serde_json::to_vec_pretty(&incidents)?)

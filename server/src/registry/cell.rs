@@ -7,7 +7,7 @@ use qorgan_protocol::attempt::{AttemptPhase, Backlog, GateMemory, StartGate};
 use qorgan_protocol::crypto::{PublicKey, Sha256};
 use qorgan_protocol::evidence::StreamId;
 use qorgan_protocol::ids::{AttemptId, BootId, Epoch, ExamId, IncidentId, PersonId, TestId};
-use qorgan_protocol::incident::IncidentKind;
+use qorgan_protocol::incident::{IncidentKind, WatchPolicy};
 use qorgan_protocol::time::{Now, WallTime};
 use qorgan_protocol::wire::{Accommodation, GateLine, IdentityState};
 use qorgan_signing::SecretKey;
@@ -36,6 +36,8 @@ pub(crate) struct AttemptFacts {
     pub(crate) admitted: bool,
     pub(crate) reason: String,
     pub(crate) accommodation: Accommodation,
+    /// What is watched for; fixed at check-in.
+    pub(crate) watch: WatchPolicy,
     pub(crate) bandwidth: String,
     pub(crate) deny_processes: Vec<String>,
     pub(crate) allow_processes: Vec<String>,

@@ -1,7 +1,7 @@
 //! Check-in: the attempt is bound to a machine, its keys are handed out, its tasks are done.
 
 use qorgan_protocol::assessment::ResponseSeq;
-use qorgan_protocol::attempt::{AttemptPhase, CheckInTask, GateInput};
+use qorgan_protocol::attempt::{AttemptPhase, CheckInTask, GateInput, GatePolicy};
 use qorgan_protocol::crypto::PublicKey;
 use qorgan_protocol::crypto::Sha256;
 use qorgan_protocol::evidence::{AttemptKeyCertificate, AttemptRole, StreamKind};
@@ -38,6 +38,7 @@ impl Registry {
         self.may_come(&state, caller)?;
         self.bind(&cell, &mut state, caller).await?;
         self.choose_test(&mut state, language).await?;
+        self.fix_watch(&mut state).await?;
         if matches!(state.gate.phase(), AttemptPhase::Scheduled) {
             self.input_locked(&cell, &mut state, GateInput::CheckIn)
                 .await?;
@@ -129,6 +130,34 @@ impl Registry {
         Ok(())
     }
 
+    /// Fixes what is watched for, as sitting and admission say at the first check-in: what the
+    /// candidate is told before consent holds for the whole attempt.
+    async fn fix_watch(&self, state: &mut CellState) -> Result<(), RegistryError> {
+        let attempt = state.facts.attempt;
+        let row = sqlx::query(
+            "SELECT a.watch, d.allowances FROM attempts a LEFT JOIN admissions d \
+             ON d.sitting_id = a.sitting_id AND d.person_id = a.person_id WHERE a.id = $1",
+        )
+        .bind(attempt.to_string())
+        .fetch_one(self.inner.store.read())
+        .await?;
+        let (watch, allowances) = super::load::watch(&row, state.gate.policy())?;
+        let text = serde_json::to_string(&watch).map_err(|source| StoreError::Json {
+            what: "watch policy",
+            source,
+        })?;
+        let mut tx = self.inner.store.begin().await?;
+        sqlx::query("UPDATE attempts SET watch = $2 WHERE id = $1 AND watch IS NULL")
+            .bind(attempt.to_string())
+            .bind(text)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        state.facts.watch = watch;
+        state.facts.accommodation.allowances = allowances;
+        Ok(())
+    }
+
     fn certify(
         &self,
         state: &CellState,
@@ -166,18 +195,21 @@ impl Registry {
         let head = self.journal_head(attempt, state.epoch).await?;
         Ok(CheckInReply {
             epoch: state.epoch,
-            policy: state.gate.policy().clone(),
+            policy: GatePolicy {
+                watch: state.facts.watch.clone(),
+                ..state.gate.policy().clone()
+            },
             certificate,
             journal_key: Hex(journal_key.to_vec()),
             freshness_key: Hex(state.freshness_key.unwrap_or_default().to_vec()),
             journal_next: ResponseSeq(state.journal_next),
             journal_head: Hex(head.0.to_vec()),
             consent_version: texts.consent_version.clone(),
-            consent_text: texts.consent(),
+            consent_text: crate::watched::told(texts.consent(), &state.facts.watch),
             consent_recorded: self.consented(attempt, &texts.consent_version).await? == Some(true),
             instruction_version: texts.instruction_version.clone(),
             instruction_text: texts.instruction(),
-            accommodation: state.facts.accommodation,
+            accommodation: state.facts.accommodation.clone(),
             photo_on_file: photo > 0,
             phase: state.gate.phase(),
             title: state.facts.title.clone(),
@@ -439,6 +471,7 @@ impl Registry {
             microphone: required.contains(&StreamKind::Microphone),
             screen: required.contains(&StreamKind::Screen),
             photo: photo.map(Hex),
+            watch: state.facts.watch.clone(),
         })
     }
 

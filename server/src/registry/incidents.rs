@@ -1,5 +1,11 @@
 //! From observations to incidents: what is of one kind and stream is merged while it lasts, and what
 //! kiosk and agent each saw of one event is one incident.
+//!
+//! Whether a kind counts is asked here, of the policy in force, whoever says it: an agent that was not
+//! told, or that does as if, makes no incident of what the candidate is granted. It is kept as seen,
+//! beside the incidents, so that a person can look again. The score is not weighed a second time:
+//! score and threshold come from the same machine, so that comparing them proves nothing; what was
+//! scored is kept, and `replay` makes the score again.
 
 use std::time::Duration;
 
@@ -294,8 +300,8 @@ impl Registry {
         let mut tx = self.inner.store.begin().await?;
         sqlx::query(
             "INSERT INTO incidents (id, institution_id, attempt_id, kind, severity, began_ms, \
-             ended_ms, began_us, stream, detector, detail, epoch) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+             ended_ms, began_us, stream, detector, detail, epoch, counts) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         )
         .bind(id.to_string())
         .bind(self.inner.keys.institution().to_string())
@@ -309,6 +315,7 @@ impl Registry {
         .bind(entry.detector)
         .bind(entry.detail)
         .bind(i64::from(state.epoch.0))
+        .bind(state.facts.watch.counts(entry.kind))
         .execute(&mut *tx)
         .await?;
         tx.commit().await.map_err(StoreError::from)?;

@@ -9,6 +9,7 @@ use qorgan_protocol::attempt::{
 };
 use qorgan_protocol::crypto::PublicKey;
 use qorgan_protocol::ids::{AttemptId, BootId, Epoch};
+use qorgan_protocol::incident::{Allowance, WatchPolicy};
 use qorgan_protocol::time::WallTime;
 use qorgan_protocol::wire::{Accommodation, IdentityState, ProblemCode};
 use sqlx::Row as _;
@@ -22,7 +23,7 @@ use crate::store::{self, Store};
 
 const ATTEMPT_SQL: &str = "SELECT a.*, s.exam_id, s.opens_ms, s.closes_ms, s.duration_ms, s.policy, \
     s.bandwidth, s.deny_processes, s.allow_processes, e.title, \
-    d.admitted, d.reason, d.extra_minutes, d.accessibility, \
+    d.admitted, d.reason, d.extra_minutes, d.accessibility, d.allowances, \
     (SELECT COUNT(*) FROM messages m WHERE m.attempt_id = a.id) AS messages, \
     (SELECT COUNT(*) FROM move_requests r WHERE r.attempt_id = a.id AND r.decided_ms IS NULL) \
         AS moves_open, \
@@ -44,8 +45,8 @@ pub(crate) async fn cell(
         .fetch_optional(store.read())
         .await?
         .ok_or_else(|| RegistryError::refuse(ProblemCode::NotFound, "no such attempt"))?;
-    let facts = facts(&row, attempt)?;
     let policy: GatePolicy = store::json("gate policy", row.try_get("policy")?)?;
+    let facts = facts(&row, attempt, &policy)?;
     let accommodation_ms = u64::from(facts.accommodation.extra_minutes) * 60_000;
     let allowed = unsigned(&row, "duration_ms")?
         .saturating_add(unsigned(&row, "extra_ms")?)
@@ -91,10 +92,15 @@ pub(crate) async fn cell(
     })
 }
 
-fn facts(row: &SqliteRow, attempt: AttemptId) -> Result<AttemptFacts, RegistryError> {
+fn facts(
+    row: &SqliteRow,
+    attempt: AttemptId,
+    policy: &GatePolicy,
+) -> Result<AttemptFacts, RegistryError> {
     let text = |column: &str| row.try_get::<String, _>(column);
     let extra: Option<i64> = row.try_get("extra_minutes")?;
     let accessibility: Option<bool> = row.try_get("accessibility")?;
+    let (watch, allowances) = watch(row, policy)?;
     Ok(AttemptFacts {
         attempt,
         person: store::id(&text("person_id")?)?,
@@ -111,11 +117,29 @@ fn facts(row: &SqliteRow, attempt: AttemptId) -> Result<AttemptFacts, RegistryEr
                 .and_then(|m| u16::try_from(m).ok())
                 .unwrap_or_default(),
             accessibility: accessibility.unwrap_or(false),
+            allowances,
         },
+        watch,
         bandwidth: text("bandwidth")?,
         deny_processes: store::json("process list", row.try_get("deny_processes")?)?,
         allow_processes: store::json("process list", row.try_get("allow_processes")?)?,
     })
+}
+
+/// Reads what is watched for in an attempt, as it was fixed at check-in or as it would be now, and
+/// what the candidate is granted.
+pub(super) fn watch(
+    row: &SqliteRow,
+    policy: &GatePolicy,
+) -> Result<(WatchPolicy, Vec<Allowance>), RegistryError> {
+    let granted: Option<&str> = row.try_get("allowances")?;
+    let allowances: Vec<Allowance> = store::json("allowances", granted.unwrap_or("[]"))?;
+    let fixed: Option<&str> = row.try_get("watch")?;
+    let watch = match fixed {
+        Some(fixed) => store::json("watch policy", fixed)?,
+        None => policy.watch.clone().granting(&allowances),
+    };
+    Ok((watch, allowances))
 }
 
 fn memory(row: &SqliteRow, allowed: Duration) -> Result<GateMemory, RegistryError> {

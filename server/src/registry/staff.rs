@@ -70,8 +70,9 @@ pub struct BoardLine {
 
 const BOARD_SQL: &str = "SELECT a.*, s.exam_id, s.closes_ms, s.duration_ms, e.title, \
     p.display_name, p.login, COALESCE(d.extra_minutes, 0) AS extra_minutes, \
-    (SELECT COUNT(*) FROM incidents i WHERE i.attempt_id = a.id) AS incidents, \
-    (SELECT COUNT(*) FROM incidents i WHERE i.attempt_id = a.id AND i.verdict IS NULL) \
+    (SELECT COUNT(*) FROM incidents i WHERE i.attempt_id = a.id AND i.counts = 1) AS incidents, \
+    (SELECT COUNT(*) FROM incidents i WHERE i.attempt_id = a.id \
+        AND i.counts = 1 AND i.verdict IS NULL) \
         AS unreviewed, \
     (SELECT COUNT(*) FROM move_requests r WHERE r.attempt_id = a.id AND r.decided_ms IS NULL) \
         AS moves_open \

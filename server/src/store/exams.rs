@@ -2,6 +2,7 @@
 
 use qorgan_protocol::attempt::AttemptPhase;
 use qorgan_protocol::ids::{AttemptId, ExamId, PersonId, SittingId};
+use qorgan_protocol::incident::Allowance;
 use qorgan_protocol::time::{WallTime, millis};
 use qorgan_protocol::wire::Accommodation;
 use qorgan_server_core::sitting::SittingSettings;
@@ -123,14 +124,17 @@ pub async fn admit(
     at: WallTime,
     admission: &Admission,
 ) -> Result<AttemptId, StoreError> {
+    let allowances = to_json("allowances", &admission.accommodation.allowances)?;
     let institution = keys.institution().to_string();
     let (sitting, person) = (admission.sitting.to_string(), admission.person.to_string());
     sqlx::query(
         "INSERT INTO admissions (sitting_id, person_id, institution_id, admitted, reason, \
-         extra_minutes, accessibility, changed_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+         extra_minutes, accessibility, changed_ms, allowances) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
          ON CONFLICT (sitting_id, person_id) DO UPDATE SET admitted = excluded.admitted, \
          reason = excluded.reason, extra_minutes = excluded.extra_minutes, \
-         accessibility = excluded.accessibility, changed_ms = excluded.changed_ms",
+         accessibility = excluded.accessibility, changed_ms = excluded.changed_ms, \
+         allowances = excluded.allowances",
     )
     .bind(&sitting)
     .bind(&person)
@@ -140,6 +144,7 @@ pub async fn admit(
     .bind(i64::from(admission.accommodation.extra_minutes))
     .bind(admission.accommodation.accessibility)
     .bind(at.unix_ms())
+    .bind(allowances)
     .execute(&mut **tx)
     .await?;
     let known: Option<String> = sqlx::query_scalar(
@@ -154,6 +159,83 @@ pub async fn admit(
         Some(text) => id(&text),
         None => create_attempt(tx, keys, at, admission, 1).await,
     }
+}
+
+/// Returns what a candidate is granted in a sitting; `None` where they are not on its list.
+///
+/// # Errors
+/// The database failed.
+pub async fn allowances(
+    tx: &mut WriteTx,
+    sitting: SittingId,
+    person: PersonId,
+) -> Result<Option<Vec<Allowance>>, StoreError> {
+    let text: Option<String> = sqlx::query_scalar(
+        "SELECT allowances FROM admissions WHERE sitting_id = $1 AND person_id = $2",
+    )
+    .bind(sitting.to_string())
+    .bind(person.to_string())
+    .fetch_optional(&mut **tx)
+    .await?;
+    text.map(|text| super::json("allowances", &text))
+        .transpose()
+}
+
+/// Says why a candidate is granted nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum GrantError {
+    /// Nobody with this login is on the sitting's list.
+    #[error("nobody with this login is on the sitting's list")]
+    NotListed,
+    /// The candidate has checked in, and was told what is watched for.
+    #[error("the candidate has checked in: what was told before consent stays")]
+    CheckedIn,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for GrantError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(StoreError::Sql(error))
+    }
+}
+
+/// Grants a candidate of a sitting's list exactly these allowances, until they check in.
+///
+/// # Errors
+/// `GrantError` says why not; nothing is changed then.
+pub async fn grant(
+    tx: &mut WriteTx,
+    at: WallTime,
+    (sitting, login): (SittingId, &str),
+    allowances: &[Allowance],
+) -> Result<PersonId, GrantError> {
+    let found: Option<(String, i64)> = sqlx::query_as(
+        "SELECT p.id, (SELECT COUNT(*) FROM attempts a WHERE a.sitting_id = d.sitting_id \
+         AND a.person_id = d.person_id AND a.watch IS NOT NULL AND a.phase_word <> 'void') \
+         FROM admissions d JOIN people p ON p.id = d.person_id \
+         WHERE d.sitting_id = $1 AND p.login = $2",
+    )
+    .bind(sitting.to_string())
+    .bind(login.to_lowercase())
+    .fetch_optional(&mut **tx)
+    .await?;
+    let (person, checked_in) = found.ok_or(GrantError::NotListed)?;
+    if checked_in > 0 {
+        return Err(GrantError::CheckedIn);
+    }
+    sqlx::query(
+        "UPDATE admissions SET allowances = $3, changed_ms = $4 \
+         WHERE sitting_id = $1 AND person_id = $2",
+    )
+    .bind(sitting.to_string())
+    .bind(&person)
+    .bind(to_json("allowances", &allowances)?)
+    .bind(at.unix_ms())
+    .execute(&mut **tx)
+    .await?;
+    Ok(id(&person)?)
 }
 
 /// Gives a candidate another attempt after one that was declared void.

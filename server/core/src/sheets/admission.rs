@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use qorgan_protocol::incident::Allowance;
+
 use super::login::{LOGIN, Logins};
 use super::table::{self, Column, Row, Table};
 use crate::fault::{Fault, FaultKind, Place};
@@ -60,6 +62,8 @@ pub struct AdmissionRow {
     pub extra_minutes: u16,
     /// Whether the accessibility adapter stays on while items are shown.
     pub accessibility: bool,
+    /// What does not count against the candidate; `None` leaves what is granted already.
+    pub allowances: Option<Vec<Allowance>>,
 }
 
 impl fmt::Debug for AdmissionRow {
@@ -129,6 +133,16 @@ const COLUMNS: &[Column] = &[
         names: &["accessibility", "қолжетімділік", "доступность"],
         required: false,
     },
+    Column {
+        key: "allowances",
+        names: &[
+            "accommodations",
+            "allowances",
+            "ерекше жағдайлар",
+            "особые условия",
+        ],
+        required: false,
+    },
 ];
 
 const YES: &[&str] = &[
@@ -153,6 +167,33 @@ const NO: &[&str] = &[
     "false",
     "жіберілмеді",
     "не допущен",
+];
+
+/// Every name of what may be granted.
+const ALLOWANCES: &[(Allowance, &[&str])] = &[
+    (
+        Allowance::ReadingAloud,
+        &[
+            "reading_aloud",
+            "reading aloud",
+            "дауыстап оқу",
+            "чтение вслух",
+        ],
+    ),
+    (Allowance::Helper, &["helper", "көмекші", "помощник"]),
+    (
+        Allowance::LooksAway,
+        &[
+            "looks_away",
+            "looks away",
+            "басқа жаққа қарау",
+            "взгляд в сторону",
+        ],
+    ),
+    (
+        Allowance::LeavesSeat,
+        &["leaves_seat", "leaves seat", "орнынан тұру", "отлучки"],
+    ),
 ];
 
 /// The most extra minutes.
@@ -220,6 +261,12 @@ fn admission(
         fault("accessibility", FaultKind::BadWord { word, expected });
         None
     });
+    let allowances = allowances(row.field("allowances")).unwrap_or_else(|word| {
+        let names = ALLOWANCES.iter().filter_map(|(_, names)| names.first());
+        let expected = names.copied().collect::<Vec<_>>().join("/");
+        fault("allowances", FaultKind::BadWord { word, expected });
+        None
+    });
     AdmissionRow {
         line: row.line,
         login,
@@ -229,6 +276,7 @@ fn admission(
         reason: row.field("reason").to_owned(),
         extra_minutes,
         accessibility: accessibility.unwrap_or(false),
+        allowances,
     }
 }
 
@@ -270,6 +318,28 @@ fn yes_or_no(text: &str) -> Result<Option<bool>, String> {
         word if NO.contains(&word) => Ok(Some(false)),
         _ => Err(wanted),
     }
+}
+
+/// Reads what is granted, parted by commas, semicolons, slashes or plus signs; a word for no grants
+/// nothing, an empty field says nothing.
+fn allowances(text: &str) -> Result<Option<Vec<Allowance>>, String> {
+    let wanted = text.to_lowercase();
+    if wanted.is_empty() {
+        return Ok(None);
+    }
+    if NO.contains(&wanted.as_str()) {
+        return Ok(Some(Vec::new()));
+    }
+    let mut granted = Vec::new();
+    for word in wanted.split([',', ';', '/', '+', '|']).map(str::trim) {
+        let named = ALLOWANCES.iter().find(|(_, names)| names.contains(&word));
+        let (allowance, _) = named.ok_or_else(|| word.to_owned())?;
+        if !granted.contains(allowance) {
+            granted.push(*allowance);
+        }
+    }
+    granted.sort_unstable();
+    Ok(Some(granted))
 }
 
 fn digits(text: &str) -> bool {

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use qorgan_protocol::attempt::GatePolicy;
 use qorgan_protocol::ids::AttemptId;
-use qorgan_protocol::incident::{Edge, IncidentKind, Observation, Severity};
+use qorgan_protocol::incident::{
+    Allowance, Edge, IncidentKind, Observation, Sensitivity, Severity, WatchPolicy,
+};
 use qorgan_protocol::time::Now;
 use serde_json::json;
 
 use super::harness::{Client, Device, SCREEN, World};
+use crate::store::exams::{self, GrantError};
 
 type Row = (String, Option<String>, i64);
 
@@ -86,4 +89,113 @@ async fn what_lies_apart_in_time_stays_apart() {
     let rows = incidents(&world, switch).await;
     assert_eq!(rows.len(), 2, "{rows:?}");
     assert!(rows.iter().all(|(_, _, observations)| *observations == 1));
+}
+
+async fn counted(world: &World, counts: bool) -> Vec<String> {
+    sqlx::query_scalar("SELECT kind FROM incidents WHERE counts = $1 ORDER BY kind")
+        .bind(counts)
+        .fetch_all(world.state.store.read())
+        .await
+        .expect("read")
+}
+
+/// A candidate with a helper, in a sitting where windows do not count.
+async fn with_a_helper(world: &World) -> (AttemptId, qorgan_protocol::ids::SittingId) {
+    let mut policy = GatePolicy::remote();
+    assert!(
+        policy
+            .watch
+            .set(IncidentKind::WindowSwitch, Sensitivity::Off)
+    );
+    let lasts = Duration::from_secs(3_600);
+    let sitting = world.sitting(-60, lasts, policy).await;
+    let person = world.person("a").await;
+    let attempt = world.admit(sitting, person, "").await;
+    grant(world, sitting, &[Allowance::Helper])
+        .await
+        .expect("not checked in");
+    (attempt, sitting)
+}
+
+async fn grant(
+    world: &World,
+    sitting: qorgan_protocol::ids::SittingId,
+    allowances: &[Allowance],
+) -> Result<(), GrantError> {
+    let mut tx = world.state.store.begin().await.expect("a writer");
+    let at = world.state.clock.wall();
+    exams::grant(&mut tx, at, (sitting, "A"), allowances).await?;
+    tx.commit().await.expect("stored");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_does_not_count_is_kept_as_seen_whoever_says_it_and_makes_no_incident() {
+    let world = World::start().await;
+    let (attempt, _) = with_a_helper(&world).await;
+    let device = Device::new();
+    let client = world.at_the_gate(&device, "a", attempt).await;
+    world.agent(attempt, &device).await;
+    for kind in [
+        IncidentKind::SecondFace,
+        IncidentKind::AnotherVoice,
+        IncidentKind::Talking,
+        IncidentKind::Tampering,
+    ] {
+        agent_sees(&world, attempt, kind).await;
+    }
+    kiosk_sees(&client, attempt, "window_switch", 300).await;
+    assert_eq!(counted(&world, true).await, ["talking", "tampering"]);
+    let kept = ["another_voice", "second_face", "window_switch"];
+    assert_eq!(counted(&world, false).await, kept);
+    let line = world
+        .state
+        .registry
+        .board_line(attempt)
+        .await
+        .expect("known");
+    assert_eq!((line.incidents, line.unreviewed), (2, 2));
+}
+
+#[tokio::test]
+//= tests/data/sop-2-28.md#10-start-gate
+//= type=test
+async fn the_candidate_is_told_before_consent_and_what_was_told_stays() {
+    let world = World::start().await;
+    let (attempt, sitting) = with_a_helper(&world).await;
+    let client = world.sign_in(&Device::new(), "a").await;
+    let told = client.check_in(attempt).await;
+    let mut wanted = WatchPolicy::remote().granting(&[Allowance::Helper]);
+    assert!(wanted.set(IncidentKind::WindowSwitch, Sensitivity::Off));
+    assert_eq!(told.policy.watch, wanted);
+    assert_eq!(told.policy.required(), GatePolicy::remote().required());
+    assert_eq!(told.accommodation.allowances, [Allowance::Helper]);
+    let last = told.consent_text.en.split("\n\n").last();
+    let last = last.expect("a paragraph");
+    assert!(
+        last.contains("Second face") && last.contains("Another voice"),
+        "{last}"
+    );
+
+    let refused = grant(&world, sitting, &[]).await;
+    assert!(matches!(refused, Err(GrantError::CheckedIn)), "{refused:?}");
+    let mut tx = world.state.store.begin().await.expect("a writer");
+    sqlx::query("UPDATE admissions SET allowances = '[]'")
+        .execute(&mut *tx)
+        .await
+        .expect("changed");
+    tx.commit().await.expect("changed");
+    let world = world.restart().await;
+    agent_sees(&world, attempt, IncidentKind::SecondFace).await;
+    assert_eq!(counted(&world, true).await, [""; 0]);
+    assert_eq!(counted(&world, false).await, ["second_face"]);
+}
+
+#[tokio::test]
+async fn nobody_is_granted_anything_who_is_not_on_the_list() {
+    let world = World::start().await;
+    let lasts = Duration::from_secs(3_600);
+    let sitting = world.sitting(-60, lasts, GatePolicy::remote()).await;
+    let refused = grant(&world, sitting, &[Allowance::Helper]).await;
+    assert!(matches!(refused, Err(GrantError::NotListed)), "{refused:?}");
 }

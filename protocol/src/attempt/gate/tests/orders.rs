@@ -6,6 +6,7 @@ use super::super::*;
 use super::world::{CAMERA, MICROPHONE, SCREEN, SECOND_SCREEN, World, health, statement};
 use crate::attempt::policy::Grace;
 use crate::evidence::SourceState;
+use crate::incident::{Allowance, WatchPolicy};
 use crate::link::SourceKind;
 
 fn policies() -> impl Strategy<Value = GatePolicy> {
@@ -19,26 +20,34 @@ fn policies() -> impl Strategy<Value = GatePolicy> {
         any::<bool>(),
     );
     let graces = (0_u64..60_000, 0_u64..60_000);
-    (any::<bool>(), kinds, 0_u8..3, bools, graces).prop_map(
-        |(remote, required_on_site, displays_max, bools, (agent_ms, network_ms))| GatePolicy {
-            mode: if remote {
-                GateMode::Remote
-            } else {
-                GateMode::OnSite
-            },
-            required_on_site,
-            displays_max,
-            simulated_sources: bools.0,
-            proctor_opens: bools.1,
-            identity_before_start: bools.2,
-            freshness: bools.3,
-            credit_covered_time: bools.4,
-            identity_document: bools.5,
-            grace: Grace {
-                agent_ms,
-                network_ms,
-            },
-            late_delivery_ms_max: 60_000,
+    let watch = proptest::sample::select(vec![
+        WatchPolicy::remote(),
+        WatchPolicy::on_site(),
+        WatchPolicy::remote().granting(&Allowance::ALL),
+    ]);
+    (any::<bool>(), kinds, 0_u8..3, bools, graces, watch).prop_map(
+        |(remote, required_on_site, displays_max, bools, (agent_ms, network_ms), watch)| {
+            GatePolicy {
+                mode: if remote {
+                    GateMode::Remote
+                } else {
+                    GateMode::OnSite
+                },
+                required_on_site,
+                displays_max,
+                simulated_sources: bools.0,
+                proctor_opens: bools.1,
+                identity_before_start: bools.2,
+                freshness: bools.3,
+                credit_covered_time: bools.4,
+                identity_document: bools.5,
+                grace: Grace {
+                    agent_ms,
+                    network_ms,
+                },
+                late_delivery_ms_max: 60_000,
+                watch,
+            }
         },
     )
 }
