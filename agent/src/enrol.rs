@@ -11,7 +11,7 @@ use qorgan_protocol::local::Provision;
 use qorgan_protocol::wire::{
     AgentEnrolReply, AgentEnrolRequest, ChallengeReply, EnrolProof, Hex, Problem,
 };
-use qorgan_signing::{Keys, Ring};
+use qorgan_signing::{InputKey, Keys, Ring};
 use rustls::ClientConfig;
 use serde::de::DeserializeOwned;
 
@@ -32,6 +32,8 @@ pub(crate) struct Identity {
     pub(crate) keys: Keys,
     /// The server's word for it.
     pub(crate) certificate: SignedBytes,
+    /// What scored inputs are sealed under.
+    pub(crate) inputs: InputKey,
 }
 
 /// Says why the key was not certified.
@@ -131,6 +133,7 @@ pub(crate) async fn enrol(
         server_key: provision.server_key,
         keys,
         certificate,
+        inputs: InputKey::new(thirty_two(&reply.input_key, "input key")?),
     };
     Ok((identity, reply))
 }

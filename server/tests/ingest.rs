@@ -11,15 +11,18 @@ use std::time::Duration;
 
 use common::{Agent, Server, cmaf, connect, connector};
 use futures_util::{SinkExt as _, StreamExt as _};
+use qorgan_detect::{PRINT_PIECES_MIN, VOICE_NUMBERS, VoiceEmbedding, VoicePrint};
 use qorgan_protocol::attempt::TerminationCause;
+use qorgan_protocol::codec::encode;
 use qorgan_protocol::evidence::StreamId;
 use qorgan_protocol::evidence::verify::{Report, Seal, verify};
 use qorgan_protocol::ids::{AttemptId, Epoch, PersonId};
+use qorgan_protocol::incident::{Edge, IncidentKind, Observation, Severity};
 use qorgan_protocol::link::RefusalReason;
-use qorgan_protocol::time::WallTime;
-use qorgan_server::evidence::{FolderSource, export, seal};
+use qorgan_protocol::time::{Now, WallTime};
+use qorgan_server::evidence::{Again, FolderSource, ScoredInputs, export, replay, seal};
 use qorgan_server::registry::ControlAction;
-use qorgan_signing::Ring;
+use qorgan_signing::{InputKey, Ring};
 use tokio_tungstenite::tungstenite::Message;
 
 //= tests/data/sop-2-28.md#13-recording
@@ -38,7 +41,7 @@ async fn a_cut_recording_is_sealed_exported_and_verified() {
     agent.settle().await;
 
     let unsealed = data.path().join("unsealed");
-    export(&server.state, attempt, &unsealed)
+    export(&server.state, attempt, ScoredInputs::Sealed, &unsealed)
         .await
         .expect("exported");
     let report = check(&server, &unsealed);
@@ -54,7 +57,7 @@ async fn a_cut_recording_is_sealed_exported_and_verified() {
     ranges_are_exact(&server, &agent, attempt).await;
 
     let out = data.path().join("export");
-    export(&server.state, attempt, &out)
+    export(&server.state, attempt, ScoredInputs::Sealed, &out)
         .await
         .expect("exported");
     for (stream, made) in &agent.made {
@@ -200,6 +203,138 @@ async fn hold(server: &Server, hold: i64) {
     tx.commit().await.expect("committed");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_scored_stays_sealed_in_an_export_unless_its_key_is_asked_for() {
+    let data = tempfile::tempdir().expect("a folder");
+    let server = Server::start(&data.path().join("data")).await;
+    let provision = server.attempts(1).await.remove(0);
+    let attempt = provision.attempt;
+    let (print, mut seen) = heard();
+    let key = server.state.recordings.key(attempt).await.expect("a key");
+    InputKey::of_attempt(&key, attempt)
+        .seal((attempt, Epoch::FIRST), &mut seen)
+        .expect("random bytes");
+    let told = vec![seen];
+    let told = encode("observations", &told).expect("plain data").into();
+    let mut agent = Agent::new(&server.place, &provision, &connector(&server.place.ca));
+    record(&mut agent, 0..2);
+    agent.chunk("events-0", 0, true, &told);
+    agent.beat();
+    agent.settle().await;
+
+    // As long as the recording grows, and as it was sealed.
+    for folder in ["growing", "sealed"] {
+        let out = data.path().join(folder);
+        export(&server.state, attempt, ScoredInputs::Sealed, &out)
+            .await
+            .expect("exported");
+        assert_eq!(check(&server, &out).faults, []);
+        assert!(!holds(&out, &print), "a voice lies in the clear");
+        let [line] = replayed(&out).try_into().expect("one score");
+        assert_eq!(line, Again::Sealed);
+        let with_key = data.path().join(format!("{folder}-with-key"));
+        export(&server.state, attempt, ScoredInputs::WithKey, &with_key)
+            .await
+            .expect("exported");
+        key_opens_the_same_score(&server, &with_key);
+        if folder == "growing" {
+            agent.finish();
+            agent.run(Duration::from_millis(500)).await;
+            terminate(&server, attempt).await;
+            seal(&server.state, attempt).await.expect("sealed");
+        }
+    }
+    let noted: i64 = sqlx::query_scalar(
+        "SELECT COUNT(*) FROM audit_log WHERE action = 'input_key_exported' AND subject = $1",
+    )
+    .bind(attempt.to_string())
+    .fetch_one(server.state.store.read())
+    .await
+    .expect("a log");
+    assert_eq!(noted, 2);
+
+    let recordings = &server.state.recordings;
+    recordings.destroy(attempt).await.expect("destroyed");
+    let late = data.path().join("late");
+    export(&server.state, attempt, ScoredInputs::WithKey, &late)
+        .await
+        .expect_err("its key went with the recording");
+    server.stop().await;
+}
+
+fn key_opens_the_same_score(server: &Server, out: &std::path::Path) {
+    assert_eq!(check(server, out).faults, []);
+    let told = score_of(&heard().1.scored_input);
+    assert_eq!(replayed(out), [Again::Score(told)]);
+    for (name, place) in [("events-0.e1.bin", 300), ("inputs.key", 5)] {
+        let whole = std::fs::read(out.join(name)).expect("exported");
+        let mut bytes = whole.clone();
+        bytes[place] ^= 1;
+        std::fs::write(out.join(name), bytes).expect("writable");
+        let report = check(server, out);
+        assert_eq!(report.faults[0].file, name);
+        assert!(
+            matches!(replayed(out).as_slice(), [Again::Not(_)]),
+            "a changed input gives no score"
+        );
+        std::fs::write(out.join(name), whole).expect("writable");
+    }
+}
+
+fn replayed(folder: &std::path::Path) -> Vec<Again> {
+    let replayed = replay(&mut FolderSource::new(folder)).expect("readable");
+    replayed.lines.into_iter().map(|line| line.again).collect()
+}
+
+fn holds(folder: &std::path::Path, part: &[u8]) -> bool {
+    let files = std::fs::read_dir(folder).expect("exported");
+    files
+        .map(|file| file.expect("readable").path())
+        .any(|path| {
+            let bytes = std::fs::read(path).expect("readable");
+            bytes.windows(part.len()).any(|window| window == part)
+        })
+}
+
+/// A voice's print, and another voice that was held against it: `QV`, version 1, the print, and one
+/// clear piece.
+fn heard() -> (Vec<u8>, Observation) {
+    let voice = |first: f32| {
+        let mut numbers = vec![0.1; VOICE_NUMBERS];
+        numbers[0] = first;
+        VoiceEmbedding::new(numbers).expect("a direction")
+    };
+    let pieces: Vec<_> = (0..PRINT_PIECES_MIN).map(|_| voice(0.7)).collect();
+    let print = VoicePrint::enrol(&pieces, &[]).expect("one voice");
+    let print = print.to_bytes();
+    let samples = (0..16_000_i32).map(|n| i16::try_from(n * n % 9_000 - 4_500).expect("small"));
+    let samples: Vec<u8> = samples.flat_map(i16::to_le_bytes).collect();
+    let mut scored_input = b"QV\x01\x01".to_vec();
+    scored_input.extend_from_slice(&print);
+    scored_input.extend([1, 0]);
+    scored_input.extend(16_000_u32.to_le_bytes());
+    scored_input.extend(samples);
+    let seen = Observation {
+        kind: IncidentKind::AnotherVoice,
+        edge: Edge::Moment,
+        at: Now::default(),
+        at_us: 250_000,
+        stream: None,
+        score: score_of(&scored_input),
+        threshold: Severity::clamped(0.5),
+        detector: ANOTHER_VOICE.to_owned(),
+        detail: String::new(),
+        scored_input,
+    };
+    (print, seen)
+}
+
+fn score_of(input: &[u8]) -> Severity {
+    qorgan_detect::replay(ANOTHER_VOICE, input).expect("a score")
+}
+
+const ANOTHER_VOICE: &str = "another-voice/1";
+
 /// Spools half seconds of camera and screen, and a beat each second.
 fn record(agent: &mut Agent, halves: std::ops::Range<u64>) {
     for half in halves {
@@ -225,7 +360,6 @@ fn moved(mut agent: Agent, server: &Server, provision: &common::Provision) -> Ag
 }
 
 fn old_hello(server: &Server, provision: &common::Provision) -> Vec<u8> {
-    use qorgan_protocol::codec::encode;
     use qorgan_protocol::link::{AgentFrame, Hello};
 
     let hello = Hello {

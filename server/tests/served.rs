@@ -17,7 +17,7 @@ use qorgan_protocol::ids::{AttemptId, PersonId};
 use qorgan_server::acts;
 use qorgan_server::config::Config;
 use qorgan_server::console::Language;
-use qorgan_server::evidence::{FolderSource, export, seal};
+use qorgan_server::evidence::{FolderSource, ScoredInputs, export, seal};
 use qorgan_server::http::{enrol_link, origin, served_address};
 use qorgan_server::registry::ControlAction;
 use qorgan_server::state::AppState;
@@ -154,7 +154,7 @@ async fn an_export_carries_the_act_and_tells_when_it_was_changed_or_taken_away()
     recorded(&server, &provision).await;
     seal(&server.state, attempt).await.expect("sealed");
     let before = folder.path().join("before");
-    export(&server.state, attempt, &before)
+    export(&server.state, attempt, ScoredInputs::Sealed, &before)
         .await
         .expect("exported");
     let report = check(&server, &before);
@@ -169,7 +169,7 @@ async fn an_export_carries_the_act_and_tells_when_it_was_changed_or_taken_away()
         .await
         .expect("an act");
     let out = folder.path().join("export");
-    export(&server.state, attempt, &out)
+    export(&server.state, attempt, ScoredInputs::Sealed, &out)
         .await
         .expect("exported");
     let report = check(&server, &out);
@@ -225,7 +225,7 @@ async fn a_certificate_is_sealed_as_it_was_issued() {
         .await
         .expect("sealed");
     let out = folder.path().join("export");
-    export(&server.state, provision.attempt, &out)
+    export(&server.state, provision.attempt, ScoredInputs::Sealed, &out)
         .await
         .expect("exported");
     let report = check(&server, &out);

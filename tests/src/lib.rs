@@ -14,6 +14,7 @@ pub mod kiosk;
 pub mod machine;
 pub mod media;
 pub mod places;
+pub mod privacy;
 pub mod program;
 pub mod reader;
 pub mod relay;

@@ -1,5 +1,7 @@
 //! A program under test: started with its own log, ended with its children.
 
+use std::env;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -31,6 +33,7 @@ impl Program {
             .stdin(Stdio::null())
             .stdout(out.try_clone()?)
             .stderr(out)
+            .env("QORGAN_LOG", log_filter())
             .process_group(0)
             .spawn()
             .with_context(|| format!("start {name}: {command:?}"))?;
@@ -123,6 +126,12 @@ impl Drop for Program {
         drop(send("KILL", &format!("-{}", self.id())));
         drop(self.child.wait());
     }
+}
+
+/// Returns what a program logs: all that its own crates say above TRACE, so that tests see what may
+/// stand in a log, or what the caller's environment asks for.
+fn log_filter() -> OsString {
+    env::var_os("QORGAN_LOG").unwrap_or_else(|| "info,zbus=warn,qorgan=debug".into())
 }
 
 /// Returns the command that the system ends when this process ends, however it does.

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use qorgan_tests::demo::{CameraWish, Wishes, run};
+use qorgan_tests::privacy::{lines_with, personal_words};
 use qorgan_tests::program;
 use serde_json::Value;
 
@@ -47,6 +48,23 @@ fn the_packaged_agent_records_the_response_that_the_candidate_chose() {
     screen_shows_the_response(&out);
     act_is_whole(&out.join("act.pdf"));
     kiosk_still_covers_the_display(&out);
+    logs_name_nobody(&out.join("logs"));
+}
+
+/// Server, kiosk and agent said all that they say below TRACE, and nothing of who sat the exam.
+fn logs_name_nobody(logs: &Path) {
+    for log in ["server.log", "kiosk.log"] {
+        let said = fs::read_to_string(logs.join(log)).expect("a log");
+        assert!(
+            said.contains("DEBUG") || said.contains("INFO"),
+            "{log}: {said}"
+        );
+    }
+    let agent = fs::read_to_string(logs.join("kiosk.log")).expect("a log");
+    assert!(agent.contains("qorgan_agent"), "the agent's words go there");
+    let words = personal_words().expect("the exam's people");
+    let found = lines_with(logs, &words).expect("logs");
+    assert!(found.is_empty(), "{found:#?}");
 }
 
 fn sources_are_devices(summary: &Value) {

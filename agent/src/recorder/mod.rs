@@ -439,7 +439,12 @@ impl Recorder {
         self.push(now, sighting.observed(&timeline));
     }
 
-    fn push(&mut self, now: Now, observation: Observation) {
+    fn push(&mut self, now: Now, mut observation: Observation) {
+        let identity = &self.identity;
+        let whose = (identity.attempt, identity.epoch);
+        if let Err(error) = identity.inputs.seal(whose, &mut observation) {
+            tracing::error!(%error, "A scored input cannot be sealed, and is left out");
+        }
         if let Some(observations) = self.events.push(now, observation) {
             self.write_events(now, &observations);
         }

@@ -30,6 +30,9 @@ use tokio_rustls::server::TlsStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 
+/// What the agent is to seal scored inputs under.
+pub(crate) const INPUT_KEY: [u8; 32] = [11; 32];
+
 type Tls = BufReader<TlsStream<TcpStream>>;
 
 async fn answer(tls: tokio_rustls::Accept<TcpStream>, server: Arc<FakeServer>) {
@@ -200,6 +203,7 @@ impl FakeServer {
             screen: self.devices.load(Ordering::Relaxed),
             photo: None,
             watch: self.watch.lock().expect("not poisoned").clone(),
+            input_key: Hex(INPUT_KEY.to_vec()),
         };
         serde_json::to_string(&reply).expect("plain data")
     }

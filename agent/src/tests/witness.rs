@@ -9,11 +9,13 @@ use image::imageops::{FilterType, crop_imm, replace, resize};
 use image::{Rgb, RgbImage};
 use qorgan_protocol::codec;
 use qorgan_protocol::evidence::StreamKind;
+use qorgan_protocol::ids::Epoch;
 use qorgan_protocol::incident::{Allowance, Edge, IncidentKind, Observation, WatchPolicy};
+use qorgan_signing::{InputKey, is_sealed};
 use tokio::sync::watch;
 
 use super::devices::write_files;
-use super::server::FakeServer;
+use super::server::{FakeServer, INPUT_KEY, attempt};
 use super::{finished, live, wait_for};
 use crate::agent::{Bound, Options, Sources};
 use crate::clock;
@@ -112,7 +114,10 @@ async fn a_second_face_is_told_with_the_pixels_that_give_the_same_score_again() 
     let told = seen(&sitting.server).into_iter().find(second);
     let told = told.expect("it was there");
     assert_eq!(told.edge, Edge::Began);
-    let again = qorgan_detect::replay(&told.detector, &told.scored_input).expect("kept");
+    assert!(is_sealed(&told.scored_input), "nobody reads it on the way");
+    let whose = (attempt(), Epoch::FIRST);
+    let input = InputKey::new(INPUT_KEY).open(whose, &told).expect("sealed");
+    let again = qorgan_detect::replay(&told.detector, &input).expect("kept");
     assert!((again.value() - told.score.value()).abs() < 1e-3);
     assert!(sitting.known_files().is_empty(), "nobody is known yet");
     finished(&sitting.bound, sitting.ending).await;

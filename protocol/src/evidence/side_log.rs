@@ -29,6 +29,9 @@ pub const INCIDENTS_FILE: &str = "incidents.json";
 /// The responses with their receipts.
 pub const RESPONSES_FILE: &str = "responses.log";
 
+/// The key of the scored inputs, in hexadecimal: only in an export that was asked to hold it.
+pub const INPUT_KEY_FILE: &str = "inputs.key";
+
 /// Adds a record to a log.
 pub fn push_record(log: &mut Vec<u8>, record: &[u8]) {
     let len = u32::try_from(record.len()).unwrap_or(u32::MAX);

@@ -98,7 +98,8 @@ pub struct Observation {
     /// face, a voice or an answer.
     pub detail: String,
     /// The exact input that was scored (a lossless PNG crop or PCM), at most
-    /// [`crate::limits::SCORED_INPUT_BYTES_MAX`]; empty where there is none.
+    /// [`crate::limits::SCORED_INPUT_BYTES_MAX`], and in a recording sealed under a key that follows
+    /// from the attempt's; empty where there is none.
     pub scored_input: Vec<u8>,
 }
 

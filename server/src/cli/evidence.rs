@@ -12,7 +12,9 @@ use qorgan_protocol::ids::AttemptId;
 use qorgan_signing::Ring;
 
 use super::say;
-use crate::evidence::{Exported, FolderSource, export, replay, trusted_keys};
+use crate::evidence::{
+    Again, Exported, FolderSource, ReplayedLine, ScoredInputs, export, replay, trusted_keys,
+};
 use crate::state::AppState;
 
 /// Copies a recording out: exact CMAF files, side logs, manifest and proof, and the acts on it.
@@ -23,11 +25,20 @@ pub(super) struct Export {
     /// An empty or new folder.
     #[arg(long)]
     out: PathBuf,
+    /// Add the key with which `replay` opens what each flag was scored from: pictures of faces and
+    /// pieces of voices with the numbers that tell whose they are. It goes into the audit log.
+    #[arg(long)]
+    with_faces_and_voices: bool,
 }
 
 impl Export {
     pub(super) async fn run(self, state: &AppState) -> anyhow::Result<()> {
-        let exported = export(state, self.attempt, &self.out).await?;
+        let inputs = if self.with_faces_and_voices {
+            ScoredInputs::WithKey
+        } else {
+            ScoredInputs::Sealed
+        };
+        let exported = export(state, self.attempt, inputs, &self.out).await?;
         match exported {
             Exported::Sealed(root) => say(&format!("Exported, root {root}")),
             Exported::Unsealed => say("Exported, but the recording is not sealed"),
@@ -89,7 +100,8 @@ impl Verify {
 }
 
 /// Makes the score of each flag of an export again from the exact input that was kept with it
-/// (decision 12); needs no server. Whether the export is genuine is for `verify` to say.
+/// (decision 12); needs no server. Inputs are sealed: the export must be one
+/// `--with-faces-and-voices`. Whether the export is genuine is for `verify` to say.
 #[derive(Debug, Args)]
 pub(super) struct Replay {
     /// The folder of the export.
@@ -103,14 +115,22 @@ impl Replay {
         for line in &replayed.lines {
             say(&line.to_string());
         }
-        let differ = replayed.lines.iter().filter(|line| !line.holds()).count();
+        let sealed = |line: &&ReplayedLine| line.again == Again::Sealed;
+        let sealed = replayed.lines.iter().filter(sealed).count();
+        let differ = replayed.lines.iter().filter(|line| !line.holds()).count() - sealed;
         say(&format!(
-            "{} scores made again, {} facts without a score",
-            replayed.lines.len(),
+            "{} scores made again, {sealed} with a sealed input, {} facts without a score",
+            replayed.lines.len() - sealed,
             replayed.facts
         ));
         if differ > 0 {
             bail!("{differ} score(s) are not what the recording says");
+        }
+        if sealed > 0 {
+            bail!(
+                "{sealed} score(s) cannot be made again: their inputs are sealed, and this export \
+                 was made without --with-faces-and-voices"
+            );
         }
         Ok(())
     }

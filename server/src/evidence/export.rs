@@ -11,15 +11,16 @@ use qorgan_protocol::crypto::{
 };
 use qorgan_protocol::evidence::merkle::{Checkpoint, InclusionProof, inclusion_path, tree_root};
 use qorgan_protocol::evidence::side_log::{
-    BEATS_MAGIC, HEADERS_MAGIC, INCIDENTS_FILE, MANIFEST_FILE, PROOF_FILE, RESPONSES_FILE,
-    SUPPLEMENT_FILE, UNSEALED_FILE, beats_name, headers_name, media_name, push_record,
+    BEATS_MAGIC, HEADERS_MAGIC, INCIDENTS_FILE, INPUT_KEY_FILE, MANIFEST_FILE, PROOF_FILE,
+    RESPONSES_FILE, SUPPLEMENT_FILE, UNSEALED_FILE, beats_name, headers_name, media_name,
+    push_record,
 };
 use qorgan_protocol::evidence::{
     ChunkSeq, Content, FileEntry, Manifest, Receipt, ReceiptBatch, StreamId, Supplement, Unsealed,
     UnsealedEpoch,
 };
 use qorgan_protocol::ids::{AttemptId, Epoch};
-use qorgan_signing::{Ring, SecretKey};
+use qorgan_signing::{InputKey, Ring, SecretKey};
 use sqlx::Row as _;
 
 use super::EvidenceError;
@@ -27,6 +28,7 @@ use super::records;
 use super::seal::{incidents_json, responses_log};
 use crate::recordings::{Part, RecordingError, parts};
 use crate::state::AppState;
+use crate::store::audit;
 
 /// What was exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,26 +39,42 @@ pub enum Exported {
     Unsealed,
 }
 
+/// Whether an export lets its reader open the scored inputs, with templates of faces and prints of
+/// voices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScoredInputs {
+    /// They stay sealed: the export does not hold their key.
+    Sealed,
+    /// They can be opened: the export holds their key.
+    WithKey,
+}
+
 /// Exports an attempt's recording to an empty or new folder, with the acts that were made on it
-/// since it was sealed.
+/// since it was sealed. That the key of scored inputs went out stands in the audit log before it
+/// does.
 ///
 /// # Errors
 /// Where the folder is not empty, or the recording or an act cannot be read.
 pub async fn export(
     state: &AppState,
     attempt: AttemptId,
+    inputs: ScoredInputs,
     out: &Path,
 ) -> Result<Exported, EvidenceError> {
     empty_folder(out)?;
+    let key = state.recordings.key(attempt).await?;
+    let input_key = match inputs {
+        ScoredInputs::Sealed => None,
+        ScoredInputs::WithKey => Some(input_key_file(state, attempt, &key).await?),
+    };
     let sealed: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM log_leaves WHERE attempt_id = $1")
         .bind(attempt.to_string())
         .fetch_one(state.store.read())
         .await?;
     if sealed == 0 {
-        unsealed(state, attempt, out).await?;
+        unsealed(state, attempt, key, input_key, out).await?;
         return Ok(Exported::Unsealed);
     }
-    let key = state.recordings.key(attempt).await?;
     let (signed, manifest) = manifest(state, attempt).await?;
     for file in &manifest.files {
         copy(state, &key, attempt, &file.name, file.len, out).await?;
@@ -64,11 +82,33 @@ pub async fn export(
     write(out, MANIFEST_FILE, &codec::encode("manifest", &signed)?)?;
     let proof = proof(state, attempt).await?;
     write(out, PROOF_FILE, &codec::encode("inclusion proof", &proof)?)?;
-    let acts = crate::acts::sealed_files(state, attempt)
+    let mut added = crate::acts::sealed_files(state, attempt)
         .await
         .map_err(|source| EvidenceError::Act(Box::new(source)))?;
-    add_supplement(state, &signed, attempt, out, acts)?;
+    added.extend(input_key.map(|text| (INPUT_KEY_FILE.to_owned(), text)));
+    add_supplement(state, &signed, attempt, out, added)?;
     Ok(Exported::Sealed(manifest.root))
+}
+
+/// Returns what the file of the scored inputs' key holds, once the audit log says that it goes out.
+async fn input_key_file(
+    state: &AppState,
+    attempt: AttemptId,
+    key: &SecretKey,
+) -> Result<Vec<u8>, EvidenceError> {
+    let entry = audit::Entry {
+        institution: state.institution(),
+        at: state.clock.wall(),
+        actor: "command line",
+        action: "input_key_exported",
+        subject: &attempt.to_string(),
+        detail: "",
+    };
+    let mut tx = state.store.begin().await?;
+    audit::write(&mut tx, &entry).await?;
+    tx.commit().await?;
+    let key = InputKey::of_attempt(key, attempt);
+    Ok(hex::encode(key.expose()).into_bytes())
 }
 
 /// Returns the signed manifest of a sealed recording.
@@ -200,7 +240,13 @@ async fn copy(
 }
 
 /// Exports what is on disk of a recording that grows or was never finished.
-async fn unsealed(state: &AppState, attempt: AttemptId, out: &Path) -> Result<(), EvidenceError> {
+async fn unsealed(
+    state: &AppState,
+    attempt: AttemptId,
+    key: Arc<SecretKey>,
+    input_key: Option<Vec<u8>>,
+    out: &Path,
+) -> Result<(), EvidenceError> {
     let rows: Vec<i64> =
         sqlx::query_scalar("SELECT epoch FROM recordings WHERE attempt_id = $1 ORDER BY epoch")
             .bind(attempt.to_string())
@@ -209,7 +255,7 @@ async fn unsealed(state: &AppState, attempt: AttemptId, out: &Path) -> Result<()
     let mut growing = Growing {
         state,
         attempt,
-        key: state.recordings.key(attempt).await?,
+        key,
         out,
         files: Vec::new(),
     };
@@ -224,6 +270,9 @@ async fn unsealed(state: &AppState, attempt: AttemptId, out: &Path) -> Result<()
     growing.whole(INCIDENTS_FILE, &incidents)?;
     let responses = responses_log(state, attempt, &growing.key).await?;
     growing.whole(RESPONSES_FILE, &responses)?;
+    if let Some(text) = input_key {
+        growing.whole(INPUT_KEY_FILE, &text)?;
+    }
     growing.files.sort_by(|a, b| a.name.cmp(&b.name));
     let signed = state.keys.sign(&Unsealed {
         attempt,

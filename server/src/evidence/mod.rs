@@ -21,9 +21,9 @@ use crate::recordings::RecordingError;
 use crate::registry::RegistryError;
 use crate::store::StoreError;
 
-pub use export::{Exported, export};
+pub use export::{Exported, ScoredInputs, export};
 pub use folder::{FolderSource, trusted_keys};
-pub use replay::{Replayed, ReplayedLine, replay};
+pub use replay::{Again, Replayed, ReplayedLine, replay};
 pub use seal::{recording_root, run_sealer, seal};
 
 /// Says why a recording cannot be sealed or exported.

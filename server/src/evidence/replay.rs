@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use qorgan_protocol::evidence::side_log::INPUT_KEY_FILE;
 use qorgan_protocol::evidence::verify::{FileSource, SourceError, observations};
-use qorgan_protocol::ids::Epoch;
+use qorgan_protocol::ids::{AttemptId, Epoch};
 use qorgan_protocol::incident::{Observation, Severity};
+use qorgan_signing::{InputKey, is_sealed};
 
 /// What became of an export's observations.
 #[derive(Debug, Default)]
@@ -28,16 +30,29 @@ pub struct ReplayedLine {
     pub detector: String,
     /// The score that the recording tells.
     pub told: Severity,
-    /// The score that its input gives now, or why there is none.
-    pub again: Result<Severity, String>,
+    /// What its input gives now.
+    pub again: Again,
+}
+
+/// What an input gives that is scored again.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Again {
+    /// A score.
+    Score(Severity),
+    /// Nothing: it is sealed, and the export does not hold the key.
+    Sealed,
+    /// Nothing, for this reason.
+    Not(String),
 }
 
 impl ReplayedLine {
     /// Tells whether both scores are one.
     #[must_use]
     pub fn holds(&self) -> bool {
-        let near = |again: &Severity| (again.value() - self.told.value()).abs() <= APART_MAX;
-        self.again.as_ref().is_ok_and(near)
+        match &self.again {
+            Again::Score(again) => (again.value() - self.told.value()).abs() <= APART_MAX,
+            Again::Sealed | Again::Not(_) => false,
+        }
     }
 }
 
@@ -51,45 +66,78 @@ impl fmt::Display for ReplayedLine {
             self.epoch, self.kind, self.detector
         )?;
         match &self.again {
-            Ok(again) => {
+            Again::Score(again) => {
                 let word = if self.holds() { "same" } else { "DIFFERS" };
                 write!(f, "again {:.4}, {word}", again.value())
             }
-            Err(why) => write!(f, "NOT AGAIN: {why}"),
+            Again::Sealed => f.write_str("SEALED: the export does not hold the key of its input"),
+            Again::Not(why) => write!(f, "NOT AGAIN: {why}"),
         }
     }
 }
 
-/// Makes every score of an export again.
+/// Makes every score of an export again, as far as its inputs can be opened.
 ///
 /// # Errors
 /// Where a file cannot be read or does not hold what its name says.
 pub fn replay(source: &mut impl FileSource) -> Result<Replayed, SourceError> {
+    let key = input_key(source)?;
     let mut replayed = Replayed::default();
-    observations(source, |epoch, seen| {
+    observations(source, |whose, seen| {
         if seen.scored_input.is_empty() {
             replayed.facts += 1;
         } else {
-            replayed.lines.push(again(epoch, seen));
+            replayed.lines.push(line(whose, key.as_ref(), seen));
         }
     })?;
     Ok(replayed)
 }
 
-fn again(epoch: Epoch, seen: Observation) -> ReplayedLine {
-    let again = qorgan_detect::replay(&seen.detector, &seen.scored_input);
+/// Returns the key of the scored inputs, where the export holds it.
+fn input_key(source: &mut impl FileSource) -> Result<Option<InputKey>, SourceError> {
+    if !source.names()?.iter().any(|name| name == INPUT_KEY_FILE) {
+        return Ok(None);
+    }
+    let mut text = [0; 2 * KEY_BYTES + 1];
+    let read = source.read(INPUT_KEY_FILE, 0, &mut text)?;
+    let mut bytes = [0; KEY_BYTES];
+    let digits = text.get(..read).unwrap_or_default();
+    hex::decode_to_slice(digits.trim_ascii_end(), &mut bytes).map_err(|error| SourceError {
+        name: INPUT_KEY_FILE.to_owned(),
+        detail: format!("it holds no key: {error}"),
+    })?;
+    Ok(Some(InputKey::new(bytes)))
+}
+
+fn line(whose: (AttemptId, Epoch), key: Option<&InputKey>, seen: Observation) -> ReplayedLine {
+    let again = match (is_sealed(&seen.scored_input), key) {
+        (true, None) => Again::Sealed,
+        (true, Some(key)) => match key.open(whose, &seen) {
+            Ok(input) => scored(&seen.detector, &input),
+            Err(error) => Again::Not(error.to_string()),
+        },
+        (false, _) => scored(&seen.detector, &seen.scored_input),
+    };
     ReplayedLine {
-        epoch,
+        epoch: whose.1,
         at_us: seen.at_us,
         kind: seen.kind.word(),
         detector: seen.detector,
         told: seen.score,
-        again: again.map_err(|error| error.to_string()),
+        again,
+    }
+}
+
+fn scored(detector: &str, input: &[u8]) -> Again {
+    match qorgan_detect::replay(detector, input) {
+        Ok(score) => Again::Score(score),
+        Err(error) => Again::Not(error.to_string()),
     }
 }
 
 /// A score that is made again may differ by so much (decision 12).
 const APART_MAX: f64 = 1e-3;
+const KEY_BYTES: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -105,11 +153,13 @@ mod tests {
             told: Severity::clamped(told),
             again,
         };
-        let same = line(0.9, Ok(Severity::clamped(0.9005)));
+        let same = line(0.9, Again::Score(Severity::clamped(0.9005)));
         assert!(same.holds() && same.to_string().contains("01:01 camera_covered"));
-        let other = line(0.9, Ok(Severity::clamped(0.7)));
+        let other = line(0.9, Again::Score(Severity::clamped(0.7)));
         assert!(!other.holds() && other.to_string().ends_with("DIFFERS"));
-        let unknown = line(0.9, Err("an unknown detector".to_owned()));
+        let unknown = line(0.9, Again::Not("an unknown detector".to_owned()));
         assert!(!unknown.holds() && unknown.to_string().contains("NOT AGAIN"));
+        let sealed = line(0.9, Again::Sealed);
+        assert!(!sealed.holds() && sealed.to_string().contains("SEALED"));
     }
 }

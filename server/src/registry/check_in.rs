@@ -11,6 +11,7 @@ use qorgan_protocol::wire::{
     AgentEnrolReply, CheckInReply, ConsentRequest, Hex, IdentityRequest, InstructionRequest,
     ProblemCode, SignedHex, SystemCheckRequest,
 };
+use qorgan_signing::InputKey;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -459,6 +460,7 @@ impl Registry {
         tx.commit().await?;
         let required = state.gate.policy().required();
         let person = state.facts.person;
+        let inputs = InputKey::of_attempt(&state.key, attempt);
         let photo = people::photo(&self.inner.store, &self.inner.keys, person).await?;
         Ok(AgentEnrolReply {
             certificate,
@@ -472,6 +474,7 @@ impl Registry {
             screen: required.contains(&StreamKind::Screen),
             photo: photo.map(Hex),
             watch: state.facts.watch.clone(),
+            input_key: Hex(inputs.expose().to_vec()),
         })
     }
 

@@ -62,8 +62,8 @@ fn act(wishes: &Wishes, walk: &mut Walk<'_>) -> Result<()> {
     let walked = attempt(walk, &stage, &mut kiosk, &display, began);
     if walked.is_err() {
         drop(kiosk.shoot(&walk.out().join("screens").join("failed.png")));
-        keep_logs(folder.path(), walk)?;
     }
+    keep_logs(folder.path(), walk)?;
     walked
 }
 

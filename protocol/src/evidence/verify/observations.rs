@@ -6,18 +6,18 @@ use super::{FileSource, SourceError};
 use crate::codec;
 use crate::evidence::ChunkHeader;
 use crate::evidence::side_log::{HEADERS_MAGIC, media_name};
-use crate::ids::Epoch;
+use crate::ids::{AttemptId, Epoch};
 use crate::incident::Observation;
 use crate::limits::CHUNK_BYTES_MAX;
 
-/// Gives every observation of an export to `take`, with its epoch and in the order of recording; at
-/// most one chunk of them is in memory.
+/// Gives every observation of an export to `take`, with whose it is and in the order of recording;
+/// at most one chunk of them is in memory.
 ///
 /// # Errors
 /// Where a file cannot be read or does not hold what its name says.
 pub fn observations(
     source: &mut impl FileSource,
-    mut take: impl FnMut(Epoch, Observation),
+    mut take: impl FnMut((AttemptId, Epoch), Observation),
 ) -> Result<(), SourceError> {
     let mut logs = source.names()?;
     logs.retain(|name| name.starts_with("events-") && name.ends_with(".log"));
@@ -40,7 +40,7 @@ pub fn observations(
             let header: ChunkHeader = codec::decode("chunk header", records.bytes())
                 .map_err(|error| bad(&error.to_string()))?;
             for observation in chunk(source, &header, offset)? {
-                take(header.epoch, observation);
+                take((header.attempt, header.epoch), observation);
             }
             offset += u64::from(header.payload_len);
         }
