@@ -199,8 +199,10 @@ impl Eye {
     }
 
     fn look(&mut self, now: Now, input: Input<'_>, looked: &mut Looked) {
-        let Some(scored) = self.detector.look(now, input) else {
-            return;
+        let scored = match self.detector.look(now, input) {
+            Ok(Some(scored)) => scored,
+            Ok(None) => return,
+            Err(error) => return looked.failed.push(error),
         };
         let threshold = self.sensitivity.threshold(self.detector.threshold());
         let Some(edge) = self.debouncer.see(now, scored.score >= threshold) else {

@@ -45,8 +45,8 @@ fn main() -> Result<()> {
             picture,
             faces: &faces,
         });
-        let nobody = NobodyInView.look(Now::default(), seen);
-        let second = SecondFace.look(Now::default(), seen);
+        let nobody = NobodyInView.look(Now::default(), seen)?;
+        let second = SecondFace.look(Now::default(), seen)?;
         let score = |scored: Option<qorgan_detect::Scored>| {
             scored.map_or(f64::NAN, |scored| scored.score.value())
         };

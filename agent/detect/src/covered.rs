@@ -6,7 +6,7 @@ use qorgan_protocol::incident::{IncidentKind, Severity};
 use qorgan_protocol::time::Now;
 
 use crate::input::Small;
-use crate::{Detector, Input, KeptInput, Patience, Scored};
+use crate::{DetectError, Detector, Input, KeptInput, Patience, Scored};
 
 pub(crate) const NAME: &str = "covered-camera/1";
 
@@ -36,21 +36,21 @@ impl Detector for CoveredCamera {
         }
     }
 
-    fn look(&mut self, now: Now, input: Input<'_>) -> Option<Scored> {
+    fn look(&mut self, now: Now, input: Input<'_>) -> Result<Option<Scored>, DetectError> {
         let Input::Picture(picture) = input else {
-            return None;
+            return Ok(None);
         };
         if self.looked.is_some_and(|looked| now.since(looked) < EVERY) {
-            return None;
+            return Ok(None);
         }
         self.looked = Some(now);
         let small = picture.luma().sampled();
         let (mean, deviation) = small.mean_and_deviation();
-        Some(Scored {
+        Ok(Some(Scored {
             score: score(&small),
             detail: format!("brightness {mean:.0}, deviation {deviation:.1}"),
             input: KeptInput::Pictures(vec![small]),
-        })
+        }))
     }
 }
 
@@ -107,6 +107,7 @@ mod tests {
         let picture = scenes::grey(pixels);
         CoveredCamera::default()
             .look(Now::default(), Input::Picture(picture))
+            .expect("it needs no model")
             .expect("the first picture is scored")
     }
 }

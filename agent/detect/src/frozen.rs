@@ -6,7 +6,7 @@ use qorgan_protocol::incident::{IncidentKind, Severity};
 use qorgan_protocol::time::Now;
 
 use crate::input::Small;
-use crate::{Detector, Input, KeptInput, Patience, Scored};
+use crate::{DetectError, Detector, Input, KeptInput, Patience, Scored};
 
 pub(crate) const NAME: &str = "frozen-camera/1";
 
@@ -36,25 +36,27 @@ impl Detector for FrozenCamera {
         }
     }
 
-    fn look(&mut self, now: Now, input: Input<'_>) -> Option<Scored> {
+    fn look(&mut self, now: Now, input: Input<'_>) -> Result<Option<Scored>, DetectError> {
         let Input::Picture(picture) = input else {
-            return None;
+            return Ok(None);
         };
         let (then, _) = self
             .before
             .get_or_insert_with(|| (now, picture.luma().sampled()));
         if now.since(*then) < EVERY {
-            return None;
+            return Ok(None);
         }
         let small = picture.luma().sampled();
-        let (_, before) = self.before.replace((now, small.clone()))?;
+        let Some((_, before)) = self.before.replace((now, small.clone())) else {
+            return Ok(None);
+        };
         let score = score(&before, &small);
         let detail = format!("{:.1} % of the picture repeats", score.value() * 100.0);
-        Some(Scored {
+        Ok(Some(Scored {
             score,
             detail,
             input: KeptInput::Pictures(vec![before, small]),
-        })
+        }))
     }
 }
 
@@ -113,9 +115,10 @@ mod tests {
     fn look(before: &[u8], after: &[u8]) -> Scored {
         let mut detector = FrozenCamera::default();
         let first = detector.look(Now::default(), Input::Picture(scenes::grey(before)));
-        assert!(first.is_none());
+        assert!(first.expect("it needs no model").is_none());
         detector
             .look(Now::default() + EVERY, Input::Picture(scenes::grey(after)))
+            .expect("it needs no model")
             .expect("a second later there is a score")
     }
 }

@@ -128,7 +128,10 @@ pub trait Detector: core::fmt::Debug + Send {
     /// Returns how long the score must count.
     fn patience(&self) -> Patience;
     /// Takes one input; returns a score when it has one.
-    fn look(&mut self, now: Now, input: Input<'_>) -> Option<Scored>;
+    ///
+    /// # Errors
+    /// Where it cannot look: what it looks for may be there, and nobody sees it.
+    fn look(&mut self, now: Now, input: Input<'_>) -> Result<Option<Scored>, DetectError>;
 }
 
 /// Scores a kept input again.

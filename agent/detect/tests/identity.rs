@@ -134,7 +134,8 @@ impl Eyes {
         let faces = self.finder.find(picture).expect("the model runs");
         let now = Now::from_origin(Duration::from_secs(second));
         let faces = &faces;
-        detector.look(now, Input::Faces(Seen { picture, faces }))
+        let looked = detector.look(now, Input::Faces(Seen { picture, faces }));
+        looked.expect("the models run")
     }
 
     /// A photo on file and four pictures of check-in.

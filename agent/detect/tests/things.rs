@@ -103,6 +103,7 @@ fn scored(scene: &RgbImage) -> Scored {
     let things = finder.look(Now::default(), seen).expect("the model runs");
     let things = things.expect("the first look");
     let found = PhoneInView.look(Now::default(), Input::Things(&things));
+    let found = found.expect("it needs no model");
     found.expect("things are scored")
 }
 

@@ -173,7 +173,7 @@ impl Minute {
                 continue;
             };
             for detector in &mut detectors {
-                let scored = detector.look(Now::default(), Input::Voices(voices));
+                let scored = detector.look(Now::default(), Input::Voices(voices))?;
                 let scored = scored.context("a score once enrolled")?;
                 if scored.score >= detector.threshold() {
                     heard.counted.push((detector.name(), second));

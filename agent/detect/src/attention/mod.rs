@@ -251,14 +251,15 @@ impl Detector for LookingAway {
         }
     }
 
-    fn look(&mut self, now: Now, input: Input<'_>) -> Option<Scored> {
+    fn look(&mut self, now: Now, input: Input<'_>) -> Result<Option<Scored>, DetectError> {
         let Input::Faces(seen) = input else {
-            return None;
+            return Ok(None);
         };
-        // A model that fails once fails at every look; the finder, which ran before, says so.
-        let scored = self.score(seen).ok().flatten()?;
+        let Some(scored) = self.score(seen)? else {
+            return Ok(None);
+        };
         let away = scored.score >= self.threshold();
-        Some(self.history.report(now, scored, away))
+        Ok(Some(self.history.report(now, scored, away)))
     }
 }
 

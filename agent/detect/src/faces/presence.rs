@@ -11,7 +11,7 @@ use qorgan_protocol::incident::{IncidentKind, Severity};
 use qorgan_protocol::time::Now;
 
 use super::{Face, Faces, Seen};
-use crate::{Detector, Input, KeptInput, Patience, Scored};
+use crate::{DetectError, Detector, Input, KeptInput, Patience, Scored};
 
 pub(crate) const NOBODY: &str = "nobody-in-view/1";
 pub(crate) const SECOND: &str = "second-face/1";
@@ -44,17 +44,19 @@ impl Detector for NobodyInView {
         }
     }
 
-    fn look(&mut self, _now: Now, input: Input<'_>) -> Option<Scored> {
-        let Seen { faces, .. } = faces_of(input)?;
+    fn look(&mut self, _now: Now, input: Input<'_>) -> Result<Option<Scored>, DetectError> {
+        let Some(Seen { faces, .. }) = faces_of(input) else {
+            return Ok(None);
+        };
         let score = nobody_score(faces);
-        Some(Scored {
+        Ok(Some(Scored {
             score,
             detail: match faces.main() {
                 Some(face) => format!("a face of sureness {:.2} at most", face.confidence),
                 None => "no face".to_owned(),
             },
             input: KeptInput::Pixels(faces.scored().clone()),
-        })
+        }))
     }
 }
 
@@ -82,10 +84,12 @@ impl Detector for SecondFace {
         }
     }
 
-    fn look(&mut self, _now: Now, input: Input<'_>) -> Option<Scored> {
-        let Seen { faces, .. } = faces_of(input)?;
+    fn look(&mut self, _now: Now, input: Input<'_>) -> Result<Option<Scored>, DetectError> {
+        let Some(Seen { faces, .. }) = faces_of(input) else {
+            return Ok(None);
+        };
         let score = second_score(faces.all());
-        Some(Scored {
+        Ok(Some(Scored {
             score,
             detail: format!(
                 "{} faces, the second weighs {:.2}",
@@ -93,7 +97,7 @@ impl Detector for SecondFace {
                 score.value()
             ),
             input: KeptInput::Pixels(faces.scored().clone()),
-        })
+        }))
     }
 }
 

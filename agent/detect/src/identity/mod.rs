@@ -145,21 +145,22 @@ impl Detector for Impersonation {
         }
     }
 
-    fn look(&mut self, now: Now, input: Input<'_>) -> Option<Scored> {
+    fn look(&mut self, now: Now, input: Input<'_>) -> Result<Option<Scored>, DetectError> {
         let Input::Faces(seen) = input else {
-            return None;
+            return Ok(None);
         };
         if self.next.is_some_and(|next| now < next) {
-            return None;
+            return Ok(None);
         }
-        // A model that fails once fails at every moment; the finder, which ran before, says so.
-        let scored = self.score(seen).ok().flatten()?;
+        let Some(scored) = self.score(seen)? else {
+            return Ok(None);
+        };
         self.next = if scored.score >= self.threshold() {
             None
         } else {
             Some(now + self.chance.between(GAP_MIN, GAP_MAX))
         };
-        Some(scored)
+        Ok(Some(scored))
     }
 }
 

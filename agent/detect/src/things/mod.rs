@@ -105,12 +105,12 @@ impl Detector for PhoneInView {
         }
     }
 
-    fn look(&mut self, _now: Now, input: Input<'_>) -> Option<Scored> {
+    fn look(&mut self, _now: Now, input: Input<'_>) -> Result<Option<Scored>, DetectError> {
         let Input::Things(things) = input else {
-            return None;
+            return Ok(None);
         };
         let Thing { confidence, middle } = things.phone;
-        Some(Scored {
+        Ok(Some(Scored {
             score: score(things.phone),
             detail: format!(
                 "perhaps a phone, sureness {confidence:.2}, {:.0} % across and {:.0} % down of what \
@@ -119,7 +119,7 @@ impl Detector for PhoneInView {
                 middle.y * 100.0
             ),
             input: KeptInput::Pixels(Arc::clone(&things.scored)),
-        })
+        }))
     }
 }
 

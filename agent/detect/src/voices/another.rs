@@ -9,7 +9,7 @@ use super::apart;
 use super::kept::KeptVoices;
 use super::listener::{VoicePiece, Voices};
 use super::speaker::{Manner, VoiceEmbedding, VoicePrint};
-use crate::{Detector, Input, InputError, KeptInput, Patience, Scored};
+use crate::{DetectError, Detector, Input, InputError, KeptInput, Patience, Scored};
 
 pub(crate) const ANOTHER: &str = "another-voice/1";
 pub(crate) const SEVERAL: &str = "several-voices/1";
@@ -44,11 +44,13 @@ impl Detector for AnotherVoice {
         PATIENCE
     }
 
-    fn look(&mut self, _now: Now, input: Input<'_>) -> Option<Scored> {
+    fn look(&mut self, _now: Now, input: Input<'_>) -> Result<Option<Scored>, DetectError> {
         let Input::Voices(voices) = input else {
-            return None;
+            return Ok(None);
         };
-        let print = voices.print.as_ref()?;
+        let Some(print) = &voices.print else {
+            return Ok(None);
+        };
         let mut unlike: Vec<_> = voices
             .recent()
             .map(|piece| (margin(print, piece.manner, &piece.voice), piece))
@@ -56,14 +58,14 @@ impl Detector for AnotherVoice {
         unlike.sort_by(|(one, _), (other, _)| other.total_cmp(one));
         unlike.truncate(PIECES);
         let margins: Vec<f32> = unlike.iter().map(|(margin, _)| *margin).collect();
-        Some(Scored {
+        Ok(Some(Scored {
             score: another_score(&margins),
             detail: compared(print, &margins),
             input: KeptInput::Voices(KeptVoices {
                 print: Some(print.clone()),
                 pieces: unlike.into_iter().map(|(_, piece)| piece.kept()).collect(),
             }),
-        })
+        }))
     }
 }
 
@@ -84,22 +86,22 @@ impl Detector for SeveralVoices {
         PATIENCE
     }
 
-    fn look(&mut self, _now: Now, input: Input<'_>) -> Option<Scored> {
+    fn look(&mut self, _now: Now, input: Input<'_>) -> Result<Option<Scored>, DetectError> {
         let Input::Voices(voices) = input else {
-            return None;
+            return Ok(None);
         };
         if voices.is_enrolled() {
-            return None;
+            return Ok(None);
         }
         let (score, pieces) = most_apart(voices);
-        Some(Scored {
+        Ok(Some(Scored {
             score,
             detail: "several voices, none enrolled to compare with".to_owned(),
             input: KeptInput::Voices(KeptVoices {
                 print: None,
                 pieces: pieces.into_iter().map(VoicePiece::kept).collect(),
             }),
-        })
+        }))
     }
 }
 

@@ -6,7 +6,7 @@ use qorgan_protocol::incident::{IncidentKind, Severity};
 use qorgan_protocol::time::Now;
 
 use super::listener::{MINUTE_FRAMES, MINUTE_LENGTH, Sound};
-use crate::{Detector, Input, InputError, KeptInput, Patience, Scored};
+use crate::{DetectError, Detector, Input, InputError, KeptInput, Patience, Scored};
 
 pub(crate) const TALKING: &str = "talking/1";
 
@@ -40,9 +40,9 @@ impl Detector for Talking {
         }
     }
 
-    fn look(&mut self, _now: Now, input: Input<'_>) -> Option<Scored> {
+    fn look(&mut self, _now: Now, input: Input<'_>) -> Result<Option<Scored>, DetectError> {
         let Input::Voices(voices) = input else {
-            return None;
+            return Ok(None);
         };
         let minute: Vec<Sound> = voices.minute.iter().copied().collect();
         let score = score(&minute);
@@ -51,14 +51,14 @@ impl Detector for Talking {
         } else {
             "with no voice enrolled"
         };
-        Some(Scored {
+        Ok(Some(Scored {
             score,
             detail: format!(
                 "{:.0} % of a minute is speech {whose}",
                 score.value() * 100.0
             ),
             input: KeptInput::Minute(minute),
-        })
+        }))
     }
 }
 

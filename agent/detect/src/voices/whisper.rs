@@ -15,7 +15,7 @@ use qorgan_protocol::time::Now;
 
 use super::kept::KeptVoices;
 use super::listener::VoicePiece;
-use crate::{Detector, Input, InputError, KeptInput, Patience, Scored};
+use crate::{DetectError, Detector, Input, InputError, KeptInput, Patience, Scored};
 
 pub(crate) const WHISPER: &str = "whisper/1";
 
@@ -44,9 +44,9 @@ impl Detector for Whisper {
         }
     }
 
-    fn look(&mut self, _now: Now, input: Input<'_>) -> Option<Scored> {
+    fn look(&mut self, _now: Now, input: Input<'_>) -> Result<Option<Scored>, DetectError> {
         let Input::Voices(voices) = input else {
-            return None;
+            return Ok(None);
         };
         let mut pieces: Vec<_> = voices
             .recent()
@@ -55,7 +55,7 @@ impl Detector for Whisper {
         pieces.sort_by(|(one, _), (other, _)| one.total_cmp(other));
         pieces.truncate(PIECES);
         let shares: Vec<f32> = pieces.iter().map(|(share, _)| *share).collect();
-        Some(Scored {
+        Ok(Some(Scored {
             score: score(&shares),
             detail: heard(&shares),
             input: KeptInput::Voices(KeptVoices {
@@ -65,7 +65,7 @@ impl Detector for Whisper {
                     .map(|(_, piece)| VoicePiece::kept(piece))
                     .collect(),
             }),
-        })
+        }))
     }
 }
 
