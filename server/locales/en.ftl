@@ -379,6 +379,7 @@ kind-phone_in_view = Perhaps a phone (weak sign)
 kind-proctor_flag = Flagged by a proctor
 kind-impersonation = Another person in the seat
 kind-looking_away = Looking away
+kind-not_watched = Not everything was watched (the machine, not the candidate)
 problem-wrong_password = Could not sign in
 remedy-wrong_password = Check login and password.
 problem-not_signed_in = Sign in first

@@ -379,6 +379,7 @@ kind-phone_in_view = Телефон болуы мүмкін (әлсіз белг
 kind-proctor_flag = Проктордың белгісі
 kind-impersonation = Орында бөгде адам отыр
 kind-looking_away = Басқа жаққа қарау
+kind-not_watched = Бақылау толық болмады (себебі компьютерде, студентте емес)
 problem-wrong_password = Кіре алмады
 remedy-wrong_password = Логин мен құпиясөзді тексеріңіз.
 problem-not_signed_in = Кіру керек

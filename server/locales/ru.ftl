@@ -379,6 +379,7 @@ kind-phone_in_view = Возможно, телефон (слабый призна
 kind-proctor_flag = Отмечено проктором
 kind-impersonation = Другой человек на месте экзаменуемого
 kind-looking_away = Взгляд в сторону
+kind-not_watched = Наблюдение было неполным (дело в компьютере, а не в студенте)
 problem-wrong_password = Не удалось войти
 remedy-wrong_password = Проверьте логин и пароль.
 problem-not_signed_in = Нужно войти

@@ -18,5 +18,6 @@ pub mod segmenter;
 pub mod sighting;
 pub mod spool;
 pub mod timeline;
+pub mod vigil;
 pub mod virtual_camera;
 pub mod windows;

@@ -5,14 +5,15 @@
 //! of it, and a helper's face is nobody's business.
 
 use qorgan_detect::{
-    Acquaintance, DetectError, Detector, FaceFinder, Input, Known, ModelError, Picture, Seen,
-    ThingFinder, Voices,
+    Acquaintance, Cadence, DetectError, Detector, FaceFinder, Input, Known, ModelError, Picture,
+    Seen, ThingFinder, Voices,
 };
 use qorgan_protocol::incident::{Edge, IncidentKind, Sensitivity, Severity, WatchPolicy};
 use qorgan_protocol::time::Now;
 
 use crate::debounce::Debouncer;
 use crate::sighting::Sighting;
+use crate::vigil::Effort;
 
 /// Every detector of one device.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ pub struct Looking {
     /// Finds things around the candidate.
     things: Option<ThingFinder>,
     meeting: Option<Acquaintance>,
+    effort: Effort,
 }
 
 /// What one input brought.
@@ -62,6 +64,20 @@ impl Looking {
             faces: None,
             things: None,
             meeting: None,
+            effort: Effort::Full,
+        }
+    }
+
+    /// Looks at so much from here on; what was said of a part that is left out stands until it is
+    /// back.
+    pub fn spend(&mut self, effort: Effort) {
+        self.effort = effort;
+        if let Some(finder) = &mut self.faces {
+            finder.pace(match effort {
+                Effort::Full | Effort::NoThings => Cadence::Full,
+                Effort::QuickFaces | Effort::NoAttention | Effort::NoIdentity => Cadence::Quick,
+                Effort::SeldomFaces => Cadence::Seldom,
+            });
         }
     }
 
@@ -158,12 +174,17 @@ impl Looking {
     }
 
     fn look(&mut self, now: Now, input: Input<'_>, looked: &mut Looked) {
-        for eye in &mut self.eyes {
+        let effort = self.effort;
+        let spared = |eye: &&mut Eye| !effort.leaves_out(eye.detector.kind());
+        for eye in self.eyes.iter_mut().filter(spared) {
             eye.look(now, input, looked);
         }
     }
 
     fn things(&mut self, now: Now, seen: Seen<'_>, looked: &mut Looked) {
+        if self.effort.leaves_out(IncidentKind::PhoneInView) {
+            return;
+        }
         match self.things.as_mut().map(|finder| finder.look(now, seen)) {
             Some(Ok(Some(things))) => self.look(now, Input::Things(&things), looked),
             Some(Err(error)) => looked.failed.push(error),
@@ -237,6 +258,8 @@ const PHOTO_ON_FILE: &str = "photo-on-file/1";
 mod tests {
     use core::time::Duration;
 
+    use qorgan_detect::{InputError, Patience, Scored};
+
     use super::*;
 
     #[test]
@@ -283,18 +306,20 @@ mod tests {
             Severity::clamped(0.4)
         }
 
-        fn patience(&self) -> qorgan_detect::Patience {
-            qorgan_detect::Patience {
+        fn patience(&self) -> Patience {
+            Patience {
                 begin_after: Duration::from_secs(2),
                 end_after: Duration::ZERO,
             }
         }
 
-        fn look(&mut self, now: Now, input: Input<'_>) -> Option<qorgan_detect::Scored> {
+        fn look(&mut self, now: Now, input: Input<'_>) -> Result<Option<Scored>, DetectError> {
             // What is kept of a real detector's look stands for what this one saw.
-            let mut scored = qorgan_detect::CoveredCamera::default().look(now, input)?;
-            scored.score = Severity::clamped(self.0);
-            Some(scored)
+            let scored = qorgan_detect::CoveredCamera::default().look(now, input)?;
+            Ok(scored.map(|mut scored| {
+                scored.score = Severity::clamped(self.0);
+                scored
+            }))
         }
     }
 
@@ -336,6 +361,46 @@ mod tests {
         assert!(told.scored_input.is_empty());
         let counted = said(0.9, Sensitivity::Normal).expect("it counts");
         assert!(!counted.scored_input.is_empty());
+    }
+
+    /// A detector whose model broke.
+    #[derive(Debug)]
+    struct Broken;
+
+    impl Detector for Broken {
+        fn name(&self) -> &'static str {
+            "broken/1"
+        }
+
+        fn kind(&self) -> IncidentKind {
+            IncidentKind::LookingAway
+        }
+
+        fn threshold(&self) -> Severity {
+            Severity::clamped(0.5)
+        }
+
+        fn patience(&self) -> Patience {
+            Patience {
+                begin_after: Duration::ZERO,
+                end_after: Duration::ZERO,
+            }
+        }
+
+        fn look(&mut self, _now: Now, _input: Input<'_>) -> Result<Option<Scored>, DetectError> {
+            Err(DetectError::Input(InputError::NotScored))
+        }
+    }
+
+    #[test]
+    fn a_detector_that_cannot_look_is_told_unless_it_is_left_out() {
+        let mut looking = Looking::new(vec![Box::new(Broken)]);
+        let looked = looking.sound(at(0), &[]);
+        assert!(looked.said.is_empty() && looked.failed.len() == 1);
+        looking.spend(Effort::NoAttention);
+        assert!(looking.sound(at(1), &[]).failed.is_empty());
+        looking.spend(Effort::Full);
+        assert_eq!(looking.sound(at(2), &[]).failed.len(), 1);
     }
 
     fn at(ms: u64) -> Now {

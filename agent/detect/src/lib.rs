@@ -25,7 +25,7 @@ mod voices;
 pub use acquaintance::{Acquaintance, Known};
 pub use attention::{Attention, AttentionBaseline, AttentionReader, LOOKS_MIN, LookingAway};
 pub use covered::CoveredCamera;
-pub use faces::{Face, FaceFinder, Faces, LOOK_EVERY, NobodyInView, SecondFace, Seen};
+pub use faces::{Cadence, Face, FaceFinder, Faces, LOOK_EVERY, NobodyInView, SecondFace, Seen};
 pub use frozen::FrozenCamera;
 pub use identity::{FaceNumbers, FaceTemplate, Impersonation, REFERENCES_MAX, Recogniser};
 pub use input::{InputError, Luma, SMALL_HEIGHT, SMALL_WIDTH, Small};

@@ -2,10 +2,12 @@
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use qorgan_agent_core::sighting::Sighting;
+use qorgan_agent_core::vigil::Vigil;
 use qorgan_detect::Listener;
 use qorgan_protocol::time::Now;
 
-use super::looking::Looking;
+use super::looking::{Looking, SharedVigil};
 use super::{DeviceParts, spawn};
 use crate::recorder::{Device, Input};
 
@@ -13,36 +15,46 @@ use crate::recorder::{Device, Input};
 #[derive(Debug)]
 pub(super) struct Ears {
     blocks: SyncSender<(Vec<i16>, Now)>,
+    vigil: SharedVigil,
 }
 
 impl Ears {
     /// Opens the ears; they close when this is dropped.
     pub(super) fn open(parts: &DeviceParts) -> Self {
         let (blocks, heard) = sync_channel(BLOCKS_MAX);
-        spawn(parts, "ears", move |parts| hear(&parts, &heard));
-        Self { blocks }
+        let vigil = SharedVigil::new(Vigil::of_ears());
+        let own = vigil.clone();
+        spawn(parts, "ears", move |parts| hear(&parts, &heard, &own));
+        Self { blocks, vigil }
     }
 
-    /// Plays a block, or gives it up where the ears are far behind.
-    pub(super) fn play(&self, samples: &[i16], now: Now) {
-        // Full is a weak machine's way of hearing less; closed was said when it happened.
-        let _behind = self.blocks.try_send((samples.to_vec(), now)).is_err();
+    /// Plays a block, or gives it up where the ears are far behind; returns what to say of ears that
+    /// do not keep up, or are no more.
+    pub(super) fn play(&self, samples: &[i16], now: Now) -> Option<Sighting> {
+        let taken = self.blocks.try_send((samples.to_vec(), now)).is_ok();
+        self.vigil.lock().offered(now, taken)
     }
 }
 
-fn hear(parts: &DeviceParts, heard: &Receiver<(Vec<i16>, Now)>) {
+fn hear(parts: &DeviceParts, heard: &Receiver<(Vec<i16>, Now)>, vigil: &SharedVigil) {
     let mut looking = Looking::new(
         qorgan_detect::microphone_detectors(),
         parts.candidate.watch(),
+        vigil,
     );
-    let mut listener = Listener::load()
-        .inspect_err(|error| tracing::error!(%error, "No voices are listened for"))
-        .ok();
+    let mut listener = match Listener::load() {
+        Ok(listener) => Some(listener),
+        Err(error) => {
+            tracing::error!(%error, "No voices are listened for");
+            looking.cannot("voices");
+            None
+        }
+    };
     for (samples, now) in heard {
         let mut said = looking.sound(now, &samples);
         match listener.as_mut().map(|listener| listener.hear(&samples)) {
             Some(Ok(Some(voices))) => said.extend(looking.voices(now, voices)),
-            Some(Err(error)) => tracing::warn!(%error, "A second's voices cannot be told"),
+            Some(Err(error)) => looking.failed(now, &error),
             Some(Ok(None)) | None => {}
         }
         for sighting in said {

@@ -2,11 +2,13 @@
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use qorgan_agent_core::sighting::Sighting;
+use qorgan_agent_core::vigil::Vigil;
 use qorgan_capture::I420Frame;
 use qorgan_detect::Picture;
 use qorgan_protocol::time::Now;
 
-use super::looking::Looking;
+use super::looking::{Looking, SharedVigil};
 use super::{DeviceParts, spawn};
 use crate::recorder::{Device, Input};
 
@@ -14,6 +16,7 @@ use crate::recorder::{Device, Input};
 #[derive(Debug)]
 pub(super) struct Eyes {
     pictures: SyncSender<(I420Frame, Now)>,
+    vigil: SharedVigil,
 }
 
 impl Eyes {
@@ -21,19 +24,29 @@ impl Eyes {
     pub(super) fn open(parts: &DeviceParts, device: Device) -> Self {
         // No picture waits: the eyes take the newest, or none while they look.
         let (pictures, shown) = sync_channel(0);
-        spawn(parts, "eyes", move |parts| look(&parts, device, &shown));
-        Self { pictures }
+        let vigil = SharedVigil::new(Vigil::of_eyes());
+        let own = vigil.clone();
+        spawn(parts, "eyes", move |parts| {
+            look(&parts, device, &shown, &own);
+        });
+        Self { pictures, vigil }
     }
 
-    /// Shows a picture, or gives it up where the eyes are still busy with the one before.
-    pub(super) fn show(&self, frame: &I420Frame, now: Now) {
-        // Full is a weak machine's way of looking less often; closed was said when it happened.
-        let _busy = self.pictures.try_send((frame.clone(), now)).is_err();
+    /// Shows a picture, or gives it up where the eyes are still busy with the one before; returns
+    /// what to say of eyes that do not keep up, or are no more.
+    pub(super) fn show(&self, frame: &I420Frame, now: Now) -> Option<Sighting> {
+        let taken = self.pictures.try_send((frame.clone(), now)).is_ok();
+        self.vigil.lock().offered(now, taken)
     }
 }
 
-fn look(parts: &DeviceParts, device: Device, shown: &Receiver<(I420Frame, Now)>) {
-    let mut looking = Looking::camera(&parts.candidate);
+fn look(
+    parts: &DeviceParts,
+    device: Device,
+    shown: &Receiver<(I420Frame, Now)>,
+    vigil: &SharedVigil,
+) {
+    let mut looking = Looking::camera(&parts.candidate, vigil);
     for (frame, now) in shown {
         let Ok(picture) = Picture::i420(frame.width, frame.height, frame.yuv()) else {
             continue;
@@ -43,5 +56,34 @@ fn look(parts: &DeviceParts, device: Device, shown: &Receiver<(I420Frame, Now)>)
                 return;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use qorgan_protocol::incident::{Edge, IncidentKind};
+
+    use super::*;
+
+    #[test]
+    fn eyes_whose_thread_is_gone_are_said_to_see_nothing() {
+        let (pictures, shown) = sync_channel(0);
+        drop(shown);
+        let eyes = Eyes {
+            pictures,
+            vigil: SharedVigil::new(Vigil::of_eyes()),
+        };
+        let frame = qorgan_capture::frame_of_rgb(&[90; 12], 2, 2).expect("a picture");
+        let at = |second| Now::from_origin(Duration::from_secs(second));
+        let said: Vec<_> = (0..9).filter_map(|n| eyes.show(&frame, at(n))).collect();
+        let [told] = said.as_slice() else {
+            panic!("{said:?}")
+        };
+        assert_eq!(
+            (told.kind, told.edge),
+            (IncidentKind::NotWatched, Edge::Began)
+        );
     }
 }

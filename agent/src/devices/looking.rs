@@ -1,42 +1,72 @@
 //! What a device's detectors say, with what was learnt of the candidate kept, and failures logged.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use qorgan_agent_core::looking::{self, Looked};
 use qorgan_agent_core::sighting::Sighting;
-use qorgan_detect::{Acquaintance, Detector, FaceFinder, Known, Picture, ThingFinder, Voices};
+use qorgan_agent_core::vigil::Vigil;
+use qorgan_detect::{
+    Acquaintance, DetectError, Detector, FaceFinder, Known, Picture, ThingFinder, Voices,
+};
 use qorgan_protocol::incident::WatchPolicy;
 use qorgan_protocol::time::Now;
 
 use crate::candidate::Candidate;
 
+/// What a device and the thread of its detectors know of how well they keep up.
+#[derive(Debug, Clone)]
+pub(super) struct SharedVigil(Arc<Mutex<Vigil>>);
+
+impl SharedVigil {
+    pub(super) fn new(vigil: Vigil) -> Self {
+        Self(Arc::new(Mutex::new(vigil)))
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Vigil> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Every detector of one device.
 #[derive(Debug)]
 pub(super) struct Looking {
     looking: looking::Looking,
+    vigil: SharedVigil,
     /// Who is to be known.
     candidate: Option<Arc<Candidate>>,
 }
 
 impl Looking {
-    pub(super) fn new(detectors: Vec<Box<dyn Detector>>, watch: &WatchPolicy) -> Self {
+    pub(super) fn new(
+        detectors: Vec<Box<dyn Detector>>,
+        watch: &WatchPolicy,
+        vigil: &SharedVigil,
+    ) -> Self {
         Self {
             looking: looking::Looking::watching(detectors, watch),
+            vigil: vigil.clone(),
             candidate: None,
         }
     }
 
     /// Every detector of a camera; where the model of faces cannot be loaded, those without it. Who
     /// was met by an agent before this one is known at once.
-    pub(super) fn camera(candidate: &Arc<Candidate>) -> Self {
-        let mut looking = Self::new(qorgan_detect::camera_detectors(), candidate.watch());
+    pub(super) fn camera(candidate: &Arc<Candidate>, vigil: &SharedVigil) -> Self {
+        let mut looking = Self::new(qorgan_detect::camera_detectors(), candidate.watch(), vigil);
         match FaceFinder::load() {
             Ok(finder) => looking.looking = looking.looking.with_faces(finder),
-            Err(error) => tracing::error!(%error, "No faces are looked for"),
+            Err(error) => {
+                tracing::error!(%error, "No faces are looked for");
+                looking.cannot("faces");
+            }
         }
         match ThingFinder::load() {
             Ok(finder) => looking.looking = looking.looking.with_things(finder),
-            Err(error) => tracing::error!(%error, "No things are looked for"),
+            Err(error) => {
+                tracing::error!(%error, "No things are looked for");
+                looking.cannot("things in the hand");
+            }
         }
         match candidate.known() {
             Some(known) => looking.expect(&known),
@@ -58,7 +88,10 @@ impl Looking {
                 self.looking.meet(meeting);
                 self.candidate = Some(Arc::clone(candidate));
             }
-            Err(error) => tracing::error!(%error, "The candidate cannot be met"),
+            Err(error) => {
+                tracing::error!(%error, "The candidate cannot be met");
+                self.cannot("identity and attention");
+            }
         }
     }
 
@@ -67,10 +100,23 @@ impl Looking {
         let seed = qorgan_signing::random().map_or(0, u64::from_le_bytes);
         if let Err(error) = self.looking.expect(known, seed) {
             tracing::error!(%error, "The candidate cannot be recognised");
+            self.cannot("identity and attention");
         }
     }
 
+    /// Says that a detector cannot run, by what it looks for.
+    pub(super) fn cannot(&self, what: &'static str) {
+        self.vigil.lock().cannot(what);
+    }
+
+    /// Says that something could not be looked at, or listened to.
+    pub(super) fn failed(&self, now: Now, error: &DetectError) {
+        tracing::warn!(%error, "A picture or sound cannot be looked at or kept");
+        self.vigil.lock().failed(now);
+    }
+
     pub(super) fn picture(&mut self, now: Now, picture: Picture<'_>) -> Vec<Sighting> {
+        let began = Instant::now();
         let mut looked = self.looking.picture(now, picture);
         if let Some(known) = looked.learnt.take() {
             if let Some(candidate) = self.candidate.take() {
@@ -79,21 +125,26 @@ impl Looking {
             self.expect(&known);
             looked.said.extend(self.looking.photo_on_file(now, &known));
         }
-        said(looked)
+        let said = self.said(now, looked);
+        let effort = self.vigil.lock().looked(now, began.elapsed());
+        self.looking.spend(effort);
+        said
     }
 
     pub(super) fn sound(&mut self, now: Now, samples: &[i16]) -> Vec<Sighting> {
-        said(self.looking.sound(now, samples))
+        let looked = self.looking.sound(now, samples);
+        self.said(now, looked)
     }
 
     pub(super) fn voices(&mut self, now: Now, voices: &Voices) -> Vec<Sighting> {
-        said(self.looking.voices(now, voices))
+        let looked = self.looking.voices(now, voices);
+        self.said(now, looked)
     }
-}
 
-fn said(looked: Looked) -> Vec<Sighting> {
-    for error in looked.failed {
-        tracing::warn!(%error, "A picture or sound cannot be looked at or kept");
+    fn said(&self, now: Now, looked: Looked) -> Vec<Sighting> {
+        for error in &looked.failed {
+            self.failed(now, error);
+        }
+        looked.said
     }
-    looked.said
 }

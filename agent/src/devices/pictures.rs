@@ -89,8 +89,9 @@ impl Worker<'_> {
     fn frame(&mut self, frame: &I420Frame) -> bool {
         let now = clock::captured(frame.captured_ns);
         let goes_on = self.record(frame, now);
-        if let Some(eyes) = &self.eyes {
-            eyes.show(frame, now);
+        if let Some(lapse) = self.eyes.as_ref().and_then(|eyes| eyes.show(frame, now)) {
+            self.parts
+                .send(Input::Sighting(Some(self.device), Box::new(lapse)));
         }
         self.small_pictures(frame, now);
         self.still(frame);

@@ -63,7 +63,9 @@ impl Worker<'_> {
 
     fn block(&mut self, block: &PcmBlock) -> bool {
         let now = clock::captured(block.captured_ns);
-        self.ears.play(&block.samples, now);
+        if let Some(lapse) = self.ears.play(&block.samples, now) {
+            self.see(lapse);
+        }
         self.level(now, &block.samples);
         if self.encoder.is_none() {
             match AudioEncoder::new(&self.parts.profile.sound) {

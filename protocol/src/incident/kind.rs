@@ -135,4 +135,7 @@ kinds! {
     Whisper = "whisper", 0.3, Some(Form1Box::Talking);
     /// Perhaps a phone is in view; weak evidence by itself.
     PhoneInView = "phone_in_view", 0.2, Some(Form1Box::MobilePhone);
+    /// The machine did not look at or listen to everything: a fact about it, no word about the
+    /// candidate.
+    NotWatched = "not_watched", 0.1, None;
 }

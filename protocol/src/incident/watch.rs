@@ -113,6 +113,7 @@ impl IncidentKind {
             | Self::SecondMachine
             | Self::Tampering
             | Self::LateResponses
+            | Self::NotWatched
             | Self::ProctorFlag => &[],
         }
     }

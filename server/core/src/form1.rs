@@ -81,6 +81,7 @@ pub fn printed_detail(kind: IncidentKind, detail: &str) -> &str {
         | IncidentKind::Talking
         | IncidentKind::Whisper
         | IncidentKind::Impersonation
+        | IncidentKind::NotWatched
         | IncidentKind::LookingAway
         | IncidentKind::PhoneInView => "",
     }

@@ -232,13 +232,17 @@ fn switch_window(
     kiosk: &Kiosk<'_>,
     display: &Display,
 ) -> Result<String> {
-    let before = stage.incidents()?.len();
+    let switches = |incidents: &[Value]| {
+        let switch = |incident: &&Value| incident["kind"] == "window_switch";
+        incidents.iter().filter(switch).count()
+    };
+    let before = switches(&stage.incidents()?);
     let began = Instant::now();
     let other = display.open_other_window(walk.out())?;
     drop(display.activate("Notes"));
     let found = until("the incident", INCIDENT_LIMIT, || {
         let incidents = stage.incidents()?;
-        Ok((incidents.len() > before).then_some(incidents))
+        Ok((switches(&incidents) > before).then_some(incidents))
     });
     shoot(walk, kiosk, "11-other-window")?;
     drop(other);

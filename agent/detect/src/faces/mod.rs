@@ -34,6 +34,9 @@ use crate::{DetectError, InputError};
 /// How often the finder looks.
 pub const LOOK_EVERY: Duration = Duration::from_millis(950);
 
+/// How often it looks on a machine that cannot carry more.
+const LOOK_SELDOM: Duration = Duration::from_millis(1_950);
+
 /// One face. Places are shares of the picture's width and height, 0 to 1 from the top left.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Face {
@@ -116,6 +119,28 @@ pub struct FaceFinder {
     looked: Option<Now>,
     /// Whether the look before needed the slow one: so will this one.
     doubtful: bool,
+    cadence: Cadence,
+}
+
+/// How much a finder does by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Cadence {
+    /// It looks once a second, and again where that shows anything but one person.
+    #[default]
+    Full,
+    /// It looks once a second, at the small picture alone.
+    Quick,
+    /// It looks every other second, at the small picture alone.
+    Seldom,
+}
+
+impl Cadence {
+    const fn every(self) -> Duration {
+        match self {
+            Self::Full | Self::Quick => LOOK_EVERY,
+            Self::Seldom => LOOK_SELDOM,
+        }
+    }
 }
 
 impl FaceFinder {
@@ -128,25 +153,31 @@ impl FaceFinder {
             model: Model::load(ModelFile::Faces)?,
             looked: None,
             doubtful: false,
+            cadence: Cadence::default(),
         })
     }
 
-    /// Returns the faces of a picture, or `None` until [`LOOK_EVERY`] has passed.
+    /// Looks as much as a machine can carry from here on.
+    pub const fn pace(&mut self, cadence: Cadence) {
+        self.cadence = cadence;
+    }
+
+    /// Returns the faces of a picture, or `None` until the next look is due.
     ///
     /// # Errors
     /// `Model` where the model refuses the picture.
     pub fn look(&mut self, now: Now, picture: Picture<'_>) -> Result<Option<Faces>, DetectError> {
         if self
             .looked
-            .is_some_and(|looked| now.since(looked) < LOOK_EVERY)
+            .is_some_and(|looked| now.since(looked) < self.cadence.every())
         {
             return Ok(None);
         }
         self.looked = Some(now);
-        let faces = if self.doubtful {
-            self.slow(picture)?
-        } else {
-            self.find(picture)?
+        let faces = match self.cadence {
+            Cadence::Full if self.doubtful => self.slow(picture)?,
+            Cadence::Full => self.find(picture)?,
+            Cadence::Quick | Cadence::Seldom => self.quick(picture)?,
         };
         self.doubtful = !faces.is_sure();
         Ok(Some(faces))
