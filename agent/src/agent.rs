@@ -15,7 +15,7 @@ use qorgan_agent_core::spool::SpoolBounds;
 use qorgan_encode::Profile;
 use qorgan_protocol::codec::CodecError;
 use qorgan_protocol::evidence::ChunkHeader;
-use qorgan_protocol::local::Provision;
+use qorgan_protocol::local::{Provision, VoiceState};
 use qorgan_protocol::wire::AgentEnrolReply;
 use qorgan_signing::{Keys, Ring};
 use tokio::sync::{mpsc, watch};
@@ -28,7 +28,7 @@ use crate::enrol::{self, EnrolError, Identity};
 use crate::instance::{self, Instance, InstanceError};
 use crate::link::{self, Ending, LinkParts, Target};
 use crate::local;
-use crate::recorder::{Controls, Input, Recorder, RecorderParts};
+use crate::recorder::{Controls, Device, Input, Recorder, RecorderParts};
 use crate::socket::Listener;
 use crate::spool::{SharedSpool, Spool, SpoolError};
 use crate::trust::{self, TrustError};
@@ -333,6 +333,19 @@ impl Bound {
             Arc::clone(&self.controls),
         );
         *open = Some((devices, watches));
+    }
+
+    /// The candidate goes on without reading aloud, which the recording says.
+    pub(crate) fn go_without_voice(&self) {
+        let stands = self.board.voice();
+        let Some(sighting) = devices::gone_without(clock::now(), stands) else {
+            return;
+        };
+        self.board.set_voice(VoiceState::Skipped);
+        let seen = Input::Sighting(Some(Device::Microphone), Box::new(sighting));
+        if self.rules.microphone && self.recorder.send(seen).is_err() {
+            tracing::debug!("The recording is over already");
+        }
     }
 
     /// Lets a test be the device.

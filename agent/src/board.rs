@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use qorgan_protocol::evidence::{ChunkSeq, SourceHealth, SourceState, StreamId};
-use qorgan_protocol::local::{AgentStatus, LinkState, SourceStatus};
+use qorgan_protocol::local::{AgentStatus, LinkState, SourceStatus, VoiceState};
 use qorgan_protocol::time::Now;
 
 /// The newest state of everything.
@@ -17,6 +17,9 @@ pub(crate) struct Board {
     /// A picture of the camera in full size is asked for.
     still_wanted: AtomicBool,
     still: Mutex<Option<Vec<u8>>>,
+    /// The candidate begins to read aloud.
+    reading_begins: AtomicBool,
+    voice: Mutex<VoiceState>,
 }
 
 #[derive(Debug)]
@@ -57,6 +60,8 @@ impl Board {
             preview: AtomicBool::new(false),
             still_wanted: AtomicBool::new(false),
             still: Mutex::new(None),
+            reading_begins: AtomicBool::new(false),
+            voice: Mutex::new(VoiceState::NotAsked),
         }
     }
 
@@ -81,6 +86,36 @@ impl Board {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take()
+    }
+
+    /// The candidate reads aloud from now on.
+    pub(crate) fn begin_reading(&self) {
+        self.reading_begins.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells once that the candidate begins to read aloud.
+    pub(crate) fn take_reading_wish(&self) -> bool {
+        self.reading_begins.swap(false, Ordering::Relaxed)
+    }
+
+    /// Takes where learning the voice stands.
+    pub(crate) fn set_voice(&self, voice: VoiceState) {
+        *self.voice.lock().unwrap_or_else(PoisonError::into_inner) = voice;
+    }
+
+    /// Takes how a reading goes; false where the candidate has gone on without.
+    pub(crate) fn reading_goes(&self, voice: VoiceState) -> bool {
+        let mut held = self.voice.lock().unwrap_or_else(PoisonError::into_inner);
+        let goes_on = *held != VoiceState::Skipped;
+        if goes_on {
+            *held = voice;
+        }
+        goes_on
+    }
+
+    /// Returns where learning the voice stands.
+    pub(crate) fn voice(&self) -> VoiceState {
+        *self.voice.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Small pictures are asked for, or no more.

@@ -1,5 +1,5 @@
 //! What the agent is told and has learnt of the candidate: the photo on file, what is watched for,
-//! and how face and bearing were at check-in.
+//! how face and bearing were at check-in, and the voice that read aloud there.
 //!
 //! What was learnt is sealed under the spool's key and lies beside the spool: an agent that was
 //! killed and started again expects the same person, not whoever sits there then.
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use image::{ImageReader, Limits};
 use qorgan_capture::{I420Frame, frame_of_rgb};
-use qorgan_detect::{Acquaintance, FaceFinder, Known, Picture};
+use qorgan_detect::{Acquaintance, FaceFinder, Known, Picture, VoicePrint};
 use qorgan_protocol::ids::{AttemptId, Epoch};
 use qorgan_protocol::incident::WatchPolicy;
 use qorgan_protocol::wire::AgentEnrolReply;
@@ -20,9 +20,17 @@ use qorgan_signing::SecretKey;
 pub(crate) struct Candidate {
     photo: Option<Vec<u8>>,
     watch: WatchPolicy,
+    /// How face and bearing were.
+    known: Kept,
+    /// How the voice was.
+    voice: Kept,
+    key: SecretKey,
+}
+
+/// Where something that was learnt lies, and the name that it is sealed under.
+struct Kept {
     path: PathBuf,
     place: String,
-    key: SecretKey,
 }
 
 /// A photo is personal: it is never printed.
@@ -40,11 +48,15 @@ impl Candidate {
         (attempt, epoch): (AttemptId, Epoch),
         rules: &AgentEnrolReply,
     ) -> Self {
+        let kept = |what: &str| Kept {
+            path: folder.join(format!("{attempt}.{epoch}.{what}")),
+            place: format!("{what}:{attempt}:{epoch}"),
+        };
         Self {
             photo: rules.photo.as_ref().map(|photo| photo.0.clone()),
             watch: rules.watch.clone(),
-            path: folder.join(format!("{attempt}.{epoch}.known")),
-            place: format!("known:{attempt}:{epoch}"),
+            known: kept("known"),
+            voice: kept("voice"),
             key: SecretKey::new(key),
         }
     }
@@ -70,9 +82,39 @@ impl Candidate {
         }
     }
 
-    /// Returns what an agent before this one learnt.
+    /// Returns what an agent before this one learnt of face and bearing.
     pub(crate) fn known(&self) -> Option<Known> {
-        let sealed = match fs::read(&self.path) {
+        self.read(&self.known, |bytes| Known::from_bytes(bytes).ok())
+    }
+
+    /// Returns what an agent before this one learnt of the voice.
+    pub(crate) fn voice(&self) -> Option<VoicePrint> {
+        self.read(&self.voice, |bytes| VoicePrint::from_bytes(bytes).ok())
+    }
+
+    /// Keeps what was learnt of face and bearing.
+    pub(crate) fn learnt(&self, known: &Known) {
+        self.keep(&self.known, &known.to_bytes());
+    }
+
+    /// Keeps what was learnt of the voice.
+    pub(crate) fn learnt_voice(&self, voice: &VoicePrint) {
+        self.keep(&self.voice, &voice.to_bytes());
+    }
+
+    /// Forgets the candidate: the recording is delivered.
+    pub(crate) fn forget(&self) {
+        for kept in [&self.known, &self.voice] {
+            match fs::remove_file(&kept.path) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => tracing::warn!(%error, "What was learnt at check-in stays"),
+            }
+        }
+    }
+
+    fn read<T>(&self, kept: &Kept, parse: impl FnOnce(&[u8]) -> Option<T>) -> Option<T> {
+        let sealed = match fs::read(&kept.path) {
             Ok(sealed) => sealed,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => {
@@ -80,36 +122,27 @@ impl Candidate {
                 return None;
             }
         };
-        let opened = self.key.open(self.place.as_bytes(), &sealed).ok();
-        let known = opened.and_then(|bytes| Known::from_bytes(&bytes).ok());
-        if known.is_none() {
+        let opened = self.key.open(kept.place.as_bytes(), &sealed).ok();
+        let learnt = opened.and_then(|bytes| parse(&bytes));
+        if learnt.is_none() {
             tracing::warn!("What was learnt at check-in was changed, and is learnt anew");
         }
-        known
+        learnt
     }
 
-    /// Keeps what was learnt.
-    pub(crate) fn learnt(&self, known: &Known) {
+    fn keep(&self, kept: &Kept, bytes: &[u8]) {
         let kept = self
             .key
-            .seal(self.place.as_bytes(), &known.to_bytes())
+            .seal(kept.place.as_bytes(), bytes)
             .map_err(io::Error::other)
             .and_then(|sealed| {
-                let fresh = self.path.with_extension("fresh");
+                let mut fresh = kept.path.clone().into_os_string();
+                fresh.push(".fresh");
                 fs::write(&fresh, sealed)?;
-                fs::rename(&fresh, &self.path)
+                fs::rename(&fresh, &kept.path)
             });
         if let Err(error) = kept {
             tracing::warn!(%error, "What was learnt at check-in cannot be kept");
-        }
-    }
-
-    /// Forgets the candidate: the recording is delivered.
-    pub(crate) fn forget(&self) {
-        match fs::remove_file(&self.path) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => tracing::warn!(%error, "What was learnt at check-in stays"),
         }
     }
 }

@@ -61,6 +61,18 @@ fn a_document_that_was_taken_looks_right_in_each_language() {
 }
 
 #[test]
+fn reading_aloud_looks_right_in_each_language() {
+    let mut results = SnapshotResults::new();
+    for language in Language::ALL {
+        for (name, screen) in support::voices() {
+            let view = support::view(language, screen);
+            let name = format!("{}/{name}", language.code());
+            snapshot(&mut results, &name, view, [1366.0, 768.0]);
+        }
+    }
+}
+
+#[test]
 fn signing_in_again_begins_at_the_password() {
     let mut harness = harness(
         support::view(Language::Ru, support::sign_in_again()),
@@ -253,6 +265,8 @@ fn all_views(language: Language) -> Vec<View> {
         .collect();
     views.push(support::view(language, support::sign_in_again()));
     views.push(support::view(language, support::document()));
+    let voices = support::voices().into_iter();
+    views.extend(voices.map(|(_, screen)| support::view(language, screen)));
     for (_, overlay) in support::overlays() {
         let mut view = support::view(language, support::exam());
         view.overlay = Some(overlay);

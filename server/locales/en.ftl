@@ -376,6 +376,7 @@ kind-another_voice = Another voice
 kind-talking = Steady talking
 kind-whisper = Whisper
 kind-phone_in_view = Perhaps a phone (weak sign)
+kind-voice_not_enrolled = No voice learnt at check-in
 kind-proctor_flag = Flagged by a proctor
 kind-impersonation = Another person in the seat
 kind-looking_away = Looking away

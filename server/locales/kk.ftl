@@ -376,6 +376,7 @@ kind-another_voice = Басқа дауыс
 kind-talking = Ұзақ сөйлеу
 kind-whisper = Сыбыр
 kind-phone_in_view = Телефон болуы мүмкін (әлсіз белгі)
+kind-voice_not_enrolled = Тіркелу кезінде дауыс алынбады
 kind-proctor_flag = Проктордың белгісі
 kind-impersonation = Орында бөгде адам отыр
 kind-looking_away = Басқа жаққа қарау

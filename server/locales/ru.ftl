@@ -376,6 +376,7 @@ kind-another_voice = Другой голос
 kind-talking = Продолжительная речь
 kind-whisper = Шёпот
 kind-phone_in_view = Возможно, телефон (слабый признак)
+kind-voice_not_enrolled = Голос при регистрации не получен
 kind-proctor_flag = Отмечено проктором
 kind-impersonation = Другой человек на месте экзаменуемого
 kind-looking_away = Взгляд в сторону

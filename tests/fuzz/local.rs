@@ -3,7 +3,8 @@
 use qorgan_protocol::codec::encode;
 use qorgan_protocol::evidence::{SourceHealth, SourceState, StreamId, StreamKind};
 use qorgan_protocol::local::{
-    AgentFrame, AgentStatus, ClientFrame, LinkState, LocalRefusal, SourceStatus,
+    AgentFrame, AgentStatus, ClientFrame, LinkState, LocalRefusal, SourceStatus, VoiceAsk,
+    VoiceHint, VoiceState,
 };
 
 use crate::damage::{Damage, damaged};
@@ -55,11 +56,17 @@ fn frames() -> Vec<Vec<u8>> {
             detail: "busy".to_owned(),
         },
         AgentFrame::Status(Box::new(status)),
+        AgentFrame::Voice(VoiceState::Listening {
+            heard: 2,
+            needed: 4,
+            hint: Some(VoiceHint::TooQuiet),
+        }),
     ];
     let client = [
         ClientFrame::Preview(true),
         ClientFrame::OpenDevices,
         ClientFrame::Finish,
+        ClientFrame::Voice(VoiceAsk::Begin),
     ];
     let agent = agent.iter().map(|frame| encode("frame", frame));
     let client = client.iter().map(|frame| encode("frame", frame));

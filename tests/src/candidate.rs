@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::demo::stage::Account;
 use crate::kiosk::Kiosk;
+use crate::media::Media;
 use crate::wait::until;
 
 /// Goes from whatever is shown to the exam's questions.
@@ -62,6 +63,20 @@ pub fn show_identity(kiosk: &Kiosk<'_>) -> Result<()> {
     kiosk.await_control("continue", SCREEN_LIMIT)
 }
 
+/// Reads aloud until the agent knows the voice.
+///
+/// # Errors
+/// Fails where nothing can be played, or too little of it is heard.
+pub fn read_aloud(kiosk: &Kiosk<'_>) -> Result<()> {
+    if kiosk.is_awake("continue")? {
+        return Ok(());
+    }
+    let media = Media::make()?;
+    kiosk.click("voice-begin")?;
+    let _voice = kiosk.say(&media.reading)?;
+    kiosk.await_control("continue", READING_LIMIT)
+}
+
 /// Does what the screen asks for and goes on.
 ///
 /// # Errors
@@ -79,6 +94,10 @@ pub fn leave(kiosk: &Kiosk<'_>, screen: &str) -> Result<()> {
             if !kiosk.is_awake("continue")? {
                 show_identity(kiosk)?;
             }
+            kiosk.click("continue")
+        }
+        "voice" => {
+            read_aloud(kiosk)?;
             kiosk.click("continue")
         }
         "welcome" | "system-check" => {
@@ -156,7 +175,9 @@ pub fn submit(kiosk: &mut Kiosk<'_>) -> Result<()> {
 
 const PRESSES: usize = 3;
 const PRESS_LIMIT: Duration = Duration::from_secs(6);
-const ENTER_LIMIT: Duration = Duration::from_secs(120);
+const ENTER_LIMIT: Duration = Duration::from_secs(150);
+/// The reading is played over and over; its first round is enough.
+const READING_LIMIT: Duration = Duration::from_secs(60);
 const SCREEN_LIMIT: Duration = Duration::from_secs(30);
 const DEVICE_LIMIT: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(100);

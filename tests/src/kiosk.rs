@@ -15,6 +15,7 @@ use crate::display::Display;
 use crate::places;
 use crate::program::{Program, run};
 use crate::reader::{Node, Reader};
+use crate::sound;
 use crate::wait::until;
 
 /// How a kiosk is started.
@@ -255,6 +256,15 @@ impl<'a> Kiosk<'a> {
     /// Fails where they cannot be pressed.
     pub fn press(&self, keys: &[&str]) -> Result<()> {
         self.display.press(keys)
+    }
+
+    /// Says what `file` holds, over and over, in the room before the kiosk's microphone, until what
+    /// is returned is dropped.
+    ///
+    /// # Errors
+    /// Fails where it cannot be played.
+    pub fn say(&self, file: &Path) -> Result<Program> {
+        sound::player(file, &self.settings.variables, &self.settings.folder)
     }
 
     /// Takes a picture of the whole display.

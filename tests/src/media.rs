@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::{Result, ensure};
 
+use crate::catalogue::Catalogue;
 use crate::places;
 use crate::program::run;
 
@@ -18,6 +19,8 @@ pub struct Media {
     pub films: PathBuf,
     /// A quiet room in which somebody at times reads a line, mono, 48 kHz.
     pub microphone: PathBuf,
+    /// The same voice, which reads aloud for ten seconds, mono, 22 kHz.
+    pub reading: PathBuf,
 }
 
 /// Returns the portrait of the person before the camera, which set-up fetches.
@@ -46,6 +49,7 @@ impl Media {
             camera: folder.join("camera.mp4"),
             films: folder.join("films"),
             microphone: folder.join("microphone.wav"),
+            reading: folder.join("reading.wav"),
         };
         once(&media.camera, |part| make_camera(&portrait, part))?;
         fs::create_dir_all(&media.films)?;
@@ -53,6 +57,7 @@ impl Media {
             make_film(&media.camera, part)
         })?;
         once(&media.microphone, |part| make_room(&folder, part))?;
+        once(&media.reading, make_reading)?;
         Ok(media)
     }
 }
@@ -96,11 +101,7 @@ fn make_film(camera: &Path, to: &Path) -> Result<()> {
 
 fn make_room(folder: &Path, to: &Path) -> Result<()> {
     let voice = folder.join(format!("voice-{}.wav", std::process::id()));
-    let words = "Бірінші сұрақ. Жүректің жиырылу жиілігі.";
-    run(Command::new("espeak-ng")
-        .args(["-v", "kk", "-s", "130", "-w"])
-        .arg(&voice)
-        .arg(words))?;
+    speak("Бірінші сұрақ. Жүректің жиырылу жиілігі.", &voice)?;
     let mut ffmpeg = ffmpeg();
     ffmpeg.args([
         "-f",
@@ -121,6 +122,18 @@ fn make_room(folder: &Path, to: &Path) -> Result<()> {
     let made = run(&mut ffmpeg).map(drop);
     fs::remove_file(&voice)?;
     made
+}
+
+fn make_reading(to: &Path) -> Result<()> {
+    let words = Catalogue::read("kk")?.text("voice-text-2")?.to_owned();
+    speak(&words, to)
+}
+
+/// Says words in the voice of the person before the camera.
+fn speak(words: &str, to: &Path) -> Result<()> {
+    let mut espeak = Command::new("espeak-ng");
+    espeak.args(["-v", "kk", "-s", "130", "-w"]).arg(to);
+    run(espeak.arg(words)).map(drop)
 }
 
 fn ffmpeg() -> Command {

@@ -1,6 +1,6 @@
 //! A sound server of our own: PulseAudio with a microphone that plays a file.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -84,12 +84,7 @@ impl Sound {
     /// # Errors
     /// Fails where the player cannot be started.
     pub fn play(&mut self, file: &Path) -> Result<()> {
-        let mut player = Command::new("sh");
-        player
-            .args(["-c", "while paplay --device=qorgan_room \"$0\"; do :; done"])
-            .arg(file)
-            .envs(self.variables());
-        self.player = Some(Program::start("player", player, &self.folder)?);
+        self.player = Some(player(file, &self.variables(), &self.folder)?);
         Ok(())
     }
 
@@ -109,6 +104,26 @@ impl Sound {
     fn control(&self, words: &[&str]) -> Result<()> {
         run(Command::new("pactl").args(words).envs(self.variables())).map(drop)
     }
+}
+
+/// Plays `file` over and over in the room of the sound server that `variables` name, beside what
+/// else plays there.
+///
+/// # Errors
+/// Fails where the player cannot be started.
+pub fn player(
+    file: &Path,
+    variables: &[(impl AsRef<OsStr>, OsString)],
+    folder: &Path,
+) -> Result<Program> {
+    let mut player = Command::new("sh");
+    player
+        .args(["-c", "while paplay --device=qorgan_room \"$0\"; do :; done"])
+        .arg(file);
+    for (name, value) in variables {
+        player.env(name, value);
+    }
+    Program::start("player", player, folder)
 }
 
 const START_LIMIT: Duration = Duration::from_secs(20);

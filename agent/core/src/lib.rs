@@ -14,6 +14,7 @@ pub mod events;
 pub mod health;
 pub mod looking;
 pub mod processes;
+pub mod reading;
 pub mod segmenter;
 pub mod sighting;
 pub mod spool;

@@ -8,7 +8,9 @@ use qorgan_detect::Listener;
 use qorgan_protocol::time::Now;
 
 use super::looking::{Looking, SharedVigil};
+use super::voice::Enrolment;
 use super::{DeviceParts, spawn};
+use crate::clock;
 use crate::recorder::{Device, Input};
 
 /// Plays sound to the ears.
@@ -50,19 +52,27 @@ fn hear(parts: &DeviceParts, heard: &Receiver<(Vec<i16>, Now)>, vigil: &SharedVi
             None
         }
     };
+    let mut enrolment = Enrolment::open(parts, listener.as_mut());
+    let send = |sighting| {
+        let sighting = Box::new(sighting);
+        parts.send(Input::Sighting(Some(Device::Microphone), sighting))
+    };
     for (samples, now) in heard {
         let mut said = looking.sound(now, &samples);
-        match listener.as_mut().map(|listener| listener.hear(&samples)) {
-            Some(Ok(Some(voices))) => said.extend(looking.voices(now, voices)),
-            Some(Err(error)) => looking.failed(now, &error),
-            Some(Ok(None)) | None => {}
-        }
-        for sighting in said {
-            let sighting = Box::new(sighting);
-            if !parts.send(Input::Sighting(Some(Device::Microphone), sighting)) {
-                return;
+        if let Some(listener) = &mut listener {
+            match listener.hear(&samples) {
+                Ok(Some(voices)) => said.extend(looking.voices(now, voices)),
+                Ok(None) => {}
+                Err(error) => looking.failed(now, &error),
             }
+            said.extend(enrolment.follow(now, listener, &samples));
         }
+        if !said.into_iter().all(send) {
+            return;
+        }
+    }
+    if let Some(sighting) = enrolment.missing(clock::now()) {
+        send(sighting);
     }
 }
 

@@ -8,6 +8,7 @@ mod pictures;
 #[cfg_attr(not(feature = "simulated"), path = "unsimulated.rs")]
 mod simulated;
 mod sound;
+mod voice;
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ use crate::agent::Sources;
 use crate::board::Board;
 use crate::candidate::Candidate;
 use crate::recorder::{Controls, Device, Input};
+pub(crate) use voice::gone_without;
 
 /// What devices work with.
 #[derive(Debug, Clone)]

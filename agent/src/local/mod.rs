@@ -8,7 +8,9 @@ use std::sync::Arc;
 use qorgan_protocol::crypto::{self, Signer as _};
 use qorgan_protocol::evidence::{AttemptKeyCertificate, AttemptRole};
 use qorgan_protocol::link::{LINK_VERSION, LINK_VERSION_MIN};
-use qorgan_protocol::local::{AgentFrame, ChannelProof, ClientFrame, LocalRefusal};
+use qorgan_protocol::local::{
+    AgentFrame, ChannelProof, ClientFrame, LocalRefusal, VoiceAsk, VoiceState,
+};
 use qorgan_signing::Ring;
 use tokio::io::{ReadHalf, WriteHalf};
 
@@ -145,6 +147,7 @@ async fn prove(
                 ClientFrame::Proof { .. }
                 | ClientFrame::Preview(_)
                 | ClientFrame::Still
+                | ClientFrame::Voice(_)
                 | ClientFrame::OpenDevices
                 | ClientFrame::Finish,
                 _,
@@ -208,11 +211,12 @@ async fn talk(bound: &Arc<Bound>, reader: Reader, mut writer: Writer) -> Result<
     let (frames, mut incoming) = tokio::sync::mpsc::channel(FRAMES_MAX);
     let reading = tokio::spawn(read_all(reader, frames));
     let mut beat = tokio::time::interval(STATUS_EVERY);
+    let mut told = None;
     let outcome = loop {
         let frame = tokio::select! {
             frame = incoming.recv() => frame,
             _ = beat.tick() => {
-                match tell(bound, &mut writer).await {
+                match tell(bound, &mut told, &mut writer).await {
                     Ok(()) => continue,
                     Err(error) => break Err(error),
                 }
@@ -222,6 +226,8 @@ async fn talk(bound: &Arc<Bound>, reader: Reader, mut writer: Writer) -> Result<
             None => break Ok(()),
             Some(ClientFrame::Preview(wanted)) => bound.board().want_preview(wanted),
             Some(ClientFrame::Still) => bound.board().want_still(),
+            Some(ClientFrame::Voice(VoiceAsk::Begin)) => bound.board().begin_reading(),
+            Some(ClientFrame::Voice(VoiceAsk::Skip)) => bound.go_without_voice(),
             Some(ClientFrame::OpenDevices) => bound.open_devices(),
             Some(ClientFrame::Finish) => bound.finish(),
             Some(ClientFrame::Provision(_) | ClientFrame::Proof { .. }) => {
@@ -234,11 +240,19 @@ async fn talk(bound: &Arc<Bound>, reader: Reader, mut writer: Writer) -> Result<
     outcome
 }
 
-async fn tell(bound: &Bound, writer: &mut Writer) -> Result<(), ChannelError> {
+async fn tell(
+    bound: &Bound,
+    told: &mut Option<VoiceState>,
+    writer: &mut Writer,
+) -> Result<(), ChannelError> {
     let status = bound.board().status(clock::now());
     socket::write_frame(writer, &AgentFrame::Status(Box::new(status))).await?;
     if let Some(jpeg) = bound.board().take_still() {
         socket::write_frame(writer, &AgentFrame::Still(jpeg)).await?;
+    }
+    let voice = bound.board().voice();
+    if told.replace(voice) != Some(voice) {
+        socket::write_frame(writer, &AgentFrame::Voice(voice)).await?;
     }
     Ok(())
 }

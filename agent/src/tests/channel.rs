@@ -9,7 +9,8 @@ use qorgan_protocol::crypto::{self, PublicKey, Signer as _};
 use qorgan_protocol::evidence::{AttemptKeyCertificate, AttemptRole};
 use qorgan_protocol::ids::{AttemptId, Epoch};
 use qorgan_protocol::local::{
-    AgentFrame, ChannelProof, ClientFrame, LocalRefusal, Provision, SOCKET_NAME,
+    AgentFrame, ChannelProof, ClientFrame, LocalRefusal, Provision, SOCKET_NAME, VoiceAsk,
+    VoiceState,
 };
 use qorgan_protocol::time::WallTime;
 use qorgan_signing::{Keys, Ring};
@@ -30,6 +31,14 @@ async fn a_proved_client_is_told_the_state_and_a_second_one_is_refused() {
         .await
         .expect("proved");
     assert!(matches!(client.read().await, AgentFrame::Status(_)));
+    let told = client.read().await;
+    assert_eq!(told, AgentFrame::Voice(VoiceState::NotAsked));
+    client.write(&ClientFrame::Voice(VoiceAsk::Skip)).await;
+    let mut changed = client.read().await;
+    while matches!(changed, AgentFrame::Status(_)) {
+        changed = client.read().await;
+    }
+    assert_eq!(changed, AgentFrame::Voice(VoiceState::Skipped));
 
     let mut second = Client::connect(folder.path()).await;
     second
@@ -277,7 +286,8 @@ fn refusal(frame: &AgentFrame) -> Option<LocalRefusal> {
         | AgentFrame::Bound { .. }
         | AgentFrame::Proof { .. }
         | AgentFrame::Status(_)
-        | AgentFrame::Still(_) => None,
+        | AgentFrame::Still(_)
+        | AgentFrame::Voice(_) => None,
     }
 }
 

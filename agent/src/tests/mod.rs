@@ -5,6 +5,8 @@ mod channel;
 mod devices;
 mod server;
 #[cfg(feature = "simulated")]
+mod voice;
+#[cfg(feature = "simulated")]
 mod witness;
 
 use core::time::Duration;

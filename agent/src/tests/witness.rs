@@ -20,6 +20,7 @@ use super::{finished, live, wait_for};
 use crate::agent::{Bound, Options, Sources};
 use crate::clock;
 use crate::link::Ending;
+use crate::recorder::Input;
 
 /// Heads of the portrait at these places of a grey room, each 280 pixels wide.
 fn film(folder: &Path, heads: &[i64]) {
@@ -38,7 +39,7 @@ fn film(folder: &Path, heads: &[i64]) {
     room.save(folder.join("camera.png")).expect("written");
 }
 
-fn seen(server: &FakeServer) -> Vec<Observation> {
+pub(super) fn seen(server: &FakeServer) -> Vec<Observation> {
     let stored = server.stored.lock().expect("not poisoned");
     let events = stored
         .chunks
@@ -51,12 +52,12 @@ fn seen(server: &FakeServer) -> Vec<Observation> {
         .collect()
 }
 
-struct Sitting {
-    server: Arc<FakeServer>,
-    bound: Arc<Bound>,
-    ending: watch::Receiver<Ending>,
+pub(super) struct Sitting {
+    pub(super) server: Arc<FakeServer>,
+    pub(super) bound: Arc<Bound>,
+    pub(super) ending: watch::Receiver<Ending>,
     data: tempfile::TempDir,
-    _files: tempfile::TempDir,
+    files: tempfile::TempDir,
 }
 
 impl Sitting {
@@ -65,45 +66,79 @@ impl Sitting {
     }
 
     async fn watched(heads: &[i64], watch: WatchPolicy) -> Self {
-        let (data, files) = (
-            tempfile::tempdir().expect("a folder"),
-            tempfile::tempdir().expect("a folder"),
-        );
+        let files = tempfile::tempdir().expect("a folder");
         film(files.path(), heads);
+        Self::before(files, watch).await
+    }
+
+    /// Sits before a camera that shows nobody, with this sound in the room.
+    pub(super) async fn hearing(sound: &[u8]) -> Self {
+        let files = tempfile::tempdir().expect("a folder");
+        write_files(files.path());
+        std::fs::write(files.path().join("voice.wav"), sound).expect("written");
+        Self::before(files, WatchPolicy::remote()).await
+    }
+
+    async fn before(files: tempfile::TempDir, watch: WatchPolicy) -> Self {
+        let data = tempfile::tempdir().expect("a folder");
         let server = FakeServer::start().await;
         server.devices.store(true, Ordering::Relaxed);
         *server.watch.lock().expect("not poisoned") = watch;
-        clock::anchor();
-        let (sender, ending) = watch::channel(Ending::None);
-        let options = Options {
-            socket_dir: data.path().to_path_buf(),
-            data: data.path().to_path_buf(),
-            sources: Sources::Simulated(files.path().to_path_buf()),
-            spool_bytes_max: None,
-        };
-        let bound = Bound::make(&options, server.provision(), &sender)
-            .await
-            .expect("enrolled");
-        let bound = Arc::new(bound);
-        live(&bound).await;
-        bound.open_devices();
+        let (bound, ending) = agent(&server, &data, &files).await;
         Self {
             server,
             bound,
             ending,
             data,
-            _files: files,
+            files,
         }
     }
 
-    fn known_files(&self) -> Vec<Vec<u8>> {
+    /// Kills the agent and starts another on the same data.
+    pub(super) async fn killed(mut self) -> Self {
+        let stop = self.bound.recorder_for_tests().send(Input::Stop);
+        stop.expect("it runs");
+        let ended = self.ending.wait_for(|ending| *ending != Ending::None);
+        drop(ended.await.expect("it ends"));
+        let (bound, ending) = agent(&self.server, &self.data, &self.files).await;
+        Self {
+            bound,
+            ending,
+            ..self
+        }
+    }
+
+    /// Returns what lies sealed of what was learnt: `known` for face and bearing, `voice`.
+    pub(super) fn learnt(&self, what: &str) -> Vec<Vec<u8>> {
         let entries = std::fs::read_dir(self.data.path()).expect("readable");
         entries
             .map(|entry| entry.expect("readable").path())
-            .filter(|path| path.extension().is_some_and(|end| end == "known"))
+            .filter(|path| path.extension().is_some_and(|end| end == what))
             .map(|path| std::fs::read(path).expect("readable"))
             .collect()
     }
+}
+
+async fn agent(
+    server: &FakeServer,
+    data: &tempfile::TempDir,
+    files: &tempfile::TempDir,
+) -> (Arc<Bound>, watch::Receiver<Ending>) {
+    clock::anchor();
+    let (sender, ending) = watch::channel(Ending::None);
+    let options = Options {
+        socket_dir: data.path().to_path_buf(),
+        data: data.path().to_path_buf(),
+        sources: Sources::Simulated(files.path().to_path_buf()),
+        spool_bytes_max: None,
+    };
+    let bound = Bound::make(&options, server.provision(), &sender)
+        .await
+        .expect("enrolled");
+    let bound = Arc::new(bound);
+    live(&bound).await;
+    bound.open_devices();
+    (bound, ending)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -119,7 +154,7 @@ async fn a_second_face_is_told_with_the_pixels_that_give_the_same_score_again() 
     let input = InputKey::new(INPUT_KEY).open(whose, &told).expect("sealed");
     let again = qorgan_detect::replay(&told.detector, &input).expect("kept");
     assert!((again.value() - told.score.value()).abs() < 1e-3);
-    assert!(sitting.known_files().is_empty(), "nobody is known yet");
+    assert!(sitting.learnt("known").is_empty(), "nobody is known yet");
     finished(&sitting.bound, sitting.ending).await;
 }
 
@@ -137,7 +172,7 @@ async fn a_helpers_face_is_told_and_its_pixels_are_not_kept() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_person_is_met_kept_sealed_and_nothing_is_said_of_them() {
     let sitting = Sitting::of(&[180]).await;
-    wait_for(|| !sitting.known_files().is_empty()).await;
+    wait_for(|| !sitting.learnt("known").is_empty()).await;
     tokio::time::sleep(Duration::from_secs(4)).await;
     let of_people = [
         IncidentKind::SecondFace,
@@ -151,7 +186,7 @@ async fn one_person_is_met_kept_sealed_and_nothing_is_said_of_them() {
         .filter(|one| of_people.contains(&one.kind))
         .collect();
     assert!(about.is_empty(), "{about:?}");
-    let kept = sitting.known_files();
+    let kept = sitting.learnt("known");
     let [sealed] = kept.as_slice() else {
         panic!("{} files", kept.len())
     };

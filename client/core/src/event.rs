@@ -4,7 +4,7 @@ use qorgan_protocol::{
     assessment::{ItemPage, ResponseEntry, ResponseSeq},
     attempt::GatePolicy,
     ids::{AttemptId, Epoch, PictureId},
-    local::{AgentStatus, LocalRefusal},
+    local::{AgentStatus, LocalRefusal, VoiceAsk, VoiceState},
     time::Now,
     wire::{
         AttemptView, CheckInReply, ClientEvent, ClientEventKind, ConsentReply, ExamCard, ItemList,
@@ -121,7 +121,11 @@ pub enum Intent {
     TakeDocument,
     /// Is ready to be identified.
     ShowIdentity,
-    /// Went on from identity or instruction.
+    /// Reads aloud from now on.
+    ReadAloud,
+    /// Goes on without reading aloud.
+    SkipReading,
+    /// Went on from identity, reading aloud or instruction.
     Continue,
     /// Asked to start at the gate.
     Start,
@@ -395,6 +399,8 @@ pub enum AgentNews {
     Status(Box<AgentStatus>),
     /// The picture of the document is in the picture store.
     DocumentTaken,
+    /// Where learning the candidate's voice stands.
+    Voice(VoiceState),
     /// It refused.
     Refused(LocalRefusal),
     /// It is gone, or its connection is.
@@ -500,6 +506,8 @@ pub enum Effect {
     Preview(bool),
     /// Asks the agent for a picture of the camera in full size; [`AgentNews::DocumentTaken`] answers.
     TakeDocument,
+    /// Tells the agent what the candidate does about reading aloud; [`AgentNews::Voice`] follows.
+    Voice(VoiceAsk),
     /// Tells the agent that the attempt is over here.
     FinishAgent,
     /// Opens the journal of an attempt and epoch; [`JournalNews::Replayed`] answers.

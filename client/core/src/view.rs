@@ -6,6 +6,7 @@ use qorgan_protocol::{
     assessment::{Block, Choice},
     evidence::{SourceState, StreamId, StreamKind},
     ids::PictureId,
+    local::VoiceState,
     time::WallTime,
     wire::{ExamCard, GateLineState, IdentityState, Message, ProblemCode},
 };
@@ -51,6 +52,8 @@ pub enum ScreenView {
     SystemCheck(SystemCheckView),
     /// Identity.
     Identity(IdentityView),
+    /// Reading aloud.
+    Voice(VoiceView),
     /// Instruction.
     Instruction(TextView),
     /// The waiting gate.
@@ -76,6 +79,7 @@ impl ScreenView {
             Self::Consent(_) => "consent",
             Self::SystemCheck(_) => "system-check",
             Self::Identity(_) => "identity",
+            Self::Voice(_) => "voice",
             Self::Instruction(_) => "instruction",
             Self::Gate(_) => "gate",
             Self::Exam(_) => "exam",
@@ -281,6 +285,26 @@ pub struct IdentityView {
     pub busy: bool,
     /// What went wrong.
     pub trouble: Option<Trouble>,
+}
+
+/// Reading aloud, from which the agent learns the voice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VoiceView {
+    /// Which text to read, from 0 to below [`VoiceView::TEXTS`].
+    pub text: u8,
+    /// Where it stands.
+    pub state: VoiceState,
+    /// The microphone's level, 0 to 100.
+    pub level: Option<u8>,
+    /// How the microphone does; `None` where the agent says nothing.
+    pub device: Option<SourceState>,
+    /// Whether to go on without reading is offered.
+    pub may_skip: bool,
+}
+
+impl VoiceView {
+    /// How many texts there are to read.
+    pub const TEXTS: u8 = 4;
 }
 
 /// One line of the gate.

@@ -20,7 +20,7 @@ use qorgan_protocol::{
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf},
-    sync::{Notify, watch},
+    sync::{Notify, mpsc, watch},
     time::{sleep, timeout},
 };
 
@@ -38,8 +38,7 @@ pub(super) struct AgentRunner {
     shared: Arc<Shared>,
     preview: watch::Sender<bool>,
     finish: Arc<Notify>,
-    document: Arc<Notify>,
-    running: bool,
+    asks: Option<mpsc::Sender<ClientFrame>>,
 }
 
 #[derive(Debug)]
@@ -74,8 +73,7 @@ impl AgentRunner {
             }),
             preview: watch::Sender::new(true),
             finish: Arc::default(),
-            document: Arc::default(),
-            running: false,
+            asks: None,
         }
     }
 
@@ -86,22 +84,27 @@ impl AgentRunner {
         token: String,
         bandwidth: String,
     ) {
-        if self.running {
+        if self.asks.is_some() {
             return;
         }
-        self.running = true;
         let shared = Arc::clone(&self.shared);
+        let (sender, frames) = mpsc::channel(ASKS_MAX);
+        self.asks = Some(sender);
         let asks = Asks {
             preview: self.preview.subscribe(),
             finish: Arc::clone(&self.finish),
-            document: Arc::clone(&self.document),
+            frames,
         };
         runtime.spawn(async move { keep(&shared, asks, token, bandwidth).await });
     }
 
-    /// Asks for a picture of the document before the camera.
-    pub(super) fn take_document(&self) {
-        self.document.notify_one();
+    /// Asks the agent for something, once its connection stands.
+    pub(super) fn ask(&self, frame: ClientFrame) {
+        let asks = self.asks.as_ref();
+        if asks.is_none_or(|asks| asks.try_send(frame).is_err()) {
+            // Full: what waits was asked for already, and the candidate may ask again.
+            tracing::debug!("The agent takes no more that is asked for");
+        }
     }
 
     /// Asks for previews or no more.
@@ -111,7 +114,7 @@ impl AgentRunner {
 
     /// Tells the agent that the attempt is over.
     pub(super) fn finish(&self) {
-        if self.running {
+        if self.asks.is_some() {
             self.finish.notify_one();
         }
     }
@@ -122,7 +125,7 @@ impl AgentRunner {
 struct Asks {
     preview: watch::Receiver<bool>,
     finish: Arc<Notify>,
-    document: Arc<Notify>,
+    frames: mpsc::Receiver<ClientFrame>,
 }
 
 async fn keep(shared: &Shared, mut asks: Asks, token: String, bandwidth: String) {
@@ -252,7 +255,8 @@ async fn prove(
                 AgentFrame::Hello { .. }
                 | AgentFrame::Proof { .. }
                 | AgentFrame::Status(_)
-                | AgentFrame::Still(_) => return Err(End::Gone),
+                | AgentFrame::Still(_)
+                | AgentFrame::Voice(_) => return Err(End::Gone),
             }
         }
     };
@@ -294,7 +298,8 @@ async fn prove(
         AgentFrame::Hello { .. }
         | AgentFrame::Bound { .. }
         | AgentFrame::Status(_)
-        | AgentFrame::Still(_) => Err(End::Gone),
+        | AgentFrame::Still(_)
+        | AgentFrame::Voice(_) => Err(End::Gone),
     }
 }
 
@@ -320,7 +325,7 @@ async fn listen(
     if let Err(end) = opened.await {
         return end;
     }
-    let (frames, mut inbox) = tokio::sync::mpsc::channel(FRAMES_MAX);
+    let (frames, mut inbox) = mpsc::channel(FRAMES_MAX);
     // A frame that is half read must not be lost when something is to be written.
     let pump = tokio::spawn(async move {
         while let Ok(frame) = read(&mut reader).await {
@@ -335,6 +340,9 @@ async fn listen(
             frame = inbox.recv() => match frame {
                 Some(AgentFrame::Status(status)) => told(shared, status),
                 Some(AgentFrame::Still(jpeg)) => document_taken(shared, jpeg),
+                Some(AgentFrame::Voice(state)) => {
+                    shared.bell.ring(agent_news(AgentNews::Voice(state)));
+                }
                 Some(AgentFrame::Refused { reason, .. }) => break End::Refused(reason),
                 // It leaves once the server has all of the recording, or after its own bound.
                 None if finishing => break End::Finished,
@@ -347,8 +355,8 @@ async fn listen(
                     break End::Gone;
                 }
             }
-            () = asks.document.notified() => {
-                if write(&mut writer, &ClientFrame::Still).await.is_err() {
+            Some(frame) = asks.frames.recv() => {
+                if write(&mut writer, &frame).await.is_err() {
                     break End::Gone;
                 }
             }
@@ -424,3 +432,5 @@ const PROOF_MAX: Duration = Duration::from_secs(15);
 const RESTART_PAUSE: Duration = Duration::from_millis(500);
 /// Frames that wait for the client; the agent tells anew twice a second.
 const FRAMES_MAX: usize = 8;
+/// What is asked for while no connection stands.
+const ASKS_MAX: usize = 8;

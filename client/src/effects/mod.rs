@@ -24,7 +24,7 @@ use std::{
 };
 
 use qorgan_client_core::event::{AgentNews, Effect, Event, JournalNews};
-use qorgan_protocol::time::Now;
+use qorgan_protocol::{local::ClientFrame, time::Now};
 
 pub use journal::{JournalError, JournalFile};
 pub use lock::Lock;
@@ -157,7 +157,8 @@ impl Effects {
                 self.agent.run(&self.runtime, token.0, bandwidth);
             }
             Effect::Preview(on) => self.agent.preview(on),
-            Effect::TakeDocument => self.agent.take_document(),
+            Effect::TakeDocument => self.agent.ask(ClientFrame::Still),
+            Effect::Voice(ask) => self.agent.ask(ClientFrame::Voice(ask)),
             Effect::FinishAgent => self.agent.finish(),
             Effect::OpenJournal { attempt, epoch } => match self.server.journal_key() {
                 Some(key) => self.journal.open(attempt, epoch, key),

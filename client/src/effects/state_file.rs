@@ -160,7 +160,7 @@ fn state_of(view: &View) -> State {
         ScreenView::SystemCheck(screen) => state.trouble = screen.trouble.is_some(),
         ScreenView::Identity(screen) => state.trouble = screen.trouble.is_some(),
         ScreenView::Gate(screen) => state.trouble = screen.trouble.is_some(),
-        ScreenView::Ended(_) => {}
+        ScreenView::Voice(_) | ScreenView::Ended(_) => {}
     }
     state
 }

@@ -25,6 +25,7 @@ mod overlay_messages;
 mod sign_in;
 mod submitted;
 mod system_check;
+mod voice;
 mod welcome;
 
 use egui::Ui;
@@ -44,6 +45,7 @@ pub use instruction::instruction_ui;
 pub use sign_in::sign_in_ui;
 pub use submitted::submitted_ui;
 pub use system_check::system_check_ui;
+pub use voice::voice_ui;
 pub use welcome::welcome_ui;
 
 use kit::Kit;
@@ -80,6 +82,7 @@ fn screen_ui(ui: &mut Ui, view: &View, kit: &Kit<'_>) -> Option<Intent> {
         ScreenView::Consent(screen) => consent_ui(ui, view, screen, kit),
         ScreenView::SystemCheck(screen) => system_check_ui(ui, view, screen, kit),
         ScreenView::Identity(screen) => identity_ui(ui, view, screen, kit),
+        ScreenView::Voice(screen) => voice_ui(ui, view, screen, kit),
         ScreenView::Instruction(screen) => instruction_ui(ui, view, screen, kit),
         ScreenView::Gate(screen) => gate_ui(ui, view, screen, kit),
         ScreenView::Exam(screen) => exam_ui(ui, screen, kit),

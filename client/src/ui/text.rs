@@ -107,6 +107,12 @@ impl<'a> From<&'a String> for Place<'a> {
     }
 }
 
+impl From<u8> for Place<'_> {
+    fn from(number: u8) -> Self {
+        Self::Number(number.into())
+    }
+}
+
 impl From<u64> for Place<'_> {
     fn from(number: u64) -> Self {
         Self::Number(number)

@@ -20,6 +20,7 @@ use qorgan_protocol::{
     attempt::{AttemptPhase, GateMode, PauseCause},
     evidence::{SourceState, StreamId, StreamKind},
     ids::{AttemptId, MessageId, PictureId},
+    local::{VoiceHint, VoiceState},
     time::WallTime,
     wire::{ExamCard, ExamState, GateLineState, IdentityState, Message, MessageFrom, ProblemCode},
 };
@@ -51,6 +52,7 @@ pub fn screens() -> Vec<ScreenView> {
         consent(),
         system_check(),
         identity(),
+        voice(),
         instruction(),
         gate(),
         exam(),
@@ -210,6 +212,45 @@ pub fn identity() -> ScreenView {
         ready: true,
         busy: false,
         trouble: None,
+    })
+}
+
+/// Reading aloud, half of it heard.
+pub fn voice() -> ScreenView {
+    voice_at(VoiceState::Listening {
+        heard: 2,
+        needed: 5,
+        hint: None,
+    })
+}
+
+/// What else the screen of reading aloud says, by name.
+pub fn voices() -> Vec<(&'static str, ScreenView)> {
+    let quiet = VoiceState::Listening {
+        heard: 1,
+        needed: 5,
+        hint: Some(VoiceHint::TooQuiet),
+    };
+    vec![
+        ("voice-asked", voice_at(VoiceState::NotAsked)),
+        ("voice-quiet", voice_at(quiet)),
+        ("voice-several", voice_at(VoiceState::NotOneVoice)),
+        ("voice-known", voice_at(VoiceState::Known)),
+    ]
+}
+
+fn voice_at(state: VoiceState) -> ScreenView {
+    let trouble = match state {
+        VoiceState::Listening { hint, .. } => hint.is_some(),
+        VoiceState::NotOneVoice | VoiceState::Skipped | VoiceState::Unavailable => true,
+        VoiceState::NotAsked | VoiceState::Known => false,
+    };
+    ScreenView::Voice(VoiceView {
+        text: 1,
+        state,
+        level: Some(if trouble { 18 } else { 62 }),
+        device: Some(SourceState::Live),
+        may_skip: trouble,
     })
 }
 

@@ -17,6 +17,7 @@ use qorgan_protocol::{
     ids::BootId,
     local::{
         AgentFrame, AgentStatus, ChannelProof, ClientFrame, LinkState, Provision, SourceStatus,
+        VoiceState,
     },
     time::WallTime,
 };
@@ -90,6 +91,7 @@ fn serve(
     };
     let proof = crypto::sign(keys, &Ring, provision.institution, &mine).ok()?;
     write(&mut stream, &AgentFrame::Proof { proof })?;
+    write(&mut stream, &AgentFrame::Voice(VoiceState::Known))?;
     loop {
         write(&mut stream, &AgentFrame::Status(Box::new(status())))?;
         std::thread::sleep(Duration::from_millis(300));

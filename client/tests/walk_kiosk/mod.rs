@@ -160,7 +160,8 @@ pub(crate) fn check_in(desk: &Desk, kiosk: &Kiosk) {
     kiosk.expect("the identity", |state| {
         state["screen"] == "identity" && state["focused"] == "continue"
     });
-    while kiosk.state()["screen"] == "identity" {
+    // The small agent knows the voice at once, so that both screens are left by the same key.
+    while matches!(kiosk.state()["screen"].as_str(), Some("identity" | "voice")) {
         desk.key("Return");
         std::thread::sleep(Duration::from_millis(400));
     }

@@ -115,6 +115,12 @@ impl GatePolicy {
         }
     }
 
+    /// Tells whether a microphone must be live, so that voices can be told.
+    #[must_use]
+    pub fn hears(&self) -> bool {
+        self.required().contains(&StreamKind::Microphone)
+    }
+
     /// Returns the kinds of source that must be live, sorted.
     #[must_use]
     //= tests/data/sop-2-28.md#10-start-gate

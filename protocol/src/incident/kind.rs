@@ -138,4 +138,6 @@ kinds! {
     /// The machine did not look at or listen to everything: a fact about it, no word about the
     /// candidate.
     NotWatched = "not_watched", 0.1, None;
+    /// The candidate read nothing aloud at check-in, so that no voice is told from theirs.
+    VoiceNotEnrolled = "voice_not_enrolled", 0.3, None;
 }

@@ -93,9 +93,10 @@ impl IncidentKind {
             | Self::Whisper
             | Self::PhoneInView => &Sensitivity::ALL,
             Self::Impersonation => &[Sensitivity::Low, Sensitivity::Normal, Sensitivity::High],
-            Self::WindowSwitch | Self::ForeignWindow | Self::ClipboardChanged => {
-                &[Sensitivity::Off, Sensitivity::Normal]
-            }
+            Self::WindowSwitch
+            | Self::ForeignWindow
+            | Self::ClipboardChanged
+            | Self::VoiceNotEnrolled => &[Sensitivity::Off, Sensitivity::Normal],
             Self::LockdownBreach
             | Self::SecondDisplay
             | Self::DeniedProcess

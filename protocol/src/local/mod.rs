@@ -85,6 +85,18 @@ pub enum ClientFrame {
     Finish,
     /// Asks for one picture of the camera in its full size (a document at check-in).
     Still,
+    /// Says what the candidate does about reading aloud at check-in.
+    Voice(VoiceAsk),
+}
+
+/// What the candidate does about reading aloud.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum VoiceAsk {
+    /// Reads from now on; what was gathered before is forgotten. Nothing follows from it once a
+    /// voice is known, so that nobody takes the candidate's place later.
+    Begin,
+    /// Goes on without reading, which the recording says.
+    Skip,
 }
 
 /// What the agent says.
@@ -122,6 +134,44 @@ pub enum AgentFrame {
     Status(Box<AgentStatus>),
     /// The picture that was asked for, a JPEG of at most [`crate::limits::DOCUMENT_BYTES_MAX`] bytes.
     Still(Vec<u8>),
+    /// Where learning the candidate's voice stands, first after the proofs and at each change.
+    Voice(VoiceState),
+}
+
+/// Where learning the candidate's voice stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum VoiceState {
+    /// Nobody was asked to read aloud yet.
+    #[default]
+    NotAsked,
+    /// What is read is gathered.
+    Listening {
+        /// Pieces of speech that were heard.
+        heard: u8,
+        /// Pieces of speech that it takes.
+        needed: u8,
+        /// What is amiss.
+        hint: Option<VoiceHint>,
+    },
+    /// What was read is not one clear voice: others spoke too, or noise hides it.
+    NotOneVoice,
+    /// The voice is known, and others are told from it.
+    Known,
+    /// The candidate went on without reading.
+    Skipped,
+    /// No voice can be learnt on this machine.
+    Unavailable,
+}
+
+/// What is amiss while nothing more is heard of a reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum VoiceHint {
+    /// The microphone gives silence.
+    NoSound,
+    /// What it gives is very quiet.
+    TooQuiet,
+    /// There is sound, but no clear speech.
+    NoSpeech,
 }
 
 /// Why the agent refuses a client.

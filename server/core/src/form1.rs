@@ -80,6 +80,7 @@ pub fn printed_detail(kind: IncidentKind, detail: &str) -> &str {
         | IncidentKind::AnotherVoice
         | IncidentKind::Talking
         | IncidentKind::Whisper
+        | IncidentKind::VoiceNotEnrolled
         | IncidentKind::Impersonation
         | IncidentKind::NotWatched
         | IncidentKind::LookingAway

@@ -106,7 +106,7 @@ pub mod fields {
     /// Programs that are never reported, one a line.
     pub const ALLOW: &str = "allow";
     /// What is watched for: how readily each kind is raised, or nothing for the mode's usual.
-    pub const WATCH: [(&str, super::IncidentKind); 11] = [
+    pub const WATCH: [(&str, super::IncidentKind); 12] = [
         ("watch_window_switch", super::IncidentKind::WindowSwitch),
         ("watch_foreign_window", super::IncidentKind::ForeignWindow),
         (
@@ -121,6 +121,10 @@ pub mod fields {
         ("watch_talking", super::IncidentKind::Talking),
         ("watch_whisper", super::IncidentKind::Whisper),
         ("watch_phone_in_view", super::IncidentKind::PhoneInView),
+        (
+            "watch_voice_not_enrolled",
+            super::IncidentKind::VoiceNotEnrolled,
+        ),
     ];
     /// The numbers: field, least, most. No grace is longer than the default.
     pub const NUMBERS: [(&str, u64, u64); 5] = [

@@ -243,7 +243,7 @@ impl Texts {
 impl Default for Texts {
     fn default() -> Self {
         Self {
-            consent_version: "2026-2".to_owned(),
+            consent_version: "2026-3".to_owned(),
             consent_kk: CONSENT_KK.to_owned(),
             consent_ru: CONSENT_RU.to_owned(),
             consent_en: CONSENT_EN.to_owned(),
@@ -259,8 +259,8 @@ const CONSENT_KK: &str = "Емтихан кезінде камераңыз, ми
 Жазба тіркелуден басталып, емтихан тапсырылғанда аяқталады.\n\n\
 Осы компьютердегі бағдарлама проктор назар аударатын сәттерді белгілейді: камера алдында бір адам ба \
 және сол адам ба, ол қайда қарайды, қолында телефон бар ма, басқа біреу сөйлей ме, қандай терезелер \
-ашық. Бағдарлама ештеңе шешпейді: әр сәтті адамдар қарайды. Бетіңіз туралы білгені осы компьютерде шифрланып тұрады және жазба \
-жеткізілгенде жойылады; сондай сәттердің суреті мен дыбысы жазбаға кіреді.\n\n\
+ашық. Бағдарлама ештеңе шешпейді: әр сәтті адамдар қарайды. Бетіңіз бен даусыңыз туралы білгені осы \
+компьютерде шифрланып тұрады және жазба жеткізілгенде жойылады; сондай сәттердің суреті мен дыбысы жазбаға кіреді.\n\n\
 Жазбаны тек емтихан өткізуге жауапты қызметкерлер көреді. Ол сақтау мерзімі біткенше шифрланып \
 сақталады.\n\n\
 Келіспесеңіз, тестілеу орталығына хабарласыңыз: емтиханды орталықта тапсыра аласыз.";
@@ -268,8 +268,8 @@ const CONSENT_RU: &str = "Во время экзамена записывают�
 начинается с регистрации и заканчивается сдачей экзамена.\n\n\
 Программа на этом компьютере отмечает моменты, на которые проктору стоит взглянуть: один ли человек \
 перед камерой и тот же ли, куда он смотрит, нет ли в руках телефона, говорит ли кто-то ещё, какие \
-окна открыты. Она ничего не решает: каждый момент смотрят люди. То, что она узнала о вашем лице, хранится зашифрованным на этом \
-компьютере и удаляется, когда запись доставлена; изображения и звук таких моментов входят в \
+окна открыты. Она ничего не решает: каждый момент смотрят люди. То, что она узнала о вашем лице и \
+голосе, хранится зашифрованным на этом компьютере и удаляется, когда запись доставлена; изображения и звук таких моментов входят в \
 запись.\n\n\
 Запись видят только сотрудники, ответственные за экзамен. Она хранится в зашифрованном виде до \
 конца срока хранения.\n\n\
@@ -278,8 +278,8 @@ const CONSENT_EN: &str = "During the exam your camera, your microphone and your 
 recorded. Recording starts with check-in and ends when the exam is submitted.\n\n\
 A program on this computer marks moments that a proctor should look at: whether one person sits before \
 the camera and the same one, where they look, whether there is a phone, whether somebody else speaks, which \
-windows are open. It decides nothing: people look at each moment. What it learns of your face is kept encrypted on this \
-computer and deleted once the recording is delivered; pictures and sound of such moments belong to the \
+windows are open. It decides nothing: people look at each moment. What it learns of your face and \
+voice is kept encrypted on this computer and deleted once the recording is delivered; pictures and sound of such moments belong to the \
 recording.\n\n\
 Only the staff who are responsible for the exam see the recording. It is kept encrypted until its \
 term ends.\n\n\

@@ -213,9 +213,8 @@ fn shape(kind: &str) -> &'static str {
     match kind {
         "camera_covered" | "camera_frozen" | "virtual_camera" | "nobody_in_view"
         | "second_face" | "impersonation" | "looking_away" | "phone_in_view" => "picture",
-        "microphone_muted" | "microphone_changed" | "another_voice" | "talking" | "whisper" => {
-            "sound"
-        }
+        "microphone_muted" | "microphone_changed" | "another_voice" | "talking" | "whisper"
+        | "voice_not_enrolled" => "sound",
         "window_switch" | "foreign_window" | "lockdown_breach" | "second_display"
         | "denied_process" | "remote_control" | "clipboard_changed" => "window",
         _ => "link",

@@ -78,9 +78,10 @@ fn attempt(
     walk.phase("the kiosk opens and the candidate signs in", |walk| {
         sign_in(walk, stage, kiosk, began)
     })?;
-    walk.phase("consent, system check, identity, instruction", |walk| {
-        check_in(walk, kiosk)
-    })?;
+    walk.phase(
+        "consent, system check, identity, voice, instruction",
+        |walk| check_in(walk, kiosk),
+    )?;
     walk.phase("the gate stays shut without the agent's streams", |walk| {
         gate_refuses(walk, kiosk)
     })?;
@@ -145,6 +146,10 @@ fn check_in(walk: &mut Walk<'_>, kiosk: &mut Kiosk<'_>) -> Result<String> {
     shoot(walk, kiosk, "06-identity")?;
     candidate::show_identity(kiosk)?;
     candidate::leave(kiosk, "identity")?;
+    kiosk.await_screen("voice", SCREEN_LIMIT)?;
+    candidate::read_aloud(kiosk)?;
+    shoot(walk, kiosk, "07-voice")?;
+    candidate::leave(kiosk, "voice")?;
     kiosk.await_screen("instruction", SCREEN_LIMIT)?;
     shoot(walk, kiosk, "07-instruction")?;
     candidate::leave(kiosk, "instruction")?;

@@ -51,6 +51,10 @@ impl Kiosk {
                 }
             }
             (Step::Identity, Intent::Continue) if identified => {
+                attempt.step = attempt.after_identity();
+                return;
+            }
+            (Step::Voice, Intent::Continue) if attempt.voice.is_over() => {
                 attempt.step = Step::Instruction { read: false };
                 return;
             }
@@ -229,18 +233,19 @@ impl Attempt {
     /// Goes to the step that the server's phase asks for; a step that the candidate is still at
     /// stays, where the phase allows it.
     pub(super) fn follow_phase(&mut self, phase: &AttemptPhase) {
-        if self.consent_due && !matches!(step_of(phase), Step::Ended(_)) {
+        if self.consent_due && !matches!(step_of(phase, false), Step::Ended(_)) {
             return;
         }
-        let due = step_of(phase);
+        let due = step_of(phase, self.asks_voice());
         let rank = |step: &Step| match step {
             Step::Consent { .. } => 0,
             Step::SystemCheck => 1,
             Step::Identity => 2,
-            Step::Instruction { .. } => 3,
-            Step::Gate => 4,
-            Step::Exam => 5,
-            Step::Ended(_) => 6,
+            Step::Voice => 3,
+            Step::Instruction { .. } => 4,
+            Step::Gate => 5,
+            Step::Exam => 6,
+            Step::Ended(_) => 7,
         };
         if rank(&due) > rank(&self.step) && !self.lingers(&due) {
             self.step = due;
@@ -252,15 +257,30 @@ impl Attempt {
     fn consented(&mut self) {
         if std::mem::take(&mut self.consent_due) {
             let phase = self.view.as_ref().map(|heard| heard.view.phase);
-            self.step = step_of(&phase.unwrap_or(self.check_in.phase));
+            self.step = step_of(&phase.unwrap_or(self.check_in.phase), self.asks_voice());
         } else if matches!(self.step, Step::Consent { .. }) {
             self.step = Step::SystemCheck;
         }
     }
 
-    /// The identity screen stays until the candidate goes on from it.
+    /// The screens of identity and voice stay until the candidate goes on from them.
     fn lingers(&self, due: &Step) -> bool {
-        self.step == Step::Identity && matches!(due, Step::Instruction { .. })
+        matches!(self.step, Step::Identity | Step::Voice)
+            && matches!(due, Step::Voice | Step::Instruction { .. })
+    }
+
+    /// Tells whether the voice is yet to be learnt: where a microphone is required, and until the
+    /// candidate has read aloud or gone on without.
+    fn asks_voice(&self) -> bool {
+        self.check_in.policy.hears() && !self.voice.is_over()
+    }
+
+    fn after_identity(&self) -> Step {
+        if self.asks_voice() {
+            Step::Voice
+        } else {
+            Step::Instruction { read: false }
+        }
     }
 
     pub(super) fn identity(&self) -> IdentityState {
@@ -300,8 +320,8 @@ pub(super) const fn consent_step() -> Step {
     }
 }
 
-/// Returns the screen that a phase asks for.
-pub(super) fn step_of(phase: &AttemptPhase) -> Step {
+/// Returns the screen that a phase asks for; the voice is learnt before the instruction is read.
+pub(super) fn step_of(phase: &AttemptPhase, asks_voice: bool) -> Step {
     match phase {
         AttemptPhase::Scheduled => consent_step(),
         AttemptPhase::CheckIn { tasks, .. } => {
@@ -311,6 +331,8 @@ pub(super) fn step_of(phase: &AttemptPhase) -> Step {
                 Step::SystemCheck
             } else if !tasks.identity {
                 Step::Identity
+            } else if asks_voice {
+                Step::Voice
             } else {
                 Step::Instruction { read: false }
             }

@@ -10,7 +10,7 @@ use qorgan_protocol::{
     wire::{CheckInReply, ClientEventKind, ExamCard},
 };
 
-use super::{Agent, Attempt, Kiosk, ReadBack, SignInForm, Stage};
+use super::{Agent, Attempt, Kiosk, ReadBack, SignInForm, Stage, voice::VoiceStep};
 use crate::{
     Private,
     book::ResponseBook,
@@ -136,7 +136,7 @@ impl Kiosk {
         let step = if consent_due {
             super::check_in::consent_step()
         } else {
-            super::check_in::step_of(&check_in.phase)
+            super::check_in::step_of(&check_in.phase, check_in.policy.hears())
         };
         let stored = check_in.journal_next.0 > 0 || epoch > Epoch::FIRST;
         let consent = Call::Consent {
@@ -179,6 +179,7 @@ impl Kiosk {
             adapter: true,
             preview: true,
             document: false,
+            voice: VoiceStep::default(),
             seen_messages: BTreeSet::new(),
             draft: String::new(),
             hand: None,
@@ -247,6 +248,8 @@ impl SignInForm {
             | Intent::SystemChecked
             | Intent::TakeDocument
             | Intent::ShowIdentity
+            | Intent::ReadAloud
+            | Intent::SkipReading
             | Intent::Continue
             | Intent::Start
             | Intent::GoTo(_)

@@ -61,6 +61,8 @@ impl Kiosk {
             | Intent::SystemChecked
             | Intent::TakeDocument
             | Intent::ShowIdentity
+            | Intent::ReadAloud
+            | Intent::SkipReading
             | Intent::Continue
             | Intent::Start
             | Intent::Open(_)

@@ -37,6 +37,9 @@ impl Attempt {
         } else {
             self.covered_since = None;
         }
+        if self.step == Step::Voice {
+            self.voice.shown(now);
+        }
         self.guard_machine(now, outbox);
     }
 
@@ -81,6 +84,7 @@ impl Attempt {
         let retries = self.retry_at.values().copied().filter(|&at| at > now);
         let second = match self.step {
             Step::Exam if self.submission.is_none() => Some(now + self.next_second(now)),
+            Step::Voice => self.voice.skip_at(),
             Step::Exam
             | Step::Consent { .. }
             | Step::SystemCheck

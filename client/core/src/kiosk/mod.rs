@@ -6,6 +6,7 @@ mod exam;
 mod guard;
 mod responses;
 mod show;
+mod voice;
 
 #[cfg(test)]
 pub(crate) mod fixtures;
@@ -134,6 +135,7 @@ struct Attempt {
     preview: bool,
     /// Whether a picture of the document is ready to be shown.
     document: bool,
+    voice: voice::VoiceStep,
     seen_messages: BTreeSet<MessageId>,
     draft: String,
     hand: Option<bool>,
@@ -148,6 +150,7 @@ enum Step {
     },
     SystemCheck,
     Identity,
+    Voice,
     Instruction {
         read: bool,
     },
@@ -266,6 +269,7 @@ impl Kiosk {
             | Intent::ShowIdentity
             | Intent::Continue
             | Intent::Start => self.check_in_intent(intent),
+            Intent::ReadAloud | Intent::SkipReading => self.voice_intent(now, &intent),
             Intent::GoTo(_)
             | Intent::Choose(_)
             | Intent::Flag
@@ -335,13 +339,17 @@ impl Kiosk {
         let lost = was_up
             && !matches!(
                 news,
-                AgentNews::Status(_) | AgentNews::Finished | AgentNews::DocumentTaken
+                AgentNews::Status(_)
+                    | AgentNews::Finished
+                    | AgentNews::DocumentTaken
+                    | AgentNews::Voice(_)
             );
         if let Stage::Attempt(attempt) = &mut self.stage {
             match &news {
                 AgentNews::Status(status) => attempt.lease.agent_said(now, status),
                 AgentNews::Finished => {}
                 AgentNews::DocumentTaken => attempt.document = attempt.step == Step::Identity,
+                AgentNews::Voice(state) => self.outbox.extend(attempt.voice_told(*state)),
                 AgentNews::Started
                 | AgentNews::Refused(_)
                 | AgentNews::Gone
@@ -355,7 +363,7 @@ impl Kiosk {
             self.note(now, ClientEventKind::AgentGone, detail);
         }
         self.agent = match news {
-            AgentNews::DocumentTaken => return,
+            AgentNews::DocumentTaken | AgentNews::Voice(_) => return,
             AgentNews::Started => Agent::Starting,
             AgentNews::Status(status) => Agent::Up { status },
             AgentNews::Refused(reason) => Agent::Refused(reason),

@@ -108,6 +108,7 @@ impl Kiosk {
                 busy: self.is_busy(&check_in::CHECK_IN_CALLS),
                 trouble: attempt.trouble.clone(),
             }),
+            Step::Voice => ScreenView::Voice(self.voice_view(now, attempt)),
             Step::Instruction { read } => ScreenView::Instruction(self.text(
                 attempt,
                 &attempt.check_in.instruction_text,

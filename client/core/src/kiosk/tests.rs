@@ -3,6 +3,7 @@
 mod again;
 mod document;
 mod lease;
+mod voice;
 mod walk;
 
 use core::time::Duration;
@@ -13,7 +14,7 @@ use qorgan_protocol::{
     crypto::Sha256,
     ids::Epoch,
     time::{Now, WallTime},
-    wire::{AttemptView, ConsentReply, ResponseReceipt},
+    wire::{AttemptView, CheckInReply, ConsentReply, ResponseReceipt},
 };
 
 use super::{Kiosk, fixtures as fx};
@@ -71,6 +72,10 @@ impl Desk {
     fn open_with_document(&mut self, phase: AttemptPhase) {
         let mut check_in = fx::check_in(phase);
         check_in.policy.identity_document = true;
+        self.open_reply(check_in);
+    }
+
+    fn open_reply(&mut self, check_in: CheckInReply) {
         self.intent(Intent::OpenExam(fx::attempt()));
         self.answer(CallKind::CheckIn, Reply::CheckedIn(Box::new(check_in)));
     }

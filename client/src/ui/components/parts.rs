@@ -225,6 +225,17 @@ pub fn level_bar(ui: &mut Ui, kit: &Kit<'_>, label: &str, level: u8) {
     response.widget_info(|| WidgetInfo::labeled(Role::Meter, true, label));
 }
 
+/// Draws how many of the parts of a whole are there.
+pub fn progress_bar(ui: &mut Ui, kit: &Kit<'_>, label: &str, (there, of): (u8, u8)) {
+    let wanted = vec2(ui.available_width(), 12.0);
+    let (rect, response) = ui.allocate_exact_size(wanted, Sense::hover());
+    ui.painter().rect_filled(rect, 3, kit.tokens.border);
+    let width = rect.width() * f32::from(there.min(of)) / f32::from(of.max(1));
+    let filled = Rect::from_min_size(rect.min, vec2(width, rect.height()));
+    ui.painter().rect_filled(filled, 3, kit.tokens.primary);
+    response.widget_info(|| WidgetInfo::labeled(Role::ProgressIndicator, true, label));
+}
+
 /// Draws a picture fitted into `room`, or an empty frame while it is not there.
 pub fn picture(
     ui: &mut Ui,
