@@ -1,7 +1,7 @@
 // Review of one attempt: every stream of every part in step at 0.5 to 16 times, incidents by key.
 import { Recording } from "./recording.js";
 
-const BEFORE_S = 3;
+const BEFORE_S = 4; // where the server names no clip of its own
 const AFTER_S = 6;
 const APART_S = 1; // between two parts at least, so that the gap is seen
 const SKIP_S = 3; // a longer hole is passed over but for its last second
@@ -48,6 +48,7 @@ class Player {
     this.holes = parts.flatMap((part, at) => this.holesOf(part, parts[at + 1]));
     this.bind();
     this.marks();
+    this.filters();
     this.seek(0);
     const asked = new URLSearchParams(location.search).get("at");
     this.go(this.items.findIndex((item) => item.dataset.incident === asked));
@@ -73,7 +74,12 @@ class Player {
     this.bar.max = String(this.end);
     this.bar.addEventListener("input", () => { this.loop = null; this.seek(Number(this.bar.value)); });
     this.out = this.form.querySelector("output");
-    this.items.forEach((item, index) => item.querySelector("[data-jump]").addEventListener("click", () => this.go(index)));
+    const list = this.stage.querySelector(".incidents[data-done]");
+    if (list) {
+      list.addEventListener("click", (event) => { if (event.target.closest("[data-jump]")) this.go(this.indexOf(event.target)); });
+      list.addEventListener("submit", (event) => this.judge(event));
+      list.addEventListener("keydown", (event) => this.noted(event));
+    }
     for (const item of this.stage.querySelectorAll("[data-uncounted] .incident")) {
       item.querySelector("[data-jump]").addEventListener("click", () => { this.loop = null; this.seek(Math.max(0, this.moment(item) - BEFORE_S)); this.play(true); });
     }
@@ -107,6 +113,110 @@ class Player {
     }
   }
 
+  indexOf(node) {
+    return this.items.indexOf(node.closest("[data-incident]"));
+  }
+
+  /** Shows what is asked for, in list and timeline alike, and says how much that is. */
+  filters() {
+    this.filter = this.stage.querySelector("[data-filter]");
+    if (!this.filter) return;
+    this.filter.hidden = false;
+    this.filter.addEventListener("submit", (event) => event.preventDefault());
+    this.filter.addEventListener("change", () => this.sift());
+    this.sift();
+  }
+
+  /** Hides what is not asked for; the one that is being looked at stays until another one is. */
+  sift() {
+    if (!this.filter) return;
+    const { kind, verdict, grade } = Object.fromEntries(new FormData(this.filter));
+    let shown = 0;
+    this.items.forEach((item, index) => {
+      const is = item.dataset.verdict || "unjudged";
+      const fits = (!kind || item.dataset.kind === kind) && (!verdict || is === verdict) && Number(item.dataset.grade) >= Number(grade);
+      if (fits) shown += 1;
+      item.hidden = !fits && index !== this.at;
+      const mark = this.stage.querySelector(`.mark[data-mark="${item.dataset.incident}"]`);
+      if (mark) mark.hidden = item.hidden;
+    });
+    const out = this.filter.querySelector("output");
+    out.textContent = out.dataset.words.replace("{n}", shown).replace("{all}", this.items.length);
+  }
+
+  /** Goes to the next one that is shown, forwards or back. */
+  step(by) {
+    let index = this.at + by;
+    while (this.items[index]?.hidden) index += by;
+    this.go(index);
+  }
+
+  /** Goes to the next one that nobody has judged, from here on and then from the top. */
+  unjudged() {
+    const open = (item) => !item.dataset.verdict && !item.hidden;
+    const after = this.items.findIndex((item, index) => index > this.at && open(item));
+    const index = after < 0 ? this.items.findIndex(open) : after;
+    if (index >= 0) this.go(index);
+    return index >= 0;
+  }
+
+  /** Sends a judgement and goes on with the next one, with the player and the filters as they are. */
+  async judge(event) {
+    const form = event.target.closest("form.judge");
+    if (!form || !event.submitter) return;
+    event.preventDefault();
+    const index = this.indexOf(form);
+    const id = this.items[index].dataset.incident;
+    const had = Boolean(this.items[index].dataset.verdict);
+    const body = new URLSearchParams(new FormData(form));
+    body.set(event.submitter.name, event.submitter.value);
+    let page;
+    try {
+      const answer = await fetch(form.action, { method: "POST", body });
+      if (!answer.ok) throw new Error(String(answer.status));
+      page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      if (!page.getElementById(`i-${id}`)?.dataset.verdict) throw new Error("not judged");
+    } catch {
+      // The page itself says what is wrong, or asks to sign in.
+      const field = document.createElement("input");
+      Object.assign(field, { type: "hidden", name: event.submitter.name, value: event.submitter.value });
+      form.append(field);
+      form.submit();
+      return;
+    }
+    this.refresh(page, index);
+    if (had || !this.unjudged()) this.items[index].focus({ preventScroll: true });
+    const list = this.stage.querySelector(".incidents[data-done]");
+    if (this.items.every((item) => item.dataset.verdict)) document.querySelector("[data-told]").textContent = list.dataset.done;
+    this.sift();
+  }
+
+  /** Takes over what a judgement changed: the incident, its mark, the verdict, what an act would say. */
+  refresh(page, index) {
+    const id = this.items[index].dataset.incident;
+    const fresh = document.importNode(page.getElementById(`i-${id}`), true);
+    fresh.setAttribute("aria-current", String(index === this.at));
+    this.items[index].replaceWith(fresh);
+    this.items[index] = fresh;
+    const mark = this.stage.querySelector(`.mark[data-mark="${id}"]`);
+    mark.classList.remove("confirmed", "dismissed");
+    mark.classList.add(fresh.dataset.verdict);
+    for (const part of document.querySelectorAll("[data-fresh]")) {
+      const other = page.querySelector(`[data-fresh="${part.dataset.fresh}"]`);
+      if (other) part.replaceWith(document.importNode(other, true));
+    }
+  }
+
+  /** In a note Enter judges nothing: it saves the note of what is judged, and else leaves the field. */
+  noted(event) {
+    if (event.key !== "Enter" || event.target.name !== "note") return;
+    event.preventDefault();
+    const item = event.target.closest("[data-incident]");
+    const button = item.querySelector(`button[value="${item.dataset.verdict || "none"}"]`);
+    if (button) button.click();
+    else item.focus();
+  }
+
   place(seconds) {
     return `${(100 * seconds) / Math.max(this.end, 1)}%`;
   }
@@ -121,7 +231,7 @@ class Player {
     if (event.target.closest("input, textarea, select, dialog") && event.key !== "Escape") return;
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const act = {
-      j: () => this.go(this.at + 1), k: () => this.go(this.at - 1),
+      j: () => this.step(1), k: () => this.step(-1), u: () => this.unjudged(),
       c: () => this.press("confirmed"), d: () => this.press("dismissed"),
       n: () => this.note(), " ": () => this.toggle(),
     }[event.key === " " ? " " : letter(event)];
@@ -140,10 +250,13 @@ class Player {
     const moment = this.moment(item);
     const part = this.partAt(moment);
     const from = part ? part.offset : 0;
-    this.loop = [Math.max(from, moment - BEFORE_S), Math.min(part ? from + part.length : this.end, moment + AFTER_S)];
+    const { from: begins, to: ends } = item.dataset;
+    const clip = begins ? [from + Number(begins) / 1e6, from + Number(ends) / 1e6] : [moment - BEFORE_S, moment + AFTER_S];
+    this.loop = [Math.max(from, clip[0]), Math.min(part ? from + part.length : this.end, clip[1])];
     this.seek(this.loop[0]);
     this.play(true);
     this.next = this.items[index + 1];
+    this.sift();
   }
 
   press(verdict) {

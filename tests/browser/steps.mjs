@@ -206,11 +206,15 @@ async function makeSitting(world) {
   await clean(world, "exam-wrong");
   await page.fill("#minutes", "60");
   await page.fill("#deny", "zoom\nobs");
+  await page.click("details.group:has(#watch_looking_away) > summary");
+  await page.selectOption("#watch_looking_away", "low");
+  assert.deepEqual(await page.$$eval("#watch_impersonation option", (all) => all.map((one) => one.value)), ["", "low", "normal", "high"]);
   await page.click("form[action$=sittings] button.primary");
   await page.waitForURL("**/console/sittings/*");
   sitting = page.url();
   await page.locator("details.settings-in-force > summary").click();
   assert.match(await page.textContent("details.settings-in-force"), /zoom, obs/);
+  assert.match(await page.textContent("details.settings-in-force"), /Төмен/);
   await clean(world, "sitting-settings");
 }
 
@@ -234,6 +238,12 @@ async function goodAdmission(world) {
   assert.equal(await page.locator("#board tbody tr").count(), 11);
   const refused = page.locator("[data-row='alisher.qasymov']");
   assert.match(await refused.textContent(), /жіберілмеген/);
+  await page.selectOption("#granted-login", "aruzhan.bekova");
+  await page.check("#granted input[name=helper]");
+  await page.click("#granted form button");
+  await page.waitForSelector("#granted dl");
+  assert.match(await page.textContent("#granted dl"), /көмекші/);
+  await clean(world, "granted");
 }
 
 async function board(world) {
@@ -404,7 +414,13 @@ async function quietReview(world) {
   await page.goto("/console/reviews");
   await page.waitForSelector("tbody tr");
   assert.equal(await page.locator("tbody tr").count(), 2);
+  const first = await page.textContent("tbody tr:first-child");
+  assert.match(first, /Камера|Екінші дисплей/, "the attempt with grave moments comes first");
   await clean(world, "reviews");
+  await page.selectOption("#verdict", "violation");
+  await page.click("form:has(#q) button");
+  await page.waitForSelector(".empty");
+  await page.goto("/console/reviews");
   await page.fill("#q", "жоқ адам");
   await page.click("form:has(#q) button");
   await page.waitForSelector(".empty");
@@ -458,13 +474,61 @@ async function review(world) {
   const apart = await page.$$eval("figure[data-epoch='1'] video", ([a, b]) => Math.abs(a.currentTime - b.currentTime));
   assert.ok(apart < 1, `in step within a second at 4×, apart ${apart}`);
   await clean(world, "review");
-  for (const [steps, key] of [[1, "c"], [2, "d"], [3, "c"]]) {
-    await page.goto(`/console/attempts/${attempt}/review`);
-    await page.waitForSelector(READY);
-    for (let step = 0; step < steps; step += 1) await page.keyboard.press("j");
-    await Promise.all([page.waitForNavigation(), page.keyboard.press(key)]);
-  }
+  await judging(page);
+  await sifting(page);
+  await clean(world, "review-judged");
+  await page.reload();
+  await page.waitForSelector(READY);
   assert.equal(await page.locator("button[aria-pressed=true][value]").count(), 3);
+  assert.equal(await page.inputValue("[data-incident][data-kind=second_display] input[name=note]"), "екінші экран");
+}
+
+/** By key alone: judge, go on with the next, note, and see what an act would state. */
+async function judging(page) {
+  const current = () => page.getAttribute("[data-incident][aria-current=true]", "data-kind");
+  const judged = (kind, verdict) => page.waitForSelector(`[data-incident][data-kind=${kind}][data-verdict=${verdict}]`);
+  const address = page.url();
+  assert.equal(await current(), "window_switch");
+  assert.match(await page.textContent("[data-fresh=act]"), /ештеңе расталған жоқ/);
+  await page.keyboard.press("c");
+  await judged("window_switch", "confirmed");
+  assert.equal(await current(), "camera_covered", "the next unjudged one follows");
+  assert.equal(await page.locator("[data-mark].confirmed").count(), 1);
+  assert.match(await page.textContent("[data-fresh=act]"), /Басқа терезеге ауысу/);
+  await page.keyboard.press("d");
+  await judged("camera_covered", "dismissed");
+  assert.equal(await current(), "second_display");
+  await page.keyboard.press("n");
+  await page.keyboard.type("екінші экран");
+  await page.keyboard.press("Enter");
+  assert.equal(await page.locator("[data-incident][data-verdict='']").count(), 1, "a note judges nothing");
+  await page.keyboard.press("c");
+  await judged("second_display", "confirmed");
+  assert.match(await page.textContent("[data-fresh=act]"), /басқа компьютер экранынан/);
+  assert.match(await page.textContent("[data-told]"), /бағаланды/);
+  assert.equal(page.url(), address, "nothing was loaded anew");
+  assert.equal(await page.$eval("figure[data-epoch='1'] video", (video) => video.currentTime > 0), true);
+}
+
+/** The list is sifted by kind, verdict and severity, and keys step through what is left. */
+async function sifting(page) {
+  const shown = () => page.$$eval("[data-incident]", (items) => items.filter((one) => !one.hidden).map((one) => one.dataset.kind));
+  await page.selectOption("#filter-verdict", "dismissed");
+  await page.keyboard.press("Escape");
+  await page.evaluate(() => document.activeElement.blur());
+  await page.keyboard.press("k");
+  assert.deepEqual(await shown(), ["camera_covered"]);
+  assert.match(await page.textContent("[data-filter] output"), /3 ішінен 1/);
+  assert.equal(await page.locator("[data-mark]:not([hidden])").count(), 1);
+  await page.selectOption("#filter-verdict", "");
+  await page.selectOption("#filter-grade", "3");
+  assert.deepEqual(await shown(), ["camera_covered", "second_display"]);
+  await page.selectOption("#filter-kind", "second_display");
+  await page.evaluate(() => document.activeElement.blur());
+  await page.keyboard.press("j");
+  assert.deepEqual(await shown(), ["second_display"]);
+  await page.selectOption("#filter-kind", "");
+  await page.selectOption("#filter-grade", "1");
 }
 
 async function reviewParts(world) {

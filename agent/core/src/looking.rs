@@ -133,7 +133,7 @@ impl Looking {
                 IncidentKind::Impersonation,
                 Edge::Moment,
                 now,
-                PHOTO_ON_FILE,
+                qorgan_detect::PHOTO_ON_FILE,
                 "the photo on file shows another person",
             )
         })
@@ -250,9 +250,6 @@ impl Eye {
         });
     }
 }
-
-/// Compares the faces of check-in with the photo on file.
-const PHOTO_ON_FILE: &str = "photo-on-file/1";
 
 #[cfg(test)]
 mod tests {

@@ -169,6 +169,24 @@ pub fn replay(detector: &str, input: &[u8]) -> Result<Severity, InputError> {
     }
 }
 
+/// Returns the models that a detector's score rests on, in the order in which they run; none for
+/// plain arithmetic or a name that is not known.
+#[must_use]
+pub fn models_of(detector: &str) -> &'static [ModelFile] {
+    match detector {
+        faces::NOBODY | faces::SECOND => &[ModelFile::Faces],
+        identity::NAME | PHOTO_ON_FILE => &[ModelFile::Faces, ModelFile::Identity],
+        attention::NAME => &[ModelFile::Faces, ModelFile::Mesh, ModelFile::Iris],
+        things::PHONE => &[ModelFile::Things],
+        voices::ANOTHER | voices::SEVERAL => &[ModelFile::Speech, ModelFile::Voice],
+        voices::WHISPER | voices::TALKING => &[ModelFile::Speech],
+        _ => &[],
+    }
+}
+
+/// Compares the faces of check-in with the photo on file.
+pub const PHOTO_ON_FILE: &str = "photo-on-file/1";
+
 /// Returns the detectors of a camera; those of faces need [`Input::Faces`] of a [`FaceFinder`], the
 /// one of phones [`Input::Things`] of a [`ThingFinder`].
 #[must_use]
@@ -192,4 +210,36 @@ pub fn microphone_detectors() -> Vec<Box<dyn Detector>> {
         Box::new(Talking),
         Box::new(Whisper),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_detector_names_the_models_that_it_was_measured_with() {
+        let names = camera_detectors().into_iter().chain(microphone_detectors());
+        let names: Vec<_> = names.map(|detector| detector.name()).collect();
+        let learned = names.iter().filter(|name| !models_of(name).is_empty());
+        // The rest is plain arithmetic; another person and looking away come once somebody is known.
+        assert_eq!(names.len() - learned.count(), 3, "{names:?}");
+        // A model that changes raises the version of every detector that rests on it.
+        for (name, hashes) in [
+            (faces::NOBODY, &["c7d44810"][..]),
+            (faces::SECOND, &["c7d44810"]),
+            (identity::NAME, &["c7d44810", "ff481503"]),
+            (PHOTO_ON_FILE, &["c7d44810", "ff481503"]),
+            (attention::NAME, &["c7d44810", "0a7bcc2b", "9da4af37"]),
+            (things::PHONE, &["26f017d7"]),
+            (voices::ANOTHER, &["7ed98ddb", "03160b38"]),
+            (voices::SEVERAL, &["7ed98ddb", "03160b38"]),
+            (voices::WHISPER, &["7ed98ddb"]),
+            (voices::TALKING, &["7ed98ddb"]),
+            ("nobody-in-view/0", &[]),
+        ] {
+            let files = models_of(name).iter();
+            let begins: Vec<_> = files.map(|file| &file.sha256()[..8]).collect();
+            assert_eq!(begins, hashes, "{name}");
+        }
+    }
 }

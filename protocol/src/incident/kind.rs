@@ -74,6 +74,19 @@ impl Form1Box {
         Self::LeftSeat,
         Self::Talking,
     ];
+
+    /// Returns the word that is the key of texts.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::MobilePhone => "mobile_phone",
+            Self::CribSheets => "crib_sheets",
+            Self::CommunicationDevices => "communication_devices",
+            Self::OtherScreen => "other_screen",
+            Self::LeftSeat => "left_seat",
+            Self::Talking => "talking",
+        }
+    }
 }
 
 kinds! {

@@ -11,6 +11,7 @@ pub mod act;
 pub mod fault;
 pub mod form1;
 pub mod qti;
+pub mod queue;
 pub mod review;
 pub mod sheets;
 pub mod sitting;

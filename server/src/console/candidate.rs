@@ -16,9 +16,11 @@ use super::error::{Answer, ConsoleError};
 use super::identity::IdentityFacts;
 use super::page::{Page, Visitor, show};
 use super::posted::Posted;
+use super::reasons::{particulars, reason};
 use super::store::{IncidentRow, custody, incidents, person};
 use super::wall::sources;
 use crate::auth::{Proctor, Staff, Watcher};
+use crate::evidence::clip::Clip;
 use crate::registry::{BoardLine, ControlAction};
 use crate::state::AppState;
 use crate::store::exams;
@@ -155,7 +157,13 @@ pub(super) struct IncidentLine {
     pub(super) us: u64,
     pub(super) epoch: u32,
     pub(super) observations: i64,
-    pub(super) detail: String,
+    pub(super) word: String,
+    /// Why it was raised, in plain words.
+    pub(super) reason: String,
+    /// What programs say of it.
+    pub(super) particulars: String,
+    /// What of the recording shows it.
+    pub(super) clip: Option<Clip>,
     pub(super) verdict: &'static str,
     pub(super) judged: String,
     pub(super) note: String,
@@ -188,7 +196,10 @@ impl IncidentLine {
             us: row.began_us,
             epoch: row.epoch.0,
             observations: row.observations,
-            detail: row.detail.clone(),
+            word: row.kind.clone(),
+            reason: reason(page, row),
+            particulars: particulars(row),
+            clip: None,
             verdict: judgement.map_or("", |one| one.verdict.word()),
             judged: judge
                 .map(|name| page.t1("judged-by", "name", name))

@@ -22,7 +22,9 @@ mod people;
 mod photos;
 mod posted;
 mod preview;
+mod reasons;
 mod review;
+mod reviews;
 mod sign_in;
 mod sitting;
 mod sitting_form;
@@ -149,7 +151,7 @@ fn pages() -> Router<AppState> {
             "/console/attempts/{attempt}/message",
             post(candidate::message),
         )
-        .route("/console/reviews", get(review::list))
+        .route("/console/reviews", get(reviews::list))
         .route(
             "/console/attempts/{attempt}/review",
             get(review::review).post(review::finish),

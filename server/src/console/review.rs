@@ -1,4 +1,4 @@
-//! Review of attempts: the list, one attempt with its recording, verdicts, the act.
+//! Review of one attempt: its recording, verdicts, the act.
 
 use std::collections::BTreeMap;
 
@@ -11,102 +11,24 @@ use qorgan_server_core::review::{
     IncidentVerdict, Judgement, ReviewEvent, ReviewRefused, ReviewVerdict,
 };
 use serde::Deserialize;
-use sqlx::Row as _;
 
 use super::candidate::{AttemptFacts, IncidentLine};
 use super::error::{Answer, ConsoleError};
 use super::page::{Page, Visitor, show};
 use super::parts::{Part, parts};
 use super::posted::Posted;
+use super::reasons::Foreseen;
 use super::store::{IncidentRow, custody, incidents, not_counted, person, review_of, verdict};
 use super::texts::Language;
 use crate::acts;
 use crate::auth::{Proctor, Staff};
+use crate::evidence::clip::{Clips, Moment};
+use crate::recordings::RecordingError;
 use crate::state::AppState;
-use crate::store::{StoreError, WriteTx, audit, id};
+use crate::store::{StoreError, WriteTx, audit};
 
-#[derive(Debug, Template)]
-#[template(path = "console/reviews.html")]
-struct ReviewsPage {
-    page: Page,
-    q: String,
-    attempts: Vec<ReviewLine>,
-}
-
-/// What is searched for.
-#[derive(Debug, Deserialize)]
-pub(super) struct Wanted {
-    #[serde(default)]
-    q: String,
-}
-
-#[derive(Debug)]
-struct ReviewLine {
-    attempt: String,
-    name: String,
-    group: String,
-    exam: String,
-    submitted: String,
-    incidents: i64,
-    unjudged: i64,
-    verdict: (&'static str, String),
-    act: Option<(String, String)>,
-}
-
-const LIST_SQL: &str = "SELECT a.id, p.display_name, COALESCE(d.group_name, '') AS group_name, \
-    e.title, a.submitted_ms, a.ended_ms, COALESCE(r.verdict, 'not_reviewed') AS verdict, \
-    (SELECT COUNT(*) FROM incidents i WHERE i.attempt_id = a.id AND i.counts = 1) AS incidents, \
-    (SELECT COUNT(*) FROM incidents i WHERE i.attempt_id = a.id \
-        AND i.counts = 1 AND i.verdict IS NULL) AS unjudged \
-    FROM attempts a JOIN people p ON p.id = a.person_id \
-    JOIN sittings s ON s.id = a.sitting_id JOIN exams e ON e.id = s.exam_id \
-    LEFT JOIN person_details d ON d.person_id = p.id LEFT JOIN reviews r ON r.attempt_id = a.id \
-    WHERE a.phase_word IN ('submitted', 'sealed', 'terminated') AND a.check_in_ms IS NOT NULL \
-    ORDER BY (COALESCE(r.verdict, 'not_reviewed') = 'not_reviewed') DESC, unjudged DESC, \
-    COALESCE(a.submitted_ms, a.ended_ms) DESC, a.id";
-
-/// `GET /console/reviews`: every attempt that ended, also those without incidents (SOP 16, 17).
-pub(super) async fn list(
-    visitor: Visitor,
-    State(state): State<AppState>,
-    Query(wanted): Query<Wanted>,
-    staff: Staff<Proctor>,
-) -> Answer {
-    let page = Page::new(&state, &visitor, Some(&staff.session));
-    let needle = wanted.q.trim().to_lowercase();
-    let rows = sqlx::query(LIST_SQL).fetch_all(state.store.read()).await?;
-    let mut attempts = Vec::with_capacity(rows.len());
-    for row in rows {
-        let attempt: AttemptId = id(&row.try_get::<String, _>("id")?)?;
-        let (name, group, exam): (String, String, String) = (
-            row.try_get("display_name")?,
-            row.try_get("group_name")?,
-            row.try_get("title")?,
-        );
-        let text = format!("{name} {group} {exam}").to_lowercase();
-        if !text.contains(&needle) {
-            continue;
-        }
-        let word: String = row.try_get("verdict")?;
-        let submitted: Option<i64> = row.try_get("submitted_ms")?;
-        let ended: Option<i64> = row.try_get("ended_ms")?;
-        attempts.push(ReviewLine {
-            attempt: attempt.to_string(),
-            name,
-            group,
-            exam,
-            submitted: page.date_time(submitted.or(ended)),
-            incidents: row.try_get("incidents")?,
-            unjudged: row.try_get("unjudged")?,
-            verdict: verdict_badge(&page, &word),
-            act: acts::of_attempt(&state, attempt).await?,
-        });
-    }
-    let q = wanted.q;
-    show(&ReviewsPage { page, q, attempts })
-}
-
-fn verdict_badge(page: &Page, word: &str) -> (&'static str, String) {
+/// Returns a verdict's badge: its class and its words.
+pub(super) fn verdict_badge(page: &Page, word: &str) -> (&'static str, String) {
     let class = match ReviewVerdict::from_word(word).unwrap_or_default() {
         ReviewVerdict::NotReviewed => "calm",
         ReviewVerdict::Passed => "good",
@@ -127,6 +49,8 @@ struct ReviewPage {
     uncounted: Vec<IncidentLine>,
     verdict: (&'static str, String),
     verdicts: Vec<(&'static str, String, bool)>,
+    foreseen: Foreseen,
+    kinds: Vec<(String, String)>,
     can_act: bool,
     act: Option<(String, String)>,
     problem: Option<String>,
@@ -153,6 +77,10 @@ pub(super) async fn review(
     let rows = incidents(&state.store, attempt).await?;
     let uncounted = not_counted(&state.store, attempt).await?;
     let names = judges(&state, &rows).await?;
+    let mut lines = IncidentLine::list(&page, &rows, &names);
+    if let Err(error) = add_clips(&state, attempt, &rows, &mut lines).await {
+        tracing::warn!(%error, "A review goes without the recording's chunks");
+    }
     let word = verdict(&state.store, attempt).await?;
     let parts = parts(&state, &page, attempt).await?;
     let mut tx = state.store.begin().await?;
@@ -180,7 +108,9 @@ pub(super) async fn review(
             .all(|c| c.is_ascii_lowercase() || c == '-');
     show(&ReviewPage {
         parts,
-        incidents: IncidentLine::list(&page, &rows, &names),
+        foreseen: Foreseen::of(&page, &rows),
+        kinds: kinds(&lines),
+        incidents: lines,
         uncounted: IncidentLine::list(&page, &uncounted, &names),
         verdict: verdict_badge(&page, &word),
         verdicts: verdicts
@@ -196,6 +126,34 @@ pub(super) async fn review(
         facts,
         page,
     })
+}
+
+/// Names the chunks that show each incident.
+async fn add_clips(
+    state: &AppState,
+    attempt: AttemptId,
+    rows: &[IncidentRow],
+    lines: &mut [IncidentLine],
+) -> Result<(), RecordingError> {
+    let mut clips = Clips::of(&state.recordings, attempt).await?;
+    for (line, row) in lines.iter_mut().zip(rows) {
+        let moment = Moment {
+            epoch: row.epoch,
+            stream: row.stream.as_deref(),
+            began_us: row.began_us,
+        };
+        line.clip = clips.find(moment).await?;
+    }
+    Ok(())
+}
+
+/// Returns each kind that there is: word and name.
+fn kinds(lines: &[IncidentLine]) -> Vec<(String, String)> {
+    let kinds: BTreeMap<_, _> = lines.iter().map(|one| (&one.kind, &one.word)).collect();
+    kinds
+        .into_iter()
+        .map(|(name, word)| (word.clone(), name.clone()))
+        .collect()
 }
 
 async fn judges(

@@ -177,6 +177,11 @@ pub(crate) struct IncidentRow {
     pub(crate) epoch: Epoch,
     pub(crate) stream: Option<String>,
     pub(crate) observations: i64,
+    pub(crate) detector: String,
+    /// Model files with their hashes; may be empty.
+    pub(crate) models: String,
+    pub(crate) score: Option<f64>,
+    pub(crate) threshold: Option<f64>,
     pub(crate) detail: String,
     pub(crate) judgement: Option<Judgement>,
 }
@@ -222,6 +227,10 @@ async fn seen(
             epoch: u32::try_from(epoch).map_or(Epoch::FIRST, Epoch),
             stream: row.try_get("stream")?,
             observations: row.try_get("observations")?,
+            detector: row.try_get("detector")?,
+            models: row.try_get("models")?,
+            score: row.try_get("score")?,
+            threshold: row.try_get("threshold")?,
             detail: row.try_get("detail")?,
             judgement: judgement(&row)?,
         });

@@ -120,7 +120,7 @@ fn bundle(code: &str, text: &str) -> Bundle {
 mod tests {
     use std::collections::BTreeSet;
 
-    use qorgan_protocol::incident::{Allowance, IncidentKind, Sensitivity};
+    use qorgan_protocol::incident::{Allowance, Form1Box, IncidentKind, Sensitivity};
 
     use super::*;
 
@@ -157,6 +157,14 @@ mod tests {
                 known.contains(format!("kind-{}", kind.word()).as_str()),
                 "{kind:?}"
             );
+        }
+        for kind in IncidentKind::ALL {
+            let key = format!("why-{}", kind.word());
+            assert!(known.contains(key.as_str()), "{key}");
+        }
+        for ticked in Form1Box::ALL {
+            let key = format!("box-{}", ticked.word());
+            assert!(known.contains(key.as_str()), "{key}");
         }
         for sensitivity in Sensitivity::ALL {
             let key = format!("sensitivity-{}", sensitivity.word());

@@ -6,6 +6,7 @@
 //! * An export holds the exact CMAF bytes; what came after the seal stands in a signed supplement.
 //! * Every file of an export is hashed into what the server signs, also where nothing was sealed.
 
+pub(crate) mod clip;
 mod export;
 mod folder;
 mod records;

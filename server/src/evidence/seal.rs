@@ -23,6 +23,7 @@ use qorgan_signing::{Ring, SecretKey};
 use sqlx::Row as _;
 
 use super::EvidenceError;
+use super::clip::{Clips, Moment};
 use super::records;
 use crate::recordings::{Part, parts};
 use crate::state::AppState;
@@ -414,13 +415,22 @@ pub(super) async fn incidents_json(
 ) -> Result<Vec<u8>, EvidenceError> {
     let rows = sqlx::query(
         "SELECT id, kind, severity, began_ms, ended_ms, began_us, stream, observations, detector, \
-         detail, counts FROM incidents WHERE attempt_id = $1 ORDER BY began_ms, id",
+         detail, counts, epoch, score, threshold, models FROM incidents WHERE attempt_id = $1 ORDER BY began_ms, id",
     )
     .bind(attempt.to_string())
     .fetch_all(state.store.read())
     .await?;
     let mut incidents = Vec::with_capacity(rows.len());
+    let mut clips = Clips::of(&state.recordings, attempt).await?;
     for row in rows {
+        let stream: Option<String> = row.try_get("stream")?;
+        let epoch = u32::try_from(row.try_get::<i64, _>("epoch")?).map_or(Epoch::FIRST, Epoch);
+        let moment = Moment {
+            epoch,
+            stream: stream.as_deref(),
+            began_us: u64::try_from(row.try_get::<i64, _>("began_us")?).unwrap_or_default(),
+        };
+        let clip = clips.find(moment).await?;
         incidents.push(serde_json::json!({
             "id": row.try_get::<String, _>("id")?,
             "kind": row.try_get::<String, _>("kind")?,
@@ -428,11 +438,16 @@ pub(super) async fn incidents_json(
             "began_ms": row.try_get::<i64, _>("began_ms")?,
             "ended_ms": row.try_get::<Option<i64>, _>("ended_ms")?,
             "began_us": row.try_get::<i64, _>("began_us")?,
-            "stream": row.try_get::<Option<String>, _>("stream")?,
+            "stream": stream,
+            "epoch": epoch.0,
             "observations": row.try_get::<i64, _>("observations")?,
             "detector": row.try_get::<String, _>("detector")?,
             "detail": row.try_get::<String, _>("detail")?,
             "counts": row.try_get::<bool, _>("counts")?,
+            "score": row.try_get::<Option<f64>, _>("score")?,
+            "threshold": row.try_get::<Option<f64>, _>("threshold")?,
+            "models": row.try_get::<String, _>("models")?,
+            "clip": clip,
         }));
     }
     Ok(serde_json::to_vec_pretty(&incidents)?)

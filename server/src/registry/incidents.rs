@@ -29,6 +29,8 @@ struct Entry<'a> {
     stream: Option<StreamId>,
     detector: &'a str,
     detail: &'a str,
+    /// The score that was told and from which it counted; nothing for a fact.
+    scored: Option<(Severity, Severity)>,
 }
 
 impl Registry {
@@ -55,7 +57,8 @@ impl Registry {
                 }
                 (Edge::Ended, None) => {}
                 (Edge::Began | Edge::Holds | Edge::Moment, Some(open)) => {
-                    self.merge(&mut state, key, open, wall).await?;
+                    self.merge(&mut state, key, open, (wall, Some(seen.score)))
+                        .await?;
                 }
                 (Edge::Began | Edge::Holds | Edge::Moment, None) => {
                     let entry = Entry {
@@ -67,6 +70,7 @@ impl Registry {
                         stream: seen.stream,
                         detector: &seen.detector,
                         detail: &seen.detail,
+                        scored: scored(&seen),
                     };
                     self.open_incident(&mut state, &entry).await?;
                 }
@@ -93,7 +97,7 @@ impl Registry {
             key.0 == kind && apart(open.last, at) <= within
         });
         if let Some((key, open)) = same.map(|(key, open)| (*key, open.clone())) {
-            return self.merge(state, key, open, at).await;
+            return self.merge(state, key, open, (at, None)).await;
         }
         let entry = Entry {
             kind,
@@ -104,6 +108,7 @@ impl Registry {
             stream: None,
             detector: KIOSK,
             detail,
+            scored: None,
         };
         self.open_incident(state, &entry).await
     }
@@ -156,6 +161,7 @@ impl Registry {
             stream: None,
             detector: SERVER,
             detail,
+            scored: None,
         };
         self.insert_incident(state, &entry).await?;
         Ok(())
@@ -181,6 +187,7 @@ impl Registry {
             stream: None,
             detector: SERVER,
             detail,
+            scored: None,
         };
         self.open_incident(state, &entry).await
     }
@@ -244,7 +251,7 @@ impl Registry {
         state: &mut CellState,
         key: (IncidentKind, Option<StreamId>),
         open: OpenIncident,
-        wall: WallTime,
+        (wall, score): (WallTime, Option<Severity>),
     ) -> Result<(), RegistryError> {
         let merged = OpenIncident {
             observations: open.observations.saturating_add(1),
@@ -252,11 +259,16 @@ impl Registry {
             ..open
         };
         let mut tx = self.inner.store.begin().await?;
-        sqlx::query("UPDATE incidents SET observations = $2 WHERE id = $1")
-            .bind(merged.id.to_string())
-            .bind(i64::from(merged.observations))
-            .execute(&mut *tx)
-            .await?;
+        // Where no score is kept, none was told: a fact of the system, or the kiosk's word.
+        sqlx::query(
+            "UPDATE incidents SET observations = $2, \
+             score = CASE WHEN $3 > score THEN $3 ELSE score END WHERE id = $1",
+        )
+        .bind(merged.id.to_string())
+        .bind(i64::from(merged.observations))
+        .bind(score.map(Severity::value))
+        .execute(&mut *tx)
+        .await?;
         tx.commit().await?;
         state.open_incidents.insert(key, merged);
         Ok(())
@@ -300,8 +312,8 @@ impl Registry {
         let mut tx = self.inner.store.begin().await?;
         sqlx::query(
             "INSERT INTO incidents (id, institution_id, attempt_id, kind, severity, began_ms, \
-             ended_ms, began_us, stream, detector, detail, epoch, counts) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+             ended_ms, began_us, stream, detector, detail, epoch, counts, score, threshold, models) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
         )
         .bind(id.to_string())
         .bind(self.inner.keys.institution().to_string())
@@ -316,11 +328,30 @@ impl Registry {
         .bind(entry.detail)
         .bind(i64::from(state.epoch.0))
         .bind(state.facts.watch.counts(entry.kind))
+        .bind(entry.scored.map(|(score, _)| score.value()))
+        .bind(entry.scored.map(|(_, threshold)| threshold.value()))
+        .bind(models(entry.detector))
         .execute(&mut *tx)
         .await?;
         tx.commit().await.map_err(StoreError::from)?;
         Ok(id)
     }
+}
+
+/// Returns what an observation's score was and from which it counted; nothing for a fact, which is
+/// certain and scored by nobody.
+fn scored(seen: &Observation) -> Option<(Severity, Severity)> {
+    let certain = seen.score == Severity::clamped(1.0) && seen.threshold == Severity::clamped(0.5);
+    let fact = certain && seen.scored_input.is_empty();
+    (!fact).then_some((seen.score, seen.threshold))
+}
+
+/// Names the model files that a detector's score rests on, each with its SHA-256. A detector's
+/// version rises with its models, so that the name alone tells them.
+fn models(detector: &str) -> String {
+    let models = qorgan_detect::models_of(detector).iter();
+    let named = models.map(|file| format!("{} {}", file.name(), file.sha256()));
+    named.collect::<Vec<_>>().join(", ")
 }
 
 fn apart(one: WallTime, other: WallTime) -> Duration {
