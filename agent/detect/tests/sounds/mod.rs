@@ -1,5 +1,5 @@
 //! Sounds made by arithmetic or spoken by espeak-ng, mono at 48 kHz, with a full scale of 1.0 unless
-//! said otherwise. Shared by the tests and the `ears` example.
+//! said otherwise. Shared by the tests and the `witness` bench.
 
 use std::process::Command;
 
