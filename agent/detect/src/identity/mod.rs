@@ -31,7 +31,7 @@ use crate::{DetectError, Detector, Input, InputError, KeptInput, Patience, Score
 
 use template::{ROW_BYTES, ROWS_MAX};
 
-pub(crate) const NAME: &str = "impersonation/1";
+pub(crate) const NAME: &str = "impersonation/2";
 
 /// Turns faces into numbers.
 #[derive(Debug)]
