@@ -34,6 +34,21 @@ fn another_voice_is_heard_after_enrolment_and_the_candidates_own_is_not() {
 }
 
 #[test]
+fn speech_that_the_room_drowns_is_taken_for_nobodys() {
+    let mut ears = Ears::new();
+    ears.listener.begin_reading();
+    ears.hear(&spoken(CANDIDATE, READING));
+    ears.listener.end_reading().expect("one clear voice");
+    let mut sound = room(40 * RATE, 3);
+    sound.iter_mut().for_each(|level| *level *= 0.35);
+    // 3 dB above the room: of whom it is, nobody can tell.
+    let talk = spoken(CANDIDATE, TALK).repeat(2);
+    add(&mut sound, 5 * RATE, &talk, 0.5);
+    let own = ears.hear(&sound);
+    assert!(!own.fired(&AnotherVoice), "{own:?}");
+}
+
+#[test]
 fn before_enrolment_several_voices_are_told_but_never_another() {
     let mut ears = Ears::new();
     let one = ears.hear(&spoken(CANDIDATE, TALK));

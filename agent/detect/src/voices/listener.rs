@@ -226,7 +226,8 @@ impl Listener {
         let soft = self.undertone.push(index, probability, frame);
         let pieces = clear.map(|piece| (Manner::Clear, piece)).into_iter();
         for (manner, piece) in pieces.chain(soft.map(|piece| (Manner::Soft, piece))) {
-            if piece.probability >= CERTAIN_SPEECH {
+            let above = level_db(&piece.samples) - self.floor.level_db();
+            if piece.probability >= CERTAIN_SPEECH && above >= ABOVE_ROOM_DB {
                 self.waiting.push_back((manner, piece));
             }
         }
@@ -283,6 +284,9 @@ fn length(minute: &VecDeque<Sound>) -> u64 {
 const SPEECH: f32 = 0.5;
 /// A piece of speech is 0.9 and more on average; music that passes for speech rarely is.
 const CERTAIN_SPEECH: f64 = 0.8;
+/// Speech that is hardly louder than the room has the room's voice, which is like nobody's: what lies
+/// between words in a room at -15 dB is 0 to 8 dB above it, another voice in a quiet one 12 and more.
+const ABOVE_ROOM_DB: f64 = 8.0;
 /// One second.
 const REPORT_FRAMES: u64 = 31;
 /// A minute.
