@@ -100,6 +100,7 @@ async fn a_command_beside_the_server_knows_where_it_really_listens() {
     let data = folder.path().join("data");
     let server = started(folder.path(), "").await;
     let port = server.place.address.port();
+    assert_eq!(answer(&server).await, "HTTP/1.1 200 OK");
 
     let beside = open(&data, Config::default()).await;
     assert_eq!(beside.config.listen.port(), 8443);
@@ -130,6 +131,7 @@ async fn a_command_beside_the_server_knows_where_it_really_listens() {
 async fn no_second_server_runs_on_one_data_folder() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = started(folder.path(), "").await;
+    assert_eq!(answer(&server).await, "HTTP/1.1 200 OK");
 
     let again = open(&folder.path().join("data"), Config::default()).await;
     let bound = qorgan_server::http::Bound::listen(([127, 0, 0, 1], 0).into()).expect("a port");
