@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use qorgan_protocol::evidence::{ChunkSeq, SourceHealth, SourceState, StreamId};
-use qorgan_protocol::local::{AgentStatus, LinkState, SourceStatus, VoiceState};
+use qorgan_protocol::local::{AgentStatus, DrawnScreen, LinkState, SourceStatus, VoiceState};
 use qorgan_protocol::time::Now;
 
 /// The newest state of everything.
@@ -20,6 +20,7 @@ pub(crate) struct Board {
     /// The candidate begins to read aloud.
     reading_begins: AtomicBool,
     voice: Mutex<VoiceState>,
+    drawn: Mutex<Option<(Now, DrawnScreen)>>,
 }
 
 #[derive(Debug)]
@@ -62,7 +63,20 @@ impl Board {
             still: Mutex::new(None),
             reading_begins: AtomicBool::new(false),
             voice: Mutex::new(VoiceState::NotAsked),
+            drawn: Mutex::new(None),
         }
+    }
+
+    /// Takes what the client drew just now.
+    pub(crate) fn drawn(&self, now: Now, screen: DrawnScreen) {
+        *self.drawn.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, screen));
+    }
+
+    /// Returns what the client drew lately; `None` where it covers no display, or says nothing.
+    pub(crate) fn drawn_lately(&self, now: Now) -> Option<DrawnScreen> {
+        let drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, screen) = drawn.as_ref()?;
+        (now.since(*at) <= DRAWN_LASTS).then(|| screen.clone())
     }
 
     /// The next picture of the camera is wanted in its full size.
@@ -224,6 +238,9 @@ impl Board {
 }
 
 const RECEIPT_AGE_MAX: Duration = Duration::from_secs(3);
+
+/// The client says what it drew every second and a half.
+const DRAWN_LASTS: Duration = Duration::from_secs(4);
 
 #[cfg(test)]
 mod tests {

@@ -3,8 +3,8 @@
 use qorgan_protocol::codec::encode;
 use qorgan_protocol::evidence::{SourceHealth, SourceState, StreamId, StreamKind};
 use qorgan_protocol::local::{
-    AgentFrame, AgentStatus, ClientFrame, LinkState, LocalRefusal, SourceStatus, VoiceAsk,
-    VoiceHint, VoiceState,
+    AgentFrame, AgentStatus, ClientFrame, DrawnScreen, LinkState, LocalRefusal, SourceStatus,
+    VoiceAsk, VoiceHint, VoiceState,
 };
 
 use crate::damage::{Damage, damaged};
@@ -67,6 +67,9 @@ fn frames() -> Vec<Vec<u8>> {
         ClientFrame::OpenDevices,
         ClientFrame::Finish,
         ClientFrame::Voice(VoiceAsk::Begin),
+        ClientFrame::Drawn(DrawnScreen::of(96, 54, |x, y| {
+            u8::try_from((x + y) % 256).unwrap_or_default()
+        })),
     ];
     let agent = agent.iter().map(|frame| encode("frame", frame));
     let client = client.iter().map(|frame| encode("frame", frame));

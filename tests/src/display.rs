@@ -170,6 +170,19 @@ impl Display {
         Program::start("other-window", other, folder)
     }
 
+    /// Opens a window of 300 by 200 pixels at 400 and 300 that no window manager manages, that never
+    /// takes the focus and that stays on top.
+    ///
+    /// # Errors
+    /// Fails where it cannot be started.
+    pub fn open_overlay(&self, folder: &Path) -> Result<Program> {
+        let script = "xmessage -xrm '*overrideRedirect: true' -title Overlay \
+                      -geometry 300x200+400+300 notes & \
+                      while :; do xdotool search --name '^Overlay$' windowraise; sleep 0.1; done";
+        let shell = self.command("sh", &["-c", script]);
+        Program::start("overlay", shell, folder)
+    }
+
     /// Brings a window to the front by its title, as a click on a task bar would.
     ///
     /// # Errors

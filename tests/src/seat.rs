@@ -49,6 +49,12 @@ impl Seat {
         })
     }
 
+    /// Returns the display that the kiosk covers.
+    #[must_use]
+    pub const fn display(&self) -> &Display {
+        &self.display
+    }
+
     /// Leads the kiosk to the server by another link.
     pub fn enrol_by(&mut self, link: String) {
         self.settings.link = link;

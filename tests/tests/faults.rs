@@ -53,6 +53,44 @@ fn a_killed_agent_covers_the_exam_and_a_new_one_uncovers_it() {
 }
 
 #[test]
+fn a_window_over_the_exam_is_seen_where_it_stands_though_it_takes_no_focus() {
+    let scene = Scene::set();
+    let seat = scene.seat("seat");
+    let mut kiosk = scene.in_the_exam(&seat);
+    candidate::respond(&mut kiosk, 3).expect("three responses");
+    thread::sleep(Duration::from_secs(10));
+    let honest = scene.details("foreign_window").expect("readable");
+    let over = |detail: &String| detail.contains("not what the kiosk drew");
+    assert!(
+        !honest.iter().any(over),
+        "the kiosk's own screen: {honest:?}"
+    );
+
+    let opened = Instant::now();
+    let overlay = seat.display().open_overlay(scene.folder.path());
+    let overlay = overlay.expect("a window opens");
+    let detail = qorgan_tests::wait::until("the region", BACK_LIMIT, || {
+        Ok(scene.details("foreign_window")?.into_iter().find(over))
+    });
+    let detail = detail.expect("it is told");
+    tell("overlay opened", &[("told", opened.elapsed())]);
+    drop(overlay);
+
+    let (_, place) = detail.split_once("kiosk drew").expect("found so");
+    let numbers: Vec<u32> = place
+        .split(|letter: char| !letter.is_ascii_digit())
+        .filter_map(|digits| digits.parse().ok())
+        .collect();
+    let [left, right, top, bottom] = numbers.as_slice() else {
+        panic!("{detail}")
+    };
+    // 400 to 700 of 1366 across, 300 to 500 of 768 down.
+    for (found, place) in [(left, 29), (right, 51), (top, 39), (bottom, 65)] {
+        assert!(found.abs_diff(place) <= 3, "{detail}");
+    }
+}
+
+#[test]
 fn a_killed_server_takes_no_response_with_it() {
     let mut scene = Scene::set();
     let seat = scene.seat("seat");
@@ -318,6 +356,14 @@ impl Scene {
         let mut words = self.stage.proctor_words();
         words["approveMove"] = true.into();
         browser::script("demo/console.mjs", &words).expect("the proctor approves");
+    }
+
+    /// Returns the details of all incidents of a kind.
+    fn details(&self, kind: &str) -> anyhow::Result<Vec<String>> {
+        let incidents = self.stage.incidents()?;
+        let of_kind = incidents.iter().filter(|incident| incident["kind"] == kind);
+        let details = of_kind.map(|incident| incident["detail"].as_str().unwrap_or(""));
+        Ok(details.map(str::to_owned).collect())
     }
 
     /// Waits for an incident of a kind and returns its detail.

@@ -9,6 +9,7 @@ use qorgan_detect::{
     Seen, ThingFinder, Voices,
 };
 use qorgan_protocol::incident::{Edge, IncidentKind, Sensitivity, Severity, WatchPolicy};
+use qorgan_protocol::local::DrawnScreen;
 use qorgan_protocol::time::Now;
 
 use crate::debounce::Debouncer;
@@ -170,6 +171,13 @@ impl Looking {
     pub fn voices(&mut self, now: Now, voices: &Voices) -> Looked {
         let mut looked = Looked::default();
         self.look(now, Input::Voices(voices), &mut looked);
+        looked
+    }
+
+    /// Holds a display against what the kiosk drew on it.
+    pub fn screen(&mut self, now: Now, drawn: &DrawnScreen, shown: &DrawnScreen) -> Looked {
+        let mut looked = Looked::default();
+        self.look(now, Input::Screen { drawn, shown }, &mut looked);
         looked
     }
 

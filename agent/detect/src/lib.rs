@@ -17,6 +17,7 @@ mod input;
 mod model;
 mod muted;
 mod numbers;
+mod overlay;
 mod picture;
 mod pixels;
 mod things;
@@ -31,6 +32,7 @@ pub use identity::{FaceNumbers, FaceTemplate, Impersonation, REFERENCES_MAX, Rec
 pub use input::{InputError, Luma, SMALL_HEIGHT, SMALL_WIDTH, Small};
 pub use model::{Model, ModelError, ModelFile, NamedInput, Tensor, Values};
 pub use muted::{MutedMicrophone, level_percent};
+pub use overlay::OverExam;
 pub use picture::{Picture, Point};
 pub use things::{PhoneInView, THINGS_EVERY, ThingFinder, Things};
 pub use voices::{
@@ -43,6 +45,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use qorgan_protocol::incident::{IncidentKind, Severity};
+use qorgan_protocol::local::DrawnScreen;
 use qorgan_protocol::time::Now;
 
 /// Says why something was not looked at.
@@ -69,6 +72,13 @@ pub enum Input<'a> {
     Sound(&'a [i16]),
     /// What a [`Listener`] heard in the last minute.
     Voices(&'a Voices),
+    /// A display beside what the kiosk drew on it.
+    Screen {
+        /// What the kiosk drew.
+        drawn: &'a DrawnScreen,
+        /// What the display shows.
+        shown: &'a DrawnScreen,
+    },
 }
 
 /// One score with what was scored.
@@ -158,6 +168,7 @@ pub fn replay(detector: &str, input: &[u8]) -> Result<Severity, InputError> {
         identity::NAME => identity::again(input),
         attention::NAME => attention::again(input),
         things::PHONE => things::again(input),
+        overlay::NAME => overlay::again(input),
         muted::NAME => Ok(muted::score(&input::samples_of(input)?)),
         voices::ANOTHER => voices::another_again(input),
         voices::SEVERAL => voices::several_again(input),
@@ -210,6 +221,12 @@ pub fn microphone_detectors() -> Vec<Box<dyn Detector>> {
         Box::new(Talking),
         Box::new(Whisper),
     ]
+}
+
+/// Returns the detectors of a display that the kiosk covers.
+#[must_use]
+pub fn display_detectors() -> Vec<Box<dyn Detector>> {
+    vec![Box::new(OverExam::default())]
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod eyes;
 mod images;
 mod looking;
 mod pictures;
+mod screen;
 #[cfg_attr(not(feature = "simulated"), path = "unsimulated.rs")]
 mod simulated;
 mod sound;

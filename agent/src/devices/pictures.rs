@@ -13,6 +13,7 @@ use qorgan_protocol::time::Now;
 use super::DeviceParts;
 use super::eyes::Eyes;
 use super::images::{Colours, jpeg, small_jpeg};
+use super::screen::ScreenCheck;
 use crate::clock;
 use crate::recorder::{Device, Input};
 
@@ -28,6 +29,10 @@ pub(super) fn run(parts: &DeviceParts, device: Device, handle: &CaptureHandle<I4
         eyes: match device {
             Device::Camera => Some(Eyes::open(parts, device)),
             Device::Microphone | Device::Screen(_) => None,
+        },
+        screen: match device {
+            Device::Screen(_) => Some(ScreenCheck::new(parts)),
+            Device::Camera | Device::Microphone => None,
         },
     };
     while !parts.controls.is_stopped() {
@@ -62,6 +67,7 @@ struct Worker<'a> {
     thumbnail_at: Option<Now>,
     preview_at: Option<Now>,
     eyes: Option<Eyes>,
+    screen: Option<ScreenCheck>,
 }
 
 impl Worker<'_> {
@@ -92,6 +98,12 @@ impl Worker<'_> {
         if let Some(lapse) = self.eyes.as_ref().and_then(|eyes| eyes.show(frame, now)) {
             self.parts
                 .send(Input::Sighting(Some(self.device), Box::new(lapse)));
+        }
+        if let Some(screen) = &mut self.screen {
+            for sighting in screen.show(self.parts, frame, now) {
+                self.parts
+                    .send(Input::Sighting(Some(self.device), Box::new(sighting)));
+            }
         }
         self.small_pictures(frame, now);
         self.still(frame);

@@ -149,7 +149,8 @@ async fn prove(
                 | ClientFrame::Still
                 | ClientFrame::Voice(_)
                 | ClientFrame::OpenDevices
-                | ClientFrame::Finish,
+                | ClientFrame::Finish
+                | ClientFrame::Drawn(_),
                 _,
             ) => return refuse(LocalRefusal::BadFrame, "a frame before its turn"),
         }
@@ -228,6 +229,7 @@ async fn talk(bound: &Arc<Bound>, reader: Reader, mut writer: Writer) -> Result<
             Some(ClientFrame::Still) => bound.board().want_still(),
             Some(ClientFrame::Voice(VoiceAsk::Begin)) => bound.board().begin_reading(),
             Some(ClientFrame::Voice(VoiceAsk::Skip)) => bound.go_without_voice(),
+            Some(ClientFrame::Drawn(screen)) => bound.board().drawn(clock::now(), screen),
             Some(ClientFrame::OpenDevices) => bound.open_devices(),
             Some(ClientFrame::Finish) => bound.finish(),
             Some(ClientFrame::Provision(_) | ClientFrame::Proof { .. }) => {

@@ -16,7 +16,9 @@ use qorgan_protocol::{
     crypto::{PublicKey, SignedBytes, Signer as _},
     evidence::{AttemptKeyCertificate, AttemptRole},
     limits::{DOCUMENT_BYTES_MAX, LOCAL_FRAME_BYTES_MAX},
-    local::{AgentFrame, AgentStatus, ChannelProof, ClientFrame, LocalRefusal, SOCKET_NAME},
+    local::{
+        AgentFrame, AgentStatus, ChannelProof, ClientFrame, DrawnScreen, LocalRefusal, SOCKET_NAME,
+    },
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf},
@@ -39,6 +41,7 @@ pub(super) struct AgentRunner {
     preview: watch::Sender<bool>,
     finish: Arc<Notify>,
     asks: Option<mpsc::Sender<ClientFrame>>,
+    drawn: watch::Sender<Option<DrawnScreen>>,
 }
 
 #[derive(Debug)]
@@ -74,6 +77,7 @@ impl AgentRunner {
             preview: watch::Sender::new(true),
             finish: Arc::default(),
             asks: None,
+            drawn: watch::Sender::new(None),
         }
     }
 
@@ -94,6 +98,7 @@ impl AgentRunner {
             preview: self.preview.subscribe(),
             finish: Arc::clone(&self.finish),
             frames,
+            drawn: self.drawn.subscribe(),
         };
         runtime.spawn(async move { keep(&shared, asks, token, bandwidth).await });
     }
@@ -105,6 +110,11 @@ impl AgentRunner {
             // Full: what waits was asked for already, and the candidate may ask again.
             tracing::debug!("The agent takes no more that is asked for");
         }
+    }
+
+    /// Returns where to say what was drawn over a whole display.
+    pub(super) fn drawn(&self) -> watch::Sender<Option<DrawnScreen>> {
+        self.drawn.clone()
     }
 
     /// Asks for previews or no more.
@@ -126,6 +136,7 @@ struct Asks {
     preview: watch::Receiver<bool>,
     finish: Arc<Notify>,
     frames: mpsc::Receiver<ClientFrame>,
+    drawn: watch::Receiver<Option<DrawnScreen>>,
 }
 
 async fn keep(shared: &Shared, mut asks: Asks, token: String, bandwidth: String) {
@@ -352,6 +363,16 @@ async fn listen(
             changed = asks.preview.changed() => {
                 let on = *asks.preview.borrow_and_update();
                 if changed.is_err() || write(&mut writer, &ClientFrame::Preview(on)).await.is_err() {
+                    break End::Gone;
+                }
+            }
+            changed = asks.drawn.changed() => {
+                let drawn = asks.drawn.borrow_and_update().clone();
+                let told = match drawn {
+                    Some(screen) => write(&mut writer, &ClientFrame::Drawn(screen)).await.is_ok(),
+                    None => true,
+                };
+                if changed.is_err() || !told {
                     break End::Gone;
                 }
             }

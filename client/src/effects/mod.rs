@@ -24,7 +24,10 @@ use std::{
 };
 
 use qorgan_client_core::event::{AgentNews, Effect, Event, JournalNews};
-use qorgan_protocol::{local::ClientFrame, time::Now};
+use qorgan_protocol::{
+    local::{ClientFrame, DrawnScreen},
+    time::Now,
+};
 
 pub use journal::{JournalError, JournalFile};
 pub use lock::Lock;
@@ -80,6 +83,17 @@ impl Bell {
         match self.events.try_send(event) {
             Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
         }
+    }
+}
+
+/// Tells the agent what was drawn.
+#[derive(Debug, Clone)]
+pub struct Drawn(tokio::sync::watch::Sender<Option<DrawnScreen>>);
+
+impl Drawn {
+    /// Tells it; a picture that nobody has taken yet is given up.
+    pub fn tell(&self, screen: DrawnScreen) {
+        self.0.send_replace(Some(screen));
     }
 }
 
@@ -141,6 +155,12 @@ impl Effects {
             journal,
             pictures,
         })
+    }
+
+    /// Returns where to say what was drawn over a whole display.
+    #[must_use]
+    pub fn drawn(&self) -> Drawn {
+        Drawn(self.agent.drawn())
     }
 
     /// Returns the pictures.

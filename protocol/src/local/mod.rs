@@ -8,6 +8,10 @@
 //! agent `Hello` → client `Provision` (where the agent is not bound yet) → agent `Bound` → client
 //! `Proof` → agent `Proof` → `Status` twice a second. Before both proofs nothing else is answered.
 
+mod drawn;
+
+pub use drawn::{DrawnScreen, TILES_ACROSS, TILES_DOWN, luma_of};
+
 use serde::{Deserialize, Serialize};
 
 use crate::crypto::{Label, PublicKey, Signable, SignedBytes};
@@ -87,6 +91,8 @@ pub enum ClientFrame {
     Still,
     /// Says what the candidate does about reading aloud at check-in.
     Voice(VoiceAsk),
+    /// What the client drew over its whole window just now, while it covers a display.
+    Drawn(DrawnScreen),
 }
 
 /// What the candidate does about reading aloud.

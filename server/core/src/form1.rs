@@ -55,8 +55,12 @@ pub fn printed_detail(kind: IncidentKind, detail: &str) -> &str {
             }
             named.split_once(" pid ").map_or(named, |(name, _pid)| name)
         }
-        IncidentKind::ForeignWindow
-        | IncidentKind::DeniedProcess
+        // Where on the screen it stands is for the record.
+        IncidentKind::ForeignWindow => {
+            let named = detail.split(PLACE_WORDS).next().unwrap_or_default();
+            named.trim_end_matches([';', ' '])
+        }
+        IncidentKind::DeniedProcess
         | IncidentKind::RemoteControl
         | IncidentKind::VirtualCamera
         | IncidentKind::ProctorFlag => detail,
@@ -88,6 +92,8 @@ pub fn printed_detail(kind: IncidentKind, detail: &str) -> &str {
     }
 }
 
+/// How the agent says that a part of the screen is not the kiosk's.
+const PLACE_WORDS: &str = "not what the kiosk drew";
 /// How the kiosk says what it saw of a window.
 const WATCH_WORDS: [&str; 3] = ["switched-away", "window-raised", "overlay-shown"];
 
@@ -114,6 +120,11 @@ mod tests {
                 IncidentKind::WindowSwitch,
                 "Xmessage: Notes",
                 "Xmessage: Notes",
+            ),
+            (
+                IncidentKind::ForeignWindow,
+                "Notes; not what the kiosk drew: from 14 to 33 % across, 18 to 40 % down the screen",
+                "Notes",
             ),
             (IncidentKind::DeniedProcess, "anydesk", "anydesk"),
             (IncidentKind::ProctorFlag, "телефон", "телефон"),

@@ -50,6 +50,9 @@ impl Registry {
             let key = (seen.kind, seen.stream);
             self.join_kiosks(&mut state, key, wall).await?;
             let known = state.open_incidents.get(&key).cloned();
+            if let (Edge::Began, Some(open)) = (seen.edge, &known) {
+                self.tell_more(open, &seen).await?;
+            }
             match (seen.edge, known) {
                 (Edge::Ended, Some(open)) => {
                     state.open_incidents.remove(&key);
@@ -292,6 +295,30 @@ impl Registry {
         Ok(())
     }
 
+    /// Adds what a detector scored of an event that a watch told before, such as where on the screen a
+    /// window stands.
+    async fn tell_more(
+        &self,
+        open: &OpenIncident,
+        seen: &Observation,
+    ) -> Result<(), RegistryError> {
+        if seen.scored_input.is_empty() || seen.detail.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.inner.store.begin().await?;
+        sqlx::query(
+            "UPDATE incidents SET detail = detail || '; ' || $2 WHERE id = $1 \
+             AND instr(detail, $2) = 0 AND length(detail) < $3",
+        )
+        .bind(open.id.to_string())
+        .bind(&seen.detail)
+        .bind(DETAIL_CHARS_MAX)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
     async fn close_incident(&self, open: &OpenIncident, at: WallTime) -> Result<(), RegistryError> {
         let mut tx = self.inner.store.begin().await?;
         sqlx::query("UPDATE incidents SET ended_ms = $2 WHERE id = $1")
@@ -358,6 +385,8 @@ fn apart(one: WallTime, other: WallTime) -> Duration {
     one.since(other).max(other.since(one))
 }
 
+/// A detail that is as long is not added to.
+const DETAIL_CHARS_MAX: i64 = 600;
 /// The detector's name of what the server itself saw.
 const SERVER: &str = "server/1";
 /// The detector's name of what the kiosk's lockdown saw.

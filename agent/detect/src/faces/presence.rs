@@ -104,7 +104,11 @@ impl Detector for SecondFace {
 const fn faces_of(input: Input<'_>) -> Option<Seen<'_>> {
     match input {
         Input::Faces(seen) => Some(seen),
-        Input::Picture(_) | Input::Things(_) | Input::Sound(_) | Input::Voices(_) => None,
+        Input::Picture(_)
+        | Input::Things(_)
+        | Input::Sound(_)
+        | Input::Voices(_)
+        | Input::Screen { .. } => None,
     }
 }
 

@@ -58,6 +58,34 @@ async fn sitting() -> (World, AttemptId, Client) {
 }
 
 #[tokio::test]
+async fn where_a_window_stands_is_added_to_what_was_told_of_it() {
+    let (world, attempt, _client) = sitting().await;
+    agent_sees(&world, attempt, IncidentKind::ForeignWindow).await;
+    for edge in [Edge::Began, Edge::Holds, Edge::Began] {
+        let seen = Observation {
+            kind: IncidentKind::ForeignWindow,
+            edge,
+            at: Now::default(),
+            at_us: 500_000,
+            stream: Some(SCREEN),
+            score: Severity::clamped(0.9),
+            threshold: Severity::clamped(0.5),
+            detector: "drawn-screen/1".to_owned(),
+            detail: "from 29 to 51 % across".to_owned(),
+            scored_input: vec![1],
+        };
+        let stored = world.state.registry.observations(attempt, vec![seen]);
+        stored.await.expect("stored");
+    }
+    let details: Vec<String> =
+        sqlx::query_scalar("SELECT detail FROM incidents WHERE kind = 'foreign_window'")
+            .fetch_all(world.state.store.read())
+            .await
+            .expect("read");
+    assert_eq!(details, ["xterm; from 29 to 51 % across"]);
+}
+
+#[tokio::test]
 async fn a_switch_that_kiosk_and_agent_see_is_one_incident_on_the_stream_that_shows_it() {
     let (world, attempt, client) = sitting().await;
     let switch = IncidentKind::WindowSwitch;
