@@ -244,7 +244,7 @@ fn all_tests() -> Line {
 /// What only an agent that can play files can be tested by.
 fn simulated_tests() -> Line {
     cargo("test --locked --workspace --features qorgan-agent/simulated --lib --")
-        .with(["tests::devices", "tests::witness"])
+        .with(["tests::devices", "tests::voice", "tests::witness"])
 }
 
 /// The console in headless Chromium, on a server of the tests' own.
