@@ -1,13 +1,16 @@
 //! What the client is shown: written by recorder, devices and link, read twice a second.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use qorgan_protocol::evidence::{ChunkSeq, SourceHealth, SourceState, StreamId};
-use qorgan_protocol::local::{AgentStatus, DrawnScreen, LinkState, SourceStatus, VoiceState};
+use qorgan_protocol::local::{
+    AgentStatus, DrawnScreen, LinkState, LivenessAsk, LivenessState, SourceStatus, VoiceState,
+};
 use qorgan_protocol::time::Now;
+use tokio::sync::Notify;
 
 /// The newest state of everything.
 #[derive(Debug)]
@@ -21,6 +24,16 @@ pub(crate) struct Board {
     reading_begins: AtomicBool,
     voice: Mutex<VoiceState>,
     drawn: Mutex<Option<(Now, DrawnScreen)>>,
+    liveness: Mutex<Liveness>,
+    /// Rings where something is to be told at once.
+    bell: Notify,
+}
+
+/// What is asked to see a living person, and what the client did about it.
+#[derive(Debug)]
+struct Liveness {
+    state: LivenessState,
+    asks: VecDeque<(Now, LivenessAsk)>,
 }
 
 #[derive(Debug)]
@@ -64,7 +77,46 @@ impl Board {
             reading_begins: AtomicBool::new(false),
             voice: Mutex::new(VoiceState::NotAsked),
             drawn: Mutex::new(None),
+            liveness: Mutex::new(Liveness {
+                state: LivenessState::NotAsked,
+                asks: VecDeque::new(),
+            }),
+            bell: Notify::const_new(),
         }
+    }
+
+    /// Takes what the client did about showing that a living person sits there.
+    pub(crate) fn liveness_asked(&self, now: Now, ask: LivenessAsk) {
+        let asks = &mut self.liveness().asks;
+        if asks.len() < ASKS_MAX {
+            asks.push_back((now, ask));
+        }
+    }
+
+    /// Gives away what the client did, the oldest first.
+    pub(crate) fn take_liveness_asks(&self) -> VecDeque<(Now, LivenessAsk)> {
+        core::mem::take(&mut self.liveness().asks)
+    }
+
+    /// Takes what is asked for from here on.
+    pub(crate) fn set_liveness(&self, state: LivenessState) {
+        if core::mem::replace(&mut self.liveness().state, state) != state {
+            self.bell.notify_one();
+        }
+    }
+
+    /// Returns what is asked for.
+    pub(crate) fn liveness_state(&self) -> LivenessState {
+        self.liveness().state
+    }
+
+    /// Waits until something is to be told at once.
+    pub(crate) async fn rings(&self) {
+        self.bell.notified().await;
+    }
+
+    fn liveness(&self) -> MutexGuard<'_, Liveness> {
+        self.liveness.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes what the client drew just now.
@@ -239,6 +291,8 @@ impl Board {
 
 const RECEIPT_AGE_MAX: Duration = Duration::from_secs(3);
 
+/// A client that says more is not answered any faster.
+const ASKS_MAX: usize = 16;
 /// The client says what it drew every second and a half.
 const DRAWN_LASTS: Duration = Duration::from_secs(4);
 

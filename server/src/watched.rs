@@ -32,6 +32,10 @@ fn paragraphs(language: Language, watch: &WatchPolicy) -> String {
     });
     let listed = words.collect::<Vec<_>>().join("; ");
     let mut told = language.fill("told-watched", &[("list", listed)]);
+    if watch.counts(IncidentKind::PresentationAttack) {
+        told.push_str("\n\n");
+        told.push_str(&language.text("told-liveness"));
+    }
     if !not.is_empty() {
         let listed = not.into_iter().map(name).collect::<Vec<_>>().join("; ");
         told.push_str("\n\n");
@@ -62,12 +66,19 @@ mod tests {
             (&told.en, Language::English),
         ] {
             let parts: Vec<_> = text.split("\n\n").collect();
-            assert_eq!(parts.len(), 3, "{text}");
+            let [_consent, counts, liveness, not] = parts.as_slice() else {
+                panic!("{text}")
+            };
+            assert_eq!(*liveness, language.text("told-liveness"));
             for kind in WatchPolicy::settable() {
                 let name = language.text(&format!("kind-{}", kind.word()));
-                let place = if watch.counts(kind) { 1 } else { 2 };
-                assert!(parts[place].contains(&name), "{kind:?}: {text}");
-                assert!(!parts[3 - place].contains(&name), "{kind:?}: {text}");
+                let (here, there) = if watch.counts(kind) {
+                    (counts, not)
+                } else {
+                    (not, counts)
+                };
+                assert!(here.contains(&name), "{kind:?}: {text}");
+                assert!(!there.contains(&name), "{kind:?}: {text}");
             }
         }
         assert!(told.en.contains("Looking away (only when it is plain)"));
@@ -76,6 +87,12 @@ mod tests {
     #[test]
     fn where_everything_counts_no_exception_is_told() {
         let told = paragraphs(Language::English, &WatchPolicy::remote());
-        assert!(!told.contains("\n\n"), "{told}");
+        assert_eq!(told.matches("\n\n").count(), 1, "{told}");
+    }
+
+    #[test]
+    fn where_no_face_is_put_to_the_test_nobody_is_told_of_it() {
+        let told = paragraphs(Language::English, &WatchPolicy::on_site());
+        assert!(!told.contains(&Language::English.text("told-liveness")));
     }
 }

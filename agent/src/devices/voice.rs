@@ -114,7 +114,7 @@ impl Enrolment {
 /// was said before.
 pub(crate) fn gone_without(now: Now, stands: VoiceState) -> Option<Sighting> {
     let detail = match stands {
-        VoiceState::Known | VoiceState::Skipped => return None,
+        VoiceState::Known | VoiceState::Skipped | VoiceState::NotNeeded => return None,
         VoiceState::NotAsked => "nothing was read aloud".to_owned(),
         VoiceState::Listening { heard, needed, .. } => {
             format!("{heard} of {needed} pieces of speech were heard")

@@ -9,7 +9,7 @@ use qorgan_protocol::crypto::{self, Signer as _};
 use qorgan_protocol::evidence::{AttemptKeyCertificate, AttemptRole};
 use qorgan_protocol::link::{LINK_VERSION, LINK_VERSION_MIN};
 use qorgan_protocol::local::{
-    AgentFrame, ChannelProof, ClientFrame, LocalRefusal, VoiceAsk, VoiceState,
+    AgentFrame, ChannelProof, ClientFrame, LivenessState, LocalRefusal, VoiceAsk, VoiceState,
 };
 use qorgan_signing::Ring;
 use tokio::io::{ReadHalf, WriteHalf};
@@ -148,6 +148,7 @@ async fn prove(
                 | ClientFrame::Preview(_)
                 | ClientFrame::Still
                 | ClientFrame::Voice(_)
+                | ClientFrame::Liveness(_)
                 | ClientFrame::OpenDevices
                 | ClientFrame::Finish
                 | ClientFrame::Drawn(_),
@@ -206,18 +207,31 @@ fn check(
     }
 }
 
+/// What this client was told last.
+#[derive(Debug, Default)]
+struct Told {
+    voice: Option<VoiceState>,
+    liveness: Option<LivenessState>,
+}
+
 /// Tells the state twice a second and does what the client asks.
 async fn talk(bound: &Arc<Bound>, reader: Reader, mut writer: Writer) -> Result<(), ChannelError> {
     // Frames are read on a task of their own: a read must not be broken off half-way.
     let (frames, mut incoming) = tokio::sync::mpsc::channel(FRAMES_MAX);
     let reading = tokio::spawn(read_all(reader, frames));
     let mut beat = tokio::time::interval(STATUS_EVERY);
-    let mut told = None;
+    let mut told = Told::default();
     let outcome = loop {
         let frame = tokio::select! {
             frame = incoming.recv() => frame,
             _ = beat.tick() => {
                 match tell(bound, &mut told, &mut writer).await {
+                    Ok(()) => continue,
+                    Err(error) => break Err(error),
+                }
+            }
+            () = bound.board().rings() => {
+                match tell_liveness(bound, &mut told, &mut writer).await {
                     Ok(()) => continue,
                     Err(error) => break Err(error),
                 }
@@ -230,6 +244,7 @@ async fn talk(bound: &Arc<Bound>, reader: Reader, mut writer: Writer) -> Result<
             Some(ClientFrame::Voice(VoiceAsk::Begin)) => bound.board().begin_reading(),
             Some(ClientFrame::Voice(VoiceAsk::Skip)) => bound.go_without_voice(),
             Some(ClientFrame::Drawn(screen)) => bound.board().drawn(clock::now(), screen),
+            Some(ClientFrame::Liveness(ask)) => bound.board().liveness_asked(clock::now(), ask),
             Some(ClientFrame::OpenDevices) => bound.open_devices(),
             Some(ClientFrame::Finish) => bound.finish(),
             Some(ClientFrame::Provision(_) | ClientFrame::Proof { .. }) => {
@@ -242,19 +257,27 @@ async fn talk(bound: &Arc<Bound>, reader: Reader, mut writer: Writer) -> Result<
     outcome
 }
 
-async fn tell(
-    bound: &Bound,
-    told: &mut Option<VoiceState>,
-    writer: &mut Writer,
-) -> Result<(), ChannelError> {
+async fn tell(bound: &Bound, told: &mut Told, writer: &mut Writer) -> Result<(), ChannelError> {
     let status = bound.board().status(clock::now());
     socket::write_frame(writer, &AgentFrame::Status(Box::new(status))).await?;
     if let Some(jpeg) = bound.board().take_still() {
         socket::write_frame(writer, &AgentFrame::Still(jpeg)).await?;
     }
     let voice = bound.board().voice();
-    if told.replace(voice) != Some(voice) {
+    if told.voice.replace(voice) != Some(voice) {
         socket::write_frame(writer, &AgentFrame::Voice(voice)).await?;
+    }
+    tell_liveness(bound, told, writer).await
+}
+
+async fn tell_liveness(
+    bound: &Bound,
+    told: &mut Told,
+    writer: &mut Writer,
+) -> Result<(), ChannelError> {
+    let liveness = bound.board().liveness_state();
+    if told.liveness.replace(liveness) != Some(liveness) {
+        socket::write_frame(writer, &AgentFrame::Liveness(liveness)).await?;
     }
     Ok(())
 }

@@ -35,7 +35,7 @@ async fn a_proved_client_is_told_the_state_and_a_second_one_is_refused() {
     assert_eq!(told, AgentFrame::Voice(VoiceState::NotAsked));
     client.write(&ClientFrame::Voice(VoiceAsk::Skip)).await;
     let mut changed = client.read().await;
-    while matches!(changed, AgentFrame::Status(_)) {
+    while matches!(changed, AgentFrame::Status(_) | AgentFrame::Liveness(_)) {
         changed = client.read().await;
     }
     assert_eq!(changed, AgentFrame::Voice(VoiceState::Skipped));
@@ -287,7 +287,8 @@ fn refusal(frame: &AgentFrame) -> Option<LocalRefusal> {
         | AgentFrame::Proof { .. }
         | AgentFrame::Status(_)
         | AgentFrame::Still(_)
-        | AgentFrame::Voice(_) => None,
+        | AgentFrame::Voice(_)
+        | AgentFrame::Liveness(_) => None,
     }
 }
 

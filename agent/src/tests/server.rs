@@ -203,6 +203,7 @@ impl FakeServer {
             screen: self.devices.load(Ordering::Relaxed),
             photo: None,
             watch: self.watch.lock().expect("not poisoned").clone(),
+            allowances: Vec::new(),
             input_key: Hex(INPUT_KEY.to_vec()),
         };
         serde_json::to_string(&reply).expect("plain data")

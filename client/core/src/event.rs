@@ -4,7 +4,7 @@ use qorgan_protocol::{
     assessment::{ItemPage, ResponseEntry, ResponseSeq},
     attempt::GatePolicy,
     ids::{AttemptId, Epoch, PictureId},
-    local::{AgentStatus, LocalRefusal, VoiceAsk, VoiceState},
+    local::{AgentStatus, LivenessAsk, LivenessState, LocalRefusal, VoiceAsk, VoiceState},
     time::Now,
     wire::{
         AttemptView, CheckInReply, ClientEvent, ClientEventKind, ConsentReply, ExamCard, ItemList,
@@ -401,6 +401,8 @@ pub enum AgentNews {
     DocumentTaken,
     /// Where learning the candidate's voice stands.
     Voice(VoiceState),
+    /// What is asked of the candidate and of the screen to show that a living person sits there.
+    Liveness(LivenessState),
     /// It refused.
     Refused(LocalRefusal),
     /// It is gone, or its connection is.
@@ -508,6 +510,8 @@ pub enum Effect {
     TakeDocument,
     /// Tells the agent what the candidate does about reading aloud; [`AgentNews::Voice`] follows.
     Voice(VoiceAsk),
+    /// Tells the agent what candidate and screen do about showing that a living person sits there.
+    Liveness(LivenessAsk),
     /// Tells the agent that the attempt is over here.
     FinishAgent,
     /// Opens the journal of an attempt and epoch; [`JournalNews::Replayed`] answers.

@@ -267,7 +267,8 @@ async fn prove(
                 | AgentFrame::Proof { .. }
                 | AgentFrame::Status(_)
                 | AgentFrame::Still(_)
-                | AgentFrame::Voice(_) => return Err(End::Gone),
+                | AgentFrame::Voice(_)
+                | AgentFrame::Liveness(_) => return Err(End::Gone),
             }
         }
     };
@@ -310,7 +311,8 @@ async fn prove(
         | AgentFrame::Bound { .. }
         | AgentFrame::Status(_)
         | AgentFrame::Still(_)
-        | AgentFrame::Voice(_) => Err(End::Gone),
+        | AgentFrame::Voice(_)
+        | AgentFrame::Liveness(_) => Err(End::Gone),
     }
 }
 
@@ -353,6 +355,9 @@ async fn listen(
                 Some(AgentFrame::Still(jpeg)) => document_taken(shared, jpeg),
                 Some(AgentFrame::Voice(state)) => {
                     shared.bell.ring(agent_news(AgentNews::Voice(state)));
+                }
+                Some(AgentFrame::Liveness(state)) => {
+                    shared.bell.ring(agent_news(AgentNews::Liveness(state)));
                 }
                 Some(AgentFrame::Refused { reason, .. }) => break End::Refused(reason),
                 // It leaves once the server has all of the recording, or after its own bound.

@@ -179,6 +179,7 @@ impl Effects {
             Effect::Preview(on) => self.agent.preview(on),
             Effect::TakeDocument => self.agent.ask(ClientFrame::Still),
             Effect::Voice(ask) => self.agent.ask(ClientFrame::Voice(ask)),
+            Effect::Liveness(ask) => self.agent.ask(ClientFrame::Liveness(ask)),
             Effect::FinishAgent => self.agent.finish(),
             Effect::OpenJournal { attempt, epoch } => match self.server.journal_key() {
                 Some(key) => self.journal.open(attempt, epoch, key),

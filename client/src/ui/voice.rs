@@ -100,7 +100,9 @@ fn state(screen: &VoiceView, kit: &Kit<'_>) -> ((Icon, Color32), Key) {
         VoiceState::Listening { .. } => ((Icon::Dot, tokens.success), keys::VOICE_HEARING),
         VoiceState::NotOneVoice => (amiss, keys::VOICE_NOT_ONE),
         VoiceState::Known => ((Icon::Check, tokens.success), keys::VOICE_KNOWN),
-        VoiceState::Skipped => ((Icon::Wait, tokens.secondary), keys::VOICE_SKIPPED),
+        VoiceState::Skipped | VoiceState::NotNeeded => {
+            ((Icon::Wait, tokens.secondary), keys::VOICE_SKIPPED)
+        }
         VoiceState::Unavailable => (amiss, keys::VOICE_UNAVAILABLE),
     }
 }
@@ -112,7 +114,7 @@ const fn waits(state: VoiceState) -> bool {
         | VoiceState::Listening { .. }
         | VoiceState::NotOneVoice
         | VoiceState::Unavailable => true,
-        VoiceState::Known | VoiceState::Skipped => false,
+        VoiceState::Known | VoiceState::Skipped | VoiceState::NotNeeded => false,
     }
 }
 
@@ -122,7 +124,7 @@ fn buttons(ui: &mut Ui, screen: &VoiceView, kit: &Kit<'_>) -> Option<Intent> {
             VoiceState::NotAsked => Some(("read", keys::VOICE_BEGIN, Look::Primary)),
             VoiceState::Listening { .. } => Some(("again", keys::VOICE_AGAIN, Look::Secondary)),
             VoiceState::NotOneVoice => Some(("again", keys::VOICE_AGAIN, Look::Primary)),
-            VoiceState::Known | VoiceState::Skipped => {
+            VoiceState::Known | VoiceState::Skipped | VoiceState::NotNeeded => {
                 Some(("continue", keys::CONTINUE, Look::Primary))
             }
             VoiceState::Unavailable => None,

@@ -243,7 +243,7 @@ fn voice_at(state: VoiceState) -> ScreenView {
     let trouble = match state {
         VoiceState::Listening { hint, .. } => hint.is_some(),
         VoiceState::NotOneVoice | VoiceState::Skipped | VoiceState::Unavailable => true,
-        VoiceState::NotAsked | VoiceState::Known => false,
+        VoiceState::NotAsked | VoiceState::Known | VoiceState::NotNeeded => false,
     };
     ScreenView::Voice(VoiceView {
         text: 1,

@@ -153,4 +153,10 @@ kinds! {
     NotWatched = "not_watched", 0.1, None;
     /// The candidate read nothing aloud at check-in, so that no voice is told from theirs.
     VoiceNotEnrolled = "voice_not_enrolled", 0.3, None;
+    /// The face did not answer as a living one does: perhaps a photo or a screen is held before the
+    /// camera, or its pictures come from elsewhere.
+    PresentationAttack = "presentation_attack", 0.6, None;
+    /// The candidate did not turn the head at check-in, so that nothing tells a living face from a
+    /// picture.
+    HeadNotTurned = "head_not_turned", 0.3, None;
 }

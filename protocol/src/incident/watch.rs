@@ -91,12 +91,14 @@ impl IncidentKind {
             | Self::LookingAway
             | Self::Talking
             | Self::Whisper
-            | Self::PhoneInView => &Sensitivity::ALL,
+            | Self::PhoneInView
+            | Self::PresentationAttack => &Sensitivity::ALL,
             Self::Impersonation => &[Sensitivity::Low, Sensitivity::Normal, Sensitivity::High],
             Self::WindowSwitch
             | Self::ForeignWindow
             | Self::ClipboardChanged
-            | Self::VoiceNotEnrolled => &[Sensitivity::Off, Sensitivity::Normal],
+            | Self::VoiceNotEnrolled
+            | Self::HeadNotTurned => &[Sensitivity::Off, Sensitivity::Normal],
             Self::LockdownBreach
             | Self::SecondDisplay
             | Self::DeniedProcess
@@ -133,15 +135,22 @@ pub enum Allowance {
     LooksAway,
     /// Leaves the seat for a while, such as for medication.
     LeavesSeat,
+    /// The screen shines in no colour, such as with migraine or photosensitive epilepsy; the head is
+    /// turned in its place.
+    NoLight,
+    /// Turns the head badly or not at all; the screen's light takes its place.
+    NoTurning,
 }
 
 impl Allowance {
     /// Every one, in order.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 6] = [
         Self::ReadingAloud,
         Self::Helper,
         Self::LooksAway,
         Self::LeavesSeat,
+        Self::NoLight,
+        Self::NoTurning,
     ];
 
     /// Returns the word on the wire, in SQL, in sheets and as key of texts.
@@ -152,6 +161,8 @@ impl Allowance {
             Self::Helper => "helper",
             Self::LooksAway => "looks_away",
             Self::LeavesSeat => "leaves_seat",
+            Self::NoLight => "no_light",
+            Self::NoTurning => "no_turning",
         }
     }
 
@@ -169,6 +180,8 @@ impl Allowance {
             Self::Helper => &[IncidentKind::SecondFace, IncidentKind::AnotherVoice],
             Self::LooksAway => &[IncidentKind::LookingAway],
             Self::LeavesSeat => &[IncidentKind::NobodyInView],
+            Self::NoLight => &[],
+            Self::NoTurning => &[IncidentKind::HeadNotTurned],
         }
     }
 }
@@ -187,11 +200,17 @@ impl WatchPolicy {
     }
 
     /// The policy of a sitting in the testing centre: others sit in the same room, so that their
-    /// faces and voices do not count.
+    /// faces and voices do not count, and a person sees who is there, so that no face is put to the
+    /// test.
     #[must_use]
     pub fn on_site() -> Self {
-        let others = [IncidentKind::SecondFace, IncidentKind::AnotherVoice];
-        Self(others.map(|kind| (kind, Sensitivity::Off)).into())
+        let seen_to = [
+            IncidentKind::SecondFace,
+            IncidentKind::AnotherVoice,
+            IncidentKind::PresentationAttack,
+            IncidentKind::HeadNotTurned,
+        ];
+        Self(seen_to.map(|kind| (kind, Sensitivity::Off)).into())
     }
 
     /// Sets a kind; false where it cannot be set so.
@@ -252,7 +271,7 @@ mod tests {
     }
 
     fn allowances() -> impl Strategy<Value = Vec<Allowance>> {
-        proptest::sample::subsequence(Allowance::ALL.to_vec(), 0..=4)
+        proptest::sample::subsequence(Allowance::ALL.to_vec(), 0..=6)
     }
 
     proptest! {
@@ -316,8 +335,14 @@ mod tests {
         let (home, centre) = (WatchPolicy::remote(), WatchPolicy::on_site());
         for kind in IncidentKind::ALL {
             assert_eq!(home.sensitivity(*kind), Sensitivity::Normal);
-            let others = [IncidentKind::SecondFace, IncidentKind::AnotherVoice].contains(kind);
-            assert_eq!(centre.counts(*kind), !others, "{kind:?}");
+            let seen_to = matches!(
+                kind,
+                IncidentKind::SecondFace
+                    | IncidentKind::AnotherVoice
+                    | IncidentKind::PresentationAttack
+                    | IncidentKind::HeadNotTurned
+            );
+            assert_eq!(centre.counts(*kind), !seen_to, "{kind:?}");
         }
     }
 

@@ -9,8 +9,10 @@
 //! `Proof` → agent `Proof` → `Status` twice a second. Before both proofs nothing else is answered.
 
 mod drawn;
+mod liveness;
 
 pub use drawn::{DrawnScreen, TILES_ACROSS, TILES_DOWN, luma_of};
+pub use liveness::{Light, LivenessAsk, LivenessState, Turn, TurnHint};
 
 use serde::{Deserialize, Serialize};
 
@@ -93,6 +95,8 @@ pub enum ClientFrame {
     Voice(VoiceAsk),
     /// What the client drew over its whole window just now, while it covers a display.
     Drawn(DrawnScreen),
+    /// Says what the candidate and the screen do about showing that a living person sits there.
+    Liveness(LivenessAsk),
 }
 
 /// What the candidate does about reading aloud.
@@ -142,6 +146,9 @@ pub enum AgentFrame {
     Still(Vec<u8>),
     /// Where learning the candidate's voice stands, first after the proofs and at each change.
     Voice(VoiceState),
+    /// What is asked of the candidate and of the screen to show that a living person sits there,
+    /// first after the proofs and at each change.
+    Liveness(LivenessState),
 }
 
 /// Where learning the candidate's voice stands.
@@ -167,6 +174,8 @@ pub enum VoiceState {
     Skipped,
     /// No voice can be learnt on this machine.
     Unavailable,
+    /// This exam listens for no other voice: nobody is asked to read.
+    NotNeeded,
 }
 
 /// What is amiss while nothing more is heard of a reading.

@@ -255,6 +255,9 @@ pub struct AgentEnrolReply {
     /// What is watched for in this attempt, with what the candidate is granted.
     #[serde(default)]
     pub watch: WatchPolicy,
+    /// What the candidate is granted.
+    #[serde(default)]
+    pub allowances: Vec<Allowance>,
     /// The key that scored inputs are sealed under before they enter the recording, 32 bytes; the
     /// same for one attempt, kept in memory only.
     pub input_key: Hex,

@@ -85,6 +85,8 @@ pub fn printed_detail(kind: IncidentKind, detail: &str) -> &str {
         | IncidentKind::Talking
         | IncidentKind::Whisper
         | IncidentKind::VoiceNotEnrolled
+        | IncidentKind::PresentationAttack
+        | IncidentKind::HeadNotTurned
         | IncidentKind::Impersonation
         | IncidentKind::NotWatched
         | IncidentKind::LookingAway

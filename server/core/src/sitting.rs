@@ -106,7 +106,7 @@ pub mod fields {
     /// Programs that are never reported, one a line.
     pub const ALLOW: &str = "allow";
     /// What is watched for: how readily each kind is raised, or nothing for the mode's usual.
-    pub const WATCH: [(&str, super::IncidentKind); 12] = [
+    pub const WATCH: [(&str, super::IncidentKind); 14] = [
         ("watch_window_switch", super::IncidentKind::WindowSwitch),
         ("watch_foreign_window", super::IncidentKind::ForeignWindow),
         (
@@ -125,6 +125,11 @@ pub mod fields {
             "watch_voice_not_enrolled",
             super::IncidentKind::VoiceNotEnrolled,
         ),
+        (
+            "watch_presentation_attack",
+            super::IncidentKind::PresentationAttack,
+        ),
+        ("watch_head_not_turned", super::IncidentKind::HeadNotTurned),
     ];
     /// The numbers: field, least, most. No grace is longer than the default.
     pub const NUMBERS: [(&str, u64, u64); 5] = [

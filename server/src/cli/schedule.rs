@@ -145,8 +145,8 @@ pub(super) struct Grant {
     /// The candidate's login.
     #[arg(long)]
     login: String,
-    /// `reading_aloud`, `helper`, `looks_away` or `leaves_seat`; may be given again; without it
-    /// nothing is granted.
+    /// `reading_aloud`, `helper`, `looks_away`, `leaves_seat`, `no_light` or `no_turning`; may be
+    /// given again; without it nothing is granted.
     #[arg(long, value_name = "WORD")]
     allow: Vec<String>,
 }

@@ -222,8 +222,16 @@ fn grade(severity: f64) -> u8 {
 /// Returns the shape of a mark: what kind of thing was seen.
 fn shape(kind: &str) -> &'static str {
     match kind {
-        "camera_covered" | "camera_frozen" | "virtual_camera" | "nobody_in_view"
-        | "second_face" | "impersonation" | "looking_away" | "phone_in_view" => "picture",
+        "camera_covered"
+        | "camera_frozen"
+        | "virtual_camera"
+        | "nobody_in_view"
+        | "second_face"
+        | "impersonation"
+        | "looking_away"
+        | "phone_in_view"
+        | "presentation_attack"
+        | "head_not_turned" => "picture",
         "microphone_muted" | "microphone_changed" | "another_voice" | "talking" | "whisper"
         | "voice_not_enrolled" => "sound",
         "window_switch" | "foreign_window" | "lockdown_breach" | "second_display"

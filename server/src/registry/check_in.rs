@@ -474,6 +474,7 @@ impl Registry {
             screen: required.contains(&StreamKind::Screen),
             photo: photo.map(Hex),
             watch: state.facts.watch.clone(),
+            allowances: state.facts.accommodation.allowances.clone(),
             input_key: Hex(inputs.expose().to_vec()),
         })
     }

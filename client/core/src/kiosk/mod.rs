@@ -343,11 +343,12 @@ impl Kiosk {
                     | AgentNews::Finished
                     | AgentNews::DocumentTaken
                     | AgentNews::Voice(_)
+                    | AgentNews::Liveness(_)
             );
         if let Stage::Attempt(attempt) = &mut self.stage {
             match &news {
                 AgentNews::Status(status) => attempt.lease.agent_said(now, status),
-                AgentNews::Finished => {}
+                AgentNews::Finished | AgentNews::Liveness(_) => {}
                 AgentNews::DocumentTaken => attempt.document = attempt.step == Step::Identity,
                 AgentNews::Voice(state) => self.outbox.extend(attempt.voice_told(*state)),
                 AgentNews::Started
@@ -363,7 +364,7 @@ impl Kiosk {
             self.note(now, ClientEventKind::AgentGone, detail);
         }
         self.agent = match news {
-            AgentNews::DocumentTaken | AgentNews::Voice(_) => return,
+            AgentNews::DocumentTaken | AgentNews::Voice(_) | AgentNews::Liveness(_) => return,
             AgentNews::Started => Agent::Starting,
             AgentNews::Status(status) => Agent::Up { status },
             AgentNews::Refused(reason) => Agent::Refused(reason),

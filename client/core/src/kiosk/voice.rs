@@ -32,7 +32,7 @@ impl VoiceStep {
     /// Tells whether there is nothing left to do: the voice is known, or not to be had.
     pub(super) const fn is_over(&self) -> bool {
         match self.state {
-            VoiceState::Known | VoiceState::Skipped => true,
+            VoiceState::Known | VoiceState::Skipped | VoiceState::NotNeeded => true,
             VoiceState::NotAsked
             | VoiceState::Listening { .. }
             | VoiceState::NotOneVoice

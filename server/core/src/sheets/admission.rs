@@ -194,6 +194,24 @@ const ALLOWANCES: &[(Allowance, &[&str])] = &[
         Allowance::LeavesSeat,
         &["leaves_seat", "leaves seat", "орнынан тұру", "отлучки"],
     ),
+    (
+        Allowance::NoLight,
+        &[
+            "no_light",
+            "no light",
+            "түсті жарықсыз",
+            "без цветного света",
+        ],
+    ),
+    (
+        Allowance::NoTurning,
+        &[
+            "no_turning",
+            "no turning",
+            "бас бұрмай",
+            "без поворота головы",
+        ],
+    ),
 ];
 
 /// The most extra minutes.
