@@ -9,7 +9,8 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Agent, Server, cmaf, connect, connector};
+use common::agent::connect;
+use common::{Agent, Server, cmaf, connector};
 use futures_util::{SinkExt as _, StreamExt as _};
 use qorgan_detect::{PRINT_PIECES_MIN, VOICE_NUMBERS, VoiceEmbedding, VoicePrint};
 use qorgan_protocol::attempt::TerminationCause;

@@ -9,8 +9,8 @@ use qorgan_protocol::local::{VoiceHint, VoiceState};
 use qorgan_signing::InputKey;
 
 use super::server::{INPUT_KEY, attempt};
+use super::wait_for;
 use super::witness::{Sitting, seen};
-use super::{finished, wait_for};
 use crate::clock;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -50,14 +50,12 @@ async fn a_voice_that_read_aloud_is_expected_by_the_next_agent_too_and_another_i
 
     let sitting = sitting.killed().await;
     wait_for(|| voice(&sitting) == VoiceState::Known).await;
-    let Sitting {
-        server,
-        bound,
-        ending,
-        ..
-    } = sitting;
-    finished(&bound, ending).await;
-    let kinds: Vec<_> = seen(&server).into_iter().map(|seen| seen.kind).collect();
+    let kinds: Vec<_> = sitting
+        .ended()
+        .await
+        .into_iter()
+        .map(|seen| seen.kind)
+        .collect();
     assert!(
         !kinds.contains(&IncidentKind::VoiceNotEnrolled),
         "{kinds:?}"
@@ -77,15 +75,8 @@ async fn a_reading_by_two_voices_teaches_none_and_going_on_without_is_recorded()
     sitting.bound.go_without_voice();
     sitting.bound.go_without_voice();
     assert_eq!(voice(&sitting), VoiceState::Skipped);
-    let Sitting {
-        server,
-        bound,
-        ending,
-        ..
-    } = sitting;
-    finished(&bound, ending).await;
     assert_eq!(
-        missing(&seen(&server)),
+        missing(&sitting.ended().await),
         ["several voices, or much noise, were heard"]
     );
 }
@@ -99,15 +90,8 @@ async fn silence_is_told_and_a_client_that_asks_for_nothing_hides_nothing() {
         matches!(voice(&sitting), VoiceState::Listening { heard: 0, hint, .. } if hint == silent)
     })
     .await;
-    let Sitting {
-        server,
-        bound,
-        ending,
-        ..
-    } = sitting;
-    finished(&bound, ending).await;
     assert_eq!(
-        missing(&seen(&server)),
+        missing(&sitting.ended().await),
         ["0 of 5 pieces of speech were heard"]
     );
 }

@@ -108,6 +108,12 @@ impl Sitting {
         }
     }
 
+    /// Lets the recording end; returns everything that it says.
+    pub(super) async fn ended(self) -> Vec<Observation> {
+        finished(&self.bound, self.ending).await;
+        seen(&self.server)
+    }
+
     /// Returns what lies sealed of what was learnt: `known` for face and bearing, `voice`.
     pub(super) fn learnt(&self, what: &str) -> Vec<Vec<u8>> {
         let entries = std::fs::read_dir(self.data.path()).expect("readable");
@@ -155,7 +161,7 @@ async fn a_second_face_is_told_with_the_pixels_that_give_the_same_score_again() 
     let again = qorgan_detect::replay(&told.detector, &input).expect("kept");
     assert!((again.value() - told.score.value()).abs() < 1e-3);
     assert!(sitting.learnt("known").is_empty(), "nobody is known yet");
-    finished(&sitting.bound, sitting.ending).await;
+    sitting.ended().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -166,7 +172,7 @@ async fn a_helpers_face_is_told_and_its_pixels_are_not_kept() {
     wait_for(|| seen(&sitting.server).iter().any(second)).await;
     let told = seen(&sitting.server).into_iter().find(second);
     assert!(told.expect("it was there").scored_input.is_empty());
-    finished(&sitting.bound, sitting.ending).await;
+    sitting.ended().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -191,5 +197,5 @@ async fn one_person_is_met_kept_sealed_and_nothing_is_said_of_them() {
         panic!("{} files", kept.len())
     };
     qorgan_detect::Known::from_bytes(sealed).expect_err("it lies sealed");
-    finished(&sitting.bound, sitting.ending).await;
+    sitting.ended().await;
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::ws::{Message, WebSocket};
+use axum::extract::ws::WebSocket;
 use qorgan_protocol::attempt::AttemptPhase;
 use qorgan_protocol::codec;
 use qorgan_protocol::crypto::PublicKey;
@@ -26,6 +26,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::cmaf::Tracks;
 use super::freshness::code_on_picture;
+use super::socket::{close, receive, send};
 use crate::auth::AgentAuth;
 use crate::live::Watched;
 use crate::recordings::{Appender, Committed, RecordingError};
@@ -35,7 +36,7 @@ use crate::store;
 
 /// Why a link ends.
 #[derive(Debug, thiserror::Error)]
-enum LinkEnd {
+pub(super) enum LinkEnd {
     /// The agent left, or the network did.
     #[error("the agent left")]
     Left,
@@ -89,8 +90,7 @@ pub(super) async fn run(state: AppState, agent: AgentAuth, nonce: [u8; 32], mut 
         note_tampering(&state, attempt, &refusal).await;
     }
     if send(&mut socket, &refusal.frame()).await.is_ok() {
-        // The agent may be gone already.
-        let _closed = timeout(SEND_WAIT_MAX, socket.send(Message::Close(None))).await;
+        close(&mut socket).await;
     }
 }
 
@@ -565,36 +565,12 @@ async fn decode(
     Ok(())
 }
 
-/// Returns the next binary message.
-async fn receive(socket: &mut WebSocket) -> Result<Bytes, LinkEnd> {
-    loop {
-        match socket.recv().await {
-            Some(Ok(Message::Binary(bytes))) => return Ok(bytes),
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-            Some(Ok(Message::Text(_))) => {
-                return Err(LinkRefusal::new(RefusalReason::BadFrame, "a text frame").into());
-            }
-            Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(LinkEnd::Left),
-        }
-    }
-}
-
-async fn send(socket: &mut WebSocket, frame: &ServerFrame) -> Result<(), LinkEnd> {
-    let bytes = codec::encode("server frame", frame).map_err(RecordingError::from)?;
-    match timeout(SEND_WAIT_MAX, socket.send(Message::Binary(bytes.into()))).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) | Err(_) => Err(LinkEnd::Left),
-    }
-}
-
 /// Pictures that are decoded at once; further ones wait.
 static DECODERS: Semaphore = Semaphore::const_new(2);
 /// How long a connection may stay without a hello.
 const HELLO_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How long an agent may say nothing; it beats once a second.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
-/// How long a frame to the agent may take.
-const SEND_WAIT_MAX: Duration = Duration::from_secs(10);
 /// The shortest time between two receipt batches.
 const RECEIPTS_GAP: Duration = Duration::from_millis(400);
 /// The wait before another key frame is asked for.

@@ -10,6 +10,7 @@
 pub(crate) mod cmaf;
 mod freshness;
 mod link;
+mod socket;
 
 use axum::Router;
 use axum::extract::State;
