@@ -14,12 +14,14 @@ mod faces;
 mod frozen;
 mod identity;
 mod input;
+mod liveness;
 mod model;
 mod muted;
 mod numbers;
 mod overlay;
 mod picture;
 mod pixels;
+mod rest;
 mod things;
 mod voices;
 
@@ -30,6 +32,10 @@ pub use faces::{Cadence, Face, FaceFinder, Faces, LOOK_EVERY, NobodyInView, Seco
 pub use frozen::FrozenCamera;
 pub use identity::{FaceNumbers, FaceTemplate, Impersonation, REFERENCES_MAX, Recogniser};
 pub use input::{InputError, Luma, SMALL_HEIGHT, SMALL_WIDTH, Small};
+pub use liveness::{
+    HeadReader, LIGHT_NOT_FOLLOWED, LIVENESS_THRESHOLD, LightAnswer, LitLook, Shade, TURN_DEGREES,
+    TURN_NOT_FOLLOWED, light_score, turn_score, turned,
+};
 pub use model::{Model, ModelError, ModelFile, NamedInput, Tensor, Values};
 pub use muted::{MutedMicrophone, level_percent};
 pub use overlay::OverExam;
@@ -99,11 +105,14 @@ enum KeptInput {
     Samples(Vec<i16>),
     Voices(voices::KeptVoices),
     Minute(Vec<voices::Sound>),
+    Light(liveness::KeptLight),
+    Turn(liveness::KeptTurn),
 }
 
 impl Scored {
     /// Returns the exact input that was scored: a PNG, 16-bit little-endian PCM at 48 kHz, pieces of
-    /// speech with the voice that they were compared with, or what each frame of a minute was.
+    /// speech with the voice that they were compared with, what each frame of a minute was, or the
+    /// numbers of the looks that a living face was asked for.
     ///
     /// # Errors
     /// Where the PNG cannot be written.
@@ -114,6 +123,8 @@ impl Scored {
             KeptInput::Samples(samples) => Ok(input::pcm_of(samples)),
             KeptInput::Voices(voices) => Ok(voices.to_bytes()),
             KeptInput::Minute(minute) => Ok(voices::minute_bytes(minute)),
+            KeptInput::Light(light) => Ok(light.to_bytes()),
+            KeptInput::Turn(turn) => Ok(turn.to_bytes()),
         }
     }
 }
@@ -170,6 +181,8 @@ pub fn replay(detector: &str, input: &[u8]) -> Result<Severity, InputError> {
         things::PHONE => things::again(input),
         overlay::NAME => overlay::again(input),
         muted::NAME => Ok(muted::score(&input::samples_of(input)?)),
+        LIGHT_NOT_FOLLOWED => liveness::light_again(input),
+        TURN_NOT_FOLLOWED => liveness::turn_again(input),
         voices::ANOTHER => voices::another_again(input),
         voices::SEVERAL => voices::several_again(input),
         voices::WHISPER => voices::whisper_again(input),
@@ -185,9 +198,10 @@ pub fn replay(detector: &str, input: &[u8]) -> Result<Severity, InputError> {
 #[must_use]
 pub fn models_of(detector: &str) -> &'static [ModelFile] {
     match detector {
-        faces::NOBODY | faces::SECOND => &[ModelFile::Faces],
+        faces::NOBODY | faces::SECOND | LIGHT_NOT_FOLLOWED => &[ModelFile::Faces],
         identity::NAME | PHOTO_ON_FILE => &[ModelFile::Faces, ModelFile::Identity],
         attention::NAME => &[ModelFile::Faces, ModelFile::Mesh, ModelFile::Iris],
+        TURN_NOT_FOLLOWED => &[ModelFile::Faces, ModelFile::Mesh],
         things::PHONE => &[ModelFile::Things],
         voices::ANOTHER | voices::SEVERAL => &[ModelFile::Speech, ModelFile::Voice],
         voices::WHISPER | voices::TALKING => &[ModelFile::Speech],
@@ -247,6 +261,8 @@ mod tests {
             (identity::NAME, &["c7d44810", "ff481503"]),
             (PHOTO_ON_FILE, &["c7d44810", "ff481503"]),
             (attention::NAME, &["c7d44810", "0a7bcc2b", "9da4af37"]),
+            (LIGHT_NOT_FOLLOWED, &["c7d44810"]),
+            (TURN_NOT_FOLLOWED, &["c7d44810", "0a7bcc2b"]),
             (things::PHONE, &["26f017d7"]),
             (voices::ANOTHER, &["7ed98ddb", "03160b38"]),
             (voices::SEVERAL, &["7ed98ddb", "03160b38"]),

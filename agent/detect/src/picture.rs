@@ -147,6 +147,31 @@ impl<'a> Picture<'a> {
         Pixels::new(side, side / 2 * 3, Channels::Grey, bytes)
     }
 
+    /// Returns the mean of brightness and both colours where `keep` says so, by places as shares of
+    /// width and height; `None` for less than `least` of the picture.
+    pub(crate) fn mean_where(&self, least: f32, keep: impl Fn(Point) -> bool) -> Option<[f32; 3]> {
+        let (columns, rows) = (self.u.columns(), self.u.rows());
+        let mut sums = [0_u64; 3];
+        let mut count = 0_usize;
+        for row in 0..rows {
+            let y = (real(row) + 0.5) / real(rows);
+            let lines = [self.y.row(2 * row), self.u.row(row), self.v.row(row)];
+            for column in 0..columns {
+                let x = (real(column) + 0.5) / real(columns);
+                if !keep(Point { x, y }) {
+                    continue;
+                }
+                let places = [2 * column, column, column];
+                for ((sum, line), place) in sums.iter_mut().zip(lines).zip(places) {
+                    *sum += line.get(place).copied().map_or(0, u64::from);
+                }
+                count += 1;
+            }
+        }
+        let enough = count > 0 && real(count) >= least * real(columns * rows);
+        enough.then(|| sums.map(|sum| mean(sum, count)))
+    }
+
     fn mean(&self, placement: &Placement, (left, top): (f32, f32), grid: u8) -> [f32; 3] {
         let parts = f32::from(grid);
         let mut sum = [0.0; 3];
@@ -205,6 +230,12 @@ pub(crate) fn rgb(y: f32, u: f32, v: f32) -> [f32; 3] {
         y - 0.392 * u - 0.813 * v,
         2.017_f32.mul_add(u, y),
     ]
+}
+
+/// Of at most 2^24 bytes.
+fn mean(sum: u64, count: usize) -> f32 {
+    let whole = usize::try_from(sum).unwrap_or(usize::MAX);
+    real(whole / count) + real(whole % count) / real(count)
 }
 
 fn between(plane: &Luma<'_>, x: f32, y: f32) -> f32 {

@@ -8,7 +8,8 @@ use core::time::Duration;
 
 use image::{Rgb, RgbImage};
 use qorgan_detect::{
-    Detector, FaceFinder, Faces, Input, LOOK_EVERY, NobodyInView, Scored, SecondFace, Seen, replay,
+    Cadence, Detector, FaceFinder, Faces, Input, LOOK_EVERY, NobodyInView, Scored, SecondFace,
+    Seen, replay,
 };
 use qorgan_protocol::limits::SCORED_INPUT_BYTES_MAX;
 use qorgan_protocol::time::Now;
@@ -125,16 +126,20 @@ fn what_is_kept_fits_and_gives_the_same_scores() {
 fn the_finder_looks_at_its_own_cadence() {
     let frame = Frame::of(&room());
     let mut finder = FaceFinder::load().expect("the model as committed");
-    let mut look = |ms| {
+    let look = |finder: &mut FaceFinder, ms| {
         let now = Now::from_origin(Duration::from_millis(ms));
         let faces = finder.look(now, frame.picture());
         faces.expect("the model runs").is_some()
     };
     let every = u64::try_from(LOOK_EVERY.as_millis()).expect("short");
-    assert!(look(0));
-    assert!(!look(every - 1));
-    assert!(look(every));
-    assert!(!look(every + 1));
+    assert!(look(&mut finder, 0));
+    assert!(!look(&mut finder, every - 1));
+    assert!(look(&mut finder, every));
+    assert!(!look(&mut finder, every + 1));
+    // While a living face is asked to answer.
+    finder.pace(Cadence::Close);
+    let looks = (1..=1_000).filter(|ms| look(&mut finder, every + ms));
+    assert_eq!(looks.count(), 4);
 }
 
 /// What a slow look takes on a weak machine.

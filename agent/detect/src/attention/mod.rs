@@ -15,6 +15,7 @@
 mod pose;
 
 pub use pose::Attention;
+pub(crate) use pose::MeshReader;
 
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -24,7 +25,7 @@ use qorgan_protocol::incident::{IncidentKind, Severity};
 use qorgan_protocol::time::Now;
 
 use crate::faces::{Face, Seen};
-use crate::model::{Model, ModelError, ModelFile};
+use crate::model::ModelError;
 use crate::picture::Picture;
 use crate::pixels::{Channels, Pixels};
 use crate::{DetectError, Detector, Input, InputError, KeptInput, Patience, Scored};
@@ -41,10 +42,9 @@ impl AttentionReader {
     /// Loads the models.
     ///
     /// # Errors
-    /// As [`Model::load`].
+    /// As [`crate::Model::load`].
     pub fn load() -> Result<Self, ModelError> {
-        let (mesh, iris) = (Model::load(ModelFile::Mesh)?, Model::load(ModelFile::Iris)?);
-        Ok(Self(Models::new(mesh, iris)))
+        Ok(Self(Models::load()?))
     }
 
     /// Returns where a face's head and eyes point; `None` where no face is read there.

@@ -6,7 +6,7 @@
 //! upset; what a face's own shape adds is the same in every look and goes into the baseline.
 
 use crate::faces::Face;
-use crate::model::{Model, ModelError, NamedInput, Tensor};
+use crate::model::{Model, ModelError, ModelFile, NamedInput, Tensor};
 use crate::picture::{Picture, Placement, Point};
 use crate::pixels::Pixels;
 use crate::{DetectError, InputError};
@@ -44,16 +44,56 @@ impl Crops {
     }
 }
 
+/// The model of the mesh.
+#[derive(Debug)]
+pub(crate) struct MeshReader(Model);
+
+impl MeshReader {
+    pub(crate) fn load() -> Result<Self, ModelError> {
+        Ok(Self(Model::load(ModelFile::Mesh)?))
+    }
+
+    /// Returns how far a head is turned to the picture's right, in degrees; `None` where the mesh
+    /// finds no face.
+    pub(crate) fn yaw(
+        &self,
+        picture: Picture<'_>,
+        face: &Face,
+    ) -> Result<Option<f32>, DetectError> {
+        let crop = picture.cut(&placed(picture.size(), face), FACE_SIDE)?;
+        let mesh = self.read(&crop)?;
+        Ok(mesh.and_then(|mesh| mesh.pose()).map(|[yaw, ..]| yaw))
+    }
+
+    fn read(&self, crop: &Pixels) -> Result<Option<Mesh>, ModelError> {
+        let values: Vec<f32> = crop
+            .bytes()
+            .iter()
+            .map(|byte| f32::from(*byte) / 255.0)
+            .collect();
+        let side = usize::from(FACE_SIDE);
+        let shape = [1, side, side, 3];
+        let input = NamedInput::real("input_1", &shape, &values);
+        let found = self.0.run(&[input], &["conv2d_21", "conv2d_31"])?;
+        let [points, sure] = found.as_slice() else {
+            return Ok(None);
+        };
+        let is_face = sure.values.first().is_some_and(|sure| *sure > 0.0);
+        Ok(is_face.then(|| Mesh(points.values.clone())))
+    }
+}
+
 /// Both models.
 #[derive(Debug)]
 pub(super) struct Models {
-    mesh: Model,
+    mesh: MeshReader,
     iris: Model,
 }
 
 impl Models {
-    pub(super) const fn new(mesh: Model, iris: Model) -> Self {
-        Self { mesh, iris }
+    pub(super) fn load() -> Result<Self, ModelError> {
+        let (mesh, iris) = (MeshReader::load()?, Model::load(ModelFile::Iris)?);
+        Ok(Self { mesh, iris })
     }
 
     /// Cuts out what is read, and reads it; `None` where the mesh finds no face there.
@@ -64,7 +104,7 @@ impl Models {
     ) -> Result<Option<(Crops, Attention)>, DetectError> {
         let placement = placed(picture.size(), face);
         let crop = picture.cut(&placement, FACE_SIDE)?;
-        let Some(mesh) = self.mesh(&crop)? else {
+        let Some(mesh) = self.mesh.read(&crop)? else {
             return Ok(None);
         };
         let eyes = [RIGHT_EYE, LEFT_EYE].map(|[outer, inner]| {
@@ -90,7 +130,7 @@ impl Models {
 
     /// Reads kept crops again; `None` where the mesh finds no face.
     pub(super) fn read(&self, crops: &Crops) -> Result<Option<Attention>, ModelError> {
-        match self.mesh(&crops.face)? {
+        match self.mesh.read(&crops.face)? {
             Some(mesh) => self.by_mesh(&mesh, crops),
             None => Ok(None),
         }
@@ -112,23 +152,6 @@ impl Models {
             roll: roll + crops.turned,
             eyes,
         }))
-    }
-
-    fn mesh(&self, crop: &Pixels) -> Result<Option<Mesh>, ModelError> {
-        let values: Vec<f32> = crop
-            .bytes()
-            .iter()
-            .map(|byte| f32::from(*byte) / 255.0)
-            .collect();
-        let side = usize::from(FACE_SIDE);
-        let shape = [1, side, side, 3];
-        let input = NamedInput::real("input_1", &shape, &values);
-        let found = self.mesh.run(&[input], &["conv2d_21", "conv2d_31"])?;
-        let [points, sure] = found.as_slice() else {
-            return Ok(None);
-        };
-        let is_face = sure.values.first().is_some_and(|sure| *sure > 0.0);
-        Ok(is_face.then(|| Mesh(points.values.clone())))
     }
 
     /// How far an eye is turned outwards, in degrees; `None` where it is closed.

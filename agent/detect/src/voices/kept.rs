@@ -5,17 +5,16 @@
 //! little-endian, the samples 16-bit at 16 kHz: exactly what the model was given.
 //!
 //! # Invariants
-//! * What is written is at most [`SCORED_INPUT_BYTES_MAX`].
+//! * What is written is at most [`qorgan_protocol::limits::SCORED_INPUT_BYTES_MAX`].
 //! * Bytes that were not written here are refused, also with something behind.
 
 use std::sync::Arc;
-
-use qorgan_protocol::limits::SCORED_INPUT_BYTES_MAX;
 
 use super::fbank::FRAME_SAMPLES;
 use super::phrases::PIECE_SAMPLES_MAX;
 use super::speaker::{Manner, PRINT_BYTES, Speaker, VoiceEmbedding, VoicePrint};
 use crate::InputError;
+use crate::rest::Rest;
 
 /// Pieces of speech with the voice that they were compared with.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,13 +55,7 @@ impl KeptVoices {
     }
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, InputError> {
-        if bytes.len() > SCORED_INPUT_BYTES_MAX {
-            return Err(InputError::NotScored);
-        }
-        let mut rest = Rest(bytes);
-        if rest.take(MAGIC.len())? != MAGIC {
-            return Err(InputError::NotScored);
-        }
+        let mut rest = Rest::after(MAGIC, bytes)?;
         let print = match rest.byte()? {
             0 => None,
             1 => {
@@ -77,13 +70,10 @@ impl KeptVoices {
         }
         let mut pieces = Vec::with_capacity(count);
         for _ in 0..count {
-            pieces.push(rest.piece()?);
+            pieces.push(piece(&mut rest)?);
         }
-        if rest.0.is_empty() {
-            Ok(Self { print, pieces })
-        } else {
-            Err(InputError::NotScored)
-        }
+        rest.ends()?;
+        Ok(Self { print, pieces })
     }
 
     /// Returns the voices of the pieces, by the model.
@@ -98,44 +88,22 @@ impl KeptVoices {
     }
 }
 
-/// Bytes not yet read.
-struct Rest<'a>(&'a [u8]);
-
-impl<'a> Rest<'a> {
-    fn take(&mut self, count: usize) -> Result<&'a [u8], InputError> {
-        let (taken, rest) = self
-            .0
-            .split_at_checked(count)
-            .ok_or(InputError::NotScored)?;
-        self.0 = rest;
-        Ok(taken)
+fn piece(rest: &mut Rest<'_>) -> Result<KeptPiece, InputError> {
+    let manner = match rest.byte()? {
+        0 => Manner::Clear,
+        1 => Manner::Soft,
+        2.. => return Err(InputError::NotScored),
+    };
+    let count = usize::try_from(u32::from_le_bytes(rest.array()?));
+    let count = count.map_err(|_error| InputError::NotScored)?;
+    if !(FRAME_SAMPLES..=PIECE_SAMPLES_MAX).contains(&count) {
+        return Err(InputError::NotScored);
     }
-
-    fn byte(&mut self) -> Result<u8, InputError> {
-        let (byte, rest) = self.0.split_first().ok_or(InputError::NotScored)?;
-        self.0 = rest;
-        Ok(*byte)
-    }
-
-    fn piece(&mut self) -> Result<KeptPiece, InputError> {
-        let manner = match self.byte()? {
-            0 => Manner::Clear,
-            1 => Manner::Soft,
-            2.. => return Err(InputError::NotScored),
-        };
-        let (count, rest) = self.0.split_first_chunk().ok_or(InputError::NotScored)?;
-        self.0 = rest;
-        let count = usize::try_from(u32::from_le_bytes(*count));
-        let count = count.map_err(|_error| InputError::NotScored)?;
-        if !(FRAME_SAMPLES..=PIECE_SAMPLES_MAX).contains(&count) {
-            return Err(InputError::NotScored);
-        }
-        let (pairs, _) = self.take(2 * count)?.as_chunks::<2>();
-        Ok(KeptPiece {
-            manner,
-            samples: pairs.iter().map(|pair| i16::from_le_bytes(*pair)).collect(),
-        })
-    }
+    let (pairs, _) = rest.take(2 * count)?.as_chunks::<2>();
+    Ok(KeptPiece {
+        manner,
+        samples: pairs.iter().map(|pair| i16::from_le_bytes(*pair)).collect(),
+    })
 }
 
 const MAGIC: [u8; 3] = *b"QV\x01";
@@ -144,6 +112,8 @@ pub(crate) const PIECES_MAX: usize = 4;
 
 #[cfg(test)]
 mod tests {
+    use qorgan_protocol::limits::SCORED_INPUT_BYTES_MAX;
+
     use super::*;
     use crate::voices::speaker::{PRINT_PIECES_MIN, VOICE_NUMBERS};
 
