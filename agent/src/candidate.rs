@@ -1,5 +1,6 @@
 //! What the agent is told and has learnt of the candidate: the photo on file, what is watched for,
-//! how face and bearing were at check-in, and the voice that read aloud there.
+//! how face and bearing were at check-in, that the face was a living one, and the voice that read
+//! aloud there.
 //!
 //! What was learnt is sealed under the spool's key and lies beside the spool: an agent that was
 //! killed and started again expects the same person, not whoever sits there then.
@@ -10,9 +11,9 @@ use std::path::{Path, PathBuf};
 
 use image::{ImageReader, Limits};
 use qorgan_capture::{I420Frame, frame_of_rgb};
-use qorgan_detect::{Acquaintance, FaceFinder, Known, Picture, VoicePrint};
+use qorgan_detect::{Acquaintance, FaceFinder, Known, LightAnswer, Picture, VoicePrint};
 use qorgan_protocol::ids::{AttemptId, Epoch};
-use qorgan_protocol::incident::WatchPolicy;
+use qorgan_protocol::incident::{Allowance, WatchPolicy};
 use qorgan_protocol::wire::AgentEnrolReply;
 use qorgan_signing::SecretKey;
 
@@ -20,10 +21,13 @@ use qorgan_signing::SecretKey;
 pub(crate) struct Candidate {
     photo: Option<Vec<u8>>,
     watch: WatchPolicy,
+    allowances: Vec<Allowance>,
     /// How face and bearing were.
     known: Kept,
     /// How the voice was.
     voice: Kept,
+    /// That a living face was seen, and how much light it takes on.
+    alive: Kept,
     key: SecretKey,
 }
 
@@ -55,8 +59,10 @@ impl Candidate {
         Self {
             photo: rules.photo.as_ref().map(|photo| photo.0.clone()),
             watch: rules.watch.clone(),
+            allowances: rules.allowances.clone(),
             known: kept("known"),
             voice: kept("voice"),
+            alive: kept("alive"),
             key: SecretKey::new(key),
         }
     }
@@ -64,6 +70,11 @@ impl Candidate {
     /// Returns what is watched for.
     pub(crate) const fn watch(&self) -> &WatchPolicy {
         &self.watch
+    }
+
+    /// Returns what the candidate is granted.
+    pub(crate) fn allowances(&self) -> &[Allowance] {
+        &self.allowances
     }
 
     /// Shows the photo on file to who is getting to know the candidate.
@@ -102,9 +113,29 @@ impl Candidate {
         self.keep(&self.voice, &voice.to_bytes());
     }
 
+    /// Returns whether an agent before this one saw a living face, and how much light it takes on.
+    pub(crate) fn alive(&self) -> Option<Option<LightAnswer>> {
+        self.read(&self.alive, |bytes| match bytes.as_chunks::<4>() {
+            ([], []) => Some(None),
+            ([follows, doubt], []) => Some(Some(LightAnswer {
+                follows: f32::from_le_bytes(*follows),
+                doubt: f32::from_le_bytes(*doubt),
+            })),
+            _ => None,
+        })
+    }
+
+    /// Keeps that a living face was seen.
+    pub(crate) fn seen_alive(&self, usual: Option<LightAnswer>) {
+        let numbers = usual.map(|usual| [usual.follows, usual.doubt]);
+        let numbers = numbers.iter().flatten();
+        let bytes: Vec<u8> = numbers.flat_map(|number| number.to_le_bytes()).collect();
+        self.keep(&self.alive, &bytes);
+    }
+
     /// Forgets the candidate: the recording is delivered.
     pub(crate) fn forget(&self) {
-        for kept in [&self.known, &self.voice] {
+        for kept in [&self.known, &self.voice, &self.alive] {
             match fs::remove_file(&kept.path) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}

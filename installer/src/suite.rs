@@ -246,6 +246,7 @@ fn all_tests() -> Line {
 fn simulated_tests() -> Line {
     cargo("test --locked --workspace --features qorgan-agent/simulated --lib --").with([
         "tests::devices",
+        "tests::life",
         "tests::voice",
         "tests::witness",
         "--skip=kiosk::",

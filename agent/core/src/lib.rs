@@ -12,6 +12,7 @@ pub mod clock;
 pub mod debounce;
 pub mod events;
 pub mod health;
+pub mod liveness;
 pub mod looking;
 pub mod processes;
 pub mod reading;

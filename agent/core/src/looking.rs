@@ -5,14 +5,15 @@
 //! of it, and a helper's face is nobody's business.
 
 use qorgan_detect::{
-    Acquaintance, Cadence, DetectError, Detector, FaceFinder, Input, Known, ModelError, Picture,
-    Seen, ThingFinder, Voices,
+    Acquaintance, Cadence, DetectError, Detector, FaceFinder, HeadReader, Input, Known, LitLook,
+    ModelError, Picture, Seen, ThingFinder, Voices,
 };
 use qorgan_protocol::incident::{Edge, IncidentKind, Sensitivity, Severity, WatchPolicy};
-use qorgan_protocol::local::DrawnScreen;
+use qorgan_protocol::local::{DrawnScreen, LivenessAsk};
 use qorgan_protocol::time::Now;
 
 use crate::debounce::Debouncer;
+use crate::liveness::{Glance, Liveness, Wants};
 use crate::sighting::Sighting;
 use crate::vigil::Effort;
 
@@ -27,6 +28,8 @@ pub struct Looking {
     /// Finds things around the candidate.
     things: Option<ThingFinder>,
     meeting: Option<Acquaintance>,
+    /// Asks for a living face, and reads heads.
+    alive: Option<(Liveness, Option<HeadReader>)>,
     effort: Effort,
 }
 
@@ -65,6 +68,7 @@ impl Looking {
             faces: None,
             things: None,
             meeting: None,
+            alive: None,
             effort: Effort::Full,
         }
     }
@@ -73,12 +77,21 @@ impl Looking {
     /// back.
     pub fn spend(&mut self, effort: Effort) {
         self.effort = effort;
+        self.pace();
+    }
+
+    fn pace(&mut self) {
+        let asks = self
+            .alive
+            .as_ref()
+            .is_some_and(|(live, _)| live.is_asking());
+        let by_effort = match self.effort {
+            Effort::Full | Effort::NoThings => Cadence::Full,
+            Effort::QuickFaces | Effort::NoAttention | Effort::NoIdentity => Cadence::Quick,
+            Effort::SeldomFaces => Cadence::Seldom,
+        };
         if let Some(finder) = &mut self.faces {
-            finder.pace(match effort {
-                Effort::Full | Effort::NoThings => Cadence::Full,
-                Effort::QuickFaces | Effort::NoAttention | Effort::NoIdentity => Cadence::Quick,
-                Effort::SeldomFaces => Cadence::Seldom,
-            });
+            finder.pace(if asks { Cadence::Close } else { by_effort });
         }
     }
 
@@ -94,6 +107,35 @@ impl Looking {
     pub fn with_things(mut self, finder: ThingFinder) -> Self {
         self.things = Some(finder);
         self
+    }
+
+    /// Asks for a living face too; without a reader, or where no faces are looked for, it says that
+    /// it cannot.
+    #[must_use]
+    pub fn with_liveness(mut self, mut liveness: Liveness, reader: Option<HeadReader>) -> Self {
+        if reader.is_none() || self.faces.is_none() {
+            liveness.cannot();
+        }
+        self.alive = Some((liveness, reader));
+        self
+    }
+
+    /// Returns who asks for a living face.
+    #[must_use]
+    pub fn liveness(&self) -> Option<&Liveness> {
+        self.alive.as_ref().map(|(liveness, _)| liveness)
+    }
+
+    /// Says where the recording ends without a living face that was seen at check-in.
+    pub fn not_alive(&mut self, now: Now) -> Option<Sighting> {
+        self.alive.as_mut()?.0.missing(now)
+    }
+
+    /// Takes what the client did about showing a living face.
+    pub fn liveness_asked(&mut self, now: Now, ask: LivenessAsk) -> Option<Sighting> {
+        let said = self.alive.as_mut()?.0.asked(now, ask);
+        self.pace();
+        said
     }
 
     /// Returns who finds faces.
@@ -151,8 +193,9 @@ impl Looking {
                     faces: &faces,
                 };
                 self.look(now, Input::Faces(seen), &mut looked);
-                self.learn(seen, &mut looked);
+                self.learn(now, seen, &mut looked);
                 self.things(now, seen, &mut looked);
+                self.living(now, seen, &mut looked);
             }
             Some(Err(error)) => looked.failed.push(error),
             Some(Ok(None)) | None => {}
@@ -183,7 +226,11 @@ impl Looking {
 
     fn look(&mut self, now: Now, input: Input<'_>, looked: &mut Looked) {
         let effort = self.effort;
-        let spared = |eye: &&mut Eye| !effort.leaves_out(eye.detector.kind());
+        let turning = self.wants(now) == Wants::Head;
+        let spared = |eye: &&mut Eye| {
+            let kind = eye.detector.kind();
+            !effort.leaves_out(kind) && !(turning && follows_head(kind))
+        };
         for eye in self.eyes.iter_mut().filter(spared) {
             eye.look(now, input, looked);
         }
@@ -200,8 +247,42 @@ impl Looking {
         }
     }
 
-    /// Takes a look of check-in.
-    fn learn(&mut self, seen: Seen<'_>, looked: &mut Looked) {
+    fn wants(&self, now: Now) -> Wants {
+        self.liveness()
+            .map_or(Wants::Nothing, |liveness| liveness.wants(now))
+    }
+
+    /// Reads what is wanted to see a living face.
+    fn living(&mut self, now: Now, seen: Seen<'_>, looked: &mut Looked) {
+        let Some((liveness, reader)) = &mut self.alive else {
+            return;
+        };
+        let glance = match (liveness.wants(now), seen.faces.main()) {
+            (Wants::Nothing, _) => Glance::Nothing,
+            (Wants::Head | Wants::Lit(_), None) => Glance::Nobody,
+            (Wants::Head, Some(face)) => {
+                let read = reader.as_ref().map(|reader| reader.yaw(seen.picture, face));
+                match read.transpose() {
+                    Ok(yaw) => yaw.flatten().map_or(Glance::Unread, Glance::Head),
+                    Err(error) => {
+                        looked.failed.push(error);
+                        Glance::Unread
+                    }
+                }
+            }
+            (Wants::Lit(light), Some(face)) => {
+                LitLook::of(seen, face, light).map_or(Glance::Unread, Glance::Lit)
+            }
+        };
+        looked.said.extend(liveness.see(now, glance));
+        self.pace();
+    }
+
+    /// Takes a look of check-in; a head that turns as asked is no look of its own.
+    fn learn(&mut self, now: Now, seen: Seen<'_>, looked: &mut Looked) {
+        if self.wants(now) == Wants::Head {
+            return;
+        }
         let Some(meeting) = &mut self.meeting else {
             return;
         };
@@ -213,6 +294,14 @@ impl Looking {
             self.meeting = None;
         }
     }
+}
+
+/// Tells whether a detector would take a head that turns as asked for something else.
+fn follows_head(kind: IncidentKind) -> bool {
+    matches!(
+        kind,
+        IncidentKind::LookingAway | IncidentKind::Impersonation
+    )
 }
 
 impl Eye {
@@ -260,155 +349,4 @@ impl Eye {
 }
 
 #[cfg(test)]
-mod tests {
-    use core::time::Duration;
-
-    use qorgan_detect::{InputError, Patience, Scored};
-
-    use super::*;
-
-    #[test]
-    fn a_covered_camera_begins_and_ends_with_the_scored_picture_in_hand() {
-        let mut looking = Looking::new(qorgan_detect::camera_detectors());
-        let (black, mut said) = (vec![16; 640 * 480], Vec::new());
-        for n in 0..60_u8 {
-            let room: Vec<u8> = (0..640_u32 * 480)
-                .map(|pixel| u8::try_from((pixel * 7 + u32::from(n) * 3) % 200).expect("a byte"))
-                .collect();
-            let pixels = if (10..40).contains(&n) { &black } else { &room };
-            let colourless = [128; 320 * 240];
-            let planes = [pixels.as_slice(), &colourless, &colourless];
-            let picture = Picture::i420(640, 480, planes).expect("whole");
-            said.extend(looking.picture(at(u64::from(n) * 500), picture).said);
-        }
-        let edges: Vec<_> = said.iter().map(|seen| (seen.kind, seen.edge)).collect();
-        assert_eq!(
-            edges,
-            [
-                (IncidentKind::CameraCovered, Edge::Began),
-                (IncidentKind::CameraCovered, Edge::Holds),
-                (IncidentKind::CameraCovered, Edge::Ended)
-            ]
-        );
-        let again = qorgan_detect::replay(said[0].detector, &said[0].scored_input);
-        assert_eq!(again.expect("the same detector"), said[0].score);
-    }
-
-    /// Scores every picture alike.
-    #[derive(Debug)]
-    struct Sure(f64);
-
-    impl Detector for Sure {
-        fn name(&self) -> &'static str {
-            "sure/1"
-        }
-
-        fn kind(&self) -> IncidentKind {
-            IncidentKind::SecondFace
-        }
-
-        fn threshold(&self) -> Severity {
-            Severity::clamped(0.4)
-        }
-
-        fn patience(&self) -> Patience {
-            Patience {
-                begin_after: Duration::from_secs(2),
-                end_after: Duration::ZERO,
-            }
-        }
-
-        fn look(&mut self, now: Now, input: Input<'_>) -> Result<Option<Scored>, DetectError> {
-            // What is kept of a real detector's look stands for what this one saw.
-            let scored = qorgan_detect::CoveredCamera::default().look(now, input)?;
-            Ok(scored.map(|mut scored| {
-                scored.score = Severity::clamped(self.0);
-                scored
-            }))
-        }
-    }
-
-    /// Returns what is said of three seconds of this score.
-    fn said(score: f64, sensitivity: Sensitivity) -> Option<Sighting> {
-        let mut watch = WatchPolicy::remote();
-        assert!(watch.set(IncidentKind::SecondFace, sensitivity));
-        let mut looking = Looking::watching(vec![Box::new(Sure(score))], &watch);
-        let (grey, colourless) = (vec![90; 640 * 480], [128; 320 * 240]);
-        let planes = [grey.as_slice(), &colourless, &colourless];
-        let picture = Picture::i420(640, 480, planes).expect("whole");
-        let mut said = (0..=6).flat_map(|n| looking.picture(at(n * 500), picture).said);
-        said.next()
-    }
-
-    #[test]
-    fn the_exams_sensitivity_moves_threshold_and_patience() {
-        let normal = said(0.45, Sensitivity::Normal).expect("over 0.4 for two seconds");
-        assert_eq!(
-            (normal.at, normal.threshold),
-            (at(2_000), Severity::clamped(0.4))
-        );
-        assert_eq!(said(0.35, Sensitivity::Normal), None);
-        assert_eq!(said(0.45, Sensitivity::Low), None, "below 0.6");
-        assert_eq!(
-            said(0.95, Sensitivity::Low),
-            None,
-            "four seconds are asked for"
-        );
-        let high = said(0.35, Sensitivity::High).expect("over 0.3 for a second");
-        assert_eq!(high.at, at(1_000));
-        assert!((high.threshold.value() - 0.3).abs() < 1e-9);
-    }
-
-    #[test]
-    fn what_does_not_count_is_told_and_nothing_of_it_is_kept() {
-        let told = said(0.9, Sensitivity::Off).expect("a person can look again");
-        assert_eq!((told.edge, told.at), (Edge::Began, at(2_000)));
-        assert!(told.scored_input.is_empty());
-        let counted = said(0.9, Sensitivity::Normal).expect("it counts");
-        assert!(!counted.scored_input.is_empty());
-    }
-
-    /// A detector whose model broke.
-    #[derive(Debug)]
-    struct Broken;
-
-    impl Detector for Broken {
-        fn name(&self) -> &'static str {
-            "broken/1"
-        }
-
-        fn kind(&self) -> IncidentKind {
-            IncidentKind::LookingAway
-        }
-
-        fn threshold(&self) -> Severity {
-            Severity::clamped(0.5)
-        }
-
-        fn patience(&self) -> Patience {
-            Patience {
-                begin_after: Duration::ZERO,
-                end_after: Duration::ZERO,
-            }
-        }
-
-        fn look(&mut self, _now: Now, _input: Input<'_>) -> Result<Option<Scored>, DetectError> {
-            Err(DetectError::Input(InputError::NotScored))
-        }
-    }
-
-    #[test]
-    fn a_detector_that_cannot_look_is_told_unless_it_is_left_out() {
-        let mut looking = Looking::new(vec![Box::new(Broken)]);
-        let looked = looking.sound(at(0), &[]);
-        assert!(looked.said.is_empty() && looked.failed.len() == 1);
-        looking.spend(Effort::NoAttention);
-        assert!(looking.sound(at(1), &[]).failed.is_empty());
-        looking.spend(Effort::Full);
-        assert_eq!(looking.sound(at(2), &[]).failed.len(), 1);
-    }
-
-    fn at(ms: u64) -> Now {
-        Now::from_origin(Duration::from_millis(ms))
-    }
-}
+mod tests;

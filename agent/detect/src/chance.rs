@@ -4,17 +4,27 @@ use core::time::Duration;
 
 /// A row of numbers that follows from its seed (SplitMix64).
 #[derive(Clone)]
-pub(crate) struct Chance(u64);
+pub struct Chance(u64);
 
 impl Chance {
-    pub(crate) const fn new(seed: u64) -> Self {
+    /// Begins a row.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
+    /// Returns a number below `end`; 0 where that is 0.
+    pub const fn below(&mut self, end: u64) -> u64 {
+        match self.next().checked_rem(end) {
+            Some(number) => number,
+            None => 0,
+        }
+    }
+
     /// Returns a time of `least` to `most`.
-    pub(crate) fn between(&mut self, least: Duration, most: Duration) -> Duration {
+    pub fn between(&mut self, least: Duration, most: Duration) -> Duration {
         let span = u64::try_from(most.saturating_sub(least).as_millis()).unwrap_or(u64::MAX);
-        least + Duration::from_millis(self.next() % span.saturating_add(1).max(1))
+        least + Duration::from_millis(self.below(span.saturating_add(1)))
     }
 
     const fn next(&mut self) -> u64 {

@@ -27,6 +27,7 @@ mod voices;
 
 pub use acquaintance::{Acquaintance, Known};
 pub use attention::{Attention, AttentionBaseline, AttentionReader, LOOKS_MIN, LookingAway};
+pub use chance::Chance;
 pub use covered::CoveredCamera;
 pub use faces::{Cadence, Face, FaceFinder, Faces, LOOK_EVERY, NobodyInView, SecondFace, Seen};
 pub use frozen::FrozenCamera;

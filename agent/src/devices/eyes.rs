@@ -8,8 +8,10 @@ use qorgan_capture::I420Frame;
 use qorgan_detect::Picture;
 use qorgan_protocol::time::Now;
 
+use super::life::Life;
 use super::looking::{Looking, SharedVigil};
 use super::{DeviceParts, spawn};
+use crate::clock;
 use crate::recorder::{Device, Input};
 
 /// Shows pictures to the eyes.
@@ -47,16 +49,22 @@ fn look(
     vigil: &SharedVigil,
 ) {
     let mut looking = Looking::camera(&parts.candidate, vigil);
+    let mut life = Life::open(parts, &looking);
+    let send = |sighting| parts.send(Input::Sighting(Some(device), Box::new(sighting)));
     for (frame, now) in shown {
         let Ok(picture) = Picture::i420(frame.width, frame.height, frame.yuv()) else {
             continue;
         };
-        for sighting in looking.picture(now, picture) {
-            if !parts.send(Input::Sighting(Some(device), Box::new(sighting))) {
-                return;
-            }
+        let mut said = life.asks(&mut looking);
+        said.extend(looking.picture(now, picture));
+        life.told(now, &looking);
+        if !said.into_iter().all(send) {
+            return;
         }
     }
+    let mut said = life.asks(&mut looking);
+    said.extend(looking.not_alive(clock::now()));
+    said.into_iter().all(send);
 }
 
 #[cfg(test)]

@@ -3,13 +3,16 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use qorgan_agent_core::liveness::Liveness;
 use qorgan_agent_core::looking::{self, Looked};
 use qorgan_agent_core::sighting::Sighting;
 use qorgan_agent_core::vigil::Vigil;
 use qorgan_detect::{
-    Acquaintance, DetectError, Detector, FaceFinder, Known, Picture, ThingFinder, Voices,
+    Acquaintance, DetectError, Detector, FaceFinder, HeadReader, Known, Picture, ThingFinder,
+    Voices,
 };
 use qorgan_protocol::incident::WatchPolicy;
+use qorgan_protocol::local::LivenessAsk;
 use qorgan_protocol::time::Now;
 
 use crate::candidate::Candidate;
@@ -68,6 +71,15 @@ impl Looking {
                 looking.cannot("things in the hand");
             }
         }
+        let reader = HeadReader::load()
+            .inspect_err(|error| tracing::error!(%error, "No head can be read"))
+            .ok();
+        if reader.is_none() {
+            looking.cannot("a living face");
+        }
+        looking.looking = looking
+            .looking
+            .with_liveness(liveness_of(candidate), reader);
         match candidate.known() {
             Some(known) => looking.expect(&known),
             None => looking.meet(candidate),
@@ -97,8 +109,7 @@ impl Looking {
 
     /// Looks from now on whether it is this candidate who sits there.
     fn expect(&mut self, known: &Known) {
-        let seed = qorgan_signing::random().map_or(0, u64::from_le_bytes);
-        if let Err(error) = self.looking.expect(known, seed) {
+        if let Err(error) = self.looking.expect(known, seed()) {
             tracing::error!(%error, "The candidate cannot be recognised");
             self.cannot("identity and attention");
         }
@@ -131,6 +142,21 @@ impl Looking {
         said
     }
 
+    /// Takes what the client did about showing a living face.
+    pub(super) fn liveness_asked(&mut self, now: Now, ask: LivenessAsk) -> Option<Sighting> {
+        self.looking.liveness_asked(now, ask)
+    }
+
+    /// Returns who asks for a living face.
+    pub(super) fn liveness(&self) -> Option<&Liveness> {
+        self.looking.liveness()
+    }
+
+    /// Says where the recording ends without a living face that was seen at check-in.
+    pub(super) fn not_alive(&mut self, now: Now) -> Option<Sighting> {
+        self.looking.not_alive(now)
+    }
+
     pub(super) fn sound(&mut self, now: Now, samples: &[i16]) -> Vec<Sighting> {
         let looked = self.looking.sound(now, samples);
         self.said(now, looked)
@@ -147,4 +173,18 @@ impl Looking {
         }
         looked.said
     }
+}
+
+/// Asks for a living face, unless an agent before this one has seen it.
+fn liveness_of(candidate: &Candidate) -> Liveness {
+    let mut liveness = Liveness::new(candidate.watch(), candidate.allowances(), seed());
+    if let Some(usual) = candidate.alive() {
+        liveness.resume(usual);
+    }
+    liveness
+}
+
+/// Chance that nobody can foresee.
+fn seed() -> u64 {
+    qorgan_signing::random().map_or(0, u64::from_le_bytes)
 }

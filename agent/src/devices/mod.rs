@@ -3,6 +3,7 @@
 mod ears;
 mod eyes;
 mod images;
+mod life;
 mod looking;
 mod pictures;
 mod screen;

@@ -40,7 +40,10 @@ impl Enrolment {
                     listener.compare_with(Arc::new(print));
                     VoiceState::Known
                 }
-                None => VoiceState::NotAsked,
+                None if parts.candidate.watch().counts(IncidentKind::AnotherVoice) => {
+                    VoiceState::NotAsked
+                }
+                None => VoiceState::NotNeeded,
             },
         };
         parts.board.set_voice(state);
@@ -61,7 +64,11 @@ impl Enrolment {
         samples: &[i16],
     ) -> Option<Sighting> {
         let first = *self.first.get_or_insert(now);
-        if self.board.take_reading_wish() && self.board.voice() != VoiceState::Known {
+        let known = matches!(
+            self.board.voice(),
+            VoiceState::Known | VoiceState::NotNeeded
+        );
+        if self.board.take_reading_wish() && !known {
             listener.begin_reading();
             self.reading = Some(Reading::begin(now));
             self.board.set_voice(listening(0, None));

@@ -3,6 +3,8 @@
 mod channel;
 #[cfg(feature = "simulated")]
 mod devices;
+#[cfg(feature = "simulated")]
+mod life;
 mod server;
 #[cfg(feature = "simulated")]
 mod voice;

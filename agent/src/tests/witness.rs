@@ -61,11 +61,13 @@ pub(super) struct Sitting {
 }
 
 impl Sitting {
-    async fn of(heads: &[i64]) -> Self {
+    /// Sits with heads at these places of the picture.
+    pub(super) async fn of(heads: &[i64]) -> Self {
         Self::watched(heads, WatchPolicy::remote()).await
     }
 
-    async fn watched(heads: &[i64], watch: WatchPolicy) -> Self {
+    /// As [`Self::of`], in an exam that watches for this.
+    pub(super) async fn watched(heads: &[i64], watch: WatchPolicy) -> Self {
         let files = tempfile::tempdir().expect("a folder");
         film(files.path(), heads);
         Self::before(files, watch).await

@@ -243,7 +243,7 @@ impl Texts {
 impl Default for Texts {
     fn default() -> Self {
         Self {
-            consent_version: "2026-3".to_owned(),
+            consent_version: "2026-4".to_owned(),
             consent_kk: CONSENT_KK.to_owned(),
             consent_ru: CONSENT_RU.to_owned(),
             consent_en: CONSENT_EN.to_owned(),

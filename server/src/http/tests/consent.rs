@@ -10,7 +10,7 @@ async fn consent_is_recorded_once_per_version_however_often_a_client_says_it() {
     let device = Device::new();
     let client = world.sign_in(&device, "a").await;
     assert!(!client.check_in(attempt).await.consent_recorded);
-    let word = |agreed: bool| json!({ "version": "2026-3", "language": "kk", "agreed": agreed });
+    let word = |agreed: bool| json!({ "version": "2026-4", "language": "kk", "agreed": agreed });
 
     for agreed in [false, false, true, true] {
         assert_eq!(client.post(attempt, "consent", &word(agreed)).await.0, 200);
@@ -40,7 +40,7 @@ async fn a_changed_consent_is_shown_again_and_recorded_beside_the_old_one() {
     tx.commit().await.expect("stored");
 
     assert!(!client.check_in(attempt).await.consent_recorded);
-    let word = json!({ "version": "2026-3", "language": "kk", "agreed": true });
+    let word = json!({ "version": "2026-4", "language": "kk", "agreed": true });
     assert_eq!(client.post(attempt, "consent", &word).await.0, 200);
 
     assert!(client.check_in(attempt).await.consent_recorded);

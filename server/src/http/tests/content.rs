@@ -159,7 +159,7 @@ async fn an_agents_token_opens_no_item() {
     let attempt = world.candidate("a", GatePolicy::remote()).await;
     let device = Device::new();
     let (mut client, _agent) = world.running(&device, "a", attempt).await;
-    let consent = json!({ "version": "2026-3", "language": "kk", "agreed": true });
+    let consent = json!({ "version": "2026-4", "language": "kk", "agreed": true });
     let (_status, reply) = client.post(attempt, "consent", &consent).await;
     reply["agent_token"]
         .as_str()

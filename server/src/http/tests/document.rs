@@ -31,7 +31,7 @@ async fn at_identity(world: &World, policy: GatePolicy) -> (AttemptId, Client) {
     let attempt = world.candidate("a", policy).await;
     let client = world.sign_in(&Device::new(), "a").await;
     client.check_in(attempt).await;
-    let consent = json!({ "version": "2026-3", "language": "kk", "agreed": true });
+    let consent = json!({ "version": "2026-4", "language": "kk", "agreed": true });
     client.post(attempt, "consent", &consent).await;
     let checked = json!({ "lines": [] });
     client.post(attempt, "system-check", &checked).await;

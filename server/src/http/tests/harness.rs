@@ -364,7 +364,7 @@ impl Client {
     }
 
     pub(super) async fn tasks(&self, attempt: AttemptId) {
-        let consent = json!({ "version": "2026-3", "language": "kk", "agreed": true });
+        let consent = json!({ "version": "2026-4", "language": "kk", "agreed": true });
         let (status, reply) = self.post(attempt, "consent", &consent).await;
         assert_eq!(status, 200, "{reply}");
         for (path, body) in [

@@ -100,7 +100,7 @@ async fn an_agent_enrols_with_a_fresh_proof_of_its_own_key_and_epoch() {
     let attempt = world.candidate("a", GatePolicy::remote()).await;
     let device = Device::new();
     let client = world.at_the_gate(&device, "a", attempt).await;
-    let consent = json!({ "version": "2026-3", "language": "kk", "agreed": true });
+    let consent = json!({ "version": "2026-4", "language": "kk", "agreed": true });
     let (_status, reply) = client.post(attempt, "consent", &consent).await;
     let token = reply["agent_token"].as_str().expect("a token").to_owned();
 

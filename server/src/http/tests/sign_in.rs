@@ -16,7 +16,7 @@ async fn a_candidate_signs_in_opens_the_test_reads_the_instruction_and_only_then
     assert_eq!(exams[0]["attempt"], json!(attempt));
     assert_eq!(exams[0]["state"]["state"], "open");
     client.check_in(attempt).await;
-    let consent = json!({ "version": "2026-3", "language": "kk", "agreed": true });
+    let consent = json!({ "version": "2026-4", "language": "kk", "agreed": true });
     assert_eq!(client.post(attempt, "consent", &consent).await.0, 200);
     assert_eq!(
         client
@@ -43,7 +43,7 @@ async fn refused_consent_leads_to_the_testing_centre_and_ends_nothing() {
     let attempt = world.candidate("a", GatePolicy::remote()).await;
     let client = world.sign_in(&Device::new(), "a").await;
     client.check_in(attempt).await;
-    let consent = json!({ "version": "2026-3", "language": "ru", "agreed": false });
+    let consent = json!({ "version": "2026-4", "language": "ru", "agreed": false });
     let (status, reply) = client.post(attempt, "consent", &consent).await;
     assert_eq!((status, &reply["agent_token"]), (200, &json!("")));
     assert_ne!(reply["contact"], "");
