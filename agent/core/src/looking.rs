@@ -229,7 +229,7 @@ impl Looking {
         let turning = self.wants(now) == Wants::Head;
         let spared = |eye: &&mut Eye| {
             let kind = eye.detector.kind();
-            !effort.leaves_out(kind) && !(turning && follows_head(kind))
+            !(effort.leaves_out(kind) || turning && follows_head(kind))
         };
         for eye in self.eyes.iter_mut().filter(spared) {
             eye.look(now, input, looked);

@@ -290,7 +290,7 @@ impl Liveness {
         let broken_off = self.check.take().is_some();
         if !sits {
             // An exam that is covered again and again puts nothing off.
-            self.due = self.due.or(broken_off.then_some(now));
+            self.due = self.due.or_else(|| broken_off.then_some(now));
             return None;
         }
         self.due = Some(match self.due {
