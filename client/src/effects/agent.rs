@@ -256,21 +256,7 @@ async fn prove(
     };
     let certificate = match bound {
         Some((_, _, certificate)) => certificate,
-        None => {
-            let (token, bandwidth) = provision;
-            let provision = shared.server.provision(token, bandwidth).ok_or(End::Gone)?;
-            write(writer, &ClientFrame::Provision(Box::new(provision))).await?;
-            match read(reader).await? {
-                AgentFrame::Bound { certificate } => certificate,
-                AgentFrame::Refused { reason, .. } => return Err(End::Refused(reason)),
-                AgentFrame::Hello { .. }
-                | AgentFrame::Proof { .. }
-                | AgentFrame::Status(_)
-                | AgentFrame::Still(_)
-                | AgentFrame::Voice(_)
-                | AgentFrame::Liveness(_) => return Err(End::Gone),
-            }
-        }
+        None => bind(shared, reader, writer, provision).await?,
     };
     let agent_key =
         certified(shared, &attempt, &certificate).ok_or(End::Refused(LocalRefusal::NotProved))?;
@@ -309,6 +295,27 @@ async fn prove(
         AgentFrame::Refused { reason, .. } => Err(End::Refused(reason)),
         AgentFrame::Hello { .. }
         | AgentFrame::Bound { .. }
+        | AgentFrame::Status(_)
+        | AgentFrame::Still(_)
+        | AgentFrame::Voice(_)
+        | AgentFrame::Liveness(_) => Err(End::Gone),
+    }
+}
+
+/// Has an agent that is bound to nothing bound to this attempt; returns its certificate.
+async fn bind(
+    shared: &Shared,
+    reader: &mut ReadHalf<Channel>,
+    writer: &mut WriteHalf<Channel>,
+    (token, bandwidth): (String, String),
+) -> Result<SignedBytes, End> {
+    let provision = shared.server.provision(token, bandwidth).ok_or(End::Gone)?;
+    write(writer, &ClientFrame::Provision(Box::new(provision))).await?;
+    match read(reader).await? {
+        AgentFrame::Bound { certificate } => Ok(certificate),
+        AgentFrame::Refused { reason, .. } => Err(End::Refused(reason)),
+        AgentFrame::Hello { .. }
+        | AgentFrame::Proof { .. }
         | AgentFrame::Status(_)
         | AgentFrame::Still(_)
         | AgentFrame::Voice(_)
