@@ -13,7 +13,7 @@ use qorgan_client_core::{
 };
 use qorgan_protocol::{
     crypto::{Hasher as _, Sha256},
-    local::{DrawnScreen, luma_of},
+    local::{DrawnScreen, Light, luma_of},
     time::Now,
     wire::ClientEventKind,
 };
@@ -53,6 +53,9 @@ pub struct App {
     drawn: Drawn,
     /// When the agent was last told what was drawn.
     told: Option<Now>,
+    /// The light of the newest frame, and the one that the core knows of.
+    light: Option<Light>,
+    known_light: Option<Light>,
 }
 
 impl App {
@@ -92,6 +95,8 @@ impl App {
             unsettled_until: None,
             drawn,
             told: None,
+            light: None,
+            known_light: None,
         })
     }
 
@@ -176,6 +181,15 @@ impl App {
         });
     }
 
+    /// Tells the core which light was drawn: the frame is on the screen when the next one begins,
+    /// which a change has follow at once.
+    fn tell_light(&mut self, ctx: &Context) {
+        if self.light != self.known_light {
+            self.known_light = self.light;
+            self.handle(ctx, Event::Drew(self.light));
+        }
+    }
+
     fn guard_close(&mut self, ctx: &Context) {
         let asked = ctx.input(|input| input.viewport().close_requested());
         if asked && !self.leaving {
@@ -206,6 +220,7 @@ pub struct Start {
 
 impl eframe::App for App {
     fn logic(&mut self, ctx: &Context, _frame: &mut eframe::Frame) {
+        self.tell_light(ctx);
         self.guard_close(ctx);
         self.handle(ctx, Event::Tick);
         self.keep_locked(ctx);
@@ -226,12 +241,13 @@ impl eframe::App for App {
         if self.settle > 0 {
             ui.ctx().request_repaint_after(SOON);
         }
-        style::apply(ui.ctx(), view.reading);
+        style::apply(ui.ctx(), view.reading, view.light);
+        self.light = view.light;
         if self.texts.language() != view.language {
             self.texts = Texts::of(view.language);
         }
         let kit = Kit {
-            tokens: Tokens::of(view.reading.theme),
+            tokens: Tokens::of(view.reading.theme, view.light),
             texts: &self.texts,
             reading: view.reading,
             pictures: &self.textures,

@@ -82,7 +82,7 @@ fn start(
     clock: Clock,
 ) -> anyhow::Result<App> {
     let ctx = creation.egui_ctx.clone();
-    style::apply(&ctx, Reading::default());
+    style::apply(&ctx, Reading::default(), None);
     let (bell, events) = Bell::new();
     let lock = Lock::new(&places.data, target(creation, arguments));
     let effects = Effects::start(places, clock, bell.clone()).context("the kiosk cannot start")?;

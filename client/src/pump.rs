@@ -178,6 +178,7 @@ fn without_clocks(mut view: View) -> View {
         | ScreenView::Consent(_)
         | ScreenView::SystemCheck(_)
         | ScreenView::Identity(_)
+        | ScreenView::Liveness(_)
         | ScreenView::Voice(_)
         | ScreenView::Instruction(_)
         | ScreenView::Gate(_)

@@ -6,7 +6,11 @@
 
 mod support;
 
-use egui::{Key, Modifiers, accesskit::Role, vec2};
+use egui::{
+    Key, Modifiers,
+    accesskit::{Live, Role},
+    vec2,
+};
 use egui_kittest::{
     Harness, SnapshotResults,
     kittest::{NodeT as _, Queryable as _},
@@ -14,8 +18,9 @@ use egui_kittest::{
 use qorgan_client::ui::{kit::Kit, style, text::Texts, tokens::Tokens, window_ui};
 use qorgan_client_core::{
     event::{Intent, Language, Overlay, Reading, Theme},
-    view::{ScreenView, View},
+    view::{ExamAsk, ScreenView, View},
 };
+use qorgan_protocol::local::{LivenessState, Turn, TurnHint};
 
 #[test]
 fn every_screen_looks_right_in_each_language() {
@@ -70,6 +75,100 @@ fn reading_aloud_looks_right_in_each_language() {
             snapshot(&mut results, &name, view, [1366.0, 768.0]);
         }
     }
+}
+
+#[test]
+fn turning_the_head_looks_right_in_each_language_and_light() {
+    let mut results = SnapshotResults::new();
+    for language in Language::ALL {
+        for (name, screen) in support::livenesses() {
+            let view = support::view(language, screen);
+            let name = format!("{}/{name}", language.code());
+            snapshot(&mut results, &name, view, [1366.0, 768.0]);
+        }
+        for (name, light) in support::LIGHTS {
+            let screen = support::liveness_at(LivenessState::Shining(light));
+            let mut view = support::view(language, screen);
+            view.light = Some(light);
+            let name = format!("{}/liveness-{name}", language.code());
+            snapshot(&mut results, &name, view, [1366.0, 768.0]);
+        }
+    }
+}
+
+#[test]
+fn the_exam_looks_right_in_each_light_and_while_something_is_asked() {
+    let mut results = SnapshotResults::new();
+    for (name, light) in support::LIGHTS {
+        let mut view = support::view(Language::Kk, support::exam_that_asks(ExamAsk::Light));
+        view.light = Some(light);
+        snapshot(
+            &mut results,
+            &format!("light/exam-{name}"),
+            view,
+            [1366.0, 768.0],
+        );
+    }
+    for (language, ask) in [
+        (Language::Kk, ExamAsk::Turn(Turn::Left, None)),
+        (
+            Language::Ru,
+            ExamAsk::Turn(Turn::Right, Some(TurnHint::More)),
+        ),
+        (Language::En, ExamAsk::Straight(Some(TurnHint::NoFace))),
+    ] {
+        let view = support::view(language, support::exam_that_asks(ask));
+        let name = format!("{}/exam-asks", language.code());
+        snapshot(&mut results, &name, view, [1366.0, 768.0]);
+    }
+}
+
+#[test]
+fn what_is_asked_in_the_exam_moves_nothing_takes_no_focus_and_blocks_no_key() {
+    let ask = ExamAsk::Turn(Turn::Left, None);
+    let mut before = harness(
+        support::view(Language::En, support::exam()),
+        [1366.0, 768.0],
+        false,
+    );
+    before.run();
+    let asking = support::view(Language::En, support::exam_that_asks(ask));
+    let mut harness = harness(asking, [1366.0, 768.0], false);
+    harness.run();
+    let said = "Please turn your head to your left for a moment. The exam goes on.";
+    let node = harness.get_by_label(said);
+    assert_eq!(node.accesskit_node().live(), Live::Polite);
+    assert!(!node.is_focused());
+    for label in ["B. Симпатикалық жүйке", "Next", "Help and keys"] {
+        let place = |desk: &Harness<'_, Desk>| desk.get_by_label(label).rect();
+        assert_eq!(place(&harness), place(&before), "{label}");
+        assert!(!place(&harness).intersects(node.rect()), "{label}");
+    }
+    harness.key_press(Key::Num1);
+    harness.run();
+    assert_eq!(harness.state().intents, [Intent::Choose("A".to_owned())]);
+}
+
+#[test]
+fn turning_the_head_is_begun_with_enter_and_a_late_enter_skips_nothing() {
+    let mut harness = harness(
+        support::view(Language::En, support::liveness_at(LivenessState::NotAsked)),
+        [1366.0, 768.0],
+        false,
+    );
+    harness.run();
+    harness.key_press(Key::Enter);
+    harness.run();
+    assert_eq!(harness.state().intents, [Intent::TurnHead]);
+    let mut going_on = support::liveness();
+    if let ScreenView::Liveness(screen) = &mut going_on {
+        screen.may_skip = true;
+    }
+    harness.state_mut().view.screen = going_on;
+    harness.run();
+    harness.key_press(Key::Enter);
+    harness.run();
+    assert_eq!(harness.state().intents, [Intent::TurnHead], "nothing more");
 }
 
 #[test]
@@ -266,7 +365,12 @@ fn all_views(language: Language) -> Vec<View> {
     views.push(support::view(language, support::sign_in_again()));
     views.push(support::view(language, support::document()));
     let voices = support::voices().into_iter();
-    views.extend(voices.map(|(_, screen)| support::view(language, screen)));
+    let others = support::livenesses().into_iter().chain(voices);
+    views.extend(others.map(|(_, screen)| support::view(language, screen)));
+    views.push(support::view(
+        language,
+        support::exam_that_asks(ExamAsk::Light),
+    ));
     for (_, overlay) in support::overlays() {
         let mut view = support::view(language, support::exam());
         view.overlay = Some(overlay);
@@ -289,11 +393,11 @@ fn snapshot(results: &mut SnapshotResults, name: &str, view: View, size: [f32; 2
 
 fn harness(view: View, size: [f32; 2], draws: bool) -> Harness<'static, Desk> {
     let texts = Texts::of(view.language);
-    let reading = view.reading;
+    let (reading, light) = (view.reading, view.light);
     let builder = Harness::builder()
         .with_size(vec2(size[0], size[1]))
         .with_pixels_per_point(1.0)
-        .with_context_setup(move |ctx| style::apply(ctx, reading));
+        .with_context_setup(move |ctx| style::apply(ctx, reading, light));
     let builder = if draws { builder.wgpu() } else { builder };
     builder.build_ui_state(
         |ui, desk: &mut Desk| {
@@ -301,9 +405,9 @@ fn harness(view: View, size: [f32; 2], draws: bool) -> Harness<'static, Desk> {
                 .album
                 .take()
                 .unwrap_or_else(|| support::Album::load(ui.ctx()));
-            style::apply(ui.ctx(), desk.view.reading);
+            style::apply(ui.ctx(), desk.view.reading, desk.view.light);
             let kit = Kit {
-                tokens: Tokens::of(desk.view.reading.theme),
+                tokens: Tokens::of(desk.view.reading.theme, desk.view.light),
                 texts: &desk.texts,
                 reading: desk.view.reading,
                 pictures: &album,

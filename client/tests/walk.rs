@@ -63,6 +63,7 @@ fn an_exam_is_sat_killed_gone_on_with_and_submitted_with_the_keyboard_alone() {
     );
 
     let kiosk = lose_sign_in_and_journal(&desk, &server, kiosk);
+    answer_in_another_light(&desk, &kiosk);
 
     desk.kill_agent();
     kiosk.expect("the cover", |state| state["screen"] == "covered");
@@ -114,6 +115,23 @@ fn lose_sign_in_and_journal(
         state["question"] == 2 && state["chosen"] == 1 && state["kept"] == "delivered"
     });
     kiosk
+}
+
+/// A light and a turn are asked for, and the questions stay open meanwhile.
+fn answer_in_another_light(desk: &Desk, kiosk: &walk_kiosk::Kiosk) {
+    desk.want_light();
+    kiosk.expect("the light", |state| {
+        state["light"] == "cool" && state["asked"] == true
+    });
+    desk.key("Left");
+    kiosk.expect("the first question", |state| state["question"] == 1);
+    kiosk.expect("the turn, as bright as always", |state| {
+        state["light"].is_null() && state["asked"] == true
+    });
+    desk.key("Right");
+    kiosk.expect("the second question, and nothing asked", |state| {
+        state["question"] == 2 && state["asked"] == false
+    });
 }
 
 /// Plays the agent; runs only as a child of the kiosk.

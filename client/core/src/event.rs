@@ -4,7 +4,7 @@ use qorgan_protocol::{
     assessment::{ItemPage, ResponseEntry, ResponseSeq},
     attempt::GatePolicy,
     ids::{AttemptId, Epoch, PictureId},
-    local::{AgentStatus, LivenessAsk, LivenessState, LocalRefusal, VoiceAsk, VoiceState},
+    local::{AgentStatus, Light, LivenessAsk, LivenessState, LocalRefusal, VoiceAsk, VoiceState},
     time::Now,
     wire::{
         AttemptView, CheckInReply, ClientEvent, ClientEventKind, ConsentReply, ExamCard, ItemList,
@@ -121,11 +121,15 @@ pub enum Intent {
     TakeDocument,
     /// Is ready to be identified.
     ShowIdentity,
+    /// Turns the head as asked from now on.
+    TurnHead,
+    /// Goes on without turning the head.
+    SkipTurning,
     /// Reads aloud from now on.
     ReadAloud,
     /// Goes on without reading aloud.
     SkipReading,
-    /// Went on from identity, reading aloud or instruction.
+    /// Went on from identity, liveness, reading aloud or instruction.
     Continue,
     /// Asked to start at the gate.
     Start,
@@ -488,6 +492,8 @@ pub enum Event {
         /// In few words.
         detail: String,
     },
+    /// The window has drawn a frame that shines in this light, or as always.
+    Drew(Option<Light>),
     /// Time passed.
     Tick,
 }

@@ -6,7 +6,7 @@ use qorgan_protocol::{
     assessment::{Block, Choice},
     evidence::{SourceState, StreamId, StreamKind},
     ids::PictureId,
-    local::VoiceState,
+    local::{Light, LivenessState, Turn, TurnHint, VoiceState},
     time::WallTime,
     wire::{ExamCard, GateLineState, IdentityState, Message, ProblemCode},
 };
@@ -35,6 +35,8 @@ pub struct View {
     pub overlay: Option<OverlayView>,
     /// The text of a freshness code that must be drawn now.
     pub freshness: Option<String>,
+    /// The light that background and surfaces shine in; none in a dark or high-contrast theme.
+    pub light: Option<Light>,
 }
 
 /// One screen.
@@ -52,6 +54,8 @@ pub enum ScreenView {
     SystemCheck(SystemCheckView),
     /// Identity.
     Identity(IdentityView),
+    /// Showing that a living person sits there.
+    Liveness(LivenessView),
     /// Reading aloud.
     Voice(VoiceView),
     /// Instruction.
@@ -79,6 +83,7 @@ impl ScreenView {
             Self::Consent(_) => "consent",
             Self::SystemCheck(_) => "system-check",
             Self::Identity(_) => "identity",
+            Self::Liveness(_) => "liveness",
             Self::Voice(_) => "voice",
             Self::Instruction(_) => "instruction",
             Self::Gate(_) => "gate",
@@ -287,6 +292,21 @@ pub struct IdentityView {
     pub trouble: Option<Trouble>,
 }
 
+/// Showing that a living person sits there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LivenessView {
+    /// What is asked for, and how it goes.
+    pub state: LivenessState,
+    /// The camera whose picture to show.
+    pub camera: Option<StreamId>,
+    /// How the camera does; `None` where the agent says nothing.
+    pub device: Option<SourceState>,
+    /// Whether it may be begun, or begun anew.
+    pub may_begin: bool,
+    /// Whether to go on without is offered.
+    pub may_skip: bool,
+}
+
 /// Reading aloud, from which the agent learns the voice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VoiceView {
@@ -418,6 +438,17 @@ pub struct ItemView {
     pub kept: Option<Kept>,
 }
 
+/// What is asked of the candidate while items are shown, to show that a living person sits there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExamAsk {
+    /// To look straight at the screen, with what is amiss.
+    Straight(Option<TurnHint>),
+    /// To turn the head this way, with what is amiss.
+    Turn(Turn, Option<TurnHint>),
+    /// Nothing: the screen shines.
+    Light,
+}
+
 /// The exam.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExamView {
@@ -435,6 +466,8 @@ pub struct ExamView {
     pub item: Option<ItemView>,
     /// The newest message of the proctor that was not seen.
     pub message: Option<Message>,
+    /// What is asked of the candidate beside the question.
+    pub ask: Option<ExamAsk>,
     /// What went wrong.
     pub trouble: Option<Trouble>,
 }

@@ -4,6 +4,7 @@
 use std::{collections::VecDeque, path::PathBuf};
 
 use qorgan_client_core::view::{ScreenView, View};
+use qorgan_protocol::local::Light;
 use serde::Serialize;
 
 /// The file, and what it says.
@@ -39,6 +40,10 @@ struct State {
     covered: Option<String>,
     trouble: bool,
     freshness: bool,
+    /// The light that the screen shines in.
+    light: Option<&'static str>,
+    /// Whether something is asked of the candidate beside the question.
+    asked: bool,
     start_to_screen_ms: u128,
     frame_us: u64,
 }
@@ -122,6 +127,11 @@ fn state_of(view: &View) -> State {
         covered: None,
         trouble: false,
         freshness: view.freshness.is_some(),
+        light: view.light.map(|light| match light {
+            Light::Warm => "warm",
+            Light::Cool => "cool",
+        }),
+        asked: false,
         start_to_screen_ms: 0,
         frame_us: 0,
     };
@@ -142,6 +152,7 @@ fn state_of(view: &View) -> State {
                     Kept::Delivered(_) => "delivered",
                 });
             state.trouble = exam.trouble.is_some();
+            state.asked = exam.ask.is_some();
         }
         ScreenView::Covered(covered) => state.covered = Some(format!("{:?}", covered.cause)),
         ScreenView::Submitted(submitted) => {
@@ -160,7 +171,7 @@ fn state_of(view: &View) -> State {
         ScreenView::SystemCheck(screen) => state.trouble = screen.trouble.is_some(),
         ScreenView::Identity(screen) => state.trouble = screen.trouble.is_some(),
         ScreenView::Gate(screen) => state.trouble = screen.trouble.is_some(),
-        ScreenView::Voice(_) | ScreenView::Ended(_) => {}
+        ScreenView::Liveness(_) | ScreenView::Voice(_) | ScreenView::Ended(_) => {}
     }
     state
 }

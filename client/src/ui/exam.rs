@@ -11,6 +11,7 @@ use qorgan_client_core::{
 
 use super::{
     components::{Icon, Look, button, focus_ring, paint_icon, trouble_banner},
+    exam_ask::{STRIP, ask_ui},
     exam_bar::bar_ui,
     exam_item::{aside_ui, item_ui},
     kit::{Kit, note_focus},
@@ -22,10 +23,13 @@ use super::{
 /// Draws the exam.
 pub fn exam_ui(ui: &mut Ui, screen: &ExamView, kit: &Kit<'_>) -> Option<Intent> {
     let bar = bar_ui(ui, &screen.bar, kit);
+    if let Some(ask) = screen.ask {
+        ask_ui(ui, ask, kit);
+    }
     let surface = Frame::new()
         .fill(kit.tokens.surface)
         .stroke(Stroke::new(1.0, kit.tokens.border))
-        .inner_margin(Margin::same(16));
+        .inner_margin(below_strip(16));
     let list = Panel::left("exam-list")
         .frame(surface)
         .exact_size(LIST)
@@ -35,7 +39,7 @@ pub fn exam_ui(ui: &mut Ui, screen: &ExamView, kit: &Kit<'_>) -> Option<Intent> 
         .inner;
     let ground = Frame::new()
         .fill(kit.tokens.background)
-        .inner_margin(Margin::symmetric(24, 16));
+        .inner_margin(below_strip(24));
     let aside = Panel::right("exam-aside")
         .frame(ground)
         .exact_size(ASIDE)
@@ -69,6 +73,16 @@ pub fn exam_ui(ui: &mut Ui, screen: &ExamView, kit: &Kit<'_>) -> Option<Intent> 
         })
         .inner;
     bar.or(list).or(aside).or(main)
+}
+
+/// Returns the room around a panel, which leaves the strip for what is asked of the candidate free.
+const fn below_strip(beside: i8) -> Margin {
+    Margin {
+        left: beside,
+        right: beside,
+        top: STRIP,
+        bottom: 16,
+    }
 }
 
 fn list_ui(ui: &mut Ui, screen: &ExamView, kit: &Kit<'_>) -> Option<Intent> {

@@ -23,6 +23,7 @@ pub(super) fn keys(ui: &Ui, view: &View) -> Option<Intent> {
         | ScreenView::Consent(_)
         | ScreenView::SystemCheck(_)
         | ScreenView::Identity(_)
+        | ScreenView::Liveness(_)
         | ScreenView::Voice(_)
         | ScreenView::Instruction(_)
         | ScreenView::Gate(_)

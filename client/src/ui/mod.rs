@@ -13,6 +13,7 @@ mod consent;
 mod covered;
 mod ended;
 mod exam;
+mod exam_ask;
 mod exam_bar;
 mod exam_item;
 mod exams;
@@ -20,6 +21,7 @@ mod gate;
 mod identity;
 mod instruction;
 mod keyboard;
+mod liveness;
 mod overlay;
 mod overlay_messages;
 mod sign_in;
@@ -42,6 +44,7 @@ pub use exams::exams_ui;
 pub use gate::gate_ui;
 pub use identity::identity_ui;
 pub use instruction::instruction_ui;
+pub use liveness::liveness_ui;
 pub use sign_in::sign_in_ui;
 pub use submitted::submitted_ui;
 pub use system_check::system_check_ui;
@@ -82,6 +85,7 @@ fn screen_ui(ui: &mut Ui, view: &View, kit: &Kit<'_>) -> Option<Intent> {
         ScreenView::Consent(screen) => consent_ui(ui, view, screen, kit),
         ScreenView::SystemCheck(screen) => system_check_ui(ui, view, screen, kit),
         ScreenView::Identity(screen) => identity_ui(ui, view, screen, kit),
+        ScreenView::Liveness(screen) => liveness_ui(ui, view, screen, kit),
         ScreenView::Voice(screen) => voice_ui(ui, view, screen, kit),
         ScreenView::Instruction(screen) => instruction_ui(ui, view, screen, kit),
         ScreenView::Gate(screen) => gate_ui(ui, view, screen, kit),

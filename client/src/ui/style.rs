@@ -2,6 +2,7 @@
 
 use egui::{Color32, Context, CornerRadius, FontFamily, FontId, Stroke, TextStyle, Visuals};
 use qorgan_client_core::event::{Reading, Theme};
+use qorgan_protocol::local::Light;
 
 use super::{
     fonts,
@@ -9,17 +10,18 @@ use super::{
 };
 
 /// Applies fonts, colours and spacing; cheap to call again, for it does nothing without a change.
-pub fn apply(ctx: &Context, reading: Reading) {
+pub fn apply(ctx: &Context, reading: Reading, light: Option<Light>) {
     let id = egui::Id::unique("qorgan-style");
     let done: Option<Applied> = ctx.data(|data| data.get_temp(id));
-    if done.is_none_or(|done| done.0.second_font != reading.second_font) {
+    if done.is_none_or(|done| done.reading.second_font != reading.second_font) {
         ctx.set_fonts(fonts::definitions(reading.second_font));
     }
-    if done.is_some_and(|done| done.0 == reading) {
+    let wanted = Applied { reading, light };
+    if done == Some(wanted) {
         return;
     }
-    ctx.data_mut(|data| data.insert_temp(id, Applied(reading)));
-    let tokens = Tokens::of(reading.theme);
+    ctx.data_mut(|data| data.insert_temp(id, wanted));
+    let tokens = Tokens::of(reading.theme, light);
     ctx.set_theme(if reading.theme == Theme::Dark {
         egui::Theme::Dark
     } else {
@@ -45,8 +47,11 @@ pub fn apply(ctx: &Context, reading: Reading) {
     });
 }
 
-#[derive(Clone, Copy)]
-struct Applied(Reading);
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Applied {
+    reading: Reading,
+    light: Option<Light>,
+}
 
 fn visuals(tokens: &Tokens, dark: bool) -> Visuals {
     let mut visuals = if dark {

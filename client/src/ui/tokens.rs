@@ -2,6 +2,7 @@
 
 use egui::Color32;
 use qorgan_client_core::event::Theme;
+use qorgan_protocol::local::Light;
 
 /// The colours of one theme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,13 +32,14 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Returns the colours of `theme`.
+    /// Returns the colours of `theme`; in a light only the light theme shines.
     #[must_use]
-    pub const fn of(theme: Theme) -> Self {
-        match theme {
-            Theme::Light => LIGHT,
-            Theme::Dark => DARK,
-            Theme::Contrast => CONTRAST,
+    pub const fn of(theme: Theme, light: Option<Light>) -> Self {
+        match (theme, light) {
+            (Theme::Light, Some(light)) => shining(light),
+            (Theme::Light, None) => LIGHT,
+            (Theme::Dark, _) => DARK,
+            (Theme::Contrast, _) => CONTRAST,
         }
     }
 }
@@ -56,6 +58,29 @@ pub const LIGHT: Tokens = Tokens {
     danger: rgb(0xB3_261E),
     focus: rgb(0xC2_5700),
 };
+
+/// Dark on a light that the agent asked for: every ground is the light itself, and what is drawn on
+/// it is darker than on white, so that it can be read as well.
+const fn shining(light: Light) -> Tokens {
+    let [red, green, blue] = light.rgb();
+    let ground = Color32::from_rgb(red, green, blue);
+    Tokens {
+        background: ground,
+        surface: ground,
+        text: rgb(0x14_1B25),
+        secondary: rgb(0x38_434F),
+        border: match light {
+            Light::Warm => rgb(0xD4_9A42),
+            Light::Cool => rgb(0x78_A8D4),
+        },
+        primary: rgb(0x00_3A70),
+        on_primary: rgb(0xFF_FFFF),
+        success: rgb(0x00_4D26),
+        warning: rgb(0x5C_3A00),
+        danger: rgb(0x8C_0000),
+        focus: rgb(0x8A_3200),
+    }
+}
 
 /// Light on dark.
 pub const DARK: Tokens = Tokens {
@@ -158,6 +183,42 @@ mod tests {
             assert!(contrast(focus, tokens.background) >= 3.0);
             assert!(contrast(tokens.on_primary, tokens.primary) >= 4.5);
         }
+    }
+
+    #[test]
+    fn every_text_pill_and_button_can_be_read_in_either_light() {
+        for light in [Light::Warm, Light::Cool] {
+            let tokens = Tokens::of(Theme::Light, Some(light));
+            let [red, green, blue] = light.rgb();
+            let ground = Color32::from_rgb(red, green, blue);
+            assert_eq!((tokens.background, tokens.surface), (ground, ground));
+            for color in voices(&tokens) {
+                assert!(contrast(color, ground) >= 4.5, "{color:?} in {light:?}");
+            }
+            // What is drawn under the text of a button that the pointer is over, or that is on.
+            let grey = ground.lerp_to_gamma(tokens.border, 0.6);
+            let blue = ground.lerp_to_gamma(tokens.primary, 0.08);
+            let strong = tokens.primary.lerp_to_gamma(tokens.text, 0.15);
+            for (ink, under) in [
+                (tokens.on_primary, tokens.primary),
+                (tokens.on_primary, strong),
+                (tokens.text, grey),
+                (tokens.warning, grey),
+                (tokens.primary, blue),
+                (tokens.text, blue),
+            ] {
+                let found = contrast(ink, under);
+                assert!(found >= 4.5, "{ink:?} on {under:?} in {light:?}: {found}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_other_theme_shines() {
+        for (theme, tokens) in [(Theme::Dark, DARK), (Theme::Contrast, CONTRAST)] {
+            assert_eq!(Tokens::of(theme, Some(Light::Warm)), tokens);
+        }
+        assert_eq!(Tokens::of(Theme::Light, None), LIGHT);
     }
 
     fn voices(tokens: &Tokens) -> [Color32; 7] {

@@ -20,7 +20,7 @@ use qorgan_protocol::{
     attempt::{AttemptPhase, GateMode, PauseCause},
     evidence::{SourceState, StreamId, StreamKind},
     ids::{AttemptId, MessageId, PictureId},
-    local::{VoiceHint, VoiceState},
+    local::{Light, LivenessState, Turn, TurnHint, VoiceHint, VoiceState},
     time::WallTime,
     wire::{ExamCard, ExamState, GateLineState, IdentityState, Message, MessageFrom, ProblemCode},
 };
@@ -41,6 +41,7 @@ pub fn view(language: Language, screen: ScreenView) -> View {
         screen,
         overlay: None,
         freshness: None,
+        light: None,
     }
 }
 
@@ -52,6 +53,7 @@ pub fn screens() -> Vec<ScreenView> {
         consent(),
         system_check(),
         identity(),
+        liveness(),
         voice(),
         instruction(),
         gate(),
@@ -215,6 +217,69 @@ pub fn identity() -> ScreenView {
     })
 }
 
+/// Turning the head, one turn done.
+pub fn liveness() -> ScreenView {
+    liveness_at(LivenessState::Turning {
+        turn: Turn::Left,
+        done: 1,
+        needed: 3,
+        hint: None,
+    })
+}
+
+/// What else the step says, by name.
+pub fn livenesses() -> Vec<(&'static str, ScreenView)> {
+    let more = LivenessState::Turning {
+        turn: Turn::Right,
+        done: 2,
+        needed: 3,
+        hint: Some(TurnHint::More),
+    };
+    let straight = LivenessState::Straight {
+        done: 1,
+        needed: 3,
+        hint: Some(TurnHint::NoFace),
+    };
+    vec![
+        ("liveness-asked", liveness_at(LivenessState::NotAsked)),
+        ("liveness-more", liveness_at(more)),
+        ("liveness-straight", liveness_at(straight)),
+        (
+            "liveness-not-followed",
+            liveness_at(LivenessState::NotFollowed { left: 2 }),
+        ),
+        (
+            "liveness-not-followed-last",
+            liveness_at(LivenessState::NotFollowed { left: 0 }),
+        ),
+        (
+            "liveness-unavailable",
+            liveness_at(LivenessState::Unavailable),
+        ),
+        ("liveness-shown", liveness_at(LivenessState::Shown)),
+    ]
+}
+
+pub fn liveness_at(state: LivenessState) -> ScreenView {
+    let nothing_left = matches!(
+        state,
+        LivenessState::Unavailable | LivenessState::NotFollowed { left: 0 }
+    );
+    ScreenView::Liveness(LivenessView {
+        state,
+        camera: Some(CAMERA),
+        device: Some(SourceState::Live),
+        may_begin: matches!(
+            state,
+            LivenessState::NotAsked | LivenessState::NotFollowed { .. }
+        ),
+        may_skip: nothing_left,
+    })
+}
+
+/// Both lights, by name.
+pub const LIGHTS: [(&str, Light); 2] = [("warm", Light::Warm), ("cool", Light::Cool)];
+
 /// Reading aloud, half of it heard.
 pub fn voice() -> ScreenView {
     voice_at(VoiceState::Listening {
@@ -349,8 +414,18 @@ pub fn exam() -> ScreenView {
             kept: Some(Kept::Delivered(at())),
         }),
         message: None,
+        ask: None,
         trouble: None,
     }))
+}
+
+/// The exam while something is asked beside the question.
+pub fn exam_that_asks(ask: ExamAsk) -> ScreenView {
+    let mut screen = exam();
+    if let ScreenView::Exam(exam) = &mut screen {
+        exam.ask = Some(ask);
+    }
+    screen
 }
 
 pub fn covered() -> ScreenView {
@@ -443,7 +518,6 @@ impl Album {
         };
         for (key, size, tint) in [
             (PictureKey::Photo, [180, 220], [150, 170, 190]),
-            (PictureKey::Preview(CAMERA), [293, 220], [120, 150, 130]),
             (PictureKey::Preview(screen), [160, 90], [90, 110, 140]),
             (PictureKey::Document, [426, 320], [200, 205, 190]),
             (PictureKey::Item(picture_id()), [480, 220], [225, 215, 205]),
@@ -455,6 +529,12 @@ impl Album {
                 ctx.load_texture("sample", image, TextureOptions::LINEAR),
             );
         }
+        // The camera's picture has a darker left half, by which a mirror is told.
+        let half = |at: usize| if at % 293 < 146 { 110 } else { 150 };
+        let greys: Vec<u8> = (0..293 * 220).map(half).collect();
+        let camera = ColorImage::from_gray([293, 220], &greys);
+        let camera = ctx.load_texture("camera", camera, TextureOptions::LINEAR);
+        album.insert(PictureKey::Preview(CAMERA), camera);
         Self(album)
     }
 }

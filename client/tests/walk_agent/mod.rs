@@ -2,10 +2,12 @@
 //! one does; the small server certifies it through a file beside the socket.
 
 use std::{
+    collections::VecDeque,
     io::{Read as _, Write as _},
     os::unix::net::{UnixListener, UnixStream},
     path::Path,
-    time::Duration,
+    sync::mpsc::{Receiver, sync_channel},
+    time::{Duration, Instant},
 };
 
 use qorgan_protocol::{
@@ -16,8 +18,8 @@ use qorgan_protocol::{
     },
     ids::BootId,
     local::{
-        AgentFrame, AgentStatus, ChannelProof, ClientFrame, LinkState, Provision, SourceStatus,
-        VoiceState,
+        AgentFrame, AgentStatus, ChannelProof, ClientFrame, Light, LinkState, LivenessAsk,
+        LivenessState, Provision, SourceStatus, Turn, VoiceState,
     },
     time::WallTime,
 };
@@ -33,14 +35,14 @@ pub(crate) fn run() {
     let (keys, _) = Keys::generate().expect("a key");
     let mut bound: Option<(Provision, SignedBytes)> = None;
     for stream in listener.incoming() {
-        let _ended = serve(stream.expect("a client"), &keys, &mut bound);
+        let _ended = serve(stream.expect("a client"), &keys, (&mut bound, &folder));
     }
 }
 
 fn serve(
     mut stream: UnixStream,
     keys: &Keys,
-    bound: &mut Option<(Provision, SignedBytes)>,
+    (bound, folder): (&mut Option<(Provision, SignedBytes)>, &str),
 ) -> Option<()> {
     let nonce: [u8; 32] = qorgan_signing::random().ok()?;
     let told = bound
@@ -92,11 +94,114 @@ fn serve(
     let proof = crypto::sign(keys, &Ring, provision.institution, &mine).ok()?;
     write(&mut stream, &AgentFrame::Proof { proof })?;
     write(&mut stream, &AgentFrame::Voice(VoiceState::Known))?;
+    let asks = asks_of(&stream)?;
+    let mut part = Part::at_rest();
+    write(&mut stream, &AgentFrame::Liveness(part.state()))?;
     loop {
         write(&mut stream, &AgentFrame::Status(Box::new(status())))?;
-        std::thread::sleep(Duration::from_millis(300));
+        let said = asks.recv_timeout(Duration::from_millis(300));
+        let wanted = Path::new(folder).join(LIGHT_WANTED);
+        if part.hear(said.ok(), std::fs::remove_file(wanted).is_ok()) {
+            write(&mut stream, &AgentFrame::Liveness(part.state()))?;
+        }
     }
 }
+
+/// Brings what the kiosk says of liveness, and nothing else of what it says.
+fn asks_of(stream: &UnixStream) -> Option<Receiver<LivenessAsk>> {
+    let (sender, asks) = sync_channel(64);
+    let mut stream = stream.try_clone().ok()?;
+    std::thread::spawn(move || {
+        while let Some(frame) = read(&mut stream) {
+            if let ClientFrame::Liveness(ask) = frame {
+                sender.send(ask).expect("the agent listens");
+            }
+        }
+    });
+    Some(asks)
+}
+
+/// What this agent asks for, act by act: at check-in two turns and both lights, in the exam one
+/// light and then a turn. A light is over when the kiosk said that it shines, never before.
+struct Part {
+    acts: VecDeque<LivenessState>,
+    since: Instant,
+    sitting: bool,
+}
+
+impl Part {
+    fn at_rest() -> Self {
+        Self {
+            acts: VecDeque::new(),
+            since: Instant::now(),
+            sitting: false,
+        }
+    }
+
+    fn state(&self) -> LivenessState {
+        self.acts.front().copied().unwrap_or_default()
+    }
+
+    /// Takes what the kiosk said, and goes on where an act is over; tells whether it did.
+    fn hear(&mut self, said: Option<LivenessAsk>, light_wanted: bool) -> bool {
+        let turning = |turn| LivenessState::Turning {
+            turn,
+            done: 0,
+            needed: 2,
+            hint: None,
+        };
+        let (warm, cool) = (
+            LivenessState::Shining(Light::Warm),
+            LivenessState::Shining(Light::Cool),
+        );
+        let acts: &[LivenessState] = match said {
+            Some(LivenessAsk::Begin) => &[
+                turning(Turn::Left),
+                turning(Turn::Right),
+                warm,
+                cool,
+                LivenessState::Shown,
+            ],
+            Some(LivenessAsk::Sitting(sitting)) => {
+                self.sitting = sitting;
+                &[]
+            }
+            None | Some(LivenessAsk::Skip | LivenessAsk::Shines(_) | LivenessAsk::Dark) => &[],
+        };
+        let exam = [cool, turning(Turn::Right), LivenessState::Shown];
+        let acts = if light_wanted && self.sitting {
+            &exam
+        } else {
+            acts
+        };
+        if !acts.is_empty() {
+            self.acts = acts.iter().copied().collect();
+            self.since = Instant::now();
+            return true;
+        }
+        let over = match self.state() {
+            LivenessState::Shining(light) => said == Some(LivenessAsk::Shines(Some(light))),
+            LivenessState::Turning { .. } => self.since.elapsed() > Duration::from_millis(600),
+            LivenessState::NotAsked
+            | LivenessState::Straight { .. }
+            | LivenessState::NotFollowed { .. }
+            | LivenessState::Shown
+            | LivenessState::Skipped
+            | LivenessState::Unavailable
+            | LivenessState::NotNeeded => false,
+        };
+        if over {
+            // Long enough to be seen.
+            std::thread::sleep(Duration::from_millis(700));
+            self.acts.pop_front();
+            self.since = Instant::now();
+        }
+        over
+    }
+}
+
+/// The file that has the agent ask for a light in the exam.
+pub(crate) const LIGHT_WANTED: &str = "light-wanted";
 
 /// The small server's key is known to its agent, so that it needs no enrolment.
 fn certify(keys: &Keys, provision: &Provision) -> Option<SignedBytes> {

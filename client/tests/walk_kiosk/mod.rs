@@ -8,6 +8,8 @@ use std::{
 
 use qorgan_tests::display::Display;
 
+use crate::walk_agent::LIGHT_WANTED;
+
 pub(crate) struct Desk {
     folder: tempfile::TempDir,
     display: Display,
@@ -76,6 +78,12 @@ impl Desk {
             std::fs::read_to_string(file.expect("a file").path()).expect("readable")
         };
         files.map(read).collect()
+    }
+
+    /// Has the small agent ask for a light.
+    pub(crate) fn want_light(&self) {
+        let file = self.folder.path().join("data/agent").join(LIGHT_WANTED);
+        std::fs::write(file, "").expect("the agent's folder");
     }
 
     pub(crate) fn kill_agent(&self) {
@@ -160,15 +168,37 @@ pub(crate) fn check_in(desk: &Desk, kiosk: &Kiosk) {
     kiosk.expect("the identity", |state| {
         state["screen"] == "identity" && state["focused"] == "continue"
     });
+    leave(desk, kiosk, &["identity"]);
+    turn_head(desk, kiosk);
     // The small agent knows the voice at once, so that both screens are left by the same key.
-    while matches!(kiosk.state()["screen"].as_str(), Some("identity" | "voice")) {
-        desk.key("Return");
-        std::thread::sleep(Duration::from_millis(400));
-    }
+    leave(desk, kiosk, &["liveness", "voice"]);
     kiosk.expect("the instruction", |state| {
         state["focused"] == "instruction-text"
     });
     read_on(desk, kiosk, "continue");
+}
+
+/// Presses Enter until none of these screens is shown.
+fn leave(desk: &Desk, kiosk: &Kiosk, screens: &[&str]) {
+    let shows = |state: &serde_json::Value| screens.iter().any(|name| state["screen"] == *name);
+    while shows(&kiosk.state()) {
+        desk.key("Return");
+        std::thread::sleep(Duration::from_millis(400));
+    }
+}
+
+/// Begins, and sees both lights that the small agent asks for.
+fn turn_head(desk: &Desk, kiosk: &Kiosk) {
+    kiosk.expect("the step", |state| {
+        state["screen"] == "liveness" && state["focused"] == "begin"
+    });
+    desk.key("Return");
+    for light in ["warm", "cool"] {
+        kiosk.expect(light, |state| state["light"] == light);
+    }
+    kiosk.expect("the end of it, as bright as always", |state| {
+        state["focused"] == "continue" && state["light"].is_null()
+    });
 }
 
 /// Reads to the end, and goes on by the button that wakes then.

@@ -1,14 +1,14 @@
 //! Consent, system check, identity, instruction, gate.
 
 use qorgan_protocol::{
-    attempt::AttemptPhase,
+    attempt::{AttemptPhase, GatePolicy},
     evidence::{SourceState, StreamKind},
     local::{LocalRefusal, SourceStatus},
     time::Now,
     wire::{IdentityState, SystemCheckLine},
 };
 
-use super::{Agent, Attempt, Kiosk, Stage, Step};
+use super::{Agent, Attempt, Kiosk, Stage, Step, liveness::Liveness, voice::VoiceStep};
 use crate::{
     Private,
     event::{Call, CallKind, Effect, Intent, Reply},
@@ -52,6 +52,10 @@ impl Kiosk {
             }
             (Step::Identity, Intent::Continue) if identified => {
                 attempt.step = attempt.after_identity();
+                return;
+            }
+            (Step::Liveness, Intent::Continue) if attempt.liveness.is_over() => {
+                attempt.step = attempt.after_liveness();
                 return;
             }
             (Step::Voice, Intent::Continue) if attempt.voice.is_over() => {
@@ -233,19 +237,20 @@ impl Attempt {
     /// Goes to the step that the server's phase asks for; a step that the candidate is still at
     /// stays, where the phase allows it.
     pub(super) fn follow_phase(&mut self, phase: &AttemptPhase) {
-        if self.consent_due && !matches!(step_of(phase, false), Step::Ended(_)) {
+        let due = step_of(phase, self.after_identity());
+        if self.consent_due && !matches!(due, Step::Ended(_)) {
             return;
         }
-        let due = step_of(phase, self.asks_voice());
         let rank = |step: &Step| match step {
             Step::Consent { .. } => 0,
             Step::SystemCheck => 1,
             Step::Identity => 2,
-            Step::Voice => 3,
-            Step::Instruction { .. } => 4,
-            Step::Gate => 5,
-            Step::Exam => 6,
-            Step::Ended(_) => 7,
+            Step::Liveness => 3,
+            Step::Voice => 4,
+            Step::Instruction { .. } => 5,
+            Step::Gate => 6,
+            Step::Exam => 7,
+            Step::Ended(_) => 8,
         };
         if rank(&due) > rank(&self.step) && !self.lingers(&due) {
             self.step = due;
@@ -257,30 +262,24 @@ impl Attempt {
     fn consented(&mut self) {
         if std::mem::take(&mut self.consent_due) {
             let phase = self.view.as_ref().map(|heard| heard.view.phase);
-            self.step = step_of(&phase.unwrap_or(self.check_in.phase), self.asks_voice());
+            self.step = step_of(&phase.unwrap_or(self.check_in.phase), self.after_identity());
         } else if matches!(self.step, Step::Consent { .. }) {
             self.step = Step::SystemCheck;
         }
     }
 
-    /// The screens of identity and voice stay until the candidate goes on from them.
+    /// The screens of identity, liveness and voice stay until the candidate goes on from them.
     fn lingers(&self, due: &Step) -> bool {
-        matches!(self.step, Step::Identity | Step::Voice)
-            && matches!(due, Step::Voice | Step::Instruction { .. })
-    }
-
-    /// Tells whether the voice is yet to be learnt: where a microphone is required, and until the
-    /// candidate has read aloud or gone on without.
-    fn asks_voice(&self) -> bool {
-        self.check_in.policy.hears() && !self.voice.is_over()
+        matches!(self.step, Step::Identity | Step::Liveness | Step::Voice)
+            && matches!(due, Step::Liveness | Step::Voice | Step::Instruction { .. })
     }
 
     fn after_identity(&self) -> Step {
-        if self.asks_voice() {
-            Step::Voice
-        } else {
-            Step::Instruction { read: false }
-        }
+        after_identity(&self.check_in.policy, (&self.liveness, &self.voice))
+    }
+
+    pub(super) fn after_liveness(&self) -> Step {
+        after_liveness(&self.check_in.policy, &self.voice)
     }
 
     pub(super) fn identity(&self) -> IdentityState {
@@ -320,8 +319,30 @@ pub(super) const fn consent_step() -> Step {
     }
 }
 
-/// Returns the screen that a phase asks for; the voice is learnt before the instruction is read.
-pub(super) fn step_of(phase: &AttemptPhase, asks_voice: bool) -> Step {
+/// Returns what comes after the identity: where a camera is required, it is shown that a living
+/// person sits there, unless that is over.
+pub(super) fn after_identity(
+    policy: &GatePolicy,
+    (liveness, voice): (&Liveness, &VoiceStep),
+) -> Step {
+    if policy.required().contains(&StreamKind::Camera) && !liveness.is_over() {
+        Step::Liveness
+    } else {
+        after_liveness(policy, voice)
+    }
+}
+
+/// Returns what comes then: where a microphone is required, the voice is learnt, unless that is over.
+fn after_liveness(policy: &GatePolicy, voice: &VoiceStep) -> Step {
+    if policy.hears() && !voice.is_over() {
+        Step::Voice
+    } else {
+        Step::Instruction { read: false }
+    }
+}
+
+/// Returns the screen that a phase asks for; what comes `after_identity` comes before the gate.
+pub(super) fn step_of(phase: &AttemptPhase, after_identity: Step) -> Step {
     match phase {
         AttemptPhase::Scheduled => consent_step(),
         AttemptPhase::CheckIn { tasks, .. } => {
@@ -331,10 +352,8 @@ pub(super) fn step_of(phase: &AttemptPhase, asks_voice: bool) -> Step {
                 Step::SystemCheck
             } else if !tasks.identity {
                 Step::Identity
-            } else if asks_voice {
-                Step::Voice
             } else {
-                Step::Instruction { read: false }
+                after_identity
             }
         }
         AttemptPhase::Ready { .. } => Step::Gate,

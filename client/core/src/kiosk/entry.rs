@@ -10,7 +10,12 @@ use qorgan_protocol::{
     wire::{CheckInReply, ClientEventKind, ExamCard},
 };
 
-use super::{Agent, Attempt, Kiosk, ReadBack, SignInForm, Stage, voice::VoiceStep};
+use super::{
+    Agent, Attempt, Kiosk, ReadBack, SignInForm, Stage, Step,
+    check_in::{after_identity, consent_step, has_consented, step_of},
+    liveness::Liveness,
+    voice::VoiceStep,
+};
 use crate::{
     Private,
     book::ResponseBook,
@@ -130,14 +135,10 @@ impl Kiosk {
             <[u8; 32]>::try_from(check_in.journal_head.0.as_slice()).map_or(Sha256::ZERO, Sha256);
         let book = ResponseBook::new(id, epoch, self.tools.hash, check_in.journal_next, head);
         let resumed = check_in.phase.shows_items() || check_in.journal_next.0 > 0;
-        let agreed = super::check_in::has_consented(&check_in.phase);
+        let agreed = has_consented(&check_in.phase);
         let again = agreed && check_in.consent_recorded;
         let consent_due = agreed && !again;
-        let step = if consent_due {
-            super::check_in::consent_step()
-        } else {
-            super::check_in::step_of(&check_in.phase, check_in.policy.hears())
-        };
+        let step = first_step(&check_in, consent_due);
         let stored = check_in.journal_next.0 > 0 || epoch > Epoch::FIRST;
         let consent = Call::Consent {
             version: check_in.consent_version.clone(),
@@ -179,6 +180,7 @@ impl Kiosk {
             adapter: true,
             preview: true,
             document: false,
+            liveness: Liveness::default(),
             voice: VoiceStep::default(),
             seen_messages: BTreeSet::new(),
             draft: String::new(),
@@ -248,6 +250,8 @@ impl SignInForm {
             | Intent::SystemChecked
             | Intent::TakeDocument
             | Intent::ShowIdentity
+            | Intent::TurnHead
+            | Intent::SkipTurning
             | Intent::ReadAloud
             | Intent::SkipReading
             | Intent::Continue
@@ -290,6 +294,15 @@ impl Attempt {
             form.trouble = Some(Trouble::OtherPerson);
         }
     }
+}
+
+/// Returns the screen to begin at on this machine.
+fn first_step(check_in: &CheckInReply, consent_due: bool) -> Step {
+    if consent_due {
+        return consent_step();
+    }
+    let undone = (&Liveness::default(), &VoiceStep::default());
+    step_of(&check_in.phase, after_identity(&check_in.policy, undone))
 }
 
 const fn sign_in(login: Private<String>, trouble: Option<Trouble>) -> Stage {

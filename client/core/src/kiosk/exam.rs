@@ -61,6 +61,8 @@ impl Kiosk {
             | Intent::SystemChecked
             | Intent::TakeDocument
             | Intent::ShowIdentity
+            | Intent::TurnHead
+            | Intent::SkipTurning
             | Intent::ReadAloud
             | Intent::SkipReading
             | Intent::Continue

@@ -19,6 +19,11 @@ impl Attempt {
         self.lease.check(now)
     }
 
+    /// Tells whether items are shown at `now`.
+    pub(super) fn shows_items(&self, now: Now) -> bool {
+        self.step == Step::Exam && self.submission.is_none() && self.shows(now).is_ok()
+    }
+
     /// Covers what may not be seen, and does what a change of step asks for.
     //= tests/data/sop-2-28.md#10-start-gate
     pub(super) fn guard(&mut self, now: Now, outbox: &mut Vec<Effect>) {
@@ -36,6 +41,9 @@ impl Attempt {
             self.covered_since.get_or_insert(now);
         } else {
             self.covered_since = None;
+        }
+        if self.step == Step::Liveness {
+            self.liveness.shown(now);
         }
         if self.step == Step::Voice {
             self.voice.shown(now);
@@ -84,6 +92,7 @@ impl Attempt {
         let retries = self.retry_at.values().copied().filter(|&at| at > now);
         let second = match self.step {
             Step::Exam if self.submission.is_none() => Some(now + self.next_second(now)),
+            Step::Liveness => self.liveness.skip_at(),
             Step::Voice => self.voice.skip_at(),
             Step::Exam
             | Step::Consent { .. }
@@ -98,6 +107,7 @@ impl Attempt {
             .chain(self.lease.changes_at(now))
             .chain(second)
             .chain(freshness)
+            .chain(self.liveness.light_changes_at(now))
             .min()
     }
 

@@ -4,6 +4,8 @@ mod check_in;
 mod entry;
 mod exam;
 mod guard;
+mod light;
+mod liveness;
 mod responses;
 mod show;
 mod voice;
@@ -135,6 +137,7 @@ struct Attempt {
     preview: bool,
     /// Whether a picture of the document is ready to be shown.
     document: bool,
+    liveness: liveness::Liveness,
     voice: voice::VoiceStep,
     seen_messages: BTreeSet<MessageId>,
     draft: String,
@@ -150,6 +153,7 @@ enum Step {
     },
     SystemCheck,
     Identity,
+    Liveness,
     Voice,
     Instruction {
         read: bool,
@@ -226,6 +230,7 @@ impl Kiosk {
             Event::Receipt(kept) => self.receipt(kept),
             Event::Machine(facts) => self.machine = facts,
             Event::Seen { kind, detail } => self.note(now, kind, detail),
+            Event::Drew(light) => self.drew(light),
             Event::Tick => {}
         }
         self.settle(now);
@@ -269,6 +274,7 @@ impl Kiosk {
             | Intent::ShowIdentity
             | Intent::Continue
             | Intent::Start => self.check_in_intent(intent),
+            Intent::TurnHead | Intent::SkipTurning => self.liveness_intent(now, &intent),
             Intent::ReadAloud | Intent::SkipReading => self.voice_intent(now, &intent),
             Intent::GoTo(_)
             | Intent::Choose(_)
@@ -347,15 +353,22 @@ impl Kiosk {
             );
         if let Stage::Attempt(attempt) = &mut self.stage {
             match &news {
-                AgentNews::Status(status) => attempt.lease.agent_said(now, status),
-                AgentNews::Finished | AgentNews::Liveness(_) => {}
+                AgentNews::Status(status) => {
+                    attempt.lease.agent_said(now, status);
+                    attempt.liveness.agent_up();
+                }
+                AgentNews::Finished => attempt.liveness.agent_gone(now),
                 AgentNews::DocumentTaken => attempt.document = attempt.step == Step::Identity,
                 AgentNews::Voice(state) => self.outbox.extend(attempt.voice_told(*state)),
+                AgentNews::Liveness(state) => {
+                    self.outbox.extend(attempt.liveness_told(now, *state));
+                }
                 AgentNews::Started
                 | AgentNews::Refused(_)
                 | AgentNews::Gone
                 | AgentNews::Missing => {
                     attempt.lease.agent_gone(now);
+                    attempt.liveness.agent_gone(now);
                 }
             }
         }
@@ -424,6 +437,7 @@ impl Kiosk {
         if attempt.covered_since.is_some() && matches!(self.overlay, Some(Overlay::Picture(_))) {
             self.overlay = None;
         }
+        self.settle_liveness(now);
     }
 
     fn told(&mut self, kind: CallKind) {

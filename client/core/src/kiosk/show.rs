@@ -38,6 +38,7 @@ impl Kiosk {
             screen: self.screen(now),
             overlay: self.overlay_view(now),
             freshness: self.freshness(now),
+            light: self.light(),
         }
     }
 
@@ -108,6 +109,7 @@ impl Kiosk {
                 busy: self.is_busy(&check_in::CHECK_IN_CALLS),
                 trouble: attempt.trouble.clone(),
             }),
+            Step::Liveness => ScreenView::Liveness(self.liveness_view(now, attempt)),
             Step::Voice => ScreenView::Voice(self.voice_view(now, attempt)),
             Step::Instruction { read } => ScreenView::Instruction(self.text(
                 attempt,
@@ -232,6 +234,7 @@ impl Kiosk {
             place: attempt.place,
             item: attempt.item(),
             message: message.cloned(),
+            ask: attempt.liveness.exam_ask(),
             trouble: attempt
                 .trouble
                 .clone()

@@ -3,6 +3,8 @@
 mod again;
 mod document;
 mod lease;
+mod light;
+mod liveness;
 mod voice;
 mod walk;
 
@@ -13,6 +15,7 @@ use qorgan_protocol::{
     attempt::{AttemptPhase, CheckInTask, CheckInTasks},
     crypto::Sha256,
     ids::Epoch,
+    local::{LivenessAsk, LivenessState},
     time::{Now, WallTime},
     wire::{AttemptView, CheckInReply, ConsentReply, ResponseReceipt},
 };
@@ -102,6 +105,12 @@ impl Desk {
         self.event(Event::Agent(AgentNews::Status(Box::new(fx::status(true)))));
     }
 
+    /// The agent tells what it asks for to show that a living person sits there.
+    fn liveness(&mut self, state: LivenessState) -> Vec<LivenessAsk> {
+        let effects = self.event(Event::Agent(AgentNews::Liveness(state)));
+        liveness_asks(&effects)
+    }
+
     fn hear(&mut self, view: AttemptView) -> Vec<Effect> {
         self.answer(CallKind::View, Reply::View(Box::new(view)))
     }
@@ -174,6 +183,18 @@ fn calls(effects: &[Effect]) -> Vec<CallKind> {
                 return None;
             };
             Some(call.kind())
+        })
+        .collect()
+}
+
+fn liveness_asks(effects: &[Effect]) -> Vec<LivenessAsk> {
+    effects
+        .iter()
+        .filter_map(|effect| {
+            let Effect::Liveness(ask) = effect else {
+                return None;
+            };
+            Some(*ask)
         })
         .collect()
 }

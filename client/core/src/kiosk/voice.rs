@@ -87,6 +87,9 @@ impl Attempt {
     /// Takes what the agent told of the voice; one that was started anew is asked again.
     pub(super) fn voice_told(&mut self, state: VoiceState) -> Option<Effect> {
         self.voice.state = state;
+        if self.step == Step::Voice && state == VoiceState::NotNeeded {
+            self.step = Step::Instruction { read: false };
+        }
         let forgotten =
             self.step == Step::Voice && self.voice.asked && state == VoiceState::NotAsked;
         forgotten.then_some(Effect::Voice(VoiceAsk::Begin))

@@ -13,7 +13,7 @@ pub use icon::{Icon, icon, paint_icon};
 pub use page::{Step, card, page};
 pub(in crate::ui) use parts::problem_keys;
 pub use parts::{
-    badge, banner, clock, date_and_clock, duration_text, focus_ring, level_bar, picture,
-    progress_bar, tabular, trouble_banner,
+    Side, badge, banner, clock, date_and_clock, duration_text, focus_ring, level_bar, picture,
+    picture_of_side, progress_bar, read_out, tabular, trouble_banner,
 };
 pub use reader::reader;

@@ -4,7 +4,9 @@ use core::time::Duration;
 
 use egui::{
     Align2, Color32, FontId, Frame, Margin, Pos2, Rect, Response, Sense, Stroke, StrokeKind, Ui,
-    Vec2, WidgetInfo, accesskit::Role, vec2,
+    Vec2, WidgetInfo,
+    accesskit::{Live, Role},
+    vec2,
 };
 use qorgan_client_core::view::Trouble;
 use qorgan_protocol::{time::WallTime, wire::ProblemCode};
@@ -244,6 +246,17 @@ pub fn picture(
     room: Vec2,
     sense: Sense,
 ) -> Response {
+    picture_of_side(ui, kit, key, room, (sense, Side::Taken))
+}
+
+/// Draws a picture this way round, as [`picture`] does.
+pub fn picture_of_side(
+    ui: &mut Ui,
+    kit: &Kit<'_>,
+    key: Option<PictureKey>,
+    room: Vec2,
+    (sense, side): (Sense, Side),
+) -> Response {
     let found = key.and_then(|key| kit.pictures.picture(key));
     let Some(found) = found else {
         let (rect, response) = ui.allocate_exact_size(room, sense);
@@ -262,10 +275,35 @@ pub fn picture(
         .min(room.y / found.size.y)
         .min(MAGNIFY_MAX);
     let (rect, response) = ui.allocate_exact_size(found.size * scale, sense);
-    let whole = Rect::from_min_max(Pos2::ZERO, Pos2::new(1.0, 1.0));
     ui.painter()
-        .image(found.texture, rect, whole, Color32::WHITE);
+        .image(found.texture, rect, side.part(), Color32::WHITE);
     response
+}
+
+/// Says that what stands in `response` is to be read out when it changes.
+pub fn read_out(ui: &Ui, response: &Response) {
+    let polite = |node: &mut egui::accesskit::Node| node.set_live(Live::Polite);
+    ui.ctx().accesskit_node_builder(response.id, polite);
+}
+
+/// Which way round a picture is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// As it was taken.
+    Taken,
+    /// As a mirror shows it, so that one's own left is at the left.
+    Mirrored,
+}
+
+impl Side {
+    /// Returns the part of a texture that fills the place.
+    fn part(self) -> Rect {
+        let (left, right) = match self {
+            Self::Taken => (0.0, 1.0),
+            Self::Mirrored => (1.0, 0.0),
+        };
+        Rect::from_min_max(Pos2::new(left, 0.0), Pos2::new(right, 1.0))
+    }
 }
 
 /// Pictures are not blown up beyond this.

@@ -1,7 +1,7 @@
 //! Reading aloud at check-in: asked for where a microphone is, never a dead end.
 
 use qorgan_protocol::attempt::{CheckInTask, GatePolicy};
-use qorgan_protocol::local::{VoiceAsk, VoiceState};
+use qorgan_protocol::local::{LivenessState, VoiceAsk, VoiceState};
 use qorgan_protocol::wire::{AttemptView, IdentityState};
 
 use super::{Desk, phase_with};
@@ -30,6 +30,7 @@ fn at_identity() -> Desk {
 
 fn identified(mut desk: Desk) -> Desk {
     desk.agent_up();
+    desk.liveness(LivenessState::NotNeeded);
     desk.hear(AttemptView {
         identity: IdentityState::Approved,
         ..fx::view(1, phase_with(&IDENTIFIED))
@@ -113,6 +114,7 @@ fn an_accommodation_and_a_machine_that_learns_no_voice_offer_to_go_on_at_once() 
     let mut check_in = fx::check_in(phase_with(&IDENTIFIED));
     check_in.accommodation.accessibility = true;
     desk.open_reply(check_in);
+    desk.liveness(LivenessState::NotNeeded);
     assert!(shown(&desk).may_skip);
 }
 
@@ -150,4 +152,16 @@ fn where_no_microphone_is_required_nobody_reads_aloud() {
     let mut desk = identified(desk);
     desk.intent(Intent::Continue);
     assert_eq!(desk.screen(), "instruction");
+}
+
+#[test]
+fn where_the_exam_listens_for_no_other_voice_nobody_reads_aloud() {
+    let mut told_before = at_identity();
+    tell(&mut told_before, VoiceState::NotNeeded);
+    told_before.intent(Intent::Continue);
+    assert_eq!(told_before.screen(), "instruction");
+
+    let mut told_at_the_step = at_voice();
+    tell(&mut told_at_the_step, VoiceState::NotNeeded);
+    assert_eq!(told_at_the_step.screen(), "instruction");
 }

@@ -6,7 +6,7 @@ use qorgan_protocol::{
     assessment::ResponseSeq,
     attempt::{AttemptPhase, CheckInTask},
     ids::Epoch,
-    local::VoiceState,
+    local::{LivenessState, VoiceState},
     time::WallTime,
     wire::{AttemptView, FreshnessView, Hex, IdentityState},
 };
@@ -72,6 +72,9 @@ fn a_candidate_signs_in_sees_the_exams_reads_the_instruction_and_waits_at_the_ga
         identity: IdentityState::Deferred,
         ..fx::view(3, phase_with(&identified))
     });
+    desk.intent(Intent::Continue);
+    assert_eq!(desk.screen(), "liveness");
+    desk.liveness(LivenessState::Shown);
     desk.intent(Intent::Continue);
     assert_eq!(desk.screen(), "voice");
     desk.event(Event::Agent(AgentNews::Voice(VoiceState::Known)));
