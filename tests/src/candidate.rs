@@ -77,6 +77,25 @@ pub fn read_aloud(kiosk: &Kiosk<'_>) -> Result<()> {
     kiosk.await_control("continue", READING_LIMIT)
 }
 
+/// Goes on from the step that asks to turn the head, which nobody here can do: with the button that
+/// says so, or with none where the exam does not ask for it.
+///
+/// # Errors
+/// Fails where going on without is not offered.
+pub fn turn_no_head(kiosk: &Kiosk<'_>) -> Result<()> {
+    until("the way on without turning the head", TURNING_LIMIT, || {
+        if kiosk.screen()? != "liveness" {
+            return Ok(Some(()));
+        }
+        for way_on in ["continue", "liveness-skip"] {
+            if kiosk.is_awake(way_on)? {
+                return kiosk.click(way_on).map(Some);
+            }
+        }
+        Ok(None)
+    })
+}
+
 /// Does what the screen asks for and goes on.
 ///
 /// # Errors
@@ -96,6 +115,7 @@ pub fn leave(kiosk: &Kiosk<'_>, screen: &str) -> Result<()> {
             }
             kiosk.click("continue")
         }
+        "liveness" => turn_no_head(kiosk),
         "voice" => {
             read_aloud(kiosk)?;
             kiosk.click("continue")
@@ -178,6 +198,8 @@ const PRESS_LIMIT: Duration = Duration::from_secs(6);
 const ENTER_LIMIT: Duration = Duration::from_secs(150);
 /// The reading is played over and over; its first round is enough.
 const READING_LIMIT: Duration = Duration::from_secs(60);
+/// It is offered after half a minute at the latest.
+const TURNING_LIMIT: Duration = Duration::from_secs(45);
 const SCREEN_LIMIT: Duration = Duration::from_secs(30);
 const DEVICE_LIMIT: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(100);

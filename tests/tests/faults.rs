@@ -14,7 +14,7 @@ use qorgan_protocol::codec;
 use qorgan_protocol::evidence::ChunkHeader;
 use qorgan_protocol::evidence::side_log::{HEADERS_MAGIC, RESPONSES_FILE, RESPONSES_MAGIC};
 use qorgan_tests::demo::CameraWish;
-use qorgan_tests::demo::stage::Stage;
+use qorgan_tests::demo::stage::{Sitter, Stage};
 use qorgan_tests::kiosk::Kiosk;
 use qorgan_tests::machine::Machine;
 use qorgan_tests::program::send;
@@ -314,7 +314,8 @@ impl Told {
 impl Scene {
     fn set() -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
-        let stage = Stage::set(folder.path(), "ru", CameraWish::StandIn).expect("a stage");
+        let stage =
+            Stage::set(folder.path(), "ru", (CameraWish::StandIn, Sitter::Robot)).expect("a stage");
         Self { stage, folder }
     }
 

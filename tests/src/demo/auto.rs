@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use super::Wishes;
-use super::stage::{Camera, Stage};
+use super::stage::{Camera, Sitter, Stage};
 use super::summary::{Summary, Walk};
 use crate::browser;
 use crate::candidate;
@@ -37,7 +37,11 @@ fn act(wishes: &Wishes, walk: &mut Walk<'_>) -> Result<()> {
     let folder = tempfile::tempdir().context("make a folder for the demo's data")?;
     let mut stage = None;
     walk.phase("a server, an exam of 20 items, 12 people", |_| {
-        let set = Stage::set(folder.path(), &wishes.language, wishes.camera)?;
+        let set = Stage::set(
+            folder.path(),
+            &wishes.language,
+            (wishes.camera, Sitter::Robot),
+        )?;
         let seen = format!(
             "{} serves; imported by its own commands",
             set.server.ready().origin
@@ -146,6 +150,10 @@ fn check_in(walk: &mut Walk<'_>, kiosk: &mut Kiosk<'_>) -> Result<String> {
     shoot(walk, kiosk, "06-identity")?;
     candidate::show_identity(kiosk)?;
     candidate::leave(kiosk, "identity")?;
+    kiosk.await_other_screen("identity", SCREEN_LIMIT)?;
+    if kiosk.screen()? == "liveness" {
+        candidate::leave(kiosk, "liveness")?;
+    }
     kiosk.await_screen("voice", SCREEN_LIMIT)?;
     candidate::read_aloud(kiosk)?;
     shoot(walk, kiosk, "07-voice")?;

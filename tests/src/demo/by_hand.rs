@@ -15,7 +15,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use super::Wishes;
-use super::stage::{Camera, Stage};
+use super::stage::{Camera, Sitter, Stage};
 use crate::display::Display;
 use crate::kiosk::command;
 use crate::media::Media;
@@ -27,7 +27,11 @@ pub(super) fn run(wishes: &Wishes, say: &mut dyn Write) -> Result<bool> {
     let out = fs::canonicalize(&wishes.out)?;
     let folder = tempfile::tempdir().context("make a folder for the demo's data")?;
     writeln!(say, "Starting the server and importing the exam …")?;
-    let stage = Stage::set(folder.path(), &wishes.language, wishes.camera)?;
+    let stage = Stage::set(
+        folder.path(),
+        &wishes.language,
+        (wishes.camera, Sitter::Person),
+    )?;
     let media = Media::make()?;
     let room = room(folder.path(), &media)?;
     let variables = room.as_ref().map(Sound::variables).unwrap_or_default();

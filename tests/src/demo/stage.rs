@@ -59,6 +59,15 @@ impl Camera {
     }
 }
 
+/// Who sits before the camera.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sitter {
+    /// Somebody, who can turn the head.
+    Person,
+    /// A film, or nobody at all.
+    Robot,
+}
+
 /// A login with its password.
 #[derive(Debug, Clone)]
 pub struct Account {
@@ -74,7 +83,11 @@ impl Stage {
     ///
     /// # Errors
     /// Fails with what the server said.
-    pub fn set(folder: &Path, language: &str, camera: CameraWish) -> Result<Self> {
+    pub fn set(
+        folder: &Path,
+        language: &str,
+        (camera, sitter): (CameraWish, Sitter),
+    ) -> Result<Self> {
         let server = Server::start(&folder.join("server"), CONFIG)?;
         let exam = places::exam();
         let people = exam.join("candidates.csv");
@@ -101,7 +114,7 @@ impl Stage {
             server.command(&[&words[..], &["--exam", &exam_id]].concat())?;
         }
         let camera = Camera::of_this_machine(camera);
-        let sitting = create_sitting(&server, &exam_id, camera)?;
+        let sitting = create_sitting(&server, &exam_id, (camera, sitter))?;
         let admission = folder.join("admission.csv");
         fs::write(&admission, admission_sheet()?)?;
         let words = [
@@ -249,7 +262,11 @@ fn has_camera() -> bool {
     devices.is_ok_and(|mut devices| devices.next().is_some())
 }
 
-fn create_sitting(server: &Server, exam: &str, camera: Camera) -> Result<String> {
+fn create_sitting(
+    server: &Server,
+    exam: &str,
+    (camera, sitter): (Camera, Sitter),
+) -> Result<String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let (opens, closes) = (moment(now.saturating_sub(60))?, moment(now + 4 * 3600)?);
     let words = [
@@ -259,7 +276,13 @@ fn create_sitting(server: &Server, exam: &str, camera: Camera) -> Result<String>
         Camera::Own | Camera::StandIn => &["--identity-document"],
         Camera::Film => &["--identity-document", "--simulated-sources"],
     };
-    last_word(&server.command(&[&words[..], &["--minutes", "40"], policy].concat())?)
+    // A film turns no head and takes on no light, as is the point of asking for it.
+    let watch: &[&str] = match sitter {
+        Sitter::Person => &[],
+        Sitter::Robot => &["--watch", "presentation_attack=off"],
+    };
+    let words = [&words[..], &["--minutes", "40"], policy, watch].concat();
+    last_word(&server.command(&words)?)
 }
 
 /// The walk's candidate uses a screen reader's bus while items are shown: an accommodation.
