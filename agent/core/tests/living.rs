@@ -93,9 +93,10 @@ impl Place {
     /// Lets time pass until the next picture, and shows it.
     fn step(&mut self) {
         self.ms += if self.asks() { 250 } else { 1_000 };
-        let shines = match self.state() {
-            LivenessState::Shining(light) => Some(light),
-            _ => None,
+        let shines = if let LivenessState::Shining(light) = self.state() {
+            Some(light)
+        } else {
+            None
         };
         if shines != self.shines {
             self.shines = shines;
@@ -113,12 +114,13 @@ impl Place {
 
     /// Turns by up to 15 degrees a look towards what is asked.
     fn turned(&mut self) -> RgbImage {
-        let wanted = match self.state() {
-            LivenessState::Turning {
-                turn: Turn::Left, ..
-            } => 45.0,
-            LivenessState::Turning { .. } => -45.0,
-            _ => 0.0,
+        let wanted = if let LivenessState::Turning { turn, .. } = self.state() {
+            match turn {
+                Turn::Left => 45.0,
+                Turn::Right => -45.0,
+            }
+        } else {
+            0.0
         };
         self.degrees += (wanted - self.degrees).clamp(-15.0, 15.0);
         match self.turns {

@@ -73,16 +73,10 @@ impl Seat {
         if self.states.last() != Some(&state) {
             self.states.push(state);
         }
-        let asked = match state {
-            LivenessState::Shining(light) => Some(light),
-            LivenessState::NotAsked
-            | LivenessState::Straight { .. }
-            | LivenessState::Turning { .. }
-            | LivenessState::NotFollowed { .. }
-            | LivenessState::Shown
-            | LivenessState::Skipped
-            | LivenessState::Unavailable
-            | LivenessState::NotNeeded => None,
+        let asked = if let LivenessState::Shining(light) = state {
+            Some(light)
+        } else {
+            None
         };
         if asked != self.shines {
             match self.screen {
@@ -105,10 +99,13 @@ impl Seat {
             (Wants::Nothing, _) => Glance::Nothing,
             (_, Actor::Nobody) => Glance::Nobody,
             (_, Actor::Blurred) => Glance::Unread,
-            (Wants::Head, Actor::Living(_)) => Glance::Head(match state {
-                LivenessState::Turning { turn, .. } => side(turn) * 32.0 + 4.0,
-                _ => 4.0,
-            }),
+            (Wants::Head, Actor::Living(_)) => {
+                if let LivenessState::Turning { turn, .. } = state {
+                    Glance::Head(side(turn) * 32.0 + 4.0)
+                } else {
+                    Glance::Head(4.0)
+                }
+            }
             (Wants::Head, Actor::Still) => Glance::Head(4.0),
             (Wants::Head, Actor::Film) => Glance::Head(match self.ms / 3_000 % 4 {
                 0 | 2 => 0.0,
