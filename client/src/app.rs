@@ -6,22 +6,23 @@ use std::{
     time::Duration,
 };
 
-use egui::{ColorImage, Context, TextureHandle, TextureOptions, Ui, ViewportCommand, vec2};
+use egui::{Context, TextureHandle, TextureOptions, Ui, ViewportCommand, vec2};
 use qorgan_client_core::{
     Kiosk, Toolbox,
     event::{Event, Language},
 };
 use qorgan_protocol::{
     crypto::{Hasher as _, Sha256},
-    local::{DrawnScreen, Light, luma_of},
+    local::Light,
     time::Now,
     wire::ClientEventKind,
 };
 use qorgan_signing::Ring;
 
 use crate::{
-    effects::{Bell, Clock, Drawn, Effects, Lock, Outcome, PictureStore, StateFile, Times},
+    effects::{Bell, Clock, Effects, Lock, Outcome, PictureStore, StateFile, Times},
     pump::{Desk, Pump},
+    read_back::ReadBack,
     ui::{
         kit::{Kit, Picture, PictureKey, Pictures, focused_name},
         style,
@@ -50,9 +51,7 @@ pub struct App {
     renewed: Option<Now>,
     /// The window manager may still change the window.
     unsettled_until: Option<Now>,
-    drawn: Drawn,
-    /// When the agent was last told what was drawn.
-    told: Option<Now>,
+    read_back: ReadBack,
     /// The light of the newest frame, and the one that the core knows of.
     light: Option<Light>,
     known_light: Option<Light>,
@@ -72,7 +71,7 @@ impl App {
     ) -> std::io::Result<Self> {
         let kiosk = Kiosk::new(toolbox(), start.language, start.link);
         let (pictures, clock) = (effects.pictures(), start.clock);
-        let drawn = effects.drawn();
+        let read_back = ReadBack::start(ctx, effects.drawn());
         let window = ctx.clone();
         // Plain `request_repaint` draws twice.
         let redraw = move || window.request_repaint_after(SOON);
@@ -93,8 +92,7 @@ impl App {
             settle: 0,
             renewed: None,
             unsettled_until: None,
-            drawn,
-            told: None,
+            read_back,
             light: None,
             known_light: None,
         })
@@ -164,23 +162,6 @@ impl App {
         }
     }
 
-    /// Tells the agent what the window shows, so that something over it is seen in the recording; the
-    /// picture is read back from the frame that is drawn next.
-    fn tell_drawn(&mut self, ctx: &Context) {
-        let now = self.clock.now();
-        let due = |told| now.since(told) >= TELL_EVERY;
-        if !self.lock.is_engaged() || !self.told.is_none_or(due) {
-            return;
-        }
-        self.told = Some(now);
-        let drawn = self.drawn.clone();
-        ctx.request_screenshot(move |image| {
-            if let Some(screen) = grid_of(&image) {
-                drawn.tell(screen);
-            }
-        });
-    }
-
     /// Tells the core which light was drawn: the frame is on the screen when the next one begins,
     /// which a change has follow at once.
     fn tell_light(&mut self, ctx: &Context) {
@@ -226,7 +207,9 @@ impl eframe::App for App {
         self.keep_locked(ctx);
         self.settle_window(ctx);
         self.guard_adapter(ctx);
-        self.tell_drawn(ctx);
+        if self.lock.is_engaged() {
+            self.read_back.look(self.clock.now());
+        }
         fit_zoom(ctx);
         self.textures.update(ctx, &self.pictures);
     }
@@ -234,6 +217,7 @@ impl eframe::App for App {
     fn ui(&mut self, ui: &mut Ui, frame: &mut eframe::Frame) {
         let (view, changed) = self.pump.desk().draw(self.clock);
         self.settle = if changed {
+            self.read_back.drew_anew();
             SETTLE_FRAMES
         } else {
             self.settle.saturating_sub(1)
@@ -290,19 +274,6 @@ fn fit_zoom(ctx: &Context) {
     }
 }
 
-fn grid_of(image: &ColorImage) -> Option<DrawnScreen> {
-    let [columns, rows] = image.size;
-    let (width, height) = (u32::try_from(columns).ok()?, u32::try_from(rows).ok()?);
-    Some(DrawnScreen::of(width, height, |x, y| {
-        let place = u64::from(y) * u64::from(width) + u64::from(x);
-        let place = usize::try_from(place).unwrap_or(usize::MAX);
-        let pixel = image.pixels.get(place).copied().unwrap_or_default();
-        luma_of([pixel.r(), pixel.g(), pixel.b()])
-    }))
-}
-
-/// Reading a window back costs a frame and a few milliseconds.
-const TELL_EVERY: Duration = Duration::from_millis(1_500);
 /// A lock that was looked at so lately is not looked at again.
 const RENEW_AFTER: Duration = Duration::from_millis(800);
 /// What loosens a lock without being seen holds little longer than this.

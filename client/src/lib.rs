@@ -9,4 +9,5 @@
 pub mod app;
 pub mod effects;
 mod pump;
+mod read_back;
 pub mod ui;

@@ -91,6 +91,12 @@ impl Bell {
 pub struct Drawn(tokio::sync::watch::Sender<Option<DrawnScreen>>);
 
 impl Drawn {
+    /// Returns one whom nobody hears.
+    #[cfg(test)]
+    pub(crate) fn nobody() -> Self {
+        Self(tokio::sync::watch::Sender::new(None))
+    }
+
     /// Tells it; a picture that nobody has taken yet is given up.
     pub fn tell(&self, screen: DrawnScreen) {
         self.0.send_replace(Some(screen));
