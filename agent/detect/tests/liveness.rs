@@ -14,7 +14,7 @@ use qorgan_detect::{
 };
 use qorgan_protocol::local::{Light, Turn};
 
-use living::{Before, Oval, Sitting, Taken, head_turned, print_turned};
+use living::{Before, Oval, Sitting, Taken, head_turned, print_bent, print_turned};
 use scenes::{Frame, head, portrait, room, seat};
 
 #[test]
@@ -86,7 +86,7 @@ fn a_head_that_turns_reads_as_one_in_its_direction() {
         (45.0, Turn::Left, Turn::Right),
         (-45.0, Turn::Right, Turn::Left),
     ] {
-        let ways = [0.0, 0.25, 0.5, 0.75, 1.0].map(|part| part * degrees);
+        let ways = [0.0, 0.25, 0.5, 0.75, 1.0, 1.0].map(|part| part * degrees);
         let yaws = ways.map(|degrees| eyes.yaw(&head_turned(&seated(), face, degrees)));
         let yaws: Vec<f32> = yaws.into_iter().flatten().collect();
         let scored = turn_score(turn, straight, &yaws);
@@ -104,7 +104,24 @@ fn a_print_that_is_turned_by_hand_is_no_head_that_turns() {
     let print = imageops::resize(&head(), 360, 360, FilterType::Triangle);
     let held = |degrees| eyes.yaw(&print_turned(&room(), &print, (340.0, 300.0), degrees));
     let straight = held(0.0).expect("a face");
-    let degrees = [-45.0, -35.0, -20.0, 20.0, 35.0, 45.0];
+    let degrees = [-45.0, -45.0, -35.0, -20.0, 20.0, 35.0, 45.0, 45.0];
+    let yaws: Vec<f32> = degrees.into_iter().filter_map(held).collect();
+    for turn in [Turn::Left, Turn::Right] {
+        let scored = turn_score(turn, straight, &yaws);
+        assert!(scored.score >= LIVENESS_THRESHOLD, "{scored:?} {yaws:?}");
+    }
+}
+
+#[test]
+fn a_print_wound_round_as_wide_as_a_head_does_not_turn_far_enough() {
+    let eyes = Eyes::load();
+    let print = imageops::resize(&head(), 360, 360, FilterType::Triangle);
+    let held = |degrees| {
+        let column = (110.0, degrees);
+        eyes.yaw(&print_bent(&room(), &print, (320.0, 260.0), column))
+    };
+    let straight = held(0.0).expect("a face");
+    let degrees = [-45.0, -45.0, -30.0, 30.0, 45.0, 45.0];
     let yaws: Vec<f32> = degrees.into_iter().filter_map(held).collect();
     for turn in [Turn::Left, Turn::Right] {
         let scored = turn_score(turn, straight, &yaws);
