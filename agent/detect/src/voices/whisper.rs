@@ -6,7 +6,7 @@
 //! whisper, 34 % at most and 22 % in three pieces of four.
 //!
 //! It is weak evidence: those whispers were made of speech by taking the voice out, not recorded,
-//! and the `witness` bench finds a third of them 20 dB below speech, four fifths 15 dB below.
+//! and the `witness` bench finds two fifths of them 20 dB below speech, nine tenths 15 dB below.
 
 use core::time::Duration;
 
