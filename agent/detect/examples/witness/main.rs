@@ -5,8 +5,8 @@
 //!
 //! It composes minutes of exam from the real faces and voices of `QORGAN_TESTDATA` (default
 //! `../shared/testdata`) and plays them to the detectors with their patience, as the agent does,
-//! with time handed in. `PART` is `pictures`, `sounds`, `languages`, `likeness` or `cost`; without
-//! one, all. `--quick` plays a part of the minutes, `--tell` names each miss and false incident,
+//! with time handed in. `PART` is `pictures`, `liveness`, `sounds`, `languages`, `likeness` or
+//! `cost`; without one, all. `--quick` plays a part of the minutes, `--tell` names each miss and false incident,
 //! and `--out` keeps `figures.md` and `figures.svg`. Needs ffmpeg and espeak-ng; the comparison
 //! with Python is skipped where its packages cannot be had.
 
@@ -21,6 +21,9 @@ mod figures;
 mod films;
 mod hearing;
 mod likeness;
+mod liveness;
+#[path = "../../tests/scenes/living.rs"]
+mod living;
 mod people;
 mod plot;
 mod report;
@@ -55,7 +58,14 @@ fn main() -> Result<()> {
         return cost::run(what, Path::new(folder));
     }
     let has = |word: &str| words.iter().any(|one| one == word);
-    let parts = ["pictures", "sounds", "languages", "likeness", "cost"];
+    let parts = [
+        "pictures",
+        "liveness",
+        "sounds",
+        "languages",
+        "likeness",
+        "cost",
+    ];
     let all = !parts.iter().any(|part| has(part));
     let wants = |part: &str| all || has(part);
     let asked = Asked {
@@ -64,7 +74,7 @@ fn main() -> Result<()> {
     };
     let root = std::env::var_os("QORGAN_TESTDATA")
         .map_or_else(|| PathBuf::from("../shared/testdata"), PathBuf::from);
-    let faces = ["pictures", "likeness", "cost"];
+    let faces = ["pictures", "liveness", "likeness", "cost"];
     let people = if faces.iter().any(|part| wants(part)) {
         People::read(&root)?
     } else {
@@ -82,16 +92,8 @@ fn main() -> Result<()> {
         page.line("");
         page.line("**A quick run (`--quick`): every fourth minute before the camera, every third of sound.**");
     }
-    let (mut eyes, mut ears) = (None, None);
-    match &people {
-        Some(people) if wants("pictures") => {
-            eyes = Some(report::pictures(&mut page, &mut plot, people, asked)?);
-        }
-        None if wants("pictures") => {
-            page.line("Pictures skipped: QORGAN_TESTDATA names no folder with faces.")
-        }
-        Some(_) | None => {}
-    }
+    let eyes = before_the_camera(&mut page, &mut plot, people.as_ref(), (&root, asked), wants)?;
+    let mut ears = None;
     if enrolled.is_empty() {
         page.line("Voices skipped: QORGAN_TESTDATA names no folder with LibriSpeech.");
     } else if wants("sounds") {
@@ -115,6 +117,30 @@ fn main() -> Result<()> {
         std::fs::write(Path::new(folder).join("figures.svg"), plot.svg())?;
     }
     Ok(())
+}
+
+/// Pictures and living faces; returns the honest minutes, where they were played.
+fn before_the_camera(
+    page: &mut Page,
+    plot: &mut Plot,
+    people: Option<&People>,
+    (root, asked): (&Path, Asked),
+    wants: impl Fn(&str) -> bool,
+) -> Result<Option<Hourly>> {
+    let Some(people) = people else {
+        if wants("pictures") || wants("liveness") {
+            page.line("Pictures skipped: QORGAN_TESTDATA names no folder with faces.");
+        }
+        return Ok(None);
+    };
+    let mut eyes = None;
+    if wants("pictures") {
+        eyes = Some(report::pictures(page, plot, people, asked)?);
+    }
+    if wants("liveness") {
+        liveness::report(page, people, root)?;
+    }
+    Ok(eyes)
 }
 
 /// Both together, against the aim.

@@ -141,7 +141,7 @@ fn person(name: &str) -> Option<String> {
     Some(known.unwrap_or(own).to_owned())
 }
 
-fn upright(file: &Path) -> Result<RgbImage> {
+pub(crate) fn upright(file: &Path) -> Result<RgbImage> {
     let mut decoder = ImageReader::open(file)?.into_decoder()?;
     let turned = decoder.orientation()?;
     let mut picture =
@@ -263,7 +263,7 @@ fn side(pixels: u32) -> f32 {
     clippy::cast_sign_loss,
     reason = "a place in a picture; what is negative is 0"
 )]
-const fn whole(place: f32) -> u32 {
+pub(crate) const fn whole(place: f32) -> u32 {
     place as u32
 }
 

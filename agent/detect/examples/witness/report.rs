@@ -131,7 +131,7 @@ fn events(page: &mut Page, plot: &mut Plot, played: &[(&Film<'_>, &Outcome)]) {
     page.table(&head, &rows);
 }
 
-const fn part(chosen_on: bool) -> &'static str {
+pub(crate) const fn part(chosen_on: bool) -> &'static str {
     if chosen_on { "chosen on" } else { "reported" }
 }
 
