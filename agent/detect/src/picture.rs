@@ -118,16 +118,7 @@ impl<'a> Picture<'a> {
     /// # Errors
     /// `Size` where the side is 0.
     pub(crate) fn cut(&self, placement: &Placement, side: u16) -> Result<Pixels, InputError> {
-        // A crop that is smaller than what it covers takes the mean of several places a pixel.
-        let step = placement.right.x.hypot(placement.right.y);
-        let grid = u8::try_from(whole(step + 0.5, 4)).unwrap_or(4).max(1);
-        let mut bytes = Vec::with_capacity(usize::from(side) * usize::from(side) * 3);
-        for row in 0..side {
-            for column in 0..side {
-                let corner = (f32::from(column), f32::from(row));
-                bytes.extend(self.mean(placement, corner, grid).map(byte));
-            }
-        }
+        let bytes = cut_by(placement, side, 1.0, |at| self.at(at));
         Pixels::new(side, side, Channels::Rgb, bytes)
     }
 
@@ -141,9 +132,11 @@ impl<'a> Picture<'a> {
         placement: &Placement,
         side: u16,
     ) -> Result<Pixels, InputError> {
-        let mut bytes = cut_plane(&self.y, placement, side, 1);
-        bytes.extend(cut_plane(&self.u, placement, side / 2, 2));
-        bytes.extend(cut_plane(&self.v, placement, side / 2, 2));
+        let mut bytes = cut_by(placement, side, 1.0, |at| [between(&self.y, at.x, at.y)]);
+        for plane in [&self.u, &self.v] {
+            let half = |at: Point| [between(plane, at.x / 2.0, at.y / 2.0)];
+            bytes.extend(cut_by(placement, side / 2, 2.0, half));
+        }
         Pixels::new(side, side / 2 * 3, Channels::Grey, bytes)
     }
 
@@ -172,24 +165,6 @@ impl<'a> Picture<'a> {
         enough.then(|| sums.map(|sum| mean(sum, count)))
     }
 
-    fn mean(&self, placement: &Placement, (left, top): (f32, f32), grid: u8) -> [f32; 3] {
-        let parts = f32::from(grid);
-        let mut sum = [0.0; 3];
-        for row in 0..grid {
-            for column in 0..grid {
-                let at = placement.place(Point {
-                    x: left + (f32::from(column) + 0.5) / parts,
-                    y: top + (f32::from(row) + 0.5) / parts,
-                });
-                let found = self.at(at);
-                for (sum, found) in sum.iter_mut().zip(found) {
-                    *sum += found;
-                }
-            }
-        }
-        sum.map(|sum| sum / (parts * parts))
-    }
-
     fn at(&self, at: Point) -> [f32; 3] {
         let y = between(&self.y, at.x, at.y);
         let u = between(&self.u, at.x / 2.0, at.y / 2.0);
@@ -198,27 +173,34 @@ impl<'a> Picture<'a> {
     }
 }
 
-/// Cuts a square of `side` pixels out of a plane that is `shrink` times smaller than the picture;
-/// each pixel is the mean of what it covers.
-fn cut_plane(plane: &Luma<'_>, placement: &Placement, side: u16, shrink: u8) -> Vec<u8> {
+/// Cuts a square of `side` pixels, each `shrink` of the placement's, the mean of what it covers.
+fn cut_by<const CHANNELS: usize>(
+    placement: &Placement,
+    side: u16,
+    shrink: f32,
+    at: impl Fn(Point) -> [f32; CHANNELS],
+) -> Vec<u8> {
+    // A crop that is smaller than what it covers takes the mean of several places a pixel.
     let step = placement.right.x.hypot(placement.right.y);
     let grid = u8::try_from(whole(step + 0.5, 4)).unwrap_or(4).max(1);
-    let (parts, shrink) = (f32::from(grid), f32::from(shrink));
-    let value = |column: u16, row: u16| {
-        let mut sum = 0.0;
-        for part in 0..u16::from(grid) * u16::from(grid) {
-            let (across, down) = (part % u16::from(grid), part / u16::from(grid));
-            let at = placement.place(Point {
-                x: (f32::from(column) + (f32::from(across) + 0.5) / parts) * shrink,
-                y: (f32::from(row) + (f32::from(down) + 0.5) / parts) * shrink,
-            });
-            sum += between(plane, at.x / shrink, at.y / shrink);
+    let parts = f32::from(grid);
+    let pixel = |column: u16, row: u16| {
+        let mut sum = [0.0; CHANNELS];
+        for part in 0..grid * grid {
+            let (across, down) = (f32::from(part % grid), f32::from(part / grid));
+            let found = at(placement.place(Point {
+                x: (f32::from(column) + (across + 0.5) / parts) * shrink,
+                y: (f32::from(row) + (down + 0.5) / parts) * shrink,
+            }));
+            for (sum, found) in sum.iter_mut().zip(found) {
+                *sum += found;
+            }
         }
-        byte(sum / (parts * parts))
+        sum.map(|sum| byte(sum / (parts * parts)))
     };
     (0..side)
         .flat_map(|row| (0..side).map(move |column| (column, row)))
-        .map(|(column, row)| value(column, row))
+        .flat_map(|(column, row)| pixel(column, row))
         .collect()
 }
 

@@ -9,8 +9,9 @@ use qorgan_detect::{Acquaintance, FaceFinder, Known, ThingFinder};
 use qorgan_protocol::incident::{Edge, IncidentKind};
 use qorgan_protocol::time::Now;
 
+use crate::numbers::real;
 use crate::people::{Cut, People, Photo};
-use crate::scene::{Frame, Lens, Light, Pose, Stage, real};
+use crate::scene::{Frame, Lens, Light, Pose, Stage};
 use crate::sounds::Chance;
 
 /// Pictures a second: the detectors look once or twice a second and pass over the rest.

@@ -16,6 +16,8 @@
     reason = "a bench reads files and clocks, and prints"
 )]
 
+#[path = "../../tests/scenes/colours.rs"]
+mod colours;
 mod cost;
 mod figures;
 mod films;
@@ -24,6 +26,8 @@ mod likeness;
 mod liveness;
 #[path = "../../tests/scenes/living.rs"]
 mod living;
+#[path = "../../src/numbers.rs"]
+mod numbers;
 mod people;
 mod plot;
 mod report;

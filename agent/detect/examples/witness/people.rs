@@ -8,6 +8,9 @@ use image::imageops::{self, FilterType};
 use image::{DynamicImage, ImageDecoder as _, ImageReader, RgbImage};
 use qorgan_detect::{Face, FaceFinder, Faces};
 
+use crate::colours::yuv;
+use crate::living::real;
+use crate::numbers::{self, byte};
 use crate::scene::Frame;
 
 /// One picture of one person.
@@ -151,7 +154,7 @@ pub(crate) fn upright(file: &Path) -> Result<RgbImage> {
 }
 
 fn cut(picture: &RgbImage, face: &Face) -> Cut {
-    let (width, height) = (side(picture.width()), side(picture.height()));
+    let (width, height) = (real(picture.width()), real(picture.height()));
     let tall = face.height * height;
     let (x, y) = (face.centre().x * width, face.centre().y * height);
     let (left, top) = ((x - 1.6 * tall).max(0.0), (y - 1.2 * tall).max(0.0));
@@ -168,17 +171,17 @@ fn cut(picture: &RgbImage, face: &Face) -> Cut {
     )
     .to_image();
     let scale = FACE_HEIGHT / tall;
-    let wide = whole(side(part.width()) * scale).max(2);
-    let high = whole(side(part.height()) * scale).max(2);
+    let wide = whole(real(part.width()) * scale).max(2);
+    let high = whole(real(part.height()) * scale).max(2);
     let part = imageops::resize(&part, wide, high, FilterType::Triangle);
     let centre = ((x - left) * scale, (y - top) * scale);
     let pixels = part
         .enumerate_pixels()
         .map(|(column, row, pixel)| {
-            let across = (side(column) - centre.0) / FACE_HEIGHT;
-            let down = (side(row) - centre.1) / FACE_HEIGHT;
-            let [y, u, v] = crate::scene::yuv(pixel.0);
-            [y, u, v, crate::scene::byte(255.0 * belongs(across, down))]
+            let across = (real(column) - centre.0) / FACE_HEIGHT;
+            let down = (real(row) - centre.1) / FACE_HEIGHT;
+            let [y, u, v] = yuv(pixel.0);
+            [y, u, v, byte(255.0 * belongs(across, down))]
         })
         .collect();
     let eye = |point: qorgan_detect::Point| {
@@ -208,7 +211,7 @@ fn belongs(across: f32, down: f32) -> f32 {
 
 /// The typology angle of the skin between eyes and mouth.
 fn tone(picture: &RgbImage, face: &Face) -> Tone {
-    let (width, height) = (side(picture.width()), side(picture.height()));
+    let (width, height) = (real(picture.width()), real(picture.height()));
     let [eye, other_eye, _, mouth, other_mouth] = face.points;
     let mut angles = Vec::new();
     for (eye, mouth) in [(eye, mouth), (other_eye, other_mouth)] {
@@ -254,17 +257,9 @@ fn angle(colour: [u8; 3]) -> f32 {
     (lightness - 50.0).atan2(yellow).to_degrees()
 }
 
-fn side(pixels: u32) -> f32 {
-    f32::from(u16::try_from(pixels).unwrap_or(u16::MAX))
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a place in a picture; what is negative is 0"
-)]
-pub(crate) const fn whole(place: f32) -> u32 {
-    place as u32
+/// The whole part of a place in a picture; what is negative is 0.
+pub(crate) fn whole(place: f32) -> u32 {
+    u32::try_from(numbers::whole(place, usize::from(u16::MAX))).unwrap_or_default()
 }
 
 /// A cut face is so high, in pixels.

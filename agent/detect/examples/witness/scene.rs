@@ -4,6 +4,8 @@ use anyhow::Result;
 use image::RgbImage;
 use qorgan_detect::Picture;
 
+use crate::colours::planes;
+use crate::numbers::{byte, real, whole};
 use crate::people::{Cut, FACE_HEIGHT};
 use crate::sounds::Chance;
 
@@ -21,18 +23,10 @@ pub(crate) struct Frame {
 impl Frame {
     pub(crate) fn of(picture: &RgbImage) -> Self {
         let (width, height) = picture.dimensions();
-        let plane = |plane: usize, step: usize| {
-            let rows = (0..height).step_by(step);
-            rows.flat_map(|y| {
-                let columns = (0..width).step_by(step);
-                columns.map(move |x| yuv(picture.get_pixel(x, y).0)[plane])
-            })
-            .collect()
-        };
         Self {
             width,
             height,
-            planes: [plane(0, 1), plane(1, 2), plane(2, 2)],
+            planes: planes(picture),
         }
     }
 
@@ -55,25 +49,6 @@ impl Frame {
             planes: [y.to_vec(), u.to_vec(), v.to_vec()],
         })
     }
-}
-
-/// BT.601 in video range.
-pub(crate) fn yuv(colour: [u8; 3]) -> [u8; 3] {
-    let [r, g, b] = colour.map(f32::from);
-    [
-        byte(16.0 + 0.257 * r + 0.504 * g + 0.098 * b),
-        byte(128.0 - 0.148 * r - 0.291 * g + 0.439 * b),
-        byte(128.0 + 0.439 * r - 0.368 * g - 0.071 * b),
-    ]
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "held to a byte's range first"
-)]
-pub(crate) const fn byte(value: f32) -> u8 {
-    (value + 0.5).clamp(0.0, 255.0) as u8
 }
 
 /// Where a face is: its middle and height in pixels, and how far it leans in radians.
@@ -187,8 +162,8 @@ fn seat(canvas: &mut [[f32; 3]], cut: &Cut, pose: &Pose, gain: f32) {
     let reach = pose.face * 3.2;
     let rows = (pose.y - reach).max(0.0)..(pose.y + reach).min(real(HEIGHT));
     let columns = (pose.x - reach).max(0.0)..(pose.x + reach).min(real(WIDTH));
-    for row in place(rows.start)..place(rows.end) {
-        for column in place(columns.start)..place(columns.end) {
+    for row in whole(rows.start, HEIGHT)..whole(rows.end, HEIGHT) {
+        for column in whole(columns.start, WIDTH)..whole(columns.end, WIDTH) {
             let (dx, dy) = (real(column) - pose.x, real(row) - pose.y);
             let (across, down) = (cosine * dx + sine * dy, cosine * dy - sine * dx);
             let at = (across * scale + cut.centre.0, down * scale + cut.centre.1);
@@ -226,7 +201,7 @@ fn sample(cut: &Cut, (x, y): (f32, f32)) -> Option<[f32; 4]> {
     if x < 0.0 || y < 0.0 {
         return None;
     }
-    let (left, top) = (place(x), place(y));
+    let (left, top) = (whole(x, cut.width), whole(y, cut.height));
     if left + 1 >= cut.width || top + 1 >= cut.height {
         return None;
     }
@@ -287,19 +262,6 @@ fn cover(lens: Lens, x: usize, y: usize) -> [f32; 3] {
             [34.0 + weave + across / 90.0, 3.0, -2.0]
         }
     }
-}
-
-pub(crate) fn real(count: usize) -> f32 {
-    f32::from(u16::try_from(count).unwrap_or(u16::MAX))
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a place in a picture; what is negative is 0"
-)]
-const fn place(at: f32) -> usize {
-    at as usize
 }
 
 const NOISES: usize = 1 << 16;

@@ -1,5 +1,9 @@
 //! Scenes for the eyes: the public-domain portrait that set-up fetches, in drawn rooms.
 
+mod colours;
+#[path = "../../src/numbers.rs"]
+mod numbers;
+
 use std::path::{Path, PathBuf};
 
 use image::imageops::{self, FilterType};
@@ -66,29 +70,12 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// Turns colours into BT.601 in video range.
     pub(crate) fn of(picture: &RgbImage) -> Self {
         let (width, height) = picture.dimensions();
-        let yuv = |x: u32, y: u32| {
-            let [r, g, b] = picture.get_pixel(x, y).0.map(f32::from);
-            [
-                16.0 + 0.257 * r + 0.504 * g + 0.098 * b,
-                128.0 - 0.148 * r - 0.291 * g + 0.439 * b,
-                128.0 + 0.439 * r - 0.368 * g - 0.071 * b,
-            ]
-        };
-        let plane = |plane: usize, step: u32| {
-            let rows = (0..height).step_by(usize::try_from(step).expect("small"));
-            rows.flat_map(|y| {
-                let columns = (0..width).step_by(usize::try_from(step).expect("small"));
-                columns.map(move |x| byte(yuv(x, y)[plane]))
-            })
-            .collect()
-        };
         Self {
             width,
             height,
-            planes: [plane(0, 1), plane(1, 2), plane(2, 2)],
+            planes: colours::planes(picture),
         }
     }
 
@@ -96,13 +83,4 @@ impl Frame {
         let [y, u, v] = &self.planes;
         Picture::i420(self.width, self.height, [y, u, v]).expect("whole planes")
     }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "held to a byte's range first"
-)]
-fn byte(value: f32) -> u8 {
-    (value + 0.5).clamp(0.0, 255.0) as u8
 }
