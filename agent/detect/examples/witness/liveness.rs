@@ -41,16 +41,13 @@ struct LightTrial {
     chosen_on: bool,
     share: f32,
     usual: LightAnswer,
-    /// By [`LATER`]: followed, not followed, or nothing could be told.
+    /// By [`LATER`], where it was plain: followed, not followed, or nothing could be told.
     later: Vec<Option<bool>>,
 }
 
 fn lights(page: &mut Page, people: &People, root: &Path) -> Result<()> {
-    let jobs: Vec<_> = people
-        .photos
-        .iter()
-        .flat_map(|photo| [(photo, false), (photo, true)])
-        .collect();
+    let hard = [false, true].into_iter().cycle();
+    let jobs: Vec<_> = people.photos.iter().zip(hard).collect();
     let trials = each(&jobs, |(photo, hard)| light_trials(photo, *hard, root))?;
     let trials: Vec<_> = trials.into_iter().flatten().collect();
     let mut rows = Vec::new();
@@ -95,9 +92,10 @@ fn lights(page: &mut Page, people: &People, root: &Path) -> Result<()> {
     page.line("");
     page.line(
         "The light is the screen's share of the room's at the face; a tenth of it reaches the wall. \
-         Each picture is taken twice: by a steady camera with a noise of 3 steps, and by one that \
+         One picture in two is taken by a steady camera with a noise of 3 steps, the others by one that \
          balances white by 70 %, with a noise of 6 and a drift of 5 % in colour. Where the light was \
-         not plain at check-in, turns take its place.",
+         not plain at check-in, turns take its place. The display is as dark as the picture that it \
+         shows, so that its glass counts for most where skin is dark.",
     );
     Ok(())
 }
@@ -118,8 +116,9 @@ fn light_trials(photo: &Photo, hard: bool, root: &Path) -> Result<Vec<LightTrial
         let usual = answer(Before::Face, share)?;
         let usual = LightAnswer::of(&usual).context("the face is found in every look")?;
         let mut later = Vec::new();
-        for (_, (before, part), _) in LATER {
-            let scored = light_score(usual, &answer(before, share * part)?);
+        let used = if usual.is_plain() { &LATER[..] } else { &[] };
+        for (_, (before, part), _) in used {
+            let scored = light_score(usual, &answer(*before, share * part)?);
             later.push(scored.map(|scored| scored.score < LIVENESS_THRESHOLD));
         }
         trials.push(LightTrial {

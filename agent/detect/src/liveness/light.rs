@@ -1,14 +1,16 @@
 //! How much a face takes on the light of the screen.
 //!
 //! The screen shines warm and cool by turns, about as bright, so that only colour tells. What is
-//! measured is the tint of the face's inner part, its chroma along the axis between both lights by
-//! its brightness, so that neither skin nor exposure changes it; less the tint of what is seen
-//! around, beside and above the head. A camera that balances white against the screen's light moves
-//! both alike, and so does who tints a whole film by hand; a near face takes on more of the screen's
-//! light than the wall behind it. A straight drift over all looks, such as a sunset, is taken out.
+//! measured is the tint of the face's inner part, red by green: light multiplies what a surface gives
+//! back, so that the change is the same on any skin and at any exposure; blue is left out, of which
+//! skin gives back little. The tint of what is seen beside and above the head is taken off. A camera
+//! that balances white against the screen's light moves both alike, and so does who tints a whole
+//! film by a program; a near face takes on more of the screen's light than the wall behind it. A
+//! straight drift over all looks, such as a sunset, is taken out.
 //!
-//! A display held before the camera shines itself; its glass gives back a few percent. A print
-//! follows the light as skin does: only a turn tells it.
+//! A display held before the camera shines itself; its glass gives back a few percent, of which the
+//! more is seen the darker the display is. A print follows the light as skin does: only a turn tells
+//! it.
 //!
 //! The bytes that are kept: `QL`, version 1, what was usual (follows, doubt), the number of looks as
 //! one byte, then for each look `0` for warm or `1` for cool, and brightness, blue and red of the
@@ -19,7 +21,7 @@ use qorgan_protocol::local::Light;
 
 use crate::faces::{Face, Seen};
 use crate::numbers::real;
-use crate::picture::Point;
+use crate::picture::{Point, rgb};
 use crate::rest::Rest;
 use crate::{InputError, KeptInput, Scored};
 
@@ -50,10 +52,10 @@ impl Shade {
         (self.luma - BLACK).max(DARK)
     }
 
-    /// Chroma towards the warm light, by brightness.
+    /// How red it is against green, as the logarithm of both, in which a light's tint is added.
     fn tint(self) -> f32 {
-        let [blue, red] = WARM_AXIS;
-        ((self.cb - GREY) * blue + (self.cr - GREY) * red) / self.brightness()
+        let [red, green, _blue] = rgb(self.luma, self.cb, self.cr);
+        (red.max(DARK) / green.max(DARK)).ln()
     }
 }
 
@@ -120,8 +122,8 @@ fn is_near((across, down): (f32, f32)) -> bool {
 /// How much a face follows the light.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LightAnswer {
-    /// By how much warmer the face is in the warm light than in the cool one, against what is around
-    /// it: levels of chroma at the face's own brightness.
+    /// By how much redder the face is in the warm light than in the cool one, against what is around
+    /// it: levels between red and green at the face's own brightness.
     pub follows: f32,
     /// How far chance alone would bring it: two standard errors, as if the looks of one phase were
     /// a single one.
@@ -193,7 +195,7 @@ fn product(one: &[f32], other: &[f32]) -> f32 {
 }
 
 /// Scores looks under the light against what was usual at check-in: 1 where the face does not follow
-/// at all, 0.5 where it follows by a third of what was usual.
+/// at all, 0.5 where it follows by half of what was usual.
 ///
 /// `None` where nothing can be told: too few looks, a usual answer that was not plain, or too much
 /// doubt. The caller then asks for a turn. Of more than 255 looks the latest count.
@@ -290,14 +292,10 @@ pub(crate) fn again(input: &[u8]) -> Result<Severity, InputError> {
     Ok(score)
 }
 
-/// From the cool light to the warm one in blue and red: the difference of both as the screen shows
-/// them ([`Light::rgb`], BT.601), of length one.
-const WARM_AXIS: [f32; 2] = [-0.80, 0.61];
-const GREY: f32 = 128.0;
 /// Of video range; in full range black is 0, which changes a tint by a tenth at most.
 const BLACK: f32 = 16.0;
-/// What is darker has no colour that could be measured by its brightness.
-const DARK: f32 = 24.0;
+/// What is darker, in levels, has no colour that could be measured by its brightness.
+const DARK: f32 = 16.0;
 /// The inner part of a face, in its widths and heights: without hair, ears and background.
 const INNER_WIDTH: f32 = 0.3;
 const INNER_HEIGHT: f32 = 0.35;
@@ -314,8 +312,9 @@ const WEIGHT_MIN: f32 = 0.08;
 /// An answer is plain from so many levels on, and so many times its doubt.
 const PLAIN_LEVELS: f32 = 0.5;
 const PLAIN_DOUBTS: f32 = 2.0;
-/// This share of what was usual scores 0.5: a room that grew twice as bright leaves half.
-const ENOUGH_SHARE: f32 = 0.35;
+/// This share of what was usual scores 0.5. A room that grew twice as bright leaves half; a turn is
+/// asked for then, which costs a living candidate little, while glass reaches less.
+const ENOUGH_SHARE: f32 = 0.5;
 const LOOKS_MAX: usize = 255;
 const MAGIC: [u8; 3] = *b"QL\x01";
 
@@ -330,8 +329,8 @@ mod tests {
         assert!(usual.is_plain(), "{usual:?}");
         for (levels, low, high) in [
             (4.0, 0.0, 0.01),
-            (2.0, 0.2, 0.4),
-            (1.0, 0.6, 0.7),
+            (3.0, 0.2, 0.3),
+            (1.0, 0.7, 0.8),
             (0.0, 0.99, 1.0),
             (-4.0, 1.0, 1.0),
         ] {
@@ -365,9 +364,7 @@ mod tests {
         assert!(answer.follows.abs() < 0.1, "{answer:?}");
         for look in looks.iter_mut().filter(|look| look.light == Light::Cool) {
             for part in [&mut look.face, &mut look.around] {
-                part.luma = BLACK + (part.luma - BLACK) * 1.2;
-                part.cb = GREY + (part.cb - GREY) * 1.2;
-                part.cr = GREY + (part.cr - GREY) * 1.2;
+                *part = lit(*part, [1.2; 3]);
             }
         }
         let answer = LightAnswer::of(&looks).expect("enough looks");
@@ -378,9 +375,9 @@ mod tests {
     fn a_tint_of_the_whole_picture_is_no_answer() {
         let mut looks = looks(&ORDER, 0.0);
         for look in looks.iter_mut().filter(|look| look.light == Light::Warm) {
-            let tint = |shade: &mut Shade| shade.cr += 0.05 * shade.brightness();
-            tint(&mut look.face);
-            tint(&mut look.around);
+            for part in [&mut look.face, &mut look.around] {
+                *part = lit(*part, [1.1, 1.0, 0.9]);
+            }
         }
         let answer = LightAnswer::of(&looks).expect("enough looks");
         assert!(answer.follows.abs() < 0.1, "{answer:?}");
@@ -471,21 +468,29 @@ mod tests {
     }
 
     #[test]
-    fn the_axis_lies_between_the_two_lights() {
-        let chroma = |light: Light| {
-            let [red, green, blue] = light.rgb().map(f32::from);
-            [
-                0.439 * blue - 0.148 * red - 0.291 * green,
-                0.439 * red - 0.368 * green - 0.071 * blue,
-            ]
+    fn the_warm_light_is_redder_against_green_than_the_cool_one() {
+        let redness = |light: Light| {
+            let [red, green, _] = light.rgb().map(f32::from);
+            (red / green).ln()
         };
-        let [blue, red] = chroma(Light::Warm);
-        let [cool_blue, cool_red] = chroma(Light::Cool);
-        let between = [blue - cool_blue, red - cool_red];
-        let length = product(&between, &between).sqrt();
-        for (part, axis) in between.into_iter().zip(WARM_AXIS) {
-            assert!((part / length - axis).abs() < 0.01, "{between:?}");
-        }
+        assert!(redness(Light::Warm) - redness(Light::Cool) > 0.5);
+    }
+
+    #[test]
+    fn any_skin_follows_by_as_much_of_its_brightness() {
+        let share = |face: Shade| {
+            let mut looks = looks(&ORDER, 0.0);
+            for look in &mut looks {
+                look.face = match look.light {
+                    Light::Warm => lit(face, [1.1, 1.0, 0.95]),
+                    Light::Cool => face,
+                };
+            }
+            let answer = LightAnswer::of(&looks).expect("enough looks");
+            answer.follows / face.brightness()
+        };
+        let [dark, light] = [[60.0, 120.0, 140.0], [190.0, 112.0, 146.0]].map(Shade::of);
+        assert!((share(dark) / share(light) - 1.0).abs() < 0.1);
     }
 
     const ORDER: [Light; 5] = [
@@ -500,19 +505,19 @@ mod tests {
     fn looks(order: &[Light], levels: f32) -> Vec<LitLook> {
         let phases = order.iter().flat_map(|light| [*light; 3]);
         let looks = phases.enumerate().map(|(place, light)| {
-            let [blue, red] = WARM_AXIS;
             let half = match light {
                 Light::Warm => levels / 2.0,
                 Light::Cool => -levels / 2.0,
             };
             let noise = if place % 2 == 0 { 0.02 } else { -0.02 };
+            let face = Shade {
+                luma: 136.0,
+                cb: 112.0,
+                cr: 150.0,
+            };
             LitLook {
                 light,
-                face: Shade {
-                    luma: 136.0,
-                    cb: 112.0 + half * blue + noise,
-                    cr: 150.0 + half * red,
-                },
+                face: lit(face, [((half + noise) / 120.0).exp(), 1.0, 1.0]),
                 around: Shade {
                     luma: 100.0,
                     cb: 126.0,
@@ -521,5 +526,16 @@ mod tests {
             }
         });
         looks.collect()
+    }
+
+    /// A colour in a light that multiplies red, green and blue.
+    fn lit(shade: Shade, gains: [f32; 3]) -> Shade {
+        let [red, green, blue] = rgb(shade.luma, shade.cb, shade.cr);
+        let [r, g, b] = [red * gains[0], green * gains[1], blue * gains[2]];
+        Shade {
+            luma: 16.0 + 0.257 * r + 0.504 * g + 0.098 * b,
+            cb: 128.0 - 0.148 * r - 0.291 * g + 0.439 * b,
+            cr: 128.0 + 0.439 * r - 0.368 * g - 0.071 * b,
+        }
     }
 }
