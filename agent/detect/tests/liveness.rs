@@ -2,6 +2,8 @@
 
 #![expect(clippy::tests_outside_test_module, reason = "the whole crate is tests")]
 
+#[path = "scenes/bent.rs"]
+mod bent;
 #[path = "scenes/living.rs"]
 mod living;
 mod scenes;
@@ -14,7 +16,8 @@ use qorgan_detect::{
 };
 use qorgan_protocol::local::{Light, Turn};
 
-use living::{Before, Oval, Sitting, Taken, head_turned, print_bent, print_turned};
+use bent::print_bent;
+use living::{Before, Oval, Sitting, Taken, head_turned, print_turned};
 use scenes::{Frame, head, portrait, room, seat};
 
 #[test]

@@ -11,9 +11,10 @@ use qorgan_detect::{
 };
 use qorgan_protocol::local::{Light, Turn};
 
+use crate::bent::print_bent;
 use crate::each;
 use crate::figures::{Page, Rate};
-use crate::living::{Before, Oval, Sitting, Taken, head_turned, print_bent, print_turned, real};
+use crate::living::{Before, Oval, Sitting, Taken, head_turned, print_turned, real};
 use crate::people::{People, Photo, upright, whole};
 use crate::report::part;
 use crate::scene::Frame;

@@ -16,6 +16,8 @@
     reason = "a bench reads files and clocks, and prints"
 )]
 
+#[path = "../../tests/scenes/bent.rs"]
+mod bent;
 #[path = "../../tests/scenes/colours.rs"]
 mod colours;
 mod cost;
