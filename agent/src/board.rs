@@ -293,7 +293,7 @@ const RECEIPT_AGE_MAX: Duration = Duration::from_secs(3);
 
 /// A client that says more is not answered any faster.
 const ASKS_MAX: usize = 16;
-/// The client says what it drew every second and a half.
+/// The client says what it drew about every two seconds, and sooner after something new.
 const DRAWN_LASTS: Duration = Duration::from_secs(4);
 
 #[cfg(test)]

@@ -123,7 +123,11 @@ impl Seat {
             Actor::Still | Actor::Film | Actor::Nobody | Actor::Blurred => 0.0,
         };
         let way = if light == Light::Warm { 0.5 } else { -0.5 };
-        let noise = if (self.ms / 250).is_multiple_of(3) { 0.1 } else { -0.1 };
+        let noise = if (self.ms / 250).is_multiple_of(3) {
+            0.1
+        } else {
+            -0.1
+        };
         let shade = |levels: f32| Shade {
             luma: 120.0,
             cb: 112.0 - way * levels + noise,
