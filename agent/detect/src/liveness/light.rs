@@ -292,7 +292,8 @@ pub(crate) fn again(input: &[u8]) -> Result<Severity, InputError> {
     Ok(score)
 }
 
-/// Of video range; in full range black is 0, which changes a tint by a tenth at most.
+/// Of video range. In full range black is 0, by which levels come out about a sixth off, at check-in
+/// and later alike.
 const BLACK: f32 = 16.0;
 /// What is darker, in levels, has no colour that could be measured by its brightness.
 const DARK: f32 = 16.0;
