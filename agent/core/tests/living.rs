@@ -156,6 +156,11 @@ impl Place {
             assert!(self.ms < 120_000, "soon");
         }
     }
+
+    /// Tells whether the light is asked for.
+    fn is_lit(&self) -> bool {
+        matches!(self.state(), LivenessState::Shining(_))
+    }
 }
 
 /// Evening at a laptop, a common camera.
@@ -169,7 +174,7 @@ const TAKEN: Taken = Taken {
 };
 
 #[test]
-fn a_person_checks_in_by_turns_and_light_and_is_asked_by_light_alone_from_then_on() {
+fn a_person_checks_in_by_turns_and_light_and_what_does_not_take_on_the_light_is_asked_to_turn() {
     let mut place = Place::new(Turns::Head, Before::Face, None);
     assert_eq!(place.check_in(), LivenessState::Shown);
     let seen = place.looking.liveness().and_then(Liveness::seen_alive);
@@ -178,7 +183,7 @@ fn a_person_checks_in_by_turns_and_light_and_is_asked_by_light_alone_from_then_o
     let mut place = Place::new(Turns::Head, Before::Face, Some(usual));
     place.sit();
     while place.asks() {
-        assert!(matches!(place.state(), LivenessState::Shining(_)));
+        assert!(place.is_lit());
         place.step();
     }
     assert_eq!(place.said, []);
@@ -187,7 +192,8 @@ fn a_person_checks_in_by_turns_and_light_and_is_asked_by_light_alone_from_then_o
     for before in [Before::Film, Before::Display(0.04), Before::Tinted] {
         let mut place = Place::new(Turns::Never, before, Some(usual));
         place.sit();
-        while matches!(place.state(), LivenessState::Shining(_)) {
+        assert!(place.is_lit());
+        while place.is_lit() {
             place.step();
         }
         assert!(place.asks(), "{before:?} is asked for a turn");

@@ -3,7 +3,8 @@
 //! No model tells a photo or a screen before the camera from a face in what was measured, so both are
 //! asked for what they cannot do. At check-in the candidate turns the head as chance says, and the
 //! screen then shows how much of its light reaches the face. In the exam, at moments that chance
-//! chooses, the light is asked again, and where it is not followed or cannot be, the head.
+//! chooses, the light is asked again, and where it is not followed or cannot be, the head; now and
+//! then the head at once, for a print takes on the light as skin does.
 //!
 //! # Invariants
 //! * Only what follows neither light nor turn is said to be no living face, and only as something for
@@ -315,7 +316,9 @@ impl Liveness {
         if self.rest == LivenessState::NotNeeded {
             return;
         }
-        if self.rules.light && self.usual.is_some() {
+        // A print takes on the light as skin does: now and then only a turn will do.
+        let turn = self.rules.turns && self.chance.below(TURN_ONE_IN) == 0;
+        if self.rules.light && self.usual.is_some() && !turn {
             self.check = Some(Check::Lights(Lights::begin(now, &mut self.chance)));
         } else {
             self.ask_head(now);
@@ -472,6 +475,8 @@ const EXAM_PATIENCE: Duration = Duration::from_secs(20);
 /// Turns of one row in the exam, and how many rows are asked for before it is said.
 const EXAM_TURNS: usize = 2;
 const EXAM_TRIES: u8 = 2;
+/// In the exam one request in so many is a turn, whether or not the light would do.
+const TURN_ONE_IN: u64 = 3;
 /// Items are shown for so long before something is asked that was due meanwhile.
 const SETTLED_IN: Duration = Duration::from_secs(10);
 /// When to ask in the exam: at first, again, and where it is soon due.
