@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -156,8 +157,27 @@ impl Display {
     /// # Errors
     /// Fails where ImageMagick does.
     pub fn shoot(&self, file: &Path) -> Result<()> {
-        let mut import = self.command("import", &["-window", "root"]);
+        // Without the time of day, two pictures of one screen are the same bytes.
+        let plain = ["-window", "root", "-define", "png:exclude-chunks=date,time"];
+        let mut import = self.command("import", &plain);
         run(import.arg(file)).map(drop)
+    }
+
+    /// Takes a picture once the display stands still: a window that leaves the lock is laid out anew,
+    /// and shows for a moment what lies behind it.
+    ///
+    /// # Errors
+    /// Fails where ImageMagick does, and where the display never rests.
+    pub fn shoot_at_rest(&self, file: &Path) -> Result<()> {
+        let mut before = Vec::new();
+        until("a display that stands still", REST_LIMIT, || {
+            thread::sleep(REST);
+            self.shoot(file)?;
+            let shown = fs::read(file)?;
+            let rests = shown == before;
+            before = shown;
+            Ok(rests.then_some(()))
+        })
     }
 
     /// Opens a window of another program, as a candidate would who looks something up.
@@ -230,6 +250,9 @@ Section "Screen"
   DefaultDepth 24
 EndSection
 "#;
+/// What stands still for so long rests.
+const REST: Duration = Duration::from_millis(500);
+const REST_LIMIT: Duration = Duration::from_secs(10);
 const START_LIMIT: Duration = Duration::from_secs(20);
 const KEY_DELAY_MS: &str = "12";
 

@@ -274,6 +274,14 @@ impl<'a> Kiosk<'a> {
     pub fn shoot(&self, file: &Path) -> Result<()> {
         self.display.shoot(file)
     }
+
+    /// Takes a picture of the whole display once it stands still.
+    ///
+    /// # Errors
+    /// Fails where it cannot be taken, and where the display never rests.
+    pub fn shoot_at_rest(&self, file: &Path) -> Result<()> {
+        self.display.shoot_at_rest(file)
+    }
 }
 
 /// Returns the command that starts a kiosk, on whatever display its environment names.
