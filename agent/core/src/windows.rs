@@ -89,6 +89,27 @@ impl WindowWatch {
     }
 }
 
+/// Follows foreign windows that show themselves to people and not to a capture.
+#[derive(Debug, Default)]
+pub struct HiddenWatch {
+    known: BTreeSet<u32>,
+}
+
+impl HiddenWatch {
+    /// Takes every such window; returns those that are new and of none of the `own` processes, in
+    /// words. One that shows itself again and hides once more is new.
+    pub fn look(&mut self, hidden: &[WindowFacts], own: &BTreeSet<u32>) -> Vec<String> {
+        let foreign = hidden
+            .iter()
+            .filter(|window| window.pid.is_none_or(|pid| !own.contains(&pid)));
+        let new = foreign.filter(|window| !self.known.contains(&window.window));
+        let told = new.map(|window| format!("hides itself from capture: {}", describe(window)));
+        let told = told.collect();
+        self.known = hidden.iter().map(|window| window.window).collect();
+        told
+    }
+}
+
 fn describe(window: &WindowFacts) -> String {
     let title: String = window.title.chars().take(80).collect();
     let class: String = window.class.chars().take(40).collect();
@@ -161,6 +182,22 @@ mod tests {
         let found = watch.open(&[furniture(1, 50), furniture(2, 51), furniture(3, KIOSK)]);
 
         assert_eq!(found, [WindowFinding::Appeared("term: notes".to_owned())]);
+    }
+
+    #[test]
+    fn a_foreign_window_that_hides_from_capture_is_told_once_and_the_kiosks_own_never() {
+        let (mut watch, own) = (HiddenWatch::default(), BTreeSet::from([KIOSK]));
+        let hidden = [window(1, KIOSK), window(2, 99)];
+        let told = ["hides itself from capture: term: notes"];
+        assert_eq!(watch.look(&hidden, &own), told);
+        assert_eq!(watch.look(&hidden, &own), [""; 0]);
+        assert_eq!(watch.look(&hidden[..1], &own), [""; 0]);
+        assert_eq!(watch.look(&hidden, &own), told);
+        let nobodys = WindowFacts {
+            pid: None,
+            ..window(3, 0)
+        };
+        assert_eq!(watch.look(&[nobodys], &own), told);
     }
 
     const KIOSK: u32 = 42;

@@ -32,18 +32,20 @@ impl DisplayCount {
     }
 }
 
-/// Looks at the list of displays once a second, where the system tells of no change.
+/// Looks at the list of displays once a second, where the system tells of no change, and at what
+/// else is to be looked at as often.
 #[cfg_attr(
     target_os = "linux",
     expect(dead_code, reason = "X11 tells of changes by itself")
 )]
-pub(super) fn poll(watcher: &Watcher) {
+pub(super) fn poll(watcher: &Watcher, mut beside: impl FnMut(&Watcher)) {
     let mut count = DisplayCount::new();
     while !watcher.is_stopped() {
         if let Ok(displays) = qorgan_capture::screen::displays() {
             let names: Vec<String> = displays.into_iter().map(|display| display.name).collect();
             count.look(watcher, &names);
         }
+        beside(watcher);
         thread::sleep(POLL_EVERY);
     }
 }

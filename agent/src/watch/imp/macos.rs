@@ -20,5 +20,5 @@ pub(super) fn preloaded_libraries() -> Vec<String> {
 }
 
 pub(super) fn watch_desktop(watcher: &Watcher) {
-    super::displays::poll(watcher);
+    super::displays::poll(watcher, |_nothing| {});
 }
