@@ -91,6 +91,31 @@ fn a_window_over_the_exam_is_seen_where_it_stands_though_it_takes_no_focus() {
 }
 
 #[test]
+fn a_film_before_the_camera_turns_no_head_and_is_flagged_while_the_exam_goes_on() {
+    let scene = Scene::for_a(Sitter::Person);
+    let seat = scene.seat("seat");
+    // Nobody turns the film's head: what sits there goes on without, which is told.
+    let mut kiosk = scene.in_the_exam(&seat);
+    scene.incident("head_not_turned");
+    candidate::respond(&mut kiosk, 2).expect("two responses");
+
+    let sits = Instant::now();
+    qorgan_tests::wait::until("a request to turn the head", ASKED_LIMIT, || {
+        let state = kiosk.state()?;
+        Ok(state.filter(|state| state["asked"] == true).map(drop))
+    })
+    .expect("it stands over the question");
+    let asked = sits.elapsed();
+    candidate::respond(&mut kiosk, 1).expect("it blocks no key");
+    qorgan_tests::wait::until("a flag", ASKED_LIMIT, || {
+        Ok(scene.details("presentation_attack")?.pop())
+    })
+    .expect("what turns no head is told");
+    tell("film", &[("asked", asked), ("told", sits.elapsed())]);
+    scene.finished(&seat, &mut kiosk, 3);
+}
+
+#[test]
 fn a_killed_server_takes_no_response_with_it() {
     let mut scene = Scene::set();
     let seat = scene.seat("seat");
@@ -313,10 +338,16 @@ impl Told {
 
 impl Scene {
     fn set() -> Self {
+        Self::for_a(Sitter::Robot)
+    }
+
+    fn for_a(sitter: Sitter) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
-        let stage =
-            Stage::set(folder.path(), "ru", (CameraWish::StandIn, Sitter::Robot)).expect("a stage");
-        Self { stage, folder }
+        let stage = Stage::set(folder.path(), "ru", (CameraWish::StandIn, sitter));
+        Self {
+            stage: stage.expect("a stage"),
+            folder,
+        }
     }
 
     fn seat(&self, name: &str) -> Seat {
@@ -486,6 +517,8 @@ fn tell(what: &str, figures: &[(&str, Duration)]) {
 }
 
 const BACK_LIMIT: Duration = Duration::from_secs(60);
+/// Asked within a minute; two rows of turns take twenty seconds for each turn.
+const ASKED_LIMIT: Duration = Duration::from_secs(120);
 /// A picture may come late on a busy machine.
 const GAP_MAX: Duration = Duration::from_secs(2);
 const HOUR_MS: i64 = 3_600_000;
