@@ -66,7 +66,7 @@ impl Place {
                 .with_faces(finder)
                 .with_liveness(liveness, Some(reader)),
             turns,
-            lit: Sitting::new((&person, face), &room, (before, TAKEN), 7),
+            lit: Sitting::new((&person, face), &room, (before, Taken::EVENING), 7),
             person,
             face,
             degrees: 0.0,
@@ -162,16 +162,6 @@ impl Place {
         matches!(self.state(), LivenessState::Shining(_))
     }
 }
-
-/// Evening at a laptop, a common camera.
-const TAKEN: Taken = Taken {
-    share: 0.1,
-    behind: 0.1,
-    noise: 3.0,
-    drift: 0.02,
-    balance: 0.0,
-    moves: 0.7,
-};
 
 #[test]
 fn a_person_checks_in_by_turns_and_light_and_what_does_not_take_on_the_light_is_asked_to_turn() {

@@ -30,7 +30,7 @@ fn a_face_that_the_screen_lights_as_at_check_in_follows() {
         let taken = Taken {
             share,
             balance,
-            ..TAKEN
+            ..Taken::EVENING
         };
         let scored = light_score(usual, &eyes.looks(Before::Face, taken, 5)).expect("a score");
         assert!(scored.score < LIVENESS_THRESHOLD, "{scored:?}");
@@ -48,7 +48,7 @@ fn a_display_and_a_fed_film_do_not_follow_also_where_a_program_tints_them() {
         Before::Film,
         Before::Tinted,
     ] {
-        let scored = light_score(usual, &eyes.looks(before, TAKEN, 5)).expect("a score");
+        let scored = light_score(usual, &eyes.looks(before, Taken::EVENING, 5)).expect("a score");
         assert!(scored.score.value() > 0.8, "{before:?} {scored:?}");
         replays(LIGHT_NOT_FOLLOWED, &scored);
     }
@@ -58,7 +58,14 @@ fn a_display_and_a_fed_film_do_not_follow_also_where_a_program_tints_them() {
 fn light_that_does_not_reach_the_face_is_not_plain() {
     let eyes = Eyes::load();
     for (share, plain) in [(0.0, false), (0.002, false), (0.02, true)] {
-        let looks = eyes.looks(Before::Face, Taken { share, ..TAKEN }, 3);
+        let looks = eyes.looks(
+            Before::Face,
+            Taken {
+                share,
+                ..Taken::EVENING
+            },
+            3,
+        );
         let answer = LightAnswer::of(&looks).expect("enough looks");
         assert_eq!(answer.is_plain(), plain, "{share} {answer:?}");
     }
@@ -132,16 +139,6 @@ fn a_print_wound_round_as_wide_as_a_head_does_not_turn_far_enough() {
     }
 }
 
-/// Evening at a laptop, a common camera.
-const TAKEN: Taken = Taken {
-    share: 0.1,
-    behind: 0.1,
-    noise: 3.0,
-    drift: 0.02,
-    balance: 0.0,
-    moves: 0.7,
-};
-
 struct Eyes {
     finder: FaceFinder,
     reader: HeadReader,
@@ -156,7 +153,7 @@ impl Eyes {
     }
 
     fn usual(&self) -> LightAnswer {
-        LightAnswer::of(&self.looks(Before::Face, TAKEN, 11)).expect("enough looks")
+        LightAnswer::of(&self.looks(Before::Face, Taken::EVENING, 11)).expect("enough looks")
     }
 
     /// Five phases of three looks each, at 320 by 240.

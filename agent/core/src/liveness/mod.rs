@@ -97,6 +97,8 @@ pub struct Liveness {
     usual: Option<LightAnswer>,
     sitting: bool,
     due: Option<Now>,
+    /// Whether this very agent saw a living face at check-in.
+    seen_here: bool,
     /// Whether the recording says that no head was turned.
     said: bool,
 }
@@ -127,6 +129,7 @@ impl Liveness {
             usual: None,
             sitting: false,
             due: None,
+            seen_here: false,
             said: false,
         }
     }
@@ -136,7 +139,6 @@ impl Liveness {
         if self.rest == LivenessState::NotAsked {
             self.rest = LivenessState::Shown;
             self.usual = usual;
-            self.said = true;
         }
     }
 
@@ -301,13 +303,9 @@ impl Liveness {
         self.missing(now)
     }
 
-    /// Returns when the exam asks at first: soon where nothing was seen of this agent before.
+    /// Returns when the exam asks at first: soon where this agent has seen nobody alive.
     fn first(&mut self) -> Duration {
-        let [least, most] = if self.rest == LivenessState::Shown && !self.said {
-            FIRST
-        } else {
-            SOON
-        };
+        let [least, most] = if self.seen_here { FIRST } else { SOON };
         self.chance.between(least, most)
     }
 
@@ -441,6 +439,7 @@ impl Liveness {
     fn shown(&mut self) {
         self.check = None;
         self.rest = LivenessState::Shown;
+        self.seen_here = true;
     }
 
     fn flag(&self, now: Now, detector: &'static str, scored: Scored) -> Option<Sighting> {

@@ -51,7 +51,7 @@ impl Turns {
                 if self.yaws.len() < YAWS_MAX {
                     self.yaws.push(yaw);
                 }
-                let told = self.head();
+                let told = self.head(now);
                 if told != Told::GoesOn {
                     return told;
                 }
@@ -59,41 +59,38 @@ impl Turns {
             Glance::Unread => self.seen = true,
             Glance::Nothing | Glance::Nobody | Glance::Lit(_) => {}
         }
-        self.leg(now)
+        self.in_time(now)
     }
 
-    /// Judges the newest head.
-    fn head(&self) -> Told {
-        let ([.., before, newest], true) = (self.yaws.as_slice(), self.turning) else {
+    /// Judges the newest head: it looks straight, has turned as asked, or the other way.
+    fn head(&mut self, now: Now) -> Told {
+        if !self.turning {
+            if let Some(straight) = self.looks_straight() {
+                self.straight.get_or_insert(straight);
+                self.next(now, true);
+            }
+            return Told::GoesOn;
+        }
+        let [.., before, newest] = self.yaws.as_slice() else {
             return Told::GoesOn;
         };
         let both = [*before, *newest].map(|yaw| turned(self.turn(), self.middle(), yaw));
         if both.iter().all(|way| *way <= -WRONG_DEGREES) {
             return Told::NotFollowed;
         }
-        let followed = both.iter().all(|way| *way >= TURN_DEGREES);
-        if followed && self.done + 1 >= self.asked.len() {
+        if both.iter().any(|way| *way < TURN_DEGREES) {
+            return Told::GoesOn;
+        }
+        if self.done + 1 >= self.asked.len() {
             return Told::Followed;
         }
+        self.done += 1;
+        self.next(now, false);
         Told::GoesOn
     }
 
-    /// Goes from looking straight to a turn and back, or gives up.
-    fn leg(&mut self, now: Now) -> Told {
-        if self.turning {
-            let newest = self.yaws.len().saturating_sub(2);
-            let both = self.yaws.get(newest..).unwrap_or_default();
-            let ways = both
-                .iter()
-                .map(|yaw| turned(self.turn(), self.middle(), *yaw));
-            if both.len() == 2 && ways.into_iter().all(|way| way >= TURN_DEGREES) {
-                self.done += 1;
-                self.next(now, false);
-            }
-        } else if let Some(straight) = self.looks_straight() {
-            self.straight.get_or_insert(straight);
-            self.next(now, true);
-        }
+    /// Gives up what takes too long.
+    fn in_time(&self, now: Now) -> Told {
         if now.since(self.since) < self.patience {
             Told::GoesOn
         } else if self.seen {

@@ -135,11 +135,8 @@ fn light_trials(photo: &Photo, hard: bool, root: &Path) -> Result<Vec<LightTrial
 fn taken(share: f32, hard: bool) -> Taken {
     let steady = Taken {
         share,
-        behind: 0.1,
-        noise: 3.0,
         drift: 0.0,
-        balance: 0.0,
-        moves: 0.7,
+        ..Taken::EVENING
     };
     if hard {
         Taken {

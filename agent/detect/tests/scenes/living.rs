@@ -71,6 +71,18 @@ pub(crate) struct Taken {
     pub(crate) moves: f32,
 }
 
+impl Taken {
+    /// Evening at a laptop, a common camera.
+    pub(crate) const EVENING: Self = Self {
+        share: 0.1,
+        behind: 0.1,
+        noise: 3.0,
+        drift: 0.02,
+        balance: 0.0,
+        moves: 0.7,
+    };
+}
+
 /// A person at a screen.
 #[derive(Debug)]
 pub(crate) struct Sitting {

@@ -17,7 +17,7 @@ use qorgan_protocol::{
     ids::Epoch,
     local::{LivenessAsk, LivenessState},
     time::{Now, WallTime},
-    wire::{AttemptView, CheckInReply, ConsentReply, ResponseReceipt},
+    wire::{AttemptView, CheckInReply, ConsentReply, IdentityState, ResponseReceipt},
 };
 
 use super::{Kiosk, fixtures as fx};
@@ -111,6 +111,14 @@ impl Desk {
         liveness_asks(&effects)
     }
 
+    /// A proctor approves the identity.
+    fn identified(&mut self) -> Vec<Effect> {
+        self.hear(AttemptView {
+            identity: IdentityState::Approved,
+            ..fx::view(1, phase_with(&IDENTIFIED))
+        })
+    }
+
     fn hear(&mut self, view: AttemptView) -> Vec<Effect> {
         self.answer(CallKind::View, Reply::View(Box::new(view)))
     }
@@ -198,6 +206,12 @@ fn liveness_asks(effects: &[Effect]) -> Vec<LivenessAsk> {
         })
         .collect()
 }
+
+const IDENTIFIED: [CheckInTask; 3] = [
+    CheckInTask::Consent,
+    CheckInTask::SystemCheck,
+    CheckInTask::Identity,
+];
 
 fn phase_with(tasks: &[CheckInTask]) -> AttemptPhase {
     let tasks = tasks

@@ -4,9 +4,8 @@
 use qorgan_protocol::attempt::{CheckInTask, GatePolicy};
 use qorgan_protocol::evidence::StreamKind;
 use qorgan_protocol::local::{LivenessAsk, LivenessState, Turn, TurnHint};
-use qorgan_protocol::wire::{AttemptView, IdentityState};
 
-use super::{Desk, liveness_asks, phase_with};
+use super::{Desk, IDENTIFIED, liveness_asks, phase_with};
 use crate::{
     event::{AgentNews, CallKind, Event, Failure, Intent},
     kiosk::fixtures as fx,
@@ -14,18 +13,10 @@ use crate::{
 };
 
 const CHECKED: [CheckInTask; 2] = [CheckInTask::Consent, CheckInTask::SystemCheck];
-const IDENTIFIED: [CheckInTask; 3] = [
-    CheckInTask::Consent,
-    CheckInTask::SystemCheck,
-    CheckInTask::Identity,
-];
 
 fn identified(mut desk: Desk) -> Desk {
     desk.agent_up();
-    desk.hear(AttemptView {
-        identity: IdentityState::Approved,
-        ..fx::view(1, phase_with(&IDENTIFIED))
-    });
+    desk.identified();
     desk
 }
 

@@ -2,20 +2,13 @@
 
 use qorgan_protocol::attempt::{CheckInTask, GatePolicy};
 use qorgan_protocol::local::{LivenessState, VoiceAsk, VoiceState};
-use qorgan_protocol::wire::{AttemptView, IdentityState};
 
-use super::{Desk, phase_with};
+use super::{Desk, IDENTIFIED, phase_with};
 use crate::{
     event::{AgentNews, Effect, Event, Intent},
     kiosk::fixtures as fx,
     view::{ScreenView, VoiceView},
 };
-
-const IDENTIFIED: [CheckInTask; 3] = [
-    CheckInTask::Consent,
-    CheckInTask::SystemCheck,
-    CheckInTask::Identity,
-];
 
 /// At the identity screen, approved.
 fn at_identity() -> Desk {
@@ -31,10 +24,7 @@ fn at_identity() -> Desk {
 fn identified(mut desk: Desk) -> Desk {
     desk.agent_up();
     desk.liveness(LivenessState::NotNeeded);
-    desk.hear(AttemptView {
-        identity: IdentityState::Approved,
-        ..fx::view(1, phase_with(&IDENTIFIED))
-    });
+    desk.identified();
     desk
 }
 
