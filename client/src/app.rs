@@ -46,7 +46,8 @@ pub struct App {
     utc_offset_min: i32,
     adapter: bool,
     leaving: bool,
-    first_frame: bool,
+    /// Frames that were drawn, up to [`FRAMES_UNTIL_SHOWN`].
+    frames: u8,
     settle: u8,
     renewed: Option<Now>,
     /// The window manager may still change the window.
@@ -88,10 +89,11 @@ impl App {
             utc_offset_min: start.utc_offset_min,
             adapter: true,
             leaving: false,
-            first_frame: true,
+            frames: 0,
             settle: 0,
             renewed: None,
-            unsettled_until: None,
+            // The first frame is drawn into a window that is not mapped yet, and lost.
+            unsettled_until: Some(start.clock.now() + UNSETTLED),
             read_back,
             light: None,
             known_light: None,
@@ -171,6 +173,18 @@ impl App {
         }
     }
 
+    /// Counts a frame; tells whether an earlier one is already seen on the display.
+    fn count_frame(&mut self) -> bool {
+        if self.frames < FRAMES_UNTIL_SHOWN {
+            self.frames = self.frames.saturating_add(1);
+            if self.frames == FRAMES_UNTIL_SHOWN {
+                let ms = self.clock.now().since_origin().as_millis();
+                tracing::info!(ms, "The first screen is seen");
+            }
+        }
+        self.frames >= FRAMES_UNTIL_SHOWN
+    }
+
     fn guard_close(&mut self, ctx: &Context) {
         let asked = ctx.input(|input| input.viewport().close_requested());
         if asked && !self.leaving {
@@ -246,11 +260,8 @@ impl eframe::App for App {
         if acted {
             ctx.request_repaint();
         }
-        if std::mem::take(&mut self.first_frame) {
-            let ms = self.clock.now().since_origin().as_millis();
-            tracing::info!(ms, "Drew the first frame");
-        }
-        if let Some(file) = &mut self.state_file {
+        let shown = self.count_frame();
+        if let Some(file) = self.state_file.as_mut().filter(|_| shown) {
             let times = Times {
                 since_start: self.clock.now().since_origin(),
                 frame: Duration::from_secs_f32(frame.info().cpu_usage.unwrap_or(0.0)),
@@ -285,6 +296,9 @@ const UNSETTLED_STEP: Duration = Duration::from_millis(50);
 const SOON: Duration = Duration::from_millis(1);
 /// Frames after a change until the focus has found its place.
 const SETTLE_FRAMES: u8 = 2;
+/// The first frame goes to a window that is not mapped yet; when the third begins, the second was
+/// presented.
+const FRAMES_UNTIL_SHOWN: u8 = 3;
 /// Points that a display may be tall before everything is enlarged.
 const TALL: f32 = 1080.0;
 

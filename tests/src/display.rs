@@ -7,7 +7,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::program::{Program, run};
 use crate::wait::until;
@@ -163,6 +163,15 @@ impl Display {
         run(import.arg(file)).map(drop)
     }
 
+    /// Takes a picture of the whole display as PNG, on which there must be something to see.
+    ///
+    /// # Errors
+    /// Fails where ImageMagick does, and where the picture has one colour alone.
+    pub fn shoot_something(&self, file: &Path) -> Result<()> {
+        self.shoot(file)?;
+        seen(file)
+    }
+
     /// Takes a picture once the display stands still: a window that leaves the lock is laid out anew,
     /// and shows for a moment what lies behind it.
     ///
@@ -233,6 +242,18 @@ impl Display {
     }
 }
 
+/// Refuses a picture of one colour.
+fn seen(picture: &Path) -> Result<()> {
+    let mut identify = Command::new("identify");
+    let colours = run(identify.args(["-format", "%k"]).arg(picture))?;
+    ensure!(
+        colours.trim() != "1",
+        "{} shows one colour alone",
+        picture.display()
+    );
+    Ok(())
+}
+
 /// A display without a graphics card, keyboard or mouse.
 const DUMMY_CONFIG: &str = r#"
 Section "ServerFlags"
@@ -267,6 +288,11 @@ mod tests {
         let before = folder.path().join("before.png");
         display.shoot(&before).expect("a picture is taken");
 
+        let empty = display.shoot_something(&before);
+        assert!(
+            empty.is_err_and(|error| error.to_string().contains("one colour")),
+            "an empty display is no screen of ours"
+        );
         let _other = display
             .open_other_window(folder.path())
             .expect("a window opens");
@@ -277,5 +303,8 @@ mod tests {
             Ok((fs::read(&before)? != fs::read(&after)?).then_some(()))
         })
         .expect("the window is drawn");
+        display
+            .shoot_something(&after)
+            .expect("there is something to see");
     }
 }

@@ -270,9 +270,9 @@ impl<'a> Kiosk<'a> {
     /// Takes a picture of the whole display.
     ///
     /// # Errors
-    /// Fails where it cannot be taken.
+    /// Fails where it cannot be taken, or shows one colour alone.
     pub fn shoot(&self, file: &Path) -> Result<()> {
-        self.display.shoot(file)
+        self.display.shoot_something(file)
     }
 
     /// Takes a picture of the whole display once it stands still.
