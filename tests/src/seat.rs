@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::demo::stage::Stage;
+use crate::demo::stage::{Stage, receipts_in};
 use crate::display::Display;
 use crate::kiosk::{Kiosk, KioskSettings};
 use crate::machine::Machine;
@@ -93,14 +93,7 @@ impl Seat {
     /// # Errors
     /// Fails where the folder cannot be read.
     pub fn receipts(&self) -> Result<Vec<PathBuf>> {
-        let mut found = Vec::new();
-        for entry in fs::read_dir(self.data().join("agent").join("spool"))? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|word| word == "receipts") {
-                found.push(path);
-            }
-        }
-        Ok(found)
+        receipts_in(&self.data())
     }
 
     /// Starts the kiosk.

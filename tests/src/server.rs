@@ -1,6 +1,7 @@
 //! The server as a person starts it: a data folder, a free port, commands.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -87,6 +88,11 @@ impl Server {
     /// Fails with what it said where it reports failure.
     pub fn command(&self, words: &[&str]) -> Result<String> {
         let (data, config) = data(&self.folder);
+        let mut commands = File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.join(COMMANDS))?;
+        writeln!(commands, "{}", words.join(" "))?;
         let mut command = Command::new(places::program("qorgan-server")?);
         run(command
             .args(words)
@@ -139,4 +145,6 @@ pub fn free_address() -> Result<String> {
     Ok(listener.local_addr()?.to_string())
 }
 
+/// The file in a server's folder that lists the commands which were run on it.
+pub const COMMANDS: &str = "commands.txt";
 const START_LIMIT: Duration = Duration::from_secs(30);

@@ -9,6 +9,8 @@ use std::process::Command;
 use qorgan_tests::demo::{CameraWish, Wishes, run};
 use qorgan_tests::privacy::{lines_with, personal_words};
 use qorgan_tests::program;
+use qorgan_tests::server::COMMANDS;
+use qorgan_tests::tree::top;
 use serde_json::Value;
 
 /// nokhwa opens a Video4Linux device's stand-in, cpal PulseAudio, and the real screen shows the
@@ -49,6 +51,35 @@ fn the_packaged_agent_records_the_response_that_the_candidate_chose() {
     act_is_whole(&out.join("act.pdf"));
     kiosk_still_covers_the_display(&out);
     logs_name_nobody(&out.join("logs"));
+    readme_commands_were_run(&out);
+}
+
+/// Each command of the README's tables, with each of its options, was run on the way.
+fn readme_commands_were_run(out: &Path) {
+    let run = fs::read_to_string(out.join(COMMANDS)).expect("the commands that were run");
+    let readme = top().join("README.md");
+    let readme = fs::read_to_string(readme).expect("the README");
+    let rows = readme.lines().filter(|line| line.starts_with('|'));
+    let named: Vec<&str> = rows
+        .flat_map(|row| row.split('`').skip(1).step_by(2))
+        .collect();
+    assert!(named.len() > 10, "the README names commands: {named:?}");
+    for call in named {
+        let words = call.trim_start_matches("qorgan-server ");
+        let fixed = words
+            .split_whitespace()
+            .take_while(|word| word.chars().all(|c| c.is_ascii_lowercase()));
+        let command: Vec<&str> = fixed.collect();
+        let options = words
+            .split_whitespace()
+            .filter(|word| word.starts_with("--"));
+        let options: Vec<&str> = options.collect();
+        let ran = |line: &str| {
+            let given: Vec<&str> = line.split_whitespace().collect();
+            given.starts_with(&command) && options.iter().all(|option| given.contains(option))
+        };
+        assert!(run.lines().any(ran), "`{call}` was not run:\n{run}");
+    }
 }
 
 /// Server, kiosk and agent said all that they say below TRACE, and nothing of who sat the exam.

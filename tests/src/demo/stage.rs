@@ -126,6 +126,8 @@ impl Stage {
         ];
         server.command(&words)?;
         let proctor = add_proctor(&server)?;
+        let escrow = folder.join("escrow.kek");
+        server.command(&["keys", "export", "--escrow", text(&escrow)?])?;
         let candidate = candidate(language)?;
         let photos = folder.join("photos");
         fs::create_dir_all(&photos)?;
@@ -229,7 +231,26 @@ impl Stage {
     pub fn export(&self, attempt: &str, folder: &Path) -> Result<String> {
         self.server
             .command(&["export", attempt, "--out", text(folder)?])?;
-        self.verify(folder, &[])
+        self.verify(folder, &self.receipts()?)
+    }
+
+    /// Exports a recording with the key of the scored inputs and returns what `replay` says of it.
+    ///
+    /// # Errors
+    /// Fails where a score is not what the recording says.
+    pub fn replay(&self, attempt: &str, folder: &Path) -> Result<String> {
+        let to = text(folder)?;
+        let words = ["export", attempt, "--with-faces-and-voices", "--out", to];
+        self.server.command(&words)?;
+        self.server.command(&["replay", to])
+    }
+
+    /// Returns the files of receipts that agents kept on the candidate's machine.
+    ///
+    /// # Errors
+    /// Fails where the folder cannot be read.
+    pub fn receipts(&self) -> Result<Vec<PathBuf>> {
+        receipts_in(&self.folder.join("candidate").join("data"))
     }
 
     /// Makes the act of what was confirmed, as the stage's proctor, and returns what was said.
@@ -254,6 +275,21 @@ impl Stage {
         }
         self.server.command(&words)
     }
+}
+
+/// Returns the files of receipts that agents kept in a kiosk's data folder.
+///
+/// # Errors
+/// Fails where the folder cannot be read.
+pub fn receipts_in(data: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(data.join("agent").join("spool"))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|word| word == "receipts") {
+            found.push(path);
+        }
+    }
+    Ok(found)
 }
 
 /// Returns whether the machine has a camera of its own.
