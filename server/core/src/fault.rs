@@ -259,6 +259,43 @@ kinds! {
         /// Which file.
         href: String,
     } = "no-alt";
+    /// The file is of another format than QTI 3.
+    ForeignFormat {
+        /// What it is.
+        format: String,
+    } = "foreign-format";
+    /// The manifest names items and no test.
+    ItemsWithoutTest {
+        /// How many items.
+        count: usize,
+    } = "items-without-test";
+    /// Two files of an archive have one name.
+    RepeatedFile {
+        /// Which.
+        name: String,
+    } = "repeated-file";
+    /// A reference leads out of the package, to another machine or folder.
+    ForeignAddress {
+        /// Which.
+        href: String,
+    } = "foreign-address";
+    /// Raised or lowered text without characters of its own.
+    Unshown {
+        /// `sup` or `sub`.
+        element: String,
+        /// The text.
+        text: String,
+    } = "unshown";
+    /// Two choices of an item read alike.
+    SameChoices {
+        /// What they say.
+        text: String,
+    } = "same-choices";
+    /// Something stands after the choices, where the kiosk shows nothing.
+    AfterChoices {
+        /// Which element.
+        element: String,
+    } = "after-choices";
     /// The test is in another language than stated.
     WrongLanguage {
         /// What stands in the file.

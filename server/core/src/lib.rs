@@ -8,8 +8,10 @@
 //! * An act prints an annulment only after a recorded decision of a commission (decision 9).
 
 pub mod act;
+pub mod archive;
 pub mod fault;
 pub mod form1;
+pub mod picture;
 pub mod qti;
 pub mod queue;
 pub mod review;

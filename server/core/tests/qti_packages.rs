@@ -5,8 +5,6 @@ use qorgan_protocol::time::WallTime;
 use qorgan_server_core::fault::{Fault, FaultKind};
 use qorgan_server_core::qti::{Identifiers, Package, Stated, read_package};
 
-const PNG: &[u8] = b"\x89PNG\r\n\x1a\nrest";
-
 const MANIFEST: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <manifest xmlns="http://www.imsglobal.org/xsd/qti/qtiv3p0/imscp_v1p1" identifier="m">
   <resources>
@@ -149,6 +147,138 @@ mod tests {
     }
 
     #[test]
+    fn what_the_kiosk_does_not_do_is_refused_by_name() {
+        let interaction =
+            "<qti-choice-interaction response-identifier=\"RESPONSE\" max-choices=\"0\"";
+        for (attribute, value) in [("shuffle", "true"), ("min-choices", "2")] {
+            let asked = format!("{interaction} {attribute}=\"{value}\"");
+            let faults = faults_of(&MULTIPLE.replace(interaction, &asked));
+            assert!(
+                matches!(&faults[..], [FaultKind::BadAttribute { attribute: found, .. }]
+                if found == attribute),
+                "{faults:?}"
+            );
+        }
+        for (attribute, value) in [("shuffle", "false"), ("min-choices", "1")] {
+            let asked = format!("{interaction} {attribute}=\"{value}\"");
+            with_item(&MULTIPLE.replace(interaction, &asked)).expect("asks for nothing");
+        }
+        let adaptive = faults_of(&MULTIPLE.replace("title=", "adaptive=\"true\" title="));
+        assert_eq!(adaptive[0].word(), "bad-attribute");
+    }
+
+    #[test]
+    fn a_weight_or_a_condition_of_an_item_is_refused_by_name() {
+        let reference = "<qti-assessment-item-ref identifier=\"q2\" href=\"items/q2.xml\"/>";
+        for child in [
+            "<qti-weight identifier=\"W\" value=\"2\"/>",
+            "<qti-pre-condition/>",
+            "<qti-time-limits max-time=\"60\"/>",
+        ] {
+            let mut package = good();
+            let with = reference.replace("/>", &format!(">{child}</qti-assessment-item-ref>"));
+            put(&mut package, "test.xml", &TEST.replace(reference, &with));
+            let faults = read(&package).expect_err("refused");
+            assert_eq!(faults[0].kind.word(), "unknown-element", "{child}");
+        }
+    }
+
+    #[test]
+    fn a_question_that_stands_in_the_body_is_the_prompt() {
+        let prompt = "<qti-prompt>Қайсысы қан жасушасы?</qti-prompt>";
+        let body = "<qti-item-body>";
+        let asked = "<qti-item-body><p>Қан.</p><p>Қайсысы <b>жасуша</b>?</p>";
+        let item = MULTIPLE.replace(prompt, "").replace(body, asked);
+
+        let test = with_item(&item).expect("read");
+
+        assert_eq!(test.items[1].prompt, "Қайсысы жасуша?");
+        assert!(matches!(&test.items[1].body[..], [Block::Text { text }] if text == "Қан."));
+    }
+
+    #[test]
+    fn what_stands_after_the_choices_is_not_shown_before_them() {
+        let end = "</qti-choice-interaction>";
+        let faults = faults_of(&MULTIPLE.replace(end, &format!("{end}<p>Соңы.</p>")));
+
+        assert!(
+            matches!(&faults[..], [FaultKind::AfterChoices { element }] if element == "p"),
+            "{faults:?}"
+        );
+    }
+
+    #[test]
+    fn choices_that_differ_in_a_power_alone_stay_two_and_equal_ones_are_refused() {
+        let item = MULTIPLE
+            .replace("Эритроцит", "10<sup>2</sup>")
+            .replace("Нейрон", "10<sup>3</sup>");
+        let test = with_item(&item).expect("two choices");
+        let Interaction::MultipleChoice { choices, .. } = &test.items[1].interaction else {
+            panic!("a multiple choice");
+        };
+        assert_eq!(choices[0].text, "10²");
+
+        let faults = faults_of(&MULTIPLE.replace("Нейрон", "Эритроцит"));
+        assert_eq!(faults[0].word(), "same-choices");
+    }
+
+    #[test]
+    fn addresses_and_folders_as_programs_write_them_are_found() {
+        let mut package = Package::new();
+        for (name, bytes) in good() {
+            package.insert(format!("Тест/тест/{name}"), bytes);
+        }
+        let item = package.remove("Тест/тест/items/q1.xml").expect("there");
+        package.insert("Тест/тест/items/q 1.xml".to_owned(), item);
+        let test = TEST.replace("items/q1.xml", "items/q%201.xml");
+        put(&mut package, "Тест/тест/test.xml", &test);
+        let manifest = MANIFEST.replace("items/q1.xml", "items\\q%201.xml");
+        put(&mut package, "Тест/тест/imsmanifest.xml", &manifest);
+
+        read(&package).expect("a folder in a folder, blanks and backslashes");
+    }
+
+    #[test]
+    fn an_address_of_another_machine_is_called_one() {
+        let mut package = good();
+        let away = SINGLE.replace("../pictures/heart.png", "https://a.kz/heart.png");
+        put(&mut package, "items/q1.xml", &away);
+
+        let faults = read(&package).expect_err("refused");
+
+        assert_eq!(faults[0].kind.word(), "foreign-address");
+    }
+
+    #[test]
+    fn tags_of_a_language_in_every_spelling_are_that_language() {
+        for tag in ["kk", "kk-KZ", "kk_KZ", "kaz", "KK"] {
+            with_item(&MULTIPLE.replace("lang=\"kk\"", &format!("lang=\"{tag}\""))).expect(tag);
+        }
+    }
+
+    #[test]
+    fn a_package_of_another_format_is_called_by_its_name() {
+        let old = MANIFEST.replace("imsqti_test_xmlv3p0", "imsqti_test_xmlv2p2");
+        let mut package = good();
+        put(&mut package, "imsmanifest.xml", &old);
+        let faults = read(&package).expect_err("QTI 2");
+        assert!(
+            matches!(&faults[0].kind, FaultKind::ForeignFormat { format } if format == "QTI 2.x")
+        );
+
+        let mut package = Package::new();
+        put(&mut package, "quiz.xml", "<?xml version=\"1.0\"?><quiz/>");
+        let faults = read(&package).expect_err("Moodle");
+        assert_eq!(faults[0].kind.word(), "foreign-format");
+
+        let items = MANIFEST.replace("imsqti_test_xmlv3p0", "webcontent");
+        let mut package = good();
+        put(&mut package, "imsmanifest.xml", &items);
+        let faults = read(&package).expect_err("no test");
+        assert_eq!(faults[0].kind, FaultKind::ItemsWithoutTest { count: 2 });
+    }
+
+    #[test]
     fn a_single_choice_with_two_right_choices_is_a_fault() {
         let mut package = good();
         let changed = MULTIPLE.replace("\"multiple\"", "\"single\"");
@@ -173,7 +303,7 @@ mod tests {
         put(&mut package, "items/q1.xml", &changed);
         assert_eq!(
             read(&package).expect_err("dots")[0].kind.word(),
-            "missing-file"
+            "foreign-address"
         );
     }
 
@@ -233,8 +363,31 @@ mod tests {
         put(&mut package, "test.xml", TEST);
         put(&mut package, "items/q1.xml", SINGLE);
         put(&mut package, "items/q2.xml", MULTIPLE);
-        package.insert("pictures/heart.png".to_owned(), PNG.to_vec());
+        package.insert("pictures/heart.png".to_owned(), png());
         package
+    }
+
+    fn png() -> Vec<u8> {
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        image::RgbImage::new(8, 8)
+            .write_to(&mut bytes, image::ImageFormat::Png)
+            .expect("writes");
+        bytes.into_inner()
+    }
+
+    /// Returns the faults of a package whose second item is `item`.
+    fn faults_of(item: &str) -> Vec<FaultKind> {
+        let mut package = good();
+        put(&mut package, "items/q2.xml", item);
+        let faults = read(&package).err().unwrap_or_default();
+        faults.into_iter().map(|fault| fault.kind).collect()
+    }
+
+    /// Returns a package whose one item is `item`, in the test called `test.xml`.
+    fn with_item(item: &str) -> Result<AssessmentTest, Vec<Fault>> {
+        let mut package = good();
+        put(&mut package, "items/q2.xml", item);
+        read(&package)
     }
 
     fn folder(name: &str) -> Package {

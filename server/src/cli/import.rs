@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use qorgan_protocol::ids::{ExamId, SittingId};
+use qorgan_server_core::archive::entry_name;
 use qorgan_server_core::fault::Fault;
 use qorgan_server_core::qti::{
     FILES_MAX, Identifiers, PACKAGE_BYTES_MAX, Package, Stated, read_package,
@@ -202,15 +203,15 @@ fn folder(root: &Path) -> anyhow::Result<Package> {
                 open.push(path);
                 continue;
             }
+            let name = path.strip_prefix(root)?.to_string_lossy().into_owned();
+            let Some(name) = entry_name(name.as_bytes()) else {
+                continue;
+            };
             let content = read(&path)?;
             bytes += content.len();
             if bytes > PACKAGE_BYTES_MAX || package.len() >= FILES_MAX {
                 bail!("{} is larger than a package may be", root.display());
             }
-            let name = path
-                .strip_prefix(root)?
-                .to_string_lossy()
-                .replace('\\', "/");
             package.insert(name, content);
         }
     }

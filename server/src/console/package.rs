@@ -1,9 +1,10 @@
-//! A ZIP as a package of files, bounded.
+//! A ZIP as a package of files, bounded. Files that operating systems add for themselves are left out.
 
 use std::io::{Cursor, Read as _};
 
+use qorgan_server_core::archive::entry_name;
 use qorgan_server_core::fault::{Fault, FaultKind, Place};
-use qorgan_server_core::qti::{FILES_MAX, PACKAGE_BYTES_MAX, Package};
+use qorgan_server_core::qti::{FILES_MAX, PACKAGE_BYTES_MAX, Package, format_of};
 
 /// Unpacks a ZIP into a package.
 ///
@@ -15,7 +16,17 @@ pub fn package_of(file: &str, zip: &[u8]) -> Result<Package, Vec<Fault>> {
         let cause = error.to_string();
         fault(FaultKind::BadArchive { cause })
     };
-    let mut archive = zip::ZipArchive::new(Cursor::new(zip)).map_err(bad)?;
+    let mut archive =
+        zip::ZipArchive::new(Cursor::new(zip)).map_err(|error| match format_of(zip) {
+            Some(format) => fault(FaultKind::ForeignFormat {
+                format: format.to_owned(),
+            }),
+            None => bad(error),
+        })?;
+    if archive.has_duplicate_names() {
+        let name = file.to_owned();
+        return Err(fault(FaultKind::RepeatedFile { name }));
+    }
     if archive.len() > FILES_MAX {
         return Err(fault(FaultKind::TooManyFiles { max: FILES_MAX }));
     }
@@ -26,7 +37,9 @@ pub fn package_of(file: &str, zip: &[u8]) -> Result<Package, Vec<Fault>> {
         if entry.is_dir() {
             continue;
         }
-        let name = entry.name().map_err(bad)?.into_owned();
+        let Some(name) = entry_name(entry.name_raw()) else {
+            continue;
+        };
         let mut bytes = Vec::new();
         // The stated size may lie: one byte more than what is left tells that it is too much.
         entry
@@ -38,33 +51,55 @@ pub fn package_of(file: &str, zip: &[u8]) -> Result<Package, Vec<Fault>> {
             let max_mib = PACKAGE_BYTES_MAX >> 20;
             fault(FaultKind::FileTooLarge { max_mib })
         })?;
-        package.insert(name, bytes);
+        if package.insert(name.clone(), bytes).is_some() {
+            return Err(fault(FaultKind::RepeatedFile { name }));
+        }
     }
-    Ok(without_common_folder(package))
-}
-
-/// A folder that was packed whole: its name goes, so that the manifest stands at the root.
-fn without_common_folder(package: Package) -> Package {
-    if package.contains_key("imsmanifest.xml") {
-        return package;
-    }
-    let folder = package
-        .keys()
-        .find_map(|name| name.strip_suffix("/imsmanifest.xml"))
-        .filter(|folder| !folder.contains('/'))
-        .map(|folder| format!("{folder}/"));
-    match folder {
-        Some(folder) if package.keys().all(|name| name.starts_with(&folder)) => package
-            .into_iter()
-            .map(|(name, bytes)| (name.trim_start_matches(&folder).to_owned(), bytes))
-            .collect(),
-        Some(_) | None => package,
-    }
+    Ok(package)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_of_another_format_is_called_by_its_name() {
+        let faults = package_of("a.txt", b"2+2?\nA. 4\nB. 5\nANSWER: A\n").expect_err("Aiken");
+
+        assert!(
+            matches!(&faults[0].kind, FaultKind::ForeignFormat { format } if format == "Aiken")
+        );
+    }
+
+    #[test]
+    fn what_macos_and_windows_add_or_write_otherwise_is_no_fault() {
+        let zip = zipped(&["t\\imsmanifest.xml", "__MACOSX/._t", "t/.DS_Store"]);
+
+        let package = package_of("a.zip", &zip).expect("a package");
+
+        assert_eq!(
+            package.into_keys().collect::<Vec<_>>(),
+            ["t/imsmanifest.xml"]
+        );
+    }
+
+    #[test]
+    fn two_entries_of_one_name_are_refused() {
+        let zip = zipped(&["t/q1.xml", "t\\q1.xml"]);
+
+        let faults = package_of("a.zip", &zip).expect_err("one name twice");
+
+        assert!(matches!(&faults[0].kind, FaultKind::RepeatedFile { name } if name == "t/q1.xml"));
+    }
+
+    fn zipped(names: &[&str]) -> Vec<u8> {
+        let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        for name in names {
+            let options = zip::write::SimpleFileOptions::default();
+            writer.start_file(*name, options).expect("a file");
+        }
+        writer.finish().expect("an archive").into_inner()
+    }
 
     #[test]
     fn what_is_no_archive_is_a_fault() {

@@ -2,6 +2,8 @@
 
 use qorgan_protocol::assessment::{Choice, Interaction};
 
+use super::format::format_of_root;
+use super::inline::{append, folded_lines, is_inline, text_of};
 use super::xml::{Element, Node, fold};
 use crate::fault::{Fault, FaultKind, Place};
 
@@ -42,6 +44,12 @@ pub(super) enum BodyBlock {
     },
 }
 
+impl BodyBlock {
+    const fn is_text(&mut self) -> bool {
+        matches!(self, Self::Text(_))
+    }
+}
+
 struct Declaration {
     identifier: String,
     multiple: bool,
@@ -57,10 +65,13 @@ pub(super) fn read(file: &str, root: &Element, faults: &mut Vec<Fault>) -> ItemF
         faults,
     };
     if root.name != "qti-assessment-item" {
-        reader.unknown(root, file);
+        reader.foreign(root, file);
         return ItemFile::default();
     }
     reader.require(root, "identifier");
+    for behaviour in ["adaptive", "time-dependent"] {
+        reader.expect_unset(root, behaviour, &["false"]);
+    }
     let mut item = ItemFile {
         code: reader.code.clone(),
         title: root.attribute("title").unwrap_or_default().to_owned(),
@@ -174,17 +185,10 @@ impl Reader<'_> {
         let Some(interaction) = self.only(body, "qti-choice-interaction", &interactions) else {
             return;
         };
-        let prompts: Vec<&Element> = interaction
-            .elements()
-            .filter(|child| child.name == "qti-prompt")
-            .collect();
-        if let Some(prompt) = self.only(interaction, "qti-prompt", &prompts) {
-            self.inline_only(prompt);
-            item.prompt = prompt.text();
-            if item.prompt.is_empty() {
-                self.fault(prompt.line, FaultKind::NoPrompt);
-            }
-        }
+        self.prompt(interaction, item);
+        self.expect_unset(interaction, "shuffle", &["false"]);
+        // Whoever chooses nothing scores nothing, so that the least of one asks for nothing more.
+        self.expect_unset(interaction, "min-choices", &["0", "1"]);
         let choices = self.choices(interaction);
         let response = interaction
             .attribute("response-identifier")
@@ -202,6 +206,41 @@ impl Reader<'_> {
         self.bind(interaction, choices, declaration, item);
     }
 
+    /// Reads the question; where it stands in the body, right before the choices, it is taken from
+    /// there.
+    fn prompt(&mut self, interaction: &Element, item: &mut ItemFile) {
+        let prompts: Vec<&Element> = interaction
+            .elements()
+            .filter(|child| child.name == "qti-prompt")
+            .collect();
+        if prompts.is_empty()
+            && let Some(BodyBlock::Text(text)) = item.body.pop_if(BodyBlock::is_text)
+        {
+            item.prompt = text;
+            return;
+        }
+        if let Some(prompt) = self.only(interaction, "qti-prompt", &prompts) {
+            item.prompt = self.text(prompt);
+            if item.prompt.is_empty() {
+                self.fault(prompt.line, FaultKind::NoPrompt);
+            }
+        }
+    }
+
+    /// Reads the text of a prompt or a choice.
+    fn text(&mut self, element: &Element) -> String {
+        let mut found = Vec::new();
+        let text = text_of(element, &mut found);
+        self.found(found);
+        text
+    }
+
+    fn found(&mut self, found: Vec<(u32, FaultKind)>) {
+        for (line, kind) in found {
+            self.fault(line, kind);
+        }
+    }
+
     fn blocks<'e>(
         &mut self,
         parent: &'e Element,
@@ -211,17 +250,25 @@ impl Reader<'_> {
         let mut run = String::new();
         for node in &parent.children {
             match node {
-                Node::Text(text) => run.push_str(text),
+                Node::Text(text) => {
+                    let is_shown = !text.trim().is_empty();
+                    self.before_choices(parent, is_shown, interactions);
+                    run.push_str(&text.replace('\n', " "));
+                }
                 Node::Element(child) => match child.name.as_str() {
-                    "em" | "strong" | "b" | "i" | "sub" | "sup" | "span" => {
-                        run.push_str(&child.text());
+                    name if is_inline(name) => {
+                        self.before_choices(child, true, interactions);
+                        let mut found = Vec::new();
+                        append(child, &mut run, &mut found);
+                        self.found(found);
                     }
-                    "br" => run.push(' '),
+                    "br" => run.push('\n'),
                     "p" | "div" | "figure" => {
                         flush(&mut run, into);
                         self.blocks(child, into, interactions);
                     }
                     "img" => {
+                        self.before_choices(child, true, interactions);
                         flush(&mut run, into);
                         into.extend(self.picture(child));
                     }
@@ -234,6 +281,14 @@ impl Reader<'_> {
             }
         }
         flush(&mut run, into);
+    }
+
+    /// What follows the choices would be shown before them.
+    fn before_choices(&mut self, element: &Element, is_shown: bool, choices: &[&Element]) {
+        if is_shown && !choices.is_empty() {
+            let (line, element) = (element.line, element.name.clone());
+            self.fault(line, FaultKind::AfterChoices { element });
+        }
     }
 
     fn picture(&mut self, element: &Element) -> Option<BodyBlock> {
@@ -256,7 +311,7 @@ impl Reader<'_> {
             match child.name.as_str() {
                 "qti-prompt" => {}
                 "qti-simple-choice" => {
-                    self.inline_only(child);
+                    self.expect_unset(child, "show-hide", &["show"]);
                     let Some(id) = self.require(child, "identifier") else {
                         continue;
                     };
@@ -264,9 +319,12 @@ impl Reader<'_> {
                         let identifier = id.clone();
                         self.fault(child.line, FaultKind::RepeatedIdentifier { identifier });
                     }
-                    let text = child.text();
+                    let text = self.text(child);
                     if text.is_empty() {
                         self.fault(child.line, FaultKind::NoPrompt);
+                    } else if choices.iter().any(|choice| choice.text == text) {
+                        let text = text.clone();
+                        self.fault(child.line, FaultKind::SameChoices { text });
                     }
                     choices.push(Choice { id, text });
                 }
@@ -336,18 +394,6 @@ impl Reader<'_> {
         });
     }
 
-    fn inline_only(&mut self, element: &Element) {
-        for child in element.elements() {
-            match child.name.as_str() {
-                "em" | "strong" | "b" | "i" | "sub" | "sup" | "span" | "p" => {
-                    self.inline_only(child);
-                }
-                "br" => {}
-                _ => self.unknown(child, &element.name),
-            }
-        }
-    }
-
     fn only<'e>(
         &mut self,
         parent: &Element,
@@ -388,6 +434,13 @@ impl Reader<'_> {
         }
     }
 
+    /// Refuses an attribute that asks for what the kiosk does not do.
+    fn expect_unset(&mut self, element: &Element, attribute: &str, allowed: &[&str]) {
+        if let Some(value) = element.attribute(attribute) {
+            self.expect(element, attribute, value, allowed);
+        }
+    }
+
     fn expect(&mut self, element: &Element, attribute: &str, value: &str, allowed: &[&str]) {
         if !allowed.contains(&value) {
             self.fault(
@@ -398,6 +451,17 @@ impl Reader<'_> {
                     expected: allowed.join(" | "),
                 },
             );
+        }
+    }
+
+    /// Names another format where the root tells it.
+    fn foreign(&mut self, root: &Element, file: &str) {
+        match format_of_root(&root.name) {
+            Some(format) => {
+                let format = format.to_owned();
+                self.fault(root.line, FaultKind::ForeignFormat { format });
+            }
+            None => self.unknown(root, file),
         }
     }
 
@@ -418,7 +482,7 @@ impl Reader<'_> {
 }
 
 fn flush(run: &mut String, into: &mut Vec<BodyBlock>) {
-    let text = fold(run);
+    let text = folded_lines(run);
     run.clear();
     if !text.is_empty() {
         into.push(BodyBlock::Text(text));

@@ -1,5 +1,6 @@
 //! `imsmanifest.xml`: which file is the test.
 
+use super::format::format_of_type;
 use super::xml::Element;
 use crate::fault::{Fault, FaultKind, Place};
 
@@ -40,6 +41,7 @@ pub(super) fn read(file: &str, root: &Element, faults: &mut Vec<Fault>) -> Manif
         return manifest;
     };
     let mut tests = Vec::new();
+    let mut foreign = None;
     for resource in resources.elements() {
         let kind = resource.attribute("type").unwrap_or_default();
         let href = resource.attribute("href").map(str::to_owned);
@@ -50,13 +52,26 @@ pub(super) fn read(file: &str, root: &Element, faults: &mut Vec<Fault>) -> Manif
                 .items
                 .extend(href.map(|href| (href, resource.line)));
         }
+        let format = format_of_type(kind).map(|format| (resource.line, format));
+        foreign = foreign.or(format);
+    }
+    if let Some((line, format)) = foreign {
+        let format = format.to_owned();
+        fault(line, FaultKind::ForeignFormat { format });
+        return manifest;
     }
     if tests.len() > 1 {
         let count = tests.len();
         fault(resources.line, FaultKind::SeveralTests { count });
     }
     if tests.is_empty() {
-        fault(resources.line, FaultKind::NoTest);
+        let count = manifest.items.len();
+        let kind = if count == 0 {
+            FaultKind::NoTest
+        } else {
+            FaultKind::ItemsWithoutTest { count }
+        };
+        fault(resources.line, kind);
     }
     manifest.test = tests.into_iter().next();
     manifest

@@ -5,12 +5,15 @@
 //! `qti-assessment-item`s with one `qti-choice-interaction` each. What is not understood is a fault,
 //! never skipped: an item that would be shown otherwise than its author meant is worse than none.
 
+mod format;
+mod inline;
 mod item;
 mod manifest;
 mod package;
 mod test;
 mod xml;
 
+pub use format::format_of;
 pub use package::{Identifiers, Package, Stated, read_package};
 
 /// The most files in a package.

@@ -6,10 +6,15 @@ use qorgan_protocol::assessment::{AssessmentItem, AssessmentTest, Block, Picture
 use qorgan_protocol::ids::{ItemId, PictureId, TestId};
 use qorgan_protocol::time::WallTime;
 
+use percent_encoding::percent_decode_str;
+
+use super::format::format_of_files;
 use super::item::{BodyBlock, ItemFile};
 use super::{FILES_MAX, ITEMS_MAX, PACKAGE_BYTES_MAX, PICTURE_BYTES_MAX};
 use super::{item, manifest, test, xml};
+use crate::archive::{composed, rooted_at};
 use crate::fault::{Fault, FaultKind, Place};
+use crate::picture;
 
 /// The files of a package by name, with `/` between folders.
 pub type Package = BTreeMap<String, Vec<u8>>;
@@ -59,8 +64,9 @@ pub fn read_package(
     if !faults.is_empty() {
         return Err(faults);
     }
+    let rooted = rooted_at(package, MANIFEST);
     let test = Reading {
-        package,
+        package: rooted.as_ref().unwrap_or(package),
         faults: &mut faults,
         identifiers,
         pictures: BTreeMap::new(),
@@ -102,9 +108,15 @@ struct Reading<'a, 'i> {
 
 impl Reading<'_, '_> {
     fn run(mut self, stated: &Stated) -> Option<AssessmentTest> {
-        let manifest_name = "imsmanifest.xml";
+        let manifest_name = MANIFEST;
         if !self.package.contains_key(manifest_name) {
-            self.fault(Place::file(manifest_name), FaultKind::NoManifest);
+            let kind = match format_of_files(self.package) {
+                Some(format) => FaultKind::ForeignFormat {
+                    format: format.to_owned(),
+                },
+                None => FaultKind::NoManifest,
+            };
+            self.fault(Place::file(manifest_name), kind);
             return None;
         }
         let root = self.xml(manifest_name)?;
@@ -171,8 +183,7 @@ impl Reading<'_, '_> {
     }
 
     fn language(&mut self, place: Place, found: &str, expected: &str) {
-        let primary = found.split('-').next().unwrap_or_default();
-        if !primary.eq_ignore_ascii_case(expected) {
+        if primary_language(found) != expected {
             let (found, expected) = (found.to_owned(), expected.to_owned());
             self.fault(place, FaultKind::WrongLanguage { found, expected });
         }
@@ -242,7 +253,7 @@ impl Reading<'_, '_> {
             self.fault(place, FaultKind::FileTooLarge { max_mib });
             return None;
         }
-        let Some(media_type) = media_type(bytes) else {
+        let Some(media_type) = picture::media_type(bytes) else {
             let href = href.to_owned();
             self.fault(place, FaultKind::BadPicture { href });
             return None;
@@ -258,10 +269,21 @@ impl Reading<'_, '_> {
     }
 
     fn find(&mut self, from: &str, href: &str, line: u32) -> Option<String> {
-        let found = resolve(folder(from), href).filter(|name| self.package.contains_key(name));
+        let place = Place::line(from, line);
+        let Some(name) = resolve(folder(from), href) else {
+            let href = href.to_owned();
+            self.fault(place, FaultKind::ForeignAddress { href });
+            return None;
+        };
+        let unescaped = percent_decode_str(href).decode_utf8_lossy();
+        let unescaped = resolve(folder(from), &composed(&unescaped));
+        let names = [Some(name), unescaped].into_iter().flatten();
+        let found = names
+            .into_iter()
+            .find(|name| self.package.contains_key(name));
         if found.is_none() {
             let href = href.to_owned();
-            self.fault(Place::line(from, line), FaultKind::MissingFile { href });
+            self.fault(place, FaultKind::MissingFile { href });
         }
         found
     }
@@ -282,17 +304,32 @@ impl Reading<'_, '_> {
     }
 }
 
+/// Returns the language of a tag such as `kk-KZ`, `kk_KZ` or `kaz`, by its two letters.
+fn primary_language(tag: &str) -> String {
+    let primary = tag.trim().split(['-', '_']).next().unwrap_or_default();
+    let primary = primary.to_ascii_lowercase();
+    match primary.as_str() {
+        "kaz" => "kk".to_owned(),
+        "rus" => "ru".to_owned(),
+        "eng" => "en".to_owned(),
+        _ => primary,
+    }
+}
+
+const MANIFEST: &str = "imsmanifest.xml";
+
 fn folder(name: &str) -> &str {
     name.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
 /// Returns the name that `href` has within the package; `None` where it leads out of it.
 fn resolve(folder: &str, href: &str) -> Option<String> {
-    if href.starts_with('/') || href.contains('\\') || href.contains(':') {
+    let slashed = href.replace('\\', "/");
+    if slashed.starts_with('/') || slashed.contains(':') {
         return None;
     }
     let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
-    for part in href.split('/') {
+    for part in slashed.split('/') {
         match part {
             "" | "." => {}
             ".." => {
@@ -302,14 +339,4 @@ fn resolve(folder: &str, href: &str) -> Option<String> {
         }
     }
     Some(parts.join("/")).filter(|name| !name.is_empty())
-}
-
-fn media_type(bytes: &[u8]) -> Option<&'static str> {
-    if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
-        Some("image/png")
-    } else if bytes.starts_with(b"\xFF\xD8\xFF") {
-        Some("image/jpeg")
-    } else {
-        None
-    }
 }

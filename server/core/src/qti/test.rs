@@ -1,5 +1,6 @@
 //! `qti-assessment-test`: its title and its items in order.
 
+use super::format::format_of_root;
 use super::xml::Element;
 use crate::fault::{Fault, FaultKind, Place};
 
@@ -22,7 +23,7 @@ pub(super) fn read(file: &str, root: &Element, faults: &mut Vec<Fault>) -> TestF
         items: Vec::new(),
     };
     if root.name != "qti-assessment-test" {
-        reader.unknown(root, file);
+        reader.foreign(root, file);
         return TestFile::default();
     }
     let title = root.attribute("title").map(str::trim).unwrap_or_default();
@@ -54,6 +55,9 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn walk(&mut self, element: &Element, top: bool) {
+        for attribute in ["fixed", "required"] {
+            self.expect(element, attribute, &["false", "true"]);
+        }
         if element.has_own_text() {
             let parent = element.name.clone();
             self.fault(element.line, FaultKind::StrayText { parent });
@@ -75,6 +79,10 @@ impl Reader<'_> {
     }
 
     fn item_ref(&mut self, element: &Element) {
+        // Weights, conditions and limits of its own would be lost.
+        for child in element.elements() {
+            self.unknown(child, &element.name);
+        }
         match element.attribute("href") {
             Some(href) => self.items.push((href.to_owned(), element.line)),
             None => self.fault(
@@ -100,6 +108,17 @@ impl Reader<'_> {
                     expected: expected.join(" | "),
                 },
             );
+        }
+    }
+
+    /// Names another format where the root tells it.
+    fn foreign(&mut self, root: &Element, file: &str) {
+        match format_of_root(&root.name) {
+            Some(format) => {
+                let format = format.to_owned();
+                self.fault(root.line, FaultKind::ForeignFormat { format });
+            }
+            None => self.unknown(root, file),
         }
     }
 

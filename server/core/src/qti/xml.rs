@@ -1,5 +1,8 @@
 //! XML as a small tree: bounded, without document types, entities or anything remote.
 
+use std::borrow::Cow;
+
+use encoding_rs::{Encoding, UTF_8};
 use quick_xml::Reader;
 use quick_xml::XmlVersion;
 use quick_xml::events::{BytesStart, Event};
@@ -54,11 +57,14 @@ impl Element {
         self.elements().find(|element| element.name == name)
     }
 
-    /// Returns all text inside, at any depth, with white space folded.
+    /// Returns the text of an element that has no elements of its own, such as a value, with white
+    /// space folded.
     pub(super) fn text(&self) -> String {
-        let mut raw = String::new();
-        self.collect_text(&mut raw);
-        fold(&raw)
+        let texts = self.children.iter().filter_map(|node| match node {
+            Node::Text(text) => Some(text.as_str()),
+            Node::Element(_) => None,
+        });
+        fold(&texts.collect::<String>())
     }
 
     /// Tells whether text stands directly inside.
@@ -67,25 +73,36 @@ impl Element {
             .iter()
             .any(|node| matches!(node, Node::Text(text) if !text.trim().is_empty()))
     }
-
-    fn collect_text(&self, into: &mut String) {
-        for node in &self.children {
-            match node {
-                Node::Text(text) => into.push_str(text),
-                Node::Element(element) => {
-                    if element.name == "br" {
-                        into.push(' ');
-                    }
-                    element.collect_text(into);
-                }
-            }
-        }
-    }
 }
 
-/// Folds white space to single spaces.
+/// Folds XML's white space to single spaces; a space that does not break stays.
 pub(super) fn fold(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    text.split_ascii_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Returns the text of a file in the encoding that its first bytes or its declaration name, and
+/// whether each byte fits it.
+pub(super) fn decoded(bytes: &[u8]) -> (Cow<'_, str>, bool) {
+    let stated = Encoding::for_bom(bytes).map(|(encoding, _)| encoding);
+    let encoding = stated.or_else(|| declared(bytes)).unwrap_or(UTF_8);
+    let (text, faulty) = encoding.decode_with_bom_removal(bytes);
+    (text, !faulty)
+}
+
+/// Returns the encoding that an XML declaration names.
+fn declared(bytes: &[u8]) -> Option<&'static Encoding> {
+    let head = bytes.get(..bytes.len().min(DECLARATION_BYTES_MAX))?;
+    let head: String = head.iter().map(|byte| char::from(*byte)).collect();
+    let declaration = head
+        .trim_start()
+        .strip_prefix("<?xml")?
+        .split("?>")
+        .next()?;
+    let (_, value) = declaration.split_once("encoding")?;
+    let value = value.trim_start().strip_prefix('=')?.trim_start();
+    let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    let label = value.get(1..)?.split(quote).next()?;
+    Encoding::for_label(label.as_bytes())
 }
 
 /// Reads a file's one root element.
@@ -99,16 +116,17 @@ pub(super) fn parse(file: &str, bytes: &[u8]) -> Result<Element, Box<Fault>> {
             max_mib: super::XML_BYTES_MAX >> 20,
         }));
     }
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-    let text = core::str::from_utf8(bytes).map_err(|error| {
-        let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
-        Box::new(Fault::new(
-            Place::line(file, lines_of(before)),
-            FaultKind::NotUtf8,
-        ))
-    })?;
-    Builder::new(file, text).run()
+    let (text, fits) = decoded(bytes);
+    if !fits {
+        let before = text.split('\u{FFFD}').next().unwrap_or_default();
+        let line = Place::line(file, lines_of(before.as_bytes()));
+        return Err(Box::new(Fault::new(line, FaultKind::NotUtf8)));
+    }
+    // Editors leave blanks before the declaration, where XML allows none.
+    Builder::new(file, text.trim_start()).run()
 }
+
+const DECLARATION_BYTES_MAX: usize = 200;
 
 struct Builder<'a> {
     file: &'a str,
@@ -284,6 +302,31 @@ mod tests {
         let root = parse("a.xml", "<p>5 &lt; 7 &amp; &#1178;ан</p>".as_bytes()).expect("good");
 
         assert_eq!(root.text(), "5 < 7 & Қан");
+    }
+
+    #[test]
+    fn a_file_is_read_in_the_encoding_that_it_states() {
+        let text = "<?xml version='1.0' encoding='windows-1251'?><p>сұрақ</p>";
+        let text = text.replace('ұ', "у").replace('қ', "к");
+        let (cp1251, _, _) = encoding_rs::WINDOWS_1251.encode(&text);
+        assert_eq!(parse("a.xml", &cp1251).expect("read").text(), "сурак");
+        let utf16: Vec<u8> = "\u{FEFF}<p>сұрақ</p>"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        assert_eq!(parse("a.xml", &utf16).expect("read").text(), "сұрақ");
+        let unstated = parse("a.xml", b"<p>\n\xF1</p>").expect_err("not UTF-8");
+        assert_eq!(
+            (unstated.kind, unstated.place.line),
+            (FaultKind::NotUtf8, Some(2))
+        );
+    }
+
+    #[test]
+    fn a_space_that_does_not_break_stays() {
+        let root = parse("a.xml", " \n<p>10\u{A0}мл  су</p>".as_bytes()).expect("good");
+
+        assert_eq!(root.text(), "10\u{A0}мл су");
     }
 
     #[test]
