@@ -93,6 +93,7 @@ fn state_ui(ui: &mut Ui, screen: &IdentityView, kit: &Kit<'_>) {
     let tokens = &kit.tokens;
     let (which, key) = match screen.state {
         IdentityState::Open => return,
+        IdentityState::Again => ((Icon::Warning, tokens.warning), keys::IDENTITY_AGAIN),
         IdentityState::Waiting if screen.must_be_approved => {
             ((Icon::Wait, tokens.secondary), keys::IDENTITY_WAITING)
         }

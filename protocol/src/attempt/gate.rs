@@ -44,6 +44,10 @@ pub enum GateInput {
         /// Whether it is the candidate.
         approved: bool,
     },
+    /// A proctor wants to see face and document again.
+    IdentityAgain,
+    /// A proctor takes the refusal of an identity back.
+    RefusalTakenBack,
     /// The agent's link is up and its hello believed.
     LinkUp,
     /// The agent's link is gone.
@@ -226,7 +230,8 @@ impl StartGate {
         if !self.memory.phase.shows_items() || self.memory.held.is_some() {
             return None;
         }
-        if self.freshness.failed() || !self.sources.displays_allowed(&self.policy) {
+        let allowed = self.recognised() && self.sources.displays_allowed(&self.policy);
+        if self.freshness.failed() || !allowed {
             return None;
         }
         let oldest = self.sources.oldest_evidence(&self.policy, now)?;
@@ -238,14 +243,9 @@ impl StartGate {
     #[must_use]
     //= tests/data/sop-2-28.md#10-start-gate
     pub fn open(&self, now: Now) -> bool {
-        let identity = match self.memory.identity {
-            IdentityState::Approved => true,
-            IdentityState::Deferred => !self.policy.identity_before_start,
-            IdentityState::Open | IdentityState::Waiting | IdentityState::Refused => false,
-        };
         matches!(self.memory.phase, AttemptPhase::Ready { .. })
             && self.complete(now)
-            && identity
+            && self.recognised()
             && !self.waits_for_proctor()
     }
 
@@ -305,7 +305,9 @@ impl StartGate {
         match input {
             GateInput::CheckIn => self.step(AttemptEvent::CheckInBegan, at)?,
             GateInput::Task(task) => self.task(task, at)?,
-            GateInput::Identity { approved } => self.identity(approved),
+            GateInput::Identity { approved } => self.judged(approved),
+            GateInput::IdentityAgain => self.identity_again()?,
+            GateInput::RefusalTakenBack => self.refusal_taken_back()?,
             GateInput::LinkUp => self.sources.link_up(),
             GateInput::LinkDown => self.sources.link_down(),
             GateInput::Stated(statements) => self.sources.stated(&statements),
@@ -382,6 +384,9 @@ impl StartGate {
 
     /// Returns why items that are shown must be covered now.
     fn cover_due(&self, now: Now) -> Option<PauseCause> {
+        if !self.recognised() {
+            return Some(PauseCause::Identity);
+        }
         if !self.sources.displays_allowed(&self.policy) {
             return Some(PauseCause::Displays);
         }
@@ -407,13 +412,20 @@ impl StartGate {
         if let Some(held) = self.memory.held {
             return Some(held);
         }
+        let live = self.sources.all_live(&self.policy, now);
+        if cause == PauseCause::Moving && !live {
+            return Some(PauseCause::Moving);
+        }
+        if !self.recognised() {
+            return Some(PauseCause::Identity);
+        }
         if !self.sources.displays_allowed(&self.policy) {
             return Some(PauseCause::Displays);
         }
         if self.freshness.failed() {
             return Some(PauseCause::FreshnessMissed);
         }
-        if self.sources.all_live(&self.policy, now) {
+        if live {
             return None;
         }
         Some(match cause {
@@ -421,7 +433,8 @@ impl StartGate {
             | PauseCause::SourceLost
             | PauseCause::FreshnessMissed
             | PauseCause::Proctor
-            | PauseCause::Displays => self.loss(),
+            | PauseCause::Displays
+            | PauseCause::Identity => self.loss(),
             PauseCause::NetworkLost | PauseCause::ServerRestarted | PauseCause::Moving => cause,
         })
     }
@@ -440,31 +453,6 @@ impl StartGate {
             && self.sources.displays_allowed(&self.policy)
     }
 
-    fn task(&mut self, task: CheckInTask, at: Moment) -> Result<(), Refused> {
-        let again = task == CheckInTask::Identity
-            && self.memory.identity == IdentityState::Refused
-            && matches!(self.memory.phase, AttemptPhase::Ready { .. });
-        if !again {
-            self.step(AttemptEvent::TaskDone(task), at)?;
-        }
-        if task == CheckInTask::Identity && self.memory.identity != IdentityState::Approved {
-            self.memory.identity = if self.policy.identity_before_start {
-                IdentityState::Waiting
-            } else {
-                IdentityState::Deferred
-            };
-        }
-        Ok(())
-    }
-
-    const fn identity(&mut self, approved: bool) {
-        self.memory.identity = if approved {
-            IdentityState::Approved
-        } else {
-            IdentityState::Refused
-        };
-    }
-
     fn contacted(&mut self, now: Now) {
         if !self.in_contact(now) {
             self.contact_since = now;
@@ -478,10 +466,11 @@ impl StartGate {
     }
 
     /// Forgets all evidence: every source must be seen again before items show. A move also forgets
-    /// the machine that was there.
+    /// the machine that was there and who sat at it.
     fn forget(&mut self, cause: PauseCause, at: Moment) {
         if cause == PauseCause::Moving {
             self.sources = Sources::default();
+            self.seat_changed();
         } else {
             self.sources.unsee();
         }
@@ -566,6 +555,8 @@ impl StartGate {
 const CONTACT_AGE_MAX: Duration = LIVE_AGE_MAX;
 /// After a cut, the agent's link may come back so much later than the client's.
 const CONTACT_SETTLES: Duration = Duration::from_secs(2);
+
+mod identity;
 
 #[cfg(test)]
 mod tests;

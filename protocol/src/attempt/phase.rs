@@ -74,6 +74,8 @@ pub enum PauseCause {
     ServerRestarted,
     /// The attempt moves to another machine.
     Moving,
+    /// A proctor refused the identity or asks for it again, or nobody has looked at it since a move.
+    Identity,
 }
 
 /// Why an attempt was ended.

@@ -131,6 +131,8 @@ pub struct IdentityRequest {
 pub enum IdentityState {
     /// Not yet shown.
     Open,
+    /// To be shown again, because a proctor asks or the attempt was moved; a proctor will then look.
+    Again,
     /// Shown, a proctor will look before the start.
     Waiting,
     /// Shown, reviewed later.

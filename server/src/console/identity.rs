@@ -41,6 +41,7 @@ impl IdentityFacts {
         let document = state.registry.identity_document(line.attempt).await?;
         let (due, word) = match line.identity {
             IdentityState::Open => (false, "open"),
+            IdentityState::Again => (false, "again"),
             IdentityState::Waiting | IdentityState::Deferred => (true, "due"),
             IdentityState::Approved => (false, "approved"),
             IdentityState::Refused => (false, "refused"),

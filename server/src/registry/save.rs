@@ -219,7 +219,8 @@ fn incident_of(cause: PauseCause) -> Option<(IncidentKind, &'static str)> {
         PauseCause::FreshnessMissed
         | PauseCause::Proctor
         | PauseCause::ServerRestarted
-        | PauseCause::Moving => None,
+        | PauseCause::Moving
+        | PauseCause::Identity => None,
     }
 }
 

@@ -302,7 +302,7 @@ impl Attempt {
     pub(super) fn identity_passes(&self) -> bool {
         match self.identity() {
             IdentityState::Approved | IdentityState::Deferred | IdentityState::Waiting => true,
-            IdentityState::Open | IdentityState::Refused => false,
+            IdentityState::Open | IdentityState::Again | IdentityState::Refused => false,
         }
     }
 

@@ -1,3 +1,4 @@
+mod identity;
 mod orders;
 mod world;
 
@@ -234,6 +235,10 @@ fn a_moved_attempt_is_covered_until_the_new_machine_is_seen() {
     world.input(GateInput::LinkUp).expect("always taken");
     world.state_devices(SourceKind::Device);
     world.all_live();
+    assert_eq!(world.cause(), Some(PauseCause::Identity));
+    world
+        .input(GateInput::Identity { approved: true })
+        .expect("always taken");
     assert!(world.leased());
 }
 

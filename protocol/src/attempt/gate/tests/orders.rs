@@ -105,6 +105,8 @@ fn inputs() -> impl Strategy<Value = (u64, GateInput)> {
         2 => Just(GateInput::Contact),
         2 => Just(GateInput::ProctorOpens),
         2 => any::<bool>().prop_map(|approved| GateInput::Identity { approved }),
+        1 => Just(GateInput::IdentityAgain),
+        1 => Just(GateInput::RefusalTakenBack),
         2 => proptest::sample::select(tasks.to_vec()).prop_map(GateInput::Task),
         1 => Just(GateInput::CheckIn),
         1 => Just(GateInput::Pause),
@@ -128,6 +130,27 @@ struct Witness {
     beat: Option<Now>,
     held: bool,
     started: bool,
+    person: Person,
+}
+
+/// What is known of the person who sits there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Person {
+    #[default]
+    Unseen,
+    Approved,
+    NotRefused,
+    Doubted,
+}
+
+impl Person {
+    fn doubted(self) -> Self {
+        if self == Self::Unseen {
+            self
+        } else {
+            Self::Doubted
+        }
+    }
 }
 
 impl Witness {
@@ -165,13 +188,29 @@ impl Witness {
                 *self = Self {
                     held,
                     started,
+                    person: self.person.doubted(),
                     ..Self::default()
                 };
+            }
+            GateInput::Identity { approved: true } => self.person = Person::Approved,
+            GateInput::Identity { approved: false } => self.person = Person::Doubted,
+            GateInput::IdentityAgain if taken => self.person = self.person.doubted(),
+            GateInput::RefusalTakenBack if taken => self.person = Person::NotRefused,
+            GateInput::Task(CheckInTask::Identity) if taken && self.person == Person::Unseen => {
+                self.person = Person::NotRefused;
             }
             GateInput::Pause if taken => self.held = true,
             GateInput::Resume if taken => self.held = false,
             GateInput::Start if taken => self.started = true,
             _ => {}
+        }
+    }
+
+    fn recognised(&self, policy: &GatePolicy) -> bool {
+        match self.person {
+            Person::Approved => true,
+            Person::NotRefused => !policy.identity_before_start,
+            Person::Unseen | Person::Doubted => false,
         }
     }
 
@@ -225,7 +264,10 @@ proptest! {
         steps in proptest::collection::vec(inputs(), 1..120),
     ) {
         let mut world = if from_ready { World::ready(policy.clone()) } else { World::new(policy.clone()) };
-        let mut witness = Witness::default();
+        let mut witness = Witness {
+            person: if from_ready { Person::NotRefused } else { Person::Unseen },
+            ..Witness::default()
+        };
         for (pause_ms, input) in steps {
             world.pass(pause_ms);
             let taken = world.input(input.clone()).is_ok();
@@ -233,6 +275,7 @@ proptest! {
             if world.leased() {
                 prop_assert!(world.gate.phase().shows_items());
                 prop_assert!(witness.started && !witness.held);
+                prop_assert!(witness.recognised(&policy));
                 prop_assert!(witness.vouches(&policy, world.at.now), "{witness:?}");
             }
             let memory = world.gate.memory();
