@@ -12,6 +12,7 @@ pub mod archive;
 pub mod fault;
 pub mod form1;
 pub mod picture;
+pub mod login;
 pub mod qti;
 pub mod queue;
 pub mod review;

@@ -2,6 +2,7 @@
 
 use qorgan_protocol::ids::PersonId;
 use qorgan_protocol::time::WallTime;
+use qorgan_server_core::login::fold_login;
 
 use super::{Store, StoreError, WriteTx, id};
 use crate::keys::ServerKeys;
@@ -9,7 +10,7 @@ use crate::keys::ServerKeys;
 /// A person to be added.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NewPerson {
-    /// The login, unique within the institution.
+    /// The login, unique within the institution; stored folded.
     pub login: String,
     /// How the person is addressed.
     pub display_name: String,
@@ -43,7 +44,7 @@ pub async fn put_person(
     )
     .bind(new.to_string())
     .bind(keys.institution().to_string())
-    .bind(&person.login)
+    .bind(fold_login(&person.login))
     .bind(&person.display_name)
     .bind(&person.language)
     .bind(&person.external_id)
@@ -55,13 +56,13 @@ pub async fn put_person(
     id(&known)
 }
 
-/// Returns the person with a login.
+/// Returns the person with a login, however it is typed.
 ///
 /// # Errors
 /// The database failed.
 pub async fn by_login(store: &Store, login: &str) -> Result<Option<PersonId>, StoreError> {
     let known: Option<String> = sqlx::query_scalar("SELECT id FROM people WHERE login = $1")
-        .bind(login)
+        .bind(fold_login(login))
         .fetch_optional(store.read())
         .await?;
     known.as_deref().map(id).transpose()
