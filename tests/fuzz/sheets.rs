@@ -12,7 +12,7 @@ fn whatever_a_list_of_people_holds_reading_it_ends_in_rows_or_in_faults() {
         .with_type::<Vec<Damage>>()
         .for_each(
             |damages| match read_people("people.csv", &damaged(&good, damages)) {
-                Ok(people) => assert!(people.iter().all(|person| !person.login.is_empty())),
+                Ok(people) => assert!(people.rows.iter().all(|person| !person.login.is_empty())),
                 Err(faults) => assert!(!faults.is_empty(), "a refusal names its reason"),
             },
         );
@@ -26,7 +26,7 @@ fn whatever_an_admission_sheet_holds_reading_it_ends_in_rows_or_in_faults() {
         .for_each(|damages| {
             let bytes = damaged(&good, damages);
             match read_admission("admission.csv", &bytes, POSITIVE_RATING_DEFAULT) {
-                Ok(rows) => assert!(rows.iter().all(|row| !row.login.is_empty())),
+                Ok(sheet) => assert!(sheet.rows.iter().all(|row| !row.login.is_empty())),
                 Err(faults) => assert!(!faults.is_empty(), "a refusal names its reason"),
             }
         });

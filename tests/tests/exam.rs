@@ -49,15 +49,16 @@ fn every_item_of_the_bad_package_is_named_among_its_faults() {
 #[test]
 fn whose_rating_is_not_positive_is_not_admitted() {
     let people = sheet("candidates.csv").expect("it lies in the tree");
-    let people = read_people("candidates.csv", &people).expect("no fault");
+    let people = read_people("candidates.csv", &people).expect("no fault").rows;
     assert_eq!(people.len(), 12);
 
     let rows = sheet("admission.csv").expect("it lies in the tree");
-    let rows = read_admission("admission.csv", &rows, POSITIVE_RATING_DEFAULT).expect("no fault");
+    let sheet = read_admission("admission.csv", &rows, POSITIVE_RATING_DEFAULT);
+    let rows = sheet.expect("no fault").rows;
 
     let refused: Vec<_> = rows
         .iter()
-        .filter(|row| !row.admitted)
+        .filter(|row| row.admitted == Some(false))
         .map(|row| row.login.as_str())
         .collect();
     assert_eq!(refused, ["alisher.qasymov"]);

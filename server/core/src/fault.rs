@@ -93,15 +93,14 @@ impl fmt::Display for Fault {
 }
 
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $name:ident $({ $($(#[$field_doc:meta])* $field:ident: $type:ty),+ $(,)? })? = $word:literal;)*) => {
-        /// What is wrong. Its word is the key of the text `fault-WORD`, which says what is wrong and
-        /// what to do.
+    ($(#[$enum_doc:meta])* $enum:ident: $($(#[$doc:meta])* $name:ident $({ $($(#[$field_doc:meta])* $field:ident: $type:ty),+ $(,)? })? = $word:literal;)*) => {
+        $(#[$enum_doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum FaultKind {
+        pub enum $enum {
             $($(#[$doc])* $name $({ $($(#[$field_doc])* $field: $type),+ })?,)*
         }
 
-        impl FaultKind {
+        impl $enum {
             /// Every word, in order.
             pub const WORDS: &'static [&'static str] = &[$($word,)*];
 
@@ -123,6 +122,9 @@ macro_rules! kinds {
 }
 
 kinds! {
+    /// What is wrong. Its word is the key of the text `fault-WORD`, which says what is wrong and
+    /// what to do.
+    FaultKind:
     /// Nothing was given.
     Empty = "empty";
     /// The file is larger than allowed.
@@ -336,11 +338,6 @@ kinds! {
         /// What it may be called.
         names: String,
     } = "missing-column";
-    /// A heading that is not known.
-    UnknownColumn {
-        /// Which.
-        column: String,
-    } = "unknown-column";
     /// Two headings mean the same.
     RepeatedColumn {
         /// Which.
@@ -353,11 +350,72 @@ kinds! {
         /// How many the heading has.
         expected: usize,
     } = "wrong-fields";
-    /// The line cannot be read at all.
-    BadLine {
-        /// What the reader said.
-        cause: String,
-    } = "bad-line";
+    /// A quoted field is never closed.
+    UnclosedQuote = "unclosed-quote";
+    /// The file is no list but something else.
+    OtherFile {
+        /// What it is, such as XLSX.
+        found: String,
+    } = "other-file";
+    /// A character that nobody sees: a control, a direction, a blank without width.
+    HiddenCharacter {
+        /// Its code, such as U+202E.
+        code: String,
+    } = "hidden-character";
+    /// A full name is one word.
+    OneName {
+        /// It.
+        name: String,
+    } = "one-name";
+    /// Letters were lost when the file was saved: question marks stand for them.
+    LostLetters = "lost-letters";
+    /// A number lost its digits to the notation of large numbers.
+    ScientificNumber {
+        /// It.
+        number: String,
+    } = "scientific-number";
+    /// A personal number lost its leading zeros.
+    LostZero {
+        /// It.
+        login: String,
+        /// The one that is likely meant.
+        likely: String,
+    } = "lost-zero";
+    /// What is granted to somebody who has checked in would change.
+    FixedAllowances {
+        /// Whose.
+        login: String,
+    } = "fixed-allowances";
+    /// A picture in a format that is not read.
+    PictureFormat {
+        /// Which file.
+        href: String,
+        /// What it is, such as HEIC.
+        format: String,
+    } = "picture-format";
+    /// A picture that ends too early.
+    CutPicture {
+        /// Which file.
+        href: String,
+    } = "cut-picture";
+    /// A picture with more points than are read.
+    HugePicture {
+        /// Which file.
+        href: String,
+        /// Its width, in pixels.
+        width: u32,
+        /// Its height, in pixels.
+        height: u32,
+        /// The most, in millions of pixels.
+        max: u32,
+    } = "huge-picture";
+    /// Two photos of one person.
+    RepeatedPhoto {
+        /// Whose.
+        login: String,
+        /// The other file.
+        other: String,
+    } = "repeated-photo";
     /// More lines than allowed.
     TooManyLines {
         /// The most.
@@ -425,6 +483,76 @@ kinds! {
         /// The least that is positive.
         positive: String,
     } = "rating-contradiction";
+}
+
+/// What somebody should look at before an import is applied; it refuses nothing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Note {
+    /// Where.
+    pub place: Place,
+    /// What.
+    pub kind: NoteKind,
+}
+
+impl Note {
+    /// Joins a place and a kind.
+    #[must_use]
+    pub const fn new(place: Place, kind: NoteKind) -> Self {
+        Self { place, kind }
+    }
+}
+
+kinds! {
+    /// What is told. Its word is the key of the text `note-WORD`.
+    NoteKind:
+    /// The file names no encoding; it was read as this one.
+    Encoding {
+        /// Which.
+        encoding: String,
+    } = "encoding";
+    /// Lines before the headings, or that repeat or number them, were skipped.
+    SkippedLines {
+        /// The first.
+        first: u32,
+        /// The last.
+        last: u32,
+    } = "skipped-lines";
+    /// A column that is not needed was skipped.
+    SkippedColumn {
+        /// Its heading.
+        column: String,
+    } = "skipped-column";
+    /// A column without a heading was skipped, though something stands in it.
+    UnnamedColumn {
+        /// Which, from 1.
+        number: usize,
+    } = "unnamed-column";
+    /// The names stood in one column and were split.
+    SplitNames {
+        /// Its heading.
+        column: String,
+    } = "split-names";
+    /// A word has letters of two alphabets that look alike.
+    MixedAlphabets {
+        /// It.
+        word: String,
+        /// Those of its letters that are of the rarer alphabet.
+        letters: String,
+    } = "mixed-alphabets";
+    /// A login reads like another that is not the same.
+    LooksLike {
+        /// It.
+        login: String,
+        /// The other.
+        other: String,
+    } = "looks-like";
+    /// A name has signs that names do not have.
+    OddName {
+        /// It.
+        name: String,
+    } = "odd-name";
+    /// A file of a system, not of a person, was skipped.
+    SkippedFile = "skipped-file";
 }
 
 #[cfg(test)]

@@ -4,9 +4,14 @@ use core::fmt;
 
 use qorgan_protocol::incident::Allowance;
 
-use super::login::{LOGIN, Logins};
-use super::table::{self, Column, Row, Table};
+use super::Sheet;
+use super::heading::Column;
+use super::login::{LOGIN, Logins, NUMBER, settle_login};
+use super::people::FULL;
+use super::table::{Making, read_rows};
+use super::words::{self, MINUTE_UNITS, yes_or_no};
 use crate::fault::{Fault, FaultKind, Place};
+use crate::login::skeleton;
 
 /// The least rating that is positive where the institution sets no other.
 pub const POSITIVE_RATING_DEFAULT: Rating = Rating(5_000);
@@ -43,26 +48,26 @@ impl fmt::Display for Rating {
     }
 }
 
-/// One line of the sheet.
+/// One line of the sheet. What is `None` stands nowhere in it and leaves what holds already.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AdmissionRow {
     /// The line, from 1.
     pub line: u32,
-    /// The candidate's login, in lower case.
+    /// The candidate's login, folded.
     pub login: String,
-    /// The discipline's code, where one stands.
+    /// The discipline's code or name, where one stands.
     pub discipline: String,
     /// The rating, where one stands.
     pub rating: Option<Rating>,
-    /// Whether the candidate is admitted.
-    pub admitted: bool,
+    /// Whether the candidate is admitted, where a word or the rating says so.
+    pub admitted: Option<bool>,
     /// Why not, as the sheet says; empty where the rating decides.
     pub reason: String,
     /// More time, in minutes.
-    pub extra_minutes: u16,
+    pub extra_minutes: Option<u16>,
     /// Whether the accessibility adapter stays on while items are shown.
-    pub accessibility: bool,
-    /// What does not count against the candidate; `None` leaves what is granted already.
+    pub accessibility: Option<bool>,
+    /// What does not count against the candidate.
     pub allowances: Option<Vec<Allowance>>,
 }
 
@@ -77,97 +82,77 @@ impl fmt::Debug for AdmissionRow {
 
 const COLUMNS: &[Column] = &[
     LOGIN,
-    Column {
-        key: "name",
-        names: &["name", "full name", "атж", "әтә", "атә", "аты жөні", "фио"],
-        required: false,
-    },
-    Column {
-        key: "rating",
-        names: &[
-            "rating",
-            "жр",
-            "рейтинг",
-            "жіберу рейтингі",
-            "рейтинг допуска",
-            "рд",
-            "admission rating",
+    NUMBER,
+    FULL,
+    // Names only help whoever reads the sheet.
+    column("name", &["name", "аты", "имя", "есімі", "given name", "first name"]),
+    column("family_name", &["surname", "тегі", "фамилия", "family name", "last name"]),
+    column("patronymic", &["patronymic", "әкесінің аты", "отчество", "middle name"]),
+    column(
+        "rating",
+        &[
+            "rating", "жр", "рейтинг", "жіберу рейтингі", "рейтинг допуска", "рд",
+            "admission rating", "орд", "жрб", "оценка рейтинга допуска",
+            "жіберу рейтингінің бағасы", "допускной рейтинг", "балл допуска", "рейтинг балл",
         ],
-        required: false,
-    },
-    Column {
-        key: "discipline",
-        names: &[
-            "discipline",
-            "discipline code",
-            "пән",
-            "пән коды",
-            "код дисциплины",
-            "дисциплина",
+    ),
+    column(
+        "code",
+        &[
+            "discipline code", "код дисциплины", "пән коды", "course code", "subject code",
+            "код предмета", "пәннің коды",
         ],
-        required: false,
-    },
-    Column {
-        key: "admitted",
-        names: &["admitted", "жіберілді", "жіберу", "допущен", "допуск"],
-        required: false,
-    },
-    Column {
-        key: "reason",
-        names: &["reason", "себебі", "себеп", "причина"],
-        required: false,
-    },
-    Column {
-        key: "extra_minutes",
-        names: &[
-            "extra minutes",
-            "қосымша уақыт",
-            "қосымша минут",
-            "доп. минуты",
-            "дополнительное время",
+    ),
+    column(
+        "discipline",
+        &[
+            "discipline", "дисциплина", "пән", "subject", "предмет", "пән атауы", "пәннің атауы",
+            "наименование дисциплины", "название дисциплины", "discipline name",
         ],
-        required: false,
-    },
-    Column {
-        key: "accessibility",
-        names: &["accessibility", "қолжетімділік", "доступность"],
-        required: false,
-    },
-    Column {
-        key: "allowances",
-        names: &[
-            "accommodations",
-            "allowances",
-            "ерекше жағдайлар",
-            "особые условия",
+    ),
+    column(
+        "admitted",
+        &[
+            "admitted", "жіберілді", "жіберу", "жіберілген", "допущен", "допущена", "допущено",
+            "допущены", "допуск", "допуск к экзамену", "статус допуска", "допущен а",
+            "емтиханға жіберілді", "емтиханға жіберу", "admission", "allowed", "eligible",
         ],
-        required: false,
-    },
+    ),
+    column(
+        "reason",
+        &[
+            "reason", "себебі", "себеп", "причина", "причина недопуска", "жіберілмеу себебі",
+            "жібермеу себебі",
+        ],
+    ),
+    column(
+        "extra_minutes",
+        &[
+            "extra minutes", "extra time", "additional time", "қосымша уақыт", "қосымша минут",
+            "қосымша минуттар", "доп минуты", "доп время", "дополнительное время",
+            "дополнительные минуты", "доп время мин",
+        ],
+    ),
+    column(
+        "accessibility",
+        &[
+            "accessibility", "қолжетімділік", "доступность", "screen reader",
+            "специальные возможности", "арнайы мүмкіндіктер", "экранный диктор",
+        ],
+    ),
+    column(
+        "allowances",
+        &["accommodations", "allowances", "ерекше жағдайлар", "особые условия"],
+    ),
 ];
 
-const YES: &[&str] = &[
-    "yes",
-    "y",
-    "1",
-    "+",
-    "иә",
-    "ия",
-    "да",
-    "true",
-    "жіберілді",
-    "допущен",
-];
-const NO: &[&str] = &[
-    "no",
-    "n",
-    "0",
-    "-",
-    "жоқ",
-    "нет",
-    "false",
-    "жіберілмеді",
-    "не допущен",
-];
+const fn column(key: &'static str, names: &'static [&'static str]) -> Column {
+    Column {
+        key,
+        names,
+        required: false,
+    }
+}
 
 /// Every name of what may be granted.
 const ALLOWANCES: &[(Allowance, &[&str])] = &[
@@ -228,96 +213,111 @@ pub fn read_admission(
     file: &str,
     bytes: &[u8],
     positive: Rating,
-) -> Result<Vec<AdmissionRow>, Vec<Fault>> {
+) -> Result<Sheet<AdmissionRow>, Vec<Fault>> {
     let mut logins = Logins::default();
-    table::read_rows(file, bytes, COLUMNS, |table, row, faults| {
-        admission(table, row, positive, &mut logins, faults)
+    let settle = |found: &mut super::table::Found, _faults: &mut Vec<Fault>| settle_login(found);
+    read_rows(file, bytes, COLUMNS, settle, |making| {
+        admission(making, positive, &mut logins)
     })
 }
 
-/// Returns a fault for every row that names another discipline than `expected` (SOP 7: sheets come
-/// by discipline).
+/// Returns a fault for every row that names another discipline than the one of this code and name
+/// (SOP 7: sheets come by discipline). Signs, blanks, case and look-alike letters do not count.
 #[must_use]
-pub fn foreign_disciplines(file: &str, rows: &[AdmissionRow], expected: &str) -> Vec<Fault> {
+pub fn foreign_disciplines(
+    file: &str,
+    rows: &[AdmissionRow],
+    (code, name): (&str, &str),
+) -> Vec<Fault> {
+    let known = [
+        letters(code),
+        letters(name),
+        letters(&format!("{code}{name}")),
+        letters(&format!("{name}{code}")),
+    ];
     rows.iter()
-        .filter(|row| !row.discipline.is_empty() && row.discipline != expected)
+        .filter(|row| !row.discipline.is_empty() && !known.contains(&letters(&row.discipline)))
         .map(|row| {
-            let (found, expected) = (row.discipline.clone(), expected.to_owned());
+            let (found, expected) = (row.discipline.clone(), code.to_owned());
             let kind = FaultKind::WrongDiscipline { found, expected };
             Fault::new(Place::line(file, row.line), kind)
         })
         .collect()
 }
 
-fn admission(
-    table: &Table,
-    row: &Row,
-    positive: Rating,
-    logins: &mut Logins,
-    faults: &mut Vec<Fault>,
-) -> AdmissionRow {
-    let mut fault = |key, kind| faults.push(Fault::new(table.place(row, key), kind));
-    let login = logins.read(row, &mut fault);
-    let rating = rating(row, &mut fault);
-    let stated = yes_or_no(row.field("admitted")).unwrap_or_else(|word| {
-        let expected = "иә/жоқ, да/нет, yes/no".to_owned();
-        fault("admitted", FaultKind::BadWord { word, expected });
-        None
-    });
+/// Returns the letters and digits of a text alone, as they look.
+fn letters(text: &str) -> String {
+    let kept: String = text.chars().filter(|one| one.is_alphanumeric()).collect();
+    skeleton(&kept)
+}
+
+fn admission(making: &mut Making<'_>, positive: Rating, logins: &mut Logins) -> AdmissionRow {
+    let row = making.row;
+    let login = logins.read(making);
+    let rating = rating(making);
+    let stated = word(making, "admitted");
     let by_rating = rating.map(|rating| rating >= positive);
     if stated == Some(true) && by_rating == Some(false) {
         let rating = row.field("rating").to_owned();
         let positive = positive.to_string();
-        fault(
+        making.fault(
             "admitted",
             FaultKind::RatingContradiction { rating, positive },
         );
     }
-    let extra_minutes = extra_minutes(row, &mut fault);
-    let accessibility = yes_or_no(row.field("accessibility")).unwrap_or_else(|word| {
-        let expected = "иә/жоқ, да/нет, yes/no".to_owned();
-        fault("accessibility", FaultKind::BadWord { word, expected });
-        None
-    });
-    let allowances = allowances(row.field("allowances")).unwrap_or_else(|word| {
-        let names = ALLOWANCES.iter().filter_map(|(_, names)| names.first());
-        let expected = names.copied().collect::<Vec<_>>().join("/");
-        fault("allowances", FaultKind::BadWord { word, expected });
-        None
-    });
+    let discipline = row.said("code").or_else(|| row.said("discipline"));
     AdmissionRow {
         line: row.line,
         login,
-        discipline: row.field("discipline").to_owned(),
+        discipline: discipline.unwrap_or_default().to_owned(),
         rating,
-        admitted: stated.or(by_rating).unwrap_or(true),
-        reason: row.field("reason").to_owned(),
-        extra_minutes,
-        accessibility: accessibility.unwrap_or(false),
-        allowances,
+        admitted: stated.or(by_rating),
+        reason: row.said("reason").unwrap_or_default().to_owned(),
+        extra_minutes: extra_minutes(making),
+        accessibility: word(making, "accessibility"),
+        allowances: granted(making),
     }
 }
 
-fn rating(row: &Row, fault: &mut impl FnMut(&'static str, FaultKind)) -> Option<Rating> {
-    let text = row.field("rating");
+fn word(making: &mut Making<'_>, key: &'static str) -> Option<bool> {
+    yes_or_no(making.row.field(key)).unwrap_or_else(|word| {
+        let expected = "иә/жоқ, да/нет, yes/no".to_owned();
+        making.fault(key, FaultKind::BadWord { word, expected });
+        None
+    })
+}
+
+fn rating(making: &mut Making<'_>) -> Option<Rating> {
+    let text = making.row.said("rating").filter(|text| !text.is_empty())?;
     let rating = Rating::parse(text);
-    if rating.is_none() && !text.is_empty() {
-        fault("rating", bad_number(text, 100));
+    if rating.is_none() {
+        making.fault("rating", bad_number(text, 100));
     }
-    rating.filter(|_rating| !text.is_empty())
+    rating
 }
 
-fn extra_minutes(row: &Row, fault: &mut impl FnMut(&'static str, FaultKind)) -> u16 {
-    let text = row.field("extra_minutes");
-    let minutes = text.parse().ok();
-    let minutes = minutes.filter(|minutes| *minutes <= EXTRA_MINUTES_MAX);
-    if minutes.is_none() && !text.is_empty() {
-        fault(
-            "extra_minutes",
-            bad_number(text, u32::from(EXTRA_MINUTES_MAX)),
-        );
+fn extra_minutes(making: &mut Making<'_>) -> Option<u16> {
+    let text = making.row.said("extra_minutes")?;
+    if text.is_empty() {
+        return Some(0);
     }
-    minutes.unwrap_or(0)
+    let minutes = words::whole_number(text, MINUTE_UNITS);
+    let minutes = minutes.and_then(|minutes| u16::try_from(minutes).ok());
+    let minutes = minutes.filter(|minutes| *minutes <= EXTRA_MINUTES_MAX);
+    if minutes.is_none() {
+        let max = u32::from(EXTRA_MINUTES_MAX);
+        making.fault("extra_minutes", bad_number(text, max));
+    }
+    minutes
+}
+
+fn granted(making: &mut Making<'_>) -> Option<Vec<Allowance>> {
+    allowances(making.row.field("allowances")).unwrap_or_else(|word| {
+        let names = ALLOWANCES.iter().filter_map(|(_, names)| names.first());
+        let expected = names.copied().collect::<Vec<_>>().join("/");
+        making.fault("allowances", FaultKind::BadWord { word, expected });
+        None
+    })
 }
 
 fn bad_number(text: &str, max: u32) -> FaultKind {
@@ -328,16 +328,6 @@ fn bad_number(text: &str, max: u32) -> FaultKind {
     }
 }
 
-fn yes_or_no(text: &str) -> Result<Option<bool>, String> {
-    let wanted = text.to_lowercase();
-    match wanted.as_str() {
-        "" => Ok(None),
-        word if YES.contains(&word) => Ok(Some(true)),
-        word if NO.contains(&word) => Ok(Some(false)),
-        _ => Err(wanted),
-    }
-}
-
 /// Reads what is granted, parted by commas, semicolons, slashes or plus signs; a word for no grants
 /// nothing, an empty field says nothing.
 fn allowances(text: &str) -> Result<Option<Vec<Allowance>>, String> {
@@ -345,7 +335,7 @@ fn allowances(text: &str) -> Result<Option<Vec<Allowance>>, String> {
     if wanted.is_empty() {
         return Ok(None);
     }
-    if NO.contains(&wanted.as_str()) {
+    if words::is_no(&wanted) {
         return Ok(Some(Vec::new()));
     }
     let mut granted = Vec::new();

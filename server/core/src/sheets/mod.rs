@@ -1,17 +1,39 @@
 //! Lists as CSV: people and admission sheets.
 //!
-//! Read are UTF-8 with or without a byte-order mark, with `;`, `,` or tabs between fields, and
-//! headings in Kazakh, Russian or English.
+//! Read are UTF-8, UTF-16 and the Cyrillic encodings of one byte a letter, with `;`, `,`, tabs or `|`
+//! between fields, and headings in Kazakh, Russian or English below whatever title.
+//!
+//! # Invariants
+//! * What a sheet does not say is `None`: an absent column and an empty cell change nothing, a dash
+//!   empties (found.md A4).
+//! * What is guessed or skipped is told in a note.
 
 mod admission;
+mod cell;
+mod heading;
 mod login;
+mod names;
 mod people;
+mod records;
 mod table;
+mod text;
+mod words;
 
 pub use admission::{
     AdmissionRow, POSITIVE_RATING_DEFAULT, Rating, foreign_disciplines, read_admission,
 };
 pub use people::{PersonRow, Role, read_people};
+
+use crate::fault::Note;
+
+/// A sheet without faults.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sheet<T> {
+    /// Its rows, in order.
+    pub rows: Vec<T>,
+    /// What somebody should look at before it is applied.
+    pub notes: Vec<Note>,
+}
 
 /// The largest sheet, in bytes.
 pub const SHEET_BYTES_MAX: usize = 8 * 1024 * 1024;

@@ -1,8 +1,12 @@
 //! The list of people: candidates and staff with their accounts.
 
-use super::login::{LOGIN, Logins};
-use super::table::{self, Column, Row, Table};
-use crate::fault::{Fault, FaultKind};
+use super::Sheet;
+use super::cell::{is_odd, lost_letters, mixed_word};
+use super::heading::Column;
+use super::login::{LOGIN, Logins, NUMBER, settle_login};
+use super::table::{Found, Making, read_rows};
+use super::{names, words};
+use crate::fault::{Fault, FaultKind, Note, NoteKind};
 
 /// The longest field but the login, in characters.
 const FIELD_CHARS_MAX: usize = 200;
@@ -45,47 +49,49 @@ impl Role {
     }
 }
 
-/// One person of a list.
+/// One person of a list. What is `None` stands nowhere in the list and changes nothing; an empty
+/// text stands there as a dash.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PersonRow {
     /// The line, from 1.
     pub line: u32,
-    /// The login, in lower case.
+    /// The login, folded.
     pub login: String,
     /// The family name.
-    pub family_name: String,
+    pub family_name: Option<String>,
     /// The given name.
-    pub given_name: String,
-    /// The father's name; may be empty.
-    pub patronymic: String,
-    /// What the person does here.
+    pub given_name: Option<String>,
+    /// The father's name.
+    pub patronymic: Option<String>,
+    /// Whether the names were split from one column.
+    pub names_split: bool,
+    /// The highest role that the list names; `Candidate` where it names none.
     pub role: Role,
     /// `kk`, `ru` or `en`.
-    pub language: String,
-    /// The faculty; may be empty.
-    pub faculty: String,
-    /// The year of study; may be empty.
-    pub year: String,
-    /// The group; may be empty.
-    pub group: String,
-    /// The speciality; may be empty.
-    pub speciality: String,
-    /// The e-mail address; may be empty.
-    pub email: String,
-    /// A password to set; `None` has one made as a one-time code.
+    pub language: Option<String>,
+    /// The faculty.
+    pub faculty: Option<String>,
+    /// The year of study.
+    pub year: Option<String>,
+    /// The group.
+    pub group: Option<String>,
+    /// The speciality.
+    pub speciality: Option<String>,
+    /// The e-mail address.
+    pub email: Option<String>,
+    /// The person's number in other systems, where the login stands apart.
+    pub number: Option<String>,
+    /// A password to set; `None` has one made as a one-time code for a new account.
     pub password: Option<String>,
 }
 
 impl PersonRow {
-    /// Returns the full name in the order of acts.
+    /// Returns the full name in the order of acts, as far as the list says it.
     #[must_use]
     pub fn full_name(&self) -> String {
         let parts = [&self.family_name, &self.given_name, &self.patronymic];
-        let filled: Vec<&str> = parts
-            .into_iter()
-            .map(String::as_str)
-            .filter(|part| !part.is_empty())
-            .collect();
+        let filled = parts.into_iter().flatten().map(String::as_str);
+        let filled: Vec<&str> = filled.filter(|part| !part.is_empty()).collect();
         filled.join(" ")
     }
 }
@@ -99,217 +105,260 @@ impl core::fmt::Debug for PersonRow {
     }
 }
 
+const FAMILY: Column = column(
+    "family_name",
+    &["family name", "surname", "тегі", "фамилия", "last name", "tegi", "familiya"],
+);
+const GIVEN: Column = column(
+    "given_name",
+    &["given name", "first name", "есімі", "имя", "forename", "есім", "esimi", "imya"],
+);
+/// One column of names: a given name beside a family name, else the full name.
+const NAME: Column = column("name", &["name", "аты", "aty"]);
+/// The heading of a full name.
+pub(super) const FULL: Column = column(
+    "full_name",
+    &[
+        "full name", "фио", "ф и о", "аты жөні", "тегі аты әкесінің аты", "тегі аты",
+        "тегі және аты", "тегі мен аты", "толық аты", "толық аты жөні", "атж", "әтә", "атә", "таә",
+        "т а ә", "а т ә", "аж", "фамилия имя отчество", "фамилия имя", "фамилия и имя",
+        "фамилия и о", "фамилия инициалы", "fio", "студент", "обучающийся", "білім алушы",
+        "кандидат", "candidate", "student", "student name", "candidate name", "surname name",
+    ],
+);
+
 const COLUMNS: &[Column] = &[
     LOGIN,
-    Column {
-        key: "family_name",
-        names: &["family name", "last name", "surname", "тегі", "фамилия"],
-        required: true,
-    },
-    Column {
-        key: "given_name",
-        names: &["given name", "first name", "name", "аты", "имя"],
-        required: true,
-    },
-    Column {
-        key: "patronymic",
-        names: &["patronymic", "middle name", "әкесінің аты", "отчество"],
-        required: false,
-    },
-    Column {
-        key: "role",
-        names: &["role", "рөлі", "рөл", "роль"],
-        required: false,
-    },
-    Column {
-        key: "language",
-        names: &["language", "тілі", "тіл", "язык"],
-        required: false,
-    },
-    Column {
-        key: "faculty",
-        names: &["faculty", "факультет", "факультеті"],
-        required: false,
-    },
-    Column {
-        key: "year",
-        names: &["year", "курс", "курсы"],
-        required: false,
-    },
-    Column {
-        key: "group",
-        names: &["group", "топ", "тобы", "группа"],
-        required: false,
-    },
-    Column {
-        key: "speciality",
-        names: &[
-            "speciality",
-            "specialty",
-            "programme",
-            "мамандығы",
-            "мамандық",
-            "специальность",
-            "ббб",
-            "оп",
+    NUMBER,
+    FAMILY,
+    GIVEN,
+    NAME,
+    FULL,
+    column(
+        "patronymic",
+        &["patronymic", "middle name", "әкесінің аты", "отчество", "father s name", "otchestvo"],
+    ),
+    column("role", &["role", "roles", "рөлі", "рөл", "роль", "роли"]),
+    column(
+        "language",
+        &[
+            "language", "тілі", "тіл", "язык", "язык обучения", "язык обуч", "оқу тілі",
+            "оқыту тілі", "language of instruction", "study language", "языковое отделение",
+            "тіл бөлімі", "til",
         ],
-        required: false,
-    },
-    Column {
-        key: "email",
-        names: &[
-            "email",
-            "e mail",
-            "пошта",
-            "эл. пошта",
-            "почта",
-            "эл. почта",
+    ),
+    column(
+        "faculty",
+        &["faculty", "факультет", "факультеті", "school", "школа", "мектеп", "мектебі"],
+    ),
+    column(
+        "year",
+        &["year", "курс", "курсы", "year of study", "study year", "год обучения", "kurs", "course"],
+    ),
+    column(
+        "group",
+        &[
+            "group", "топ", "тобы", "группа", "академиялық топ", "академиялық тобы", "оқу тобы",
+            "академическая группа", "учебная группа", "номер группы", "№ группы", "топ нөмірі",
+            "топ №", "academic group", "group name", "gruppa",
         ],
-        required: false,
-    },
-    Column {
-        key: "password",
-        names: &["password", "құпиясөз", "құпия сөз", "пароль"],
-        required: false,
-    },
+    ),
+    column(
+        "speciality",
+        &[
+            "speciality", "specialty", "programme", "program", "study programme",
+            "educational programme", "мамандығы", "мамандық", "специальность", "ббб", "оп",
+            "образовательная программа", "білім беру бағдарламасы", "major",
+        ],
+    ),
+    column(
+        "email",
+        &[
+            "email", "e mail", "mail", "email address", "пошта", "эл пошта", "поштасы",
+            "электрондық пошта", "электрондық поштасы", "почта", "эл почта", "электронная почта",
+            "адрес эл почты", "электронный адрес",
+        ],
+    ),
+    column("password", &["password", "құпиясөз", "құпия сөз", "пароль"]),
 ];
 
-const ROLE_WORDS: &[(Role, &[&str])] = &[
-    (
-        Role::Candidate,
-        &[
-            "",
-            "candidate",
-            "student",
-            "білім алушы",
-            "студент",
-            "обучающийся",
-        ],
-    ),
-    (Role::Proctor, &["proctor", "проктор"]),
-    (
-        Role::TestCentre,
-        &[
-            "test centre",
-            "test_centre",
-            "тестілеу орталығы",
-            "то",
-            "центр тестирования",
-            "цт",
-        ],
-    ),
-    (
-        Role::Administrator,
-        &["administrator", "admin", "әкімші", "администратор"],
-    ),
-];
-
-const LANGUAGE_WORDS: &[(&str, &[&str])] = &[
-    (
-        "kk",
-        &[
-            "",
-            "kk",
-            "kz",
-            "қаз",
-            "қазақ",
-            "қазақша",
-            "каз",
-            "казахский",
-        ],
-    ),
-    ("ru", &["ru", "рус", "орыс", "орысша", "русский"]),
-    ("en", &["en", "eng", "ағылшын", "англ", "английский"]),
-];
+const fn column(key: &'static str, names: &'static [&'static str]) -> Column {
+    Column {
+        key,
+        names,
+        required: false,
+    }
+}
 
 /// Reads a list of people.
 ///
 /// # Errors
 /// Every fault, with line and column.
-pub fn read_people(file: &str, bytes: &[u8]) -> Result<Vec<PersonRow>, Vec<Fault>> {
+pub fn read_people(file: &str, bytes: &[u8]) -> Result<Sheet<PersonRow>, Vec<Fault>> {
     let mut logins = Logins::default();
-    table::read_rows(file, bytes, COLUMNS, |table, row, faults| {
-        person(table, row, &mut logins, faults)
-    })
+    let mut split = false;
+    let mut sheet = read_rows(file, bytes, COLUMNS, settle, |making| {
+        split |= making.table.has(FULL.key);
+        person(making, &mut logins)
+    })?;
+    if split {
+        let place = crate::fault::Place::file(file);
+        let column = FULL.names.first().copied().unwrap_or_default().to_owned();
+        sheet.notes.insert(0, Note::new(place, NoteKind::SplitNames { column }));
+    }
+    Ok(sheet)
 }
 
-fn person(table: &Table, row: &Row, logins: &mut Logins, faults: &mut Vec<Fault>) -> PersonRow {
-    let mut fault = |key, kind| faults.push(Fault::new(table.place(row, key), kind));
+/// Settles which columns have the login and the names. A list without any name only changes who is
+/// known already.
+fn settle(found: &mut Found, faults: &mut Vec<Fault>) {
+    settle_login(found);
+    if found.has(FULL.key) {
+        // A given name beside a full name says nothing more.
+        found.rename(NAME.key, "");
+        return;
+    }
+    if found.has(FAMILY.key) && !found.has(GIVEN.key) {
+        found.rename(NAME.key, GIVEN.key);
+    }
+    if !found.has(FAMILY.key) && !found.has(GIVEN.key) {
+        found.rename(NAME.key, FULL.key);
+    }
+    for (one, other) in [(FAMILY, GIVEN), (GIVEN, FAMILY)] {
+        if found.has(one.key) && !found.has(other.key) {
+            faults.push(found.missing(&other));
+        }
+    }
+}
+
+fn person(making: &mut Making<'_>, logins: &mut Logins) -> PersonRow {
+    let row = making.row;
     for column in COLUMNS.iter().filter(|column| column.key != LOGIN.key) {
         if row.field(column.key).chars().count() > FIELD_CHARS_MAX {
             let max = FIELD_CHARS_MAX;
-            fault(column.key, FaultKind::LongField { max });
+            making.fault(column.key, FaultKind::LongField { max });
         }
     }
-    for key in ["family_name", "given_name"] {
-        if row.field(key).is_empty() {
-            fault(key, FaultKind::EmptyField);
-        }
+    let login = logins.read(making);
+    let (family_name, given_name, patronymic) = person_names(making);
+    let said = |key: &str| row.said(key).map(str::to_owned);
+    let email = said("email");
+    if let Some(email) = email.clone().filter(|email| !email.is_empty() && !is_email(email)) {
+        making.fault("email", FaultKind::BadEmail { email });
     }
-    let login = logins.read(row, &mut fault);
-    if let Some(kind) = bad_year(row.field("year")) {
-        fault("year", kind);
-    }
-    let email = row.field("email");
-    if !email.is_empty() && !is_email(email) {
-        let email = email.to_owned();
-        fault("email", FaultKind::BadEmail { email });
-    }
-    let role = word(row.field("role"), ROLE_WORDS).unwrap_or_else(|word| {
+    let role = words::role(row.field("role")).unwrap_or_else(|word| {
         let expected = "candidate, proctor, test_centre, administrator".to_owned();
-        fault("role", FaultKind::BadWord { word, expected });
+        making.fault("role", FaultKind::BadWord { word, expected });
         Role::Candidate
-    });
-    let language = word(row.field("language"), LANGUAGE_WORDS).unwrap_or_else(|word| {
-        let expected = "kk, ru, en".to_owned();
-        fault("language", FaultKind::BadWord { word, expected });
-        "kk"
     });
     let password = Some(row.field("password")).filter(|text| !text.is_empty());
     if password.is_some_and(|text| text.chars().count() < PASSWORD_CHARS_MIN) {
         let min = PASSWORD_CHARS_MIN;
-        fault("password", FaultKind::ShortPassword { min });
+        making.fault("password", FaultKind::ShortPassword { min });
     }
     PersonRow {
         line: row.line,
         login,
-        family_name: row.field("family_name").to_owned(),
-        given_name: row.field("given_name").to_owned(),
-        patronymic: row.field("patronymic").to_owned(),
+        family_name,
+        given_name,
+        patronymic,
+        names_split: making.table.has(FULL.key),
         role,
-        language: language.to_owned(),
-        faculty: row.field("faculty").to_owned(),
-        year: row.field("year").to_owned(),
-        group: row.field("group").to_owned(),
-        speciality: row.field("speciality").to_owned(),
-        email: row.field("email").to_owned(),
+        language: language(making),
+        faculty: said("faculty"),
+        year: year(making),
+        group: said("group"),
+        speciality: said("speciality"),
+        email,
+        number: said(NUMBER.key),
         password: password.map(str::to_owned),
     }
 }
 
-fn bad_year(text: &str) -> Option<FaultKind> {
-    let good = text
-        .parse()
-        .is_ok_and(|year: u32| (1..=YEAR_MAX).contains(&year));
-    let number = text.to_owned();
-    (!text.is_empty() && !good).then_some(FaultKind::BadNumber {
-        number,
-        min: 1,
-        max: YEAR_MAX,
-    })
+type Names = (Option<String>, Option<String>, Option<String>);
+
+fn person_names(making: &mut Making<'_>) -> Names {
+    let row = making.row;
+    let keys = [FULL.key, FAMILY.key, GIVEN.key, "patronymic"];
+    for key in keys {
+        look_at(making, key);
+    }
+    let patronymic = row.said("patronymic").map(str::to_owned);
+    if making.table.has(FULL.key) {
+        let full = row.field(FULL.key);
+        if let Some(name) = names::split(full) {
+            // A column of patronymics besides says it better than the split.
+            let patronymic = patronymic.unwrap_or(name.patronymic);
+            return (Some(name.family), Some(name.given), Some(patronymic));
+        }
+        let name = full.to_owned();
+        let kind = if name.is_empty() {
+            FaultKind::EmptyField
+        } else {
+            FaultKind::OneName { name }
+        };
+        making.fault(FULL.key, kind);
+        return (None, None, patronymic);
+    }
+    if !making.table.has(FAMILY.key) {
+        return (None, None, patronymic);
+    }
+    for key in [FAMILY.key, GIVEN.key] {
+        if row.field(key).is_empty() {
+            making.fault(key, FaultKind::EmptyField);
+        }
+    }
+    let field = |key: &str| Some(row.field(key).to_owned());
+    (field(FAMILY.key), field(GIVEN.key), patronymic)
 }
 
+/// Tells what is odd about a part of a name.
+fn look_at(making: &mut Making<'_>, key: &'static str) {
+    let name = making.row.field(key).to_owned();
+    if lost_letters(&name) {
+        making.fault(key, FaultKind::LostLetters);
+    } else if is_odd(&name) {
+        making.note(key, NoteKind::OddName { name: name.clone() });
+    }
+    if let Some((word, letters)) = mixed_word(&name) {
+        making.note(key, NoteKind::MixedAlphabets { word, letters });
+    }
+}
+
+fn language(making: &mut Making<'_>) -> Option<String> {
+    let text = making.row.field("language");
+    if text.is_empty() {
+        return None;
+    }
+    let language = words::language(text).map(str::to_owned);
+    if language.is_none() {
+        let word = text.to_lowercase();
+        let expected = "kk, ru, en".to_owned();
+        making.fault("language", FaultKind::BadWord { word, expected });
+    }
+    language
+}
+
+fn year(making: &mut Making<'_>) -> Option<String> {
+    let text = making.row.said("year")?;
+    if text.is_empty() {
+        return Some(String::new());
+    }
+    let year = words::year(text).filter(|year| (1..=YEAR_MAX).contains(year));
+    if year.is_none() {
+        let number = text.to_owned();
+        let (min, max) = (1, YEAR_MAX);
+        making.fault("year", FaultKind::BadNumber { number, min, max });
+    }
+    year.map(|year| year.to_string())
+}
+
+/// Tells whether a text is one e-mail address.
 fn is_email(text: &str) -> bool {
+    let sign = |one: char| one.is_whitespace() || ",;<>()\"\\".contains(one);
     text.split_once('@').is_some_and(|(name, host)| {
-        !name.is_empty() && host.contains('.') && !text.contains(char::is_whitespace)
+        let parts = host.split('.').collect::<Vec<_>>();
+        let whole = parts.len() > 1 && parts.iter().all(|part| !part.is_empty());
+        !name.is_empty() && whole && !text.contains(sign) && !host.contains('@')
     })
-}
-
-fn word<T: Copy>(text: &str, words: &[(T, &[&str])]) -> Result<T, String> {
-    let wanted = text.to_lowercase();
-    words
-        .iter()
-        .find(|(_, names)| names.contains(&wanted.as_str()))
-        .map(|(value, _)| *value)
-        .ok_or(wanted)
 }
