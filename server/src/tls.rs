@@ -174,9 +174,18 @@ fn leaf_names(config: &Config, bound: SocketAddr) -> BTreeSet<String> {
     if !bound.ip().is_unspecified() {
         names.insert(bound.ip().to_string());
     }
-    let host = config.public_address.rsplit_once(':').map(|(host, _)| host);
-    names.extend(host.map(|host| host.trim_matches(['[', ']']).to_owned()));
+    names.extend(host_of(&config.public_address).map(str::to_owned));
     names
+}
+
+/// Returns the host of `HOST` or `HOST:PORT`; an IPv6 address may stand in brackets.
+fn host_of(address: &str) -> Option<&str> {
+    let host = match address.strip_prefix('[') {
+        Some(bracketed) => bracketed.split(']').next().unwrap_or_default(),
+        None if address.parse::<std::net::IpAddr>().is_ok() => address,
+        None => address.split(':').next().unwrap_or_default(),
+    };
+    Some(host).filter(|host| !host.is_empty())
 }
 
 fn ca_params(institution: InstitutionId) -> Result<CertificateParams, rcgen::Error> {
@@ -218,4 +227,29 @@ fn open_pair(path: &Path, kek: &SecretKey) -> Result<KeyPair, KeysError> {
     let pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
     write_sealed(path, kek, &pair.serialize_der())?;
     Ok(pair)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_certificate_names_the_public_address_with_and_without_a_port() {
+        for (address, name) in [
+            ("exam.example.kz", "exam.example.kz"),
+            ("exam.example.kz:443", "exam.example.kz"),
+            ("192.0.2.7", "192.0.2.7"),
+            ("[2001:db8::5]:8443", "2001:db8::5"),
+            ("[2001:db8::5]", "2001:db8::5"),
+            ("2001:db8::5", "2001:db8::5"),
+        ] {
+            let config = Config {
+                public_address: address.to_owned(),
+                ..Config::default()
+            };
+            let names = leaf_names(&config, SocketAddr::from(([0, 0, 0, 0], 8443)));
+            assert!(names.contains(name), "{address}: {names:?}");
+        }
+        assert_eq!(host_of(""), None);
+    }
 }
