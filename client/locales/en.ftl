@@ -288,6 +288,7 @@ problem-too-many = Too many tries
 problem-not-admitted = You are not admitted to this exam
 problem-too-early = The exam has not opened yet
 problem-too-late = The exam's time is over
+problem-code-over = The code that you were given is over
 problem-bound-elsewhere = The exam is open on another machine
 problem-old-epoch = The exam was moved to another machine
 problem-gate-closed = The server does not receive everything yet

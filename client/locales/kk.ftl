@@ -288,6 +288,7 @@ problem-too-many = Әрекет тым көп
 problem-not-admitted = Сіз бұл емтиханға жіберілмегенсіз
 problem-too-early = Емтихан әлі ашылған жоқ
 problem-too-late = Емтиханның уақыты өтті
+problem-code-over = Сізге берілген кодтың мерзімі өтті
 problem-bound-elsewhere = Емтихан басқа компьютерде ашылған
 problem-old-epoch = Емтихан басқа компьютерге көшірілді
 problem-gate-closed = Сервер әлі бәрін алып тұрған жоқ

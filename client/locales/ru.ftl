@@ -288,6 +288,7 @@ problem-too-many = Слишком много попыток
 problem-not-admitted = Вы не допущены к этому экзамену
 problem-too-early = Экзамен ещё не открыт
 problem-too-late = Время экзамена прошло
+problem-code-over = Срок выданного вам кода истёк
 problem-bound-elsewhere = Экзамен открыт на другом компьютере
 problem-old-epoch = Экзамен перенесён на другой компьютер
 problem-gate-closed = Сервер ещё не получает всё нужное

@@ -34,6 +34,8 @@ macro_rules! codes {
 codes! {
     /// Login or password are wrong.
     WrongPassword = "wrong_password", 401;
+    /// The password is one that was handed out, and its time is over.
+    CodeOver = "code_over", 403;
     /// The token is missing, wrong or over.
     NotSignedIn = "not_signed_in", 401;
     /// This account may not do this.

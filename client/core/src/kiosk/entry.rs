@@ -1,13 +1,14 @@
 //! Server, sign in, my exams.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use qorgan_protocol::{
     assessment::ResponseSeq,
     crypto::Sha256,
     ids::{AttemptId, Epoch},
     time::Now,
-    wire::{CheckInReply, ClientEventKind, ExamCard},
+    wire::{CheckInReply, ClientEventKind, ExamCard, ProblemCode},
 };
 
 use super::{
@@ -100,7 +101,7 @@ impl Kiosk {
     }
 
     /// Returns what is being typed to sign in, where that is asked for.
-    fn form(&mut self) -> Option<&mut SignInForm> {
+    pub(super) fn form(&mut self) -> Option<&mut SignInForm> {
         match &mut self.stage {
             Stage::SignIn(form) => Some(form),
             Stage::Attempt(attempt) => attempt.signed_out.as_mut(),
@@ -217,7 +218,34 @@ impl SignInForm {
             login,
             password: Private(String::new()),
             trouble,
+            retry_at: None,
         }
+    }
+
+    /// Keeps why it failed. Where the server was busy and said until when, it is sent again then: who
+    /// comes with a full lab does not have to press for a place.
+    pub(super) fn failed(&mut self, now: Now, trouble: Trouble) {
+        self.retry_at = match &trouble {
+            Trouble::Problem {
+                code: ProblemCode::Unavailable,
+                retry_after_s: Some(seconds),
+            } => Some(now + Duration::from_secs(u64::from(*seconds))),
+            Trouble::Problem { .. }
+            | Trouble::Unreachable
+            | Trouble::Untrusted
+            | Trouble::BadLink
+            | Trouble::BadAnswer
+            | Trouble::DiskRefuses
+            | Trouble::OtherPerson
+            | Trouble::JournalForked => None,
+        };
+        self.trouble = Some(trouble);
+    }
+
+    /// Returns the request once it is to be sent again.
+    pub(super) fn again(&mut self, now: Now) -> Option<Call> {
+        self.retry_at.take_if(|at| *at <= now)?;
+        self.take(Intent::SignIn)
     }
 
     /// Takes what was typed; returns the request once it is to be sent.
@@ -226,12 +254,15 @@ impl SignInForm {
             Intent::TypeLogin(typed) => {
                 self.login = typed;
                 self.trouble = None;
+                self.retry_at = None;
             }
             Intent::TypePassword(typed) => {
                 self.password = typed;
                 self.trouble = None;
+                self.retry_at = None;
             }
             Intent::SignIn if !self.login.0.trim().is_empty() && !self.password.0.is_empty() => {
+                self.retry_at = None;
                 return Some(Call::SignIn {
                     login: Private(self.login.0.trim().to_owned()),
                     password: self.password.clone(),

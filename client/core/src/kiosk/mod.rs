@@ -88,6 +88,8 @@ struct SignInForm {
     login: Private<String>,
     password: Private<String>,
     trouble: Option<Trouble>,
+    /// When it is sent again by itself: the server was busy, and said until when.
+    retry_at: Option<Now>,
 }
 
 #[derive(Debug, Default)]
@@ -240,10 +242,14 @@ impl Kiosk {
     /// Returns the next moment at which time alone changes something.
     #[must_use]
     pub fn wake_at(&self, now: Now) -> Option<Now> {
-        let Stage::Attempt(attempt) = &self.stage else {
-            return None;
-        };
-        attempt.wake_at(now)
+        match &self.stage {
+            Stage::Welcome { .. } | Stage::Exams { .. } => None,
+            Stage::SignIn(form) => form.retry_at,
+            Stage::Attempt(attempt) => {
+                let form = attempt.signed_out.as_ref().and_then(|form| form.retry_at);
+                attempt.wake_at(now).into_iter().chain(form).min()
+            }
+        }
     }
 
     /// Returns the language of the interface.
@@ -330,10 +336,10 @@ impl Kiosk {
             Stage::Welcome { trouble: slot, .. } | Stage::Exams { trouble: slot, .. } => {
                 *slot = Some(trouble);
             }
-            Stage::SignIn(form) => form.trouble = Some(trouble),
+            Stage::SignIn(form) => form.failed(now, trouble),
             Stage::Attempt(attempt) if kind == CallKind::SignIn => {
                 if let Some(form) = &mut attempt.signed_out {
-                    form.trouble = Some(trouble);
+                    form.failed(now, trouble);
                 }
             }
             Stage::Attempt(_) => self.attempt_failed(now, kind, failure, trouble),
@@ -424,6 +430,9 @@ impl Kiosk {
 
     /// Sends what is due and not under way. Whatever happened, this decides what goes on.
     fn settle(&mut self, now: Now) {
+        if let Some(call) = self.form().and_then(|form| form.again(now)) {
+            self.call(call);
+        }
         let Stage::Attempt(attempt) = &mut self.stage else {
             return;
         };

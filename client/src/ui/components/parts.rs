@@ -117,6 +117,7 @@ fn trouble_keys(trouble: &Trouble) -> (Key, Key, &'static str) {
 pub(in crate::ui) fn problem_keys(code: ProblemCode) -> (Key, Key) {
     match code {
         ProblemCode::WrongPassword => (keys::PROBLEM_WRONG_PASSWORD, keys::REMEDY_WRONG_PASSWORD),
+        ProblemCode::CodeOver => (keys::PROBLEM_CODE_OVER, keys::REMEDY_TEST_CENTRE),
         ProblemCode::NotSignedIn => (keys::PROBLEM_NOT_SIGNED_IN, keys::REMEDY_SIGN_IN),
         ProblemCode::TooMany => (keys::PROBLEM_TOO_MANY, keys::REMEDY_WAIT),
         ProblemCode::NotAdmitted => (keys::PROBLEM_NOT_ADMITTED, keys::REMEDY_TEST_CENTRE),

@@ -1,6 +1,8 @@
 //! What a candidate comes back to: a sign-in that ran out, a journal that was lost, a consent that
 //! changed, a receipt.
 
+use std::time::Duration;
+
 use qorgan_protocol::{
     assessment::{Response, ResponseEntry, ResponseSeq},
     attempt::AttemptPhase,
@@ -240,6 +242,42 @@ fn entry(choice: &str) -> ResponseEntry {
     }
 }
 
+#[test]
+fn a_busy_server_is_asked_again_when_it_said_and_a_count_that_is_full_is_not() {
+    let mut desk = Desk::in_exam();
+    desk.fail(CallKind::View, signed_out());
+    desk.intent(Intent::TypePassword(Private("b".to_owned())));
+    desk.intent(Intent::SignIn);
+    desk.fail(
+        CallKind::SignIn,
+        refused_for(ProblemCode::Unavailable, Some(7)),
+    );
+    assert_eq!(
+        sign_in_view(&desk).trouble,
+        Some(Trouble::Problem {
+            code: ProblemCode::Unavailable,
+            retry_after_s: Some(7),
+        }),
+        "the wait is told"
+    );
+    let due = desk.now + Duration::from_secs(7);
+    assert!(desk.kiosk.wake_at(desk.now).is_some_and(|at| at <= due));
+    assert!(calls(&desk.later(6_900)).is_empty());
+    assert_eq!(calls(&desk.later(100)), [CallKind::SignIn]);
+    desk.fail(CallKind::SignIn, refused_for(ProblemCode::TooMany, Some(7)));
+    assert!(calls(&desk.later(60_000)).is_empty(), "the person decides");
+    desk.intent(Intent::SignIn);
+    desk.fail(
+        CallKind::SignIn,
+        refused_for(ProblemCode::Unavailable, Some(7)),
+    );
+    desk.intent(Intent::TypePassword(Private("another".to_owned())));
+    assert!(
+        calls(&desk.later(60_000)).is_empty(),
+        "what is typed is not sent"
+    );
+}
+
 fn sign_in_view(desk: &Desk) -> SignInView {
     let ScreenView::SignIn(form) = desk.kiosk.view(desk.now).screen else {
         panic!("{}", desk.screen())
@@ -252,9 +290,13 @@ fn signed_out() -> Failure {
 }
 
 fn refused(code: ProblemCode) -> Failure {
+    refused_for(code, None)
+}
+
+fn refused_for(code: ProblemCode, retry_after_s: Option<u32>) -> Failure {
     Failure::Problem(Problem {
         code,
         detail: String::new(),
-        retry_after_s: None,
+        retry_after_s,
     })
 }
