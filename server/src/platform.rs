@@ -22,5 +22,5 @@ cfg_select! {
     }
 }
 
-pub(crate) use imp::{inherited_listener, owner_only, terminate};
+pub(crate) use imp::{inherited_listener, open_files, owner_only, raise_open_files, terminate};
 pub(crate) use sync::sync_all_at_once;

@@ -9,6 +9,7 @@ use qorgan_protocol::time::{Now, WallTime, millis};
 
 use crate::auth::Auth;
 use crate::config::Config;
+use crate::http::Connections;
 use crate::keys::{KeysError, ServerKeys};
 use crate::live::LiveHub;
 use crate::recordings::{RecordingError, Recordings};
@@ -36,6 +37,9 @@ pub enum StartError {
     /// A rotation of the key-encryption key that was cut cannot be finished.
     #[error("a rotation of the key-encryption key that was cut cannot be finished")]
     Rotation(#[from] crate::rotation::RotationError),
+    /// The places that accounts are known at cannot be read.
+    #[error("the places that accounts are known at cannot be read")]
+    Places(#[source] crate::auth::AuthError),
     /// The folder of recordings cannot be used.
     #[error("the folder of recordings cannot be used")]
     Recordings(#[from] RecordingError),
@@ -89,6 +93,8 @@ pub struct AppState {
     pub recordings: Recordings,
     /// What is seen live.
     pub live: LiveHub,
+    /// Who is connected.
+    pub connections: Connections,
     /// The clocks.
     pub clock: ServerClock,
     /// The data folder.
@@ -114,6 +120,8 @@ impl AppState {
         let config = Arc::new(config);
         let registry = Registry::new(store.clone(), Arc::clone(&keys), clock, Arc::clone(&config));
         let auth = Auth::new(store.clone(), Arc::clone(&keys), clock, Arc::clone(&config));
+        auth.load_places().await.map_err(StartError::Places)?;
+        let connections = Connections::new(&config);
         let recordings =
             Recordings::open(&data.join("recordings"), store.clone(), Arc::clone(&keys))?;
         Ok(Self {
@@ -124,6 +132,7 @@ impl AppState {
             auth,
             recordings,
             live: LiveHub::default(),
+            connections,
             clock,
             data: Arc::new(data.to_path_buf()),
         })

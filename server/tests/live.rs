@@ -76,6 +76,35 @@ async fn who_looks_gets_a_still_then_a_key_frame_and_the_next_one_both_at_once()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_is_signed_out_sees_no_more_on_a_socket_that_is_open() {
+    let data = tempfile::tempdir().expect("a folder");
+    let server = Server::start_without_totp(&data.path().join("data")).await;
+    let provision = server.attempts(1).await.remove(0);
+    let cookie = server.staff("proctor", StaffRole::Proctor).await;
+    let other = server.staff("second", StaffRole::Proctor).await;
+    let mut ended = look(&server, &cookie, provision.attempt)
+        .await
+        .expect("shown");
+    let mut stays = look(&server, &other, provision.attempt)
+        .await
+        .expect("shown");
+    server
+        .state
+        .auth
+        .sign_out(&cookie)
+        .await
+        .expect("signed out");
+    let over = timeout(Duration::from_secs(12), ended.next()).await;
+    let over = over.expect("closed within seconds");
+    assert!(!matches!(over, Some(Ok(Message::Binary(_)))), "{over:?}");
+    let gap = Duration::from_millis(100);
+    timeout(gap, stays.next())
+        .await
+        .expect_err("the other one stays");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn strangers_and_the_testing_centre_see_nothing_live() {
     let data = tempfile::tempdir().expect("a folder");
     let server = Server::start_without_totp(&data.path().join("data")).await;

@@ -72,13 +72,97 @@ async fn a_client_that_dawdles_over_its_head_or_its_handshake_is_cut_off() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_dribbles_is_cut_and_a_connection_that_idles_between_requests_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = started(folder.path(), "[limits]\nheader_seconds = 2\n").await;
+    let begun = Instant::now();
+    let mut slow = tls(&server).await;
+    let dribbling = tokio::spawn(async move {
+        let head = b"POST /api/v1/sign-in HTTP/1.1\r\nHost: localhost\r\n\
+            Content-Type: application/json\r\nContent-Length: 9000\r\n\r\n";
+        slow.write_all(head).await.ok();
+        while slow.write_all(b" ").await.is_ok() && slow.flush().await.is_ok() {
+            let mut answer = [0; 1024];
+            let gap = Duration::from_millis(200);
+            if let Ok(Ok(0) | Err(_)) = timeout(gap, slow.read(&mut answer)).await {
+                break;
+            }
+        }
+    });
+    let mut idle = tls(&server).await;
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await
+        .expect("sent");
+    let mut rest = Vec::new();
+    timeout(WAIT_MAX, idle.read_to_end(&mut rest))
+        .await
+        .expect("cut")
+        .ok();
+    assert!(rest.starts_with(b"HTTP/1.1 200"), "it was answered first");
+    timeout(WAIT_MAX, dribbling)
+        .await
+        .expect("cut")
+        .expect("no panic");
+    assert!(begun.elapsed() < WAIT_MAX);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn http_2_is_refused_at_its_preface_without_and_with_a_pause_in_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = started(folder.path(), "").await;
+    for cut in [0, 1, 3, 11] {
+        let mut stream = tls(&server).await;
+        let (first, rest) = H2_PREFACE.split_at(cut);
+        stream.write_all(first).await.expect("sent");
+        stream.flush().await.expect("sent");
+        // Another turn, so that the halves come in two reads.
+        answer(&server).await;
+        // Settings follow the preface; the server may have hung up by now.
+        stream.write_all(rest).await.ok();
+        stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.ok();
+        stream.flush().await.ok();
+        let mut reply = Vec::new();
+        let read = timeout(WAIT_MAX, stream.read_to_end(&mut reply)).await;
+        let _end_or_reset = read.expect("hung up");
+        assert_eq!(reply, b"", "no frame of HTTP/2");
+    }
+    assert_eq!(answer(&server).await, "HTTP/1.1 200 OK");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn idle_strangers_give_way_to_who_comes_and_no_one_waits_for_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = started(folder.path(), "[limits]\naddress_strangers = 8\n").await;
+    let mut idle = Vec::new();
+    for _ in 0..60 {
+        idle.push(tls(&server).await);
+    }
+    for _ in 0..20 {
+        assert_eq!(answer(&server).await, "HTTP/1.1 200 OK");
+    }
+    let mut closed = 0;
+    for stream in &mut idle {
+        let gap = Duration::from_millis(20);
+        closed += usize::from(timeout(gap, stream.read(&mut [0])).await.is_ok());
+    }
+    assert!(closed >= 52, "{closed} of 60 were closed for others");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_address_takes_no_more_than_its_connections_and_has_them_back() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = started(folder.path(), "[limits]\naddress_connections = 3\n").await;
 
+    // Agents' links are no strangers' connections: nobody takes their places.
+    let provisions = server.attempts(3).await;
     let mut held = Vec::new();
-    for _ in 0..3 {
-        held.push(tls(&server).await);
+    for provision in &provisions {
+        let mut agent = Agent::new(&server.place, provision, &connector(&server.place.ca));
+        agent.run(Duration::from_millis(300)).await;
+        held.push(agent);
     }
     let tcp = TcpStream::connect(server.place.address)
         .await
@@ -346,3 +430,4 @@ fn check(server: &Server, folder: &Path) -> Report {
 }
 
 const WAIT_MAX: Duration = Duration::from_secs(12);
+const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

@@ -6,23 +6,11 @@ use qorgan_protocol::crypto::{self, PublicKey, SignedBytes};
 use qorgan_protocol::ids::{AttemptId, Epoch, PersonId};
 use qorgan_protocol::wire::{DeviceProof, EnrolProof, Hex, SignInReply, SignInRequest, SignedHex};
 use qorgan_signing::Ring;
-use sqlx::Row as _;
 
-use super::limits::Counted;
+use super::entrance::Door;
 use super::tokens::Holder;
-use super::{Auth, AuthError, password};
+use super::{Auth, AuthError};
 use crate::registry::Caller;
-use crate::store;
-
-/// What an account's row says.
-pub(super) struct Account {
-    pub(super) person: PersonId,
-    pub(super) display_name: String,
-    pub(super) language: String,
-    pub(super) password_hash: String,
-    pub(super) must_change: bool,
-    pub(super) disabled: bool,
-}
 
 impl Auth {
     /// Makes a nonce for one proof.
@@ -30,15 +18,17 @@ impl Auth {
     /// # Errors
     /// Where the system gives no randomness.
     pub fn challenge(&self) -> Result<[u8; 32], AuthError> {
-        let nonce: [u8; 32] = qorgan_signing::random()?;
-        self.challenges.put(nonce, self.clock.now());
-        Ok(nonce)
+        let (fresh, random) = (qorgan_signing::random()?, qorgan_signing::random()?);
+        Ok(self.challenges.make(&fresh, random, self.clock.now()))
     }
 
     /// Signs a candidate in on a device that proves its key (SOP 11).
     ///
+    /// An account of staff is refused like a wrong password: it has the console, and this door tells
+    /// nothing of its password.
+    ///
     /// # Errors
-    /// `NotProved`, `TooMany`, `WrongPassword`.
+    /// `TooLong`, `NotProved`, `TooMany`, `Busy`, `WrongPassword`, `CodeOver`.
     //= tests/data/sop-2-28.md#11-sign-in
     pub async fn sign_in_client(
         &self,
@@ -46,6 +36,8 @@ impl Auth {
         address: IpAddr,
     ) -> Result<SignInReply, AuthError> {
         let device_key = public_key(&request.device_key)?;
+        let typed = (request.login.as_str(), request.password.as_str());
+        let knock = self.knock(typed, address, Some(device_key))?;
         let proof: DeviceProof = self.open_proof(device_key, request.proof)?;
         if proof.device_key != device_key {
             return Err(AuthError::NotProved {
@@ -57,10 +49,10 @@ impl Auth {
                 detail: "the challenge is over or was used",
             });
         }
-        let device = Counted::Device(device_key.0);
-        let account = self
-            .check_password(&request.login, &request.password, vec![device], address)
+        let checked = self
+            .check_password(&knock, &request.password, Door::Client)
             .await?;
+        let account = &checked.account;
         let caller = Caller {
             person: account.person,
             device_key,
@@ -68,6 +60,8 @@ impl Auth {
             instance: proof.instance,
         };
         let (token, expires) = self.issue(&Holder::Client(caller)).await?;
+        self.let_in(&knock, &checked).await?;
+        let account = checked.account;
         Ok(SignInReply {
             token,
             expires,
@@ -131,61 +125,6 @@ impl Auth {
         Ok(proof)
     }
 
-    /// Checks login and password under the limits.
-    pub(super) async fn check_password(
-        &self,
-        login: &str,
-        given: &str,
-        device: Vec<Counted>,
-        address: IpAddr,
-    ) -> Result<Account, AuthError> {
-        let now = self.clock.now();
-        let address = [Counted::Address(address)];
-        self.limits.check(&address, now)?;
-        self.limits.count(&address, now);
-        let by_account = Counted::Account(login.to_lowercase());
-        let mut counted = device;
-        counted.push(by_account.clone());
-        self.limits.check(&counted, now)?;
-        let account = self.account(login).await?;
-        let stored = account
-            .as_ref()
-            .map(|account| account.password_hash.clone());
-        let right = given.len() <= PASSWORD_BYTES_MAX
-            && password::verify(self.config.passwords, stored, given).await?;
-        match account {
-            Some(account) if right && !account.disabled => {
-                self.limits.forget(&by_account);
-                Ok(account)
-            }
-            Some(_) | None => {
-                self.limits.count(&counted, now);
-                Err(AuthError::WrongPassword)
-            }
-        }
-    }
-
-    async fn account(&self, login: &str) -> Result<Option<Account>, AuthError> {
-        let row = sqlx::query(
-            "SELECT p.id, p.display_name, p.language, p.disabled_ms, c.password_hash, c.must_change \
-             FROM people p JOIN credentials c ON c.person_id = p.id WHERE p.login = $1",
-        )
-        .bind(login)
-        .fetch_optional(self.store.read())
-        .await?;
-        let Some(row) = row else {
-            return Ok(None);
-        };
-        Ok(Some(Account {
-            person: store::id(&row.try_get::<String, _>("id")?)?,
-            display_name: row.try_get("display_name")?,
-            language: row.try_get("language")?,
-            password_hash: row.try_get("password_hash")?,
-            must_change: row.try_get("must_change")?,
-            disabled: row.try_get::<Option<i64>, _>("disabled_ms")?.is_some(),
-        }))
-    }
-
     fn open_proof<T: crypto::Signable>(
         &self,
         key: PublicKey,
@@ -208,6 +147,3 @@ fn public_key(hex: &Hex) -> Result<PublicKey, AuthError> {
             detail: "a key has 32 bytes",
         })
 }
-
-/// Longer passwords are refused before any work is done.
-pub(super) const PASSWORD_BYTES_MAX: usize = 800;

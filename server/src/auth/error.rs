@@ -26,6 +26,18 @@ pub enum AuthError {
         /// When to try again, in seconds.
         retry_after_s: u32,
     },
+    /// The queue of sign-ins is full.
+    #[error("the server is busy with sign-ins")]
+    Busy {
+        /// When to try again, in seconds.
+        retry_after_s: u32,
+    },
+    /// A login or a password is longer than any can be.
+    #[error("a login has at most 128 characters, a password 200")]
+    TooLong,
+    /// The password that was handed out is no longer good.
+    #[error("the password that was handed out is over")]
+    CodeOver,
     /// A proof does not hold.
     #[error("the proof does not hold: {detail}")]
     NotProved {
@@ -56,6 +68,23 @@ impl From<sqlx::Error> for AuthError {
 }
 
 impl AuthError {
+    /// Tells whether something failed that the server should not fail at; else it refuses as it should.
+    #[must_use]
+    pub const fn is_fault(&self) -> bool {
+        match self {
+            Self::Store(_) | Self::Hash | Self::Key(_) | Self::Seal(_) => true,
+            Self::WrongPassword
+            | Self::NotSignedIn
+            | Self::Forbidden
+            | Self::TooMany { .. }
+            | Self::Busy { .. }
+            | Self::TooLong
+            | Self::CodeOver
+            | Self::NotProved { .. }
+            | Self::BadPassword => false,
+        }
+    }
+
     /// Returns what the caller is told.
     #[must_use]
     pub fn problem(&self) -> Problem {
@@ -64,8 +93,10 @@ impl AuthError {
             Self::NotSignedIn => (ProblemCode::NotSignedIn, None),
             Self::Forbidden => (ProblemCode::Forbidden, None),
             Self::TooMany { retry_after_s } => (ProblemCode::TooMany, Some(*retry_after_s)),
+            Self::Busy { retry_after_s } => (ProblemCode::Unavailable, Some(*retry_after_s)),
             Self::NotProved { .. } => (ProblemCode::NotProved, None),
-            Self::BadPassword => (ProblemCode::BadRequest, None),
+            Self::CodeOver => (ProblemCode::CodeOver, None),
+            Self::BadPassword | Self::TooLong => (ProblemCode::BadRequest, None),
             Self::Store(_) | Self::Hash | Self::Key(_) | Self::Seal(_) => {
                 let detail = "the server cannot do this now".to_owned();
                 return Problem {
@@ -101,7 +132,13 @@ impl IntoResponse for AuthRejection {
             Self::Problem(problem) => {
                 let status = StatusCode::from_u16(problem.code.status())
                     .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                (status, Json(problem)).into_response()
+                let wait = problem.retry_after_s;
+                let mut response = (status, Json(problem)).into_response();
+                if let Some(seconds) = wait {
+                    let value = HeaderValue::from(seconds);
+                    response.headers_mut().insert(header::RETRY_AFTER, value);
+                }
+                response
             }
             Self::SignIn { htmx } => {
                 let to = HeaderValue::from_static(SIGN_IN_PAGE);

@@ -2,16 +2,20 @@
 
 use core::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use qorgan_protocol::ids::{AttemptId, Epoch, PersonId};
 
+use super::Auth;
 use super::error::{AuthError, AuthRejection};
+use super::network;
 use super::role::{Role, StaffRole};
 use super::staff::COOKIE;
 use super::tokens::Holder;
+use crate::http::Connection;
 use crate::registry::Caller;
 use crate::state::AppState;
 
@@ -27,7 +31,10 @@ impl FromRequestParts<AppState> for ClientAuth {
         state: &AppState,
     ) -> Result<Self, AuthRejection> {
         match bearer(&parts.headers, state).await {
-            Ok(Holder::Client(caller)) => Ok(Self(caller)),
+            Ok(Holder::Client(caller)) => {
+                known(parts);
+                Ok(Self(caller))
+            }
             Ok(Holder::Agent { .. } | Holder::Staff { .. }) => Err(problem(&AuthError::Forbidden)),
             Err(error) => Err(problem(&error)),
         }
@@ -57,11 +64,14 @@ impl FromRequestParts<AppState> for AgentAuth {
                 person,
                 attempt,
                 epoch,
-            }) => Ok(Self {
-                person,
-                attempt,
-                epoch,
-            }),
+            }) => {
+                known(parts);
+                Ok(Self {
+                    person,
+                    attempt,
+                    epoch,
+                })
+            }
             Ok(Holder::Client(_) | Holder::Staff { .. }) => Err(problem(&AuthError::Forbidden)),
             Err(error) => Err(problem(&error)),
         }
@@ -89,6 +99,8 @@ pub struct StaffSession {
     pub must_change: bool,
     /// The second factor must be set up first.
     pub needs_totp: bool,
+    /// This session was signed in with the second factor, or set it up.
+    pub factor: bool,
 }
 
 impl StaffSession {
@@ -98,6 +110,12 @@ impl StaffSession {
         let (a, b) = (self.csrf.as_bytes(), given.as_bytes());
         let differing = a.iter().zip(b).fold(0, |d, (x, y)| d | (x ^ y));
         !a.is_empty() && a.len() == b.len() && differing == 0
+    }
+
+    /// Tells whether nothing is left to be set up first.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        !self.must_change && !self.needs_totp
     }
 
     /// Tells whether the person has one of the roles that `R` admits.
@@ -119,6 +137,9 @@ impl FromRequestParts<AppState> for StaffSession {
             AuthError::NotSignedIn | AuthError::Forbidden => AuthRejection::SignIn { htmx },
             other @ (AuthError::WrongPassword
             | AuthError::TooMany { .. }
+            | AuthError::Busy { .. }
+            | AuthError::TooLong
+            | AuthError::CodeOver
             | AuthError::NotProved { .. }
             | AuthError::BadPassword
             | AuthError::Store(_)
@@ -127,26 +148,58 @@ impl FromRequestParts<AppState> for StaffSession {
             | AuthError::Seal(_)) => problem(&other),
         };
         let token = cookie_value(&parts.headers).ok_or(AuthRejection::SignIn { htmx })?;
-        staff_session(token, state).await.map_err(sign_in)
+        let holder = state.auth.holder(&token).await.map_err(sign_in)?;
+        let session = state.auth.session(holder, token).await.map_err(sign_in)?;
+        known(parts);
+        Ok(session)
     }
 }
 
-async fn staff_session(token: String, state: &AppState) -> Result<StaffSession, AuthError> {
-    let Holder::Staff { person, csrf } = state.auth.holder(&token).await? else {
-        return Err(AuthError::NotSignedIn);
-    };
-    let row = state.auth.staff_row(person).await?;
-    Ok(StaffSession {
-        person,
-        login: row.login,
-        display_name: row.display_name,
-        language: row.language,
-        roles: state.auth.roles(person).await?,
-        csrf,
-        token,
-        must_change: row.must_change,
-        needs_totp: row.needs_totp,
-    })
+impl Auth {
+    /// Returns the session of a member of staff who holds a token.
+    async fn session(&self, holder: Holder, token: String) -> Result<StaffSession, AuthError> {
+        let Holder::Staff { person, csrf, with } = holder else {
+            return Err(AuthError::NotSignedIn);
+        };
+        let row = self.staff_row(person).await?;
+        Ok(StaffSession {
+            person,
+            login: row.login,
+            display_name: row.display_name,
+            language: row.language,
+            roles: self.roles(person).await?,
+            csrf,
+            token,
+            must_change: with.one_time || row.must_change,
+            needs_totp: self.config.sign_in.staff_totp_required && !with.factor,
+            factor: with.factor,
+        })
+    }
+
+    /// Returns the session that a cookie's value belongs to.
+    #[cfg(test)]
+    pub(crate) async fn session_of(&self, token: &str) -> Result<StaffSession, AuthError> {
+        let holder = self.holder(token).await?;
+        self.session(holder, token.to_owned()).await
+    }
+
+    /// Tells whether a session that something was opened with would still open it. Asking does not
+    /// prolong it.
+    pub(crate) async fn still_admits<R: Role>(&self, token: &str) -> bool {
+        let asked = async {
+            let holder = self.still_holds(token).await?;
+            self.session(holder, token.to_owned()).await
+        };
+        match asked.await {
+            Ok(session) => session.is_full() && session.has::<R>(),
+            Err(error) => {
+                if error.is_fault() {
+                    tracing::error!(%error, "Could not ask for a session that holds a socket open");
+                }
+                false
+            }
+        }
+    }
 }
 
 /// A member of staff with a role that `R` admits, fully signed in.
@@ -165,7 +218,7 @@ impl<R: Role> FromRequestParts<AppState> for Staff<R> {
         state: &AppState,
     ) -> Result<Self, AuthRejection> {
         let session = StaffSession::from_request_parts(parts, state).await?;
-        if session.must_change || session.needs_totp {
+        if !session.is_full() {
             let htmx = parts.headers.contains_key("hx-request");
             return Err(AuthRejection::SignIn { htmx });
         }
@@ -218,16 +271,15 @@ impl FromRequestParts<AppState> for PeerAddress {
             .extensions
             .get::<ConnectInfo<SocketAddr>>()
             .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| info.0.ip());
-        if !state.config.trusted_proxies.contains(&peer) {
-            return Ok(Self(peer));
-        }
-        let forwarded = parts
-            .headers
-            .get("x-forwarded-for")
-            .and_then(|value| value.to_str().ok())
-            .and_then(|list| list.rsplit(',').next())
-            .and_then(|last| last.trim().parse().ok());
-        Ok(Self(forwarded.unwrap_or(peer)))
+        let proxies = &state.config.trusted_proxies;
+        Ok(Self(network::caller(peer, &parts.headers, proxies)))
+    }
+}
+
+/// The connection belongs to somebody who is signed in: it is closed after those of strangers.
+fn known(parts: &Parts) {
+    if let Some(connection) = parts.extensions.get::<Arc<Connection>>() {
+        connection.is_known();
     }
 }
 

@@ -1,130 +1,267 @@
-//! How often somebody may try: by account and device first, by address far above a full lab.
+//! How often somebody may try.
+//!
+//! # Invariants
+//! * A try is counted before any work is done for it, so that tries at once are counted as well.
+//! * Every count stands under 32 bytes, and each kind has a fixed number of places: the one that was
+//!   used least lately goes. A flood of one kind drives out no count of another.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use lru::LruCache;
 use qorgan_protocol::time::Now;
 
 use super::AuthError;
+use super::network::Network;
 use crate::config::Limits;
 
 /// What is counted.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Counted {
-    Account(String),
+    /// An account, by everybody who is not known there.
+    Account([u8; 32]),
+    /// An account at one place: a device that it knows, or a network.
+    Place([u8; 32]),
+    /// A device, whatever the account.
     Device([u8; 32]),
-    Address(IpAddr),
+    /// A network, whatever the account.
+    Network(Network),
+    /// Codes of an account's second factor.
+    Codes([u8; 32]),
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Window {
-    began: Now,
-    count: u32,
+impl Counted {
+    fn key(self) -> [u8; 32] {
+        match self {
+            Self::Account(key) | Self::Place(key) | Self::Device(key) | Self::Codes(key) => key,
+            Self::Network(network) => {
+                let mut key = [0; 32];
+                let bytes = network.as_bytes();
+                for (to, from) in key.iter_mut().zip(bytes) {
+                    *to = *from;
+                }
+                // An IPv4 address is not the network of an IPv6 address that begins alike.
+                key[31] = u8::from(bytes.len() == 4);
+                key
+            }
+        }
+    }
 }
 
-/// Counts tries in windows of time.
+/// When a count would be empty again, in the time of the server's clock (GCRA).
+type Counts = LruCache<[u8; 32], Duration>;
+
+#[derive(Debug)]
+struct Kinds {
+    accounts: Counts,
+    places: Counts,
+    devices: Counts,
+    networks: Counts,
+    codes: Counts,
+}
+
+/// Counts tries.
 #[derive(Debug)]
 pub(crate) struct RateLimits {
     limits: Limits,
-    windows: Mutex<BTreeMap<Counted, Window>>,
+    kinds: Mutex<Kinds>,
 }
 
 impl RateLimits {
-    pub(crate) const fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self::bounded(limits, COUNTS_MAX)
+    }
+
+    fn bounded(limits: Limits, max: NonZeroUsize) -> Self {
+        // The room is taken as counts come, not at once.
+        let counts = || {
+            let mut counts = LruCache::unbounded();
+            counts.resize(max);
+            counts
+        };
         Self {
             limits,
-            windows: Mutex::new(BTreeMap::new()),
+            kinds: Mutex::new(Kinds {
+                accounts: counts(),
+                places: counts(),
+                devices: counts(),
+                networks: counts(),
+                codes: counts(),
+            }),
         }
     }
 
-    /// Refuses where a count is full.
-    pub(crate) fn check(&self, counted: &[Counted], now: Now) -> Result<(), AuthError> {
-        let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        for key in counted {
-            let (most, lasts) = self.bound(key);
-            let Some(window) = windows.get(key) else {
-                continue;
-            };
-            let passed = now.since(window.began);
-            if passed < lasts && window.count >= most {
-                let left = lasts.saturating_sub(passed).as_secs().saturating_add(1);
-                return Err(AuthError::TooMany {
-                    retry_after_s: u32::try_from(left).unwrap_or(u32::MAX),
-                });
-            }
+    /// Counts one try of each, or none where one of them is full.
+    ///
+    /// # Errors
+    /// `TooMany` with the seconds until one more is free.
+    pub(crate) fn take(&self, counted: &[Counted], now: Now) -> Result<(), AuthError> {
+        let now = now.since_origin();
+        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut wait = Duration::ZERO;
+        for one in counted {
+            let (step, window) = self.bound(*one);
+            let full_at = kinds.of(*one).peek(&one.key()).copied();
+            let ahead = full_at.unwrap_or(now).saturating_sub(now);
+            wait = wait.max(ahead.saturating_add(step).saturating_sub(window));
+        }
+        if !wait.is_zero() {
+            let left = wait.as_secs().saturating_add(1);
+            return Err(AuthError::TooMany {
+                retry_after_s: u32::try_from(left).unwrap_or(u32::MAX),
+            });
+        }
+        for one in counted {
+            let step = self.bound(*one).0;
+            let counts = kinds.of(*one);
+            let empty_at = counts.get(&one.key()).copied().unwrap_or(now).max(now);
+            counts.put(one.key(), empty_at.saturating_add(step));
         }
         Ok(())
     }
 
-    /// Counts one try.
-    pub(crate) fn count(&self, counted: &[Counted], now: Now) {
-        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        if windows.len() >= WINDOWS_MAX {
-            windows.retain(|key, window| now.since(window.began) < self.bound(key).1);
-        }
-        for key in counted {
-            let lasts = self.bound(key).1;
-            let window = windows.entry(key.clone()).or_insert(Window {
-                began: now,
-                count: 0,
-            });
-            if now.since(window.began) >= lasts {
-                *window = Window {
-                    began: now,
-                    count: 0,
-                };
+    /// Gives tries back that were none: the sign-in was right, or nothing was looked at.
+    pub(crate) fn give_back(&self, counted: &[Counted]) {
+        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        for one in counted {
+            let step = self.bound(*one).0;
+            if let Some(empty_at) = kinds.of(*one).get_mut(&one.key()) {
+                *empty_at = empty_at.saturating_sub(step);
             }
-            window.count = window.count.saturating_add(1);
         }
     }
 
-    /// Forgets the wrong tries of an account that has signed in.
-    pub(crate) fn forget(&self, counted: &Counted) {
-        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        windows.remove(counted);
+    /// Tells whether no try is left.
+    pub(crate) fn is_full(&self, one: Counted, now: Now) -> bool {
+        let (step, window) = self.bound(one);
+        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        kinds.of(one).peek(&one.key()).is_some_and(|empty_at| {
+            let ahead = empty_at.saturating_sub(now.since_origin());
+            ahead.saturating_add(step) > window
+        })
     }
 
-    const fn bound(&self, key: &Counted) -> (u32, Duration) {
-        match key {
-            Counted::Account(_) => (self.limits.account_tries, TRIES_WINDOW),
+    /// Returns how long one try counts, and over which time all are counted.
+    fn bound(&self, one: Counted) -> (Duration, Duration) {
+        let (most, window) = match one {
+            Counted::Account(_) => (
+                self.limits.account_tries.saturating_mul(STRANGERS_TIMES),
+                TRIES_WINDOW,
+            ),
+            Counted::Place(_) => (self.limits.account_tries, TRIES_WINDOW),
             Counted::Device(_) => (self.limits.device_tries, TRIES_WINDOW),
-            Counted::Address(_) => (self.limits.address_tries_per_minute, ADDRESS_WINDOW),
+            Counted::Network(_) => (self.limits.address_tries_per_minute, NETWORK_WINDOW),
+            Counted::Codes(_) => (self.limits.code_tries, TRIES_WINDOW),
+        };
+        (window / most.max(1), window)
+    }
+}
+
+impl Kinds {
+    const fn of(&mut self, one: Counted) -> &mut Counts {
+        match one {
+            Counted::Account(_) => &mut self.accounts,
+            Counted::Place(_) => &mut self.places,
+            Counted::Device(_) => &mut self.devices,
+            Counted::Network(_) => &mut self.networks,
+            Counted::Codes(_) => &mut self.codes,
         }
     }
 }
 
 const TRIES_WINDOW: Duration = Duration::from_secs(15 * 60);
-const ADDRESS_WINDOW: Duration = Duration::from_secs(60);
-const WINDOWS_MAX: usize = 100_000; // full: those that are over go
+const NETWORK_WINDOW: Duration = Duration::from_secs(60);
+/// All strangers together have so many times the tries of one network for an account.
+const STRANGERS_TIMES: u32 = 3;
+/// Counts of one kind; about 120 bytes each, so 12 MB a kind at the most.
+const COUNTS_MAX: NonZeroUsize = match NonZeroUsize::new(100_000) {
+    Some(max) => max,
+    None => NonZeroUsize::MIN,
+};
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn one_account_is_limited_and_its_neighbours_behind_one_address_are_not() {
-        let limits = RateLimits::new(Limits {
-            account_tries: 3,
-            device_tries: 40,
-            address_tries_per_minute: 1_000,
-            ..Limits::default()
-        });
-        let now = Now::default();
-        let address = Counted::Address(IpAddr::from([10, 0, 0, 1]));
-        let account = |login: &str| Counted::Account(login.to_owned());
+    fn a_count_is_full_at_its_bound_and_one_try_comes_back_at_a_time() {
+        let limits = limits(3);
+        let (now, account) = (Now::default(), Counted::Place([1; 32]));
         for _try in 0..3 {
-            limits.count(&[account("a"), address.clone()], now);
+            limits.take(&[account], now).expect("a try is left");
         }
+        assert!(limits.is_full(account, now));
+        let error = limits.take(&[account], now).expect_err("three are enough");
+        assert!(
+            matches!(error, AuthError::TooMany { retry_after_s: 301 }),
+            "{error:?}"
+        );
         limits
-            .check(&[account("a"), address.clone()], now)
-            .expect_err("three tries are enough");
-        limits
-            .check(&[account("b"), address], now)
+            .take(&[Counted::Place([2; 32])], now)
             .expect("a neighbour is free");
+        let later = now + Duration::from_secs(300);
+        limits.take(&[account], later).expect("one came back");
+        limits.take(&[account], later).expect_err("one alone");
+        for _try in 0..3 {
+            limits
+                .take(&[account], later + TRIES_WINDOW)
+                .expect("all came back");
+        }
+    }
+
+    #[test]
+    fn what_one_count_refuses_is_counted_nowhere() {
+        let limits = limits(1);
+        let now = Now::default();
+        let (full, free) = (Counted::Place([1; 32]), Counted::Device([1; 32]));
+        limits.take(&[full], now).expect("one try");
+        for _try in 0..100 {
+            limits.take(&[full, free], now).expect_err("full");
+        }
+        for _try in 0..40 {
+            limits.take(&[free], now).expect("all forty are left");
+        }
+        limits.take(&[free], now).expect_err("the bound");
+    }
+
+    #[test]
+    fn tries_that_were_none_are_given_back() {
+        let limits = limits(1);
+        let (now, account) = (Now::default(), Counted::Place([1; 32]));
+        for _sign_in in 0..50 {
+            limits.take(&[account], now).expect("it was given back");
+            limits.give_back(&[account]);
+        }
+        limits.give_back(&[account]);
+        limits.take(&[account], now).expect("one");
         limits
-            .check(&[account("a")], now + TRIES_WINDOW)
-            .expect("the window is over");
+            .take(&[account], now)
+            .expect_err("no more than one is ever left");
+    }
+
+    #[test]
+    fn a_flood_of_names_takes_a_fixed_room_and_drives_out_no_other_kind() {
+        let max = NonZeroUsize::new(64).expect("not zero");
+        let limits = RateLimits::bounded(Limits::default(), max);
+        let now = Now::default();
+        let network = Counted::Network(Network::V4([10, 0, 0, 1]));
+        limits.take(&[network], now).expect("room");
+        for number in 0..10_000_u32 {
+            let mut key = [0; 32];
+            key[..4].copy_from_slice(&number.to_be_bytes());
+            limits.take(&[Counted::Account(key)], now).expect("room");
+        }
+        let mut kinds = limits.kinds.lock().expect("no panic");
+        assert_eq!(kinds.accounts.len(), 64);
+        assert!(kinds.networks.get(&network.key()).is_some());
+    }
+
+    fn limits(account_tries: u32) -> RateLimits {
+        RateLimits::new(Limits {
+            account_tries,
+            device_tries: 40,
+            ..Limits::default()
+        })
     }
 }

@@ -3,14 +3,23 @@
 //! # Invariants
 //! * A token is 32 random bytes; the database holds its hash alone.
 //! * A route names by its extractor who may call it: [`ClientAuth`], [`AgentAuth`], [`Staff`].
-//! * Rate limits count account and device first; the address only far above a full lab.
+//! * Rate limits count account and device first; the network only far above a full lab.
+//! * A session says what it was signed in with, and ends with the password, the role, its idle time or
+//!   its absolute end.
 
 mod challenge;
 mod client;
+mod entrance;
 mod error;
 mod extract;
+mod factor;
+mod first;
+mod hashing;
 mod limits;
+mod network;
 mod password;
+mod places;
+mod queue;
 mod role;
 mod staff;
 mod tokens;
@@ -23,12 +32,18 @@ use crate::keys::ServerKeys;
 use crate::state::ServerClock;
 use crate::store::Store;
 use challenge::Challenges;
+use hashing::Hashers;
 use limits::RateLimits;
+use places::KnownPlaces;
 
 pub use error::{AuthError, AuthRejection};
 pub use extract::{AgentAuth, ClientAuth, CsrfChecked, PeerAddress, Staff, StaffSession};
+pub use factor::TotpSetup;
+pub use first::{forget_first_password, keep_first_password};
+pub use network::Network;
+pub(crate) use network::is_trusted;
 pub use role::{Administrator, AnyStaff, Proctor, Role, StaffRole, TestCentre, Watcher};
-pub use staff::{OneTimePassword, StaffSignIn, TotpSetup, clear_cookie, cookie};
+pub use staff::{OneTimePassword, StaffSignIn, clear_cookie, cookie};
 
 /// Signs people and programs in; cloning is cheap.
 #[derive(Debug, Clone)]
@@ -39,6 +54,8 @@ pub struct Auth {
     pub(crate) config: Arc<Config>,
     challenges: Arc<Challenges>,
     limits: Arc<RateLimits>,
+    places: Arc<KnownPlaces>,
+    hashers: Arc<Hashers>,
 }
 
 impl Auth {
@@ -51,6 +68,7 @@ impl Auth {
         config: Arc<Config>,
     ) -> Self {
         let limits = Arc::new(RateLimits::new(config.limits));
+        let hashers = Arc::new(Hashers::start(config.passwords.threads));
         Self {
             store,
             keys,
@@ -58,6 +76,8 @@ impl Auth {
             config,
             challenges: Arc::default(),
             limits,
+            places: Arc::default(),
+            hashers,
         }
     }
 }

@@ -4,10 +4,16 @@ use argon2::password_hash::{PasswordHash, PasswordHasher as _, PasswordVerifier 
 use argon2::{Algorithm, Argon2, Params, Version};
 
 use super::AuthError;
+use super::hashing::{Flow, Hashers};
 use crate::config::PasswordCost;
 
-/// Returns the hash of a password in PHC form; slow by design, so off the async threads.
-pub(crate) async fn hash(cost: PasswordCost, password: &str) -> Result<String, AuthError> {
+/// Returns the hash of a password in PHC form, computed when it is the flow's turn.
+pub(crate) async fn hash(
+    hashers: &Hashers,
+    flow: Flow,
+    cost: PasswordCost,
+    password: &str,
+) -> Result<String, AuthError> {
     let salt: [u8; 16] = qorgan_signing::random()?;
     let password = password.to_owned();
     let work = move || {
@@ -17,22 +23,19 @@ pub(crate) async fn hash(cost: PasswordCost, password: &str) -> Result<String, A
         let hash = argon2.hash_password(password.as_bytes(), &salt).ok()?;
         Some(hash.to_string())
     };
-    tokio::task::spawn_blocking(work)
-        .await
-        .ok()
-        .flatten()
-        .ok_or(AuthError::Hash)
+    hashers.run(flow, work).await?.ok_or(AuthError::Hash)
 }
 
 /// Tells whether a password is the one hashed. Without a hash the same work is done in vain, so
 /// that an unknown login takes as long as a known one.
 pub(crate) async fn verify(
+    hashers: &Hashers,
+    flow: Flow,
     cost: PasswordCost,
-    stored: Option<String>,
-    password: &str,
+    (stored, password): (Option<String>, &str),
 ) -> Result<bool, AuthError> {
     let Some(stored) = stored else {
-        hash(cost, password).await?;
+        hash(hashers, flow, cost, password).await?;
         return Ok(false);
     };
     let password = password.to_owned();
@@ -43,9 +46,7 @@ pub(crate) async fn verify(
                 .is_ok()
         })
     };
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|_ended| AuthError::Hash)
+    hashers.run(flow, work).await
 }
 
 /// Returns a password of sixteen letters and digits that are not mistaken for one another.
@@ -65,19 +66,23 @@ mod tests {
         memory_kib: 64,
         passes: 1,
         lanes: 1,
+        threads: 1,
     };
 
     #[tokio::test]
     async fn only_the_password_that_was_hashed_is_accepted() {
-        let stored = hash(CHEAP, "құпия сөз").await.expect("hashable");
+        let hashers = Hashers::start(1);
+        let stored = hash(&hashers, Flow::Server, CHEAP, "құпия сөз").await;
+        let stored = stored.expect("hashable");
         assert!(stored.starts_with("$argon2id$"));
-        let again = verify(CHEAP, Some(stored.clone()), "құпия сөз").await;
-        assert!(again.expect("verifiable"));
-        assert!(
-            !verify(CHEAP, Some(stored), "other")
+        let holds = async |stored: Option<String>, password| {
+            let given = (stored, password);
+            verify(&hashers, Flow::Server, CHEAP, given)
                 .await
                 .expect("verifiable")
-        );
-        assert!(!verify(CHEAP, None, "other").await.expect("verifiable"));
+        };
+        assert!(holds(Some(stored.clone()), "құпия сөз").await);
+        assert!(!holds(Some(stored), "other").await);
+        assert!(!holds(None, "other").await);
     }
 }

@@ -1,14 +1,16 @@
-//! Staff: password, second factor, cookie, recovery.
+//! Staff: password, sessions, cookie, recovery.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use axum::http::HeaderValue;
 use qorgan_protocol::ids::PersonId;
 use sqlx::Row as _;
 
-use super::limits::Counted;
-use super::tokens::Holder;
-use super::{Auth, AuthError, StaffRole, password, totp};
+use super::entrance::Door;
+use super::hashing::Flow;
+use super::tokens::{Holder, SignedWith};
+use super::{Auth, AuthError, StaffRole, StaffSession, password};
 use crate::store::people::{self, NewPerson};
 use crate::store::{WriteTx, audit};
 
@@ -25,15 +27,6 @@ pub struct StaffSignIn {
     pub must_change: bool,
     /// The second factor must be set up first.
     pub needs_totp: bool,
-}
-
-/// What an authenticator app takes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TotpSetup {
-    /// The secret in base 32, for typing.
-    pub secret: String,
-    /// The `otpauth://` URI, for a QR code.
-    pub uri: String,
 }
 
 /// A password that must be changed at the first sign-in.
@@ -55,7 +48,8 @@ impl Auth {
     /// Signs a member of staff in; `code` is the second factor's, where one is set up.
     ///
     /// # Errors
-    /// `WrongPassword` for any of the three, `TooMany`, `Forbidden` for an account without a role.
+    /// `WrongPassword` for any of the three and for an account without a role, `TooLong`, `TooMany`,
+    /// `Busy`, `CodeOver`.
     pub async fn sign_in_staff(
         &self,
         login: &str,
@@ -63,19 +57,23 @@ impl Auth {
         code: Option<&str>,
         address: IpAddr,
     ) -> Result<StaffSignIn, AuthError> {
-        let account = self
-            .check_password(login, given, Vec::new(), address)
+        let knock = self.knock((login, given), address, None)?;
+        let checked = self.check_password(&knock, given, Door::Console).await?;
+        let account = &checked.account;
+        let confirmed = self
+            .check_factor(account.person, code, &knock.login)
             .await?;
-        if self.roles(account.person).await?.is_empty() {
-            return Err(AuthError::Forbidden);
-        }
-        let confirmed = self.check_totp(account.person, code, login).await?;
-        let csrf = hex::encode(qorgan_signing::random::<16>()?);
         let holder = Holder::Staff {
             person: account.person,
-            csrf,
+            csrf: hex::encode(qorgan_signing::random::<16>()?),
+            with: SignedWith {
+                one_time: account.must_change,
+                factor: confirmed,
+            },
         };
         let (token, _expires) = self.issue(&holder).await?;
+        self.let_in(&knock, &checked).await?;
+        let account = checked.account;
         Ok(StaffSignIn {
             token,
             person: account.person,
@@ -88,15 +86,19 @@ impl Auth {
     /// Tells whether a password is the account's, counted like a sign-in.
     ///
     /// # Errors
-    /// `TooMany`, or the database failed.
+    /// `TooMany`, `Busy`, or the database failed.
     pub async fn password_holds(
         &self,
         login: &str,
         given: &str,
         address: IpAddr,
     ) -> Result<bool, AuthError> {
-        match self.check_password(login, given, Vec::new(), address).await {
-            Ok(_account) => Ok(true),
+        let knock = self.knock((login, given), address, None)?;
+        match self.check_password(&knock, given, Door::Console).await {
+            Ok(checked) => {
+                self.let_in(&knock, &checked).await?;
+                Ok(true)
+            }
             Err(AuthError::WrongPassword) => Ok(false),
             Err(error) => Err(error),
         }
@@ -128,106 +130,8 @@ impl Auth {
         Ok(roles)
     }
 
-    /// Checks the second factor. Tells whether one is set up.
-    async fn check_totp(
-        &self,
-        person: PersonId,
-        code: Option<&str>,
-        login: &str,
-    ) -> Result<bool, AuthError> {
-        let Some((secret, used, confirmed)) = self.totp_secret(person).await? else {
-            return Ok(false);
-        };
-        if !confirmed {
-            return Ok(false);
-        }
-        let step = code.and_then(|c| totp::matching_step(&secret, c, self.clock.wall(), used));
-        let Some(step) = step else {
-            let counted = [Counted::Account(login.to_lowercase())];
-            self.limits.count(&counted, self.clock.now());
-            return Err(AuthError::WrongPassword);
-        };
-        self.totp_used(person, step).await?;
-        Ok(true)
-    }
-
-    /// Begins to set up a second factor; it counts once confirmed.
-    ///
-    /// # Errors
-    /// `Forbidden` where one is set up already, or the database failed.
-    pub async fn totp_begin(&self, person: PersonId, login: &str) -> Result<TotpSetup, AuthError> {
-        let known = self.totp_secret(person).await?;
-        let secret = match known {
-            Some((_secret, _used, true)) => return Err(AuthError::Forbidden),
-            Some((secret, _used, false)) => secret,
-            None => {
-                let secret: [u8; 20] = qorgan_signing::random()?;
-                let sealed = self.keys.seal(&format!("totp:{person}"), &secret)?;
-                let mut tx = self.store.begin().await?;
-                sqlx::query("UPDATE credentials SET totp_sealed = $2 WHERE person_id = $1")
-                    .bind(person.to_string())
-                    .bind(sealed)
-                    .execute(&mut *tx)
-                    .await?;
-                tx.commit().await?;
-                secret.to_vec()
-            }
-        };
-        let secret = totp::base32(&secret);
-        let login: String = login.chars().filter(char::is_ascii_alphanumeric).collect();
-        let uri = format!("otpauth://totp/Qorgan:{login}?secret={secret}&issuer=Qorgan");
-        Ok(TotpSetup { secret, uri })
-    }
-
-    /// Confirms the second factor with its first code.
-    ///
-    /// # Errors
-    /// `WrongPassword` where the code is not right.
-    pub async fn totp_confirm(&self, person: PersonId, code: &str) -> Result<(), AuthError> {
-        let Some((secret, used, _confirmed)) = self.totp_secret(person).await? else {
-            return Err(AuthError::WrongPassword);
-        };
-        let step = totp::matching_step(&secret, code, self.clock.wall(), used)
-            .ok_or(AuthError::WrongPassword)?;
-        self.totp_used(person, step).await
-    }
-
-    async fn totp_secret(
-        &self,
-        person: PersonId,
-    ) -> Result<Option<(Vec<u8>, u64, bool)>, AuthError> {
-        let row = sqlx::query(
-            "SELECT totp_sealed, totp_confirmed, totp_step FROM credentials WHERE person_id = $1",
-        )
-        .bind(person.to_string())
-        .fetch_optional(self.store.read())
-        .await?;
-        let Some(row) = row else {
-            return Ok(None);
-        };
-        let Some(sealed) = row.try_get::<Option<Vec<u8>>, _>("totp_sealed")? else {
-            return Ok(None);
-        };
-        let secret = self.keys.open(&format!("totp:{person}"), &sealed)?;
-        let used: i64 = row.try_get("totp_step")?;
-        let used = u64::try_from(used).unwrap_or_default();
-        Ok(Some((secret, used, row.try_get("totp_confirmed")?)))
-    }
-
-    async fn totp_used(&self, person: PersonId, step: u64) -> Result<(), AuthError> {
-        let mut tx = self.store.begin().await?;
-        sqlx::query(
-            "UPDATE credentials SET totp_confirmed = 1, totp_step = $2 WHERE person_id = $1",
-        )
-        .bind(person.to_string())
-        .bind(i64::try_from(step).unwrap_or(i64::MAX))
-        .execute(&mut *tx)
-        .await?;
-        tx.commit().await?;
-        Ok(())
-    }
-
-    /// Sets a person's password; `must_change` makes it a one-time one.
+    /// Sets a person's password and ends the sessions that were signed in with the one before;
+    /// `must_change` makes it a one-time one.
     ///
     /// # Errors
     /// `BadPassword` for one that is too short or too long.
@@ -241,12 +145,34 @@ impl Auth {
         if !(PASSWORD_CHARS_MIN..=PASSWORD_CHARS_MAX).contains(&chars) {
             return Err(AuthError::BadPassword);
         }
-        let hash = password::hash(self.config.passwords, new).await?;
+        let hash = self.hash_password(new).await?;
         let mut tx = self.store.begin().await?;
         self.put_credentials(&mut tx, person, &hash, must_change)
             .await?;
         tx.commit().await?;
         Ok(())
+    }
+
+    /// Sets the password of who is signed in, ends every session of the account, and returns the cookie's
+    /// value of a new one for this browser.
+    ///
+    /// # Errors
+    /// `BadPassword` for one that is too short or too long.
+    pub async fn change_password(
+        &self,
+        session: &StaffSession,
+        new: &str,
+    ) -> Result<String, AuthError> {
+        self.set_password(session.person, new, false).await?;
+        let holder = Holder::Staff {
+            person: session.person,
+            csrf: hex::encode(qorgan_signing::random::<16>()?),
+            with: SignedWith {
+                one_time: false,
+                factor: session.factor,
+            },
+        };
+        Ok(self.issue(&holder).await?.0)
     }
 
     /// Returns a password's hash, for imports that write many people in one transaction with
@@ -255,10 +181,11 @@ impl Auth {
     /// # Errors
     /// There is no randomness, or the cost settings are unusable.
     pub async fn hash_password(&self, new: &str) -> Result<String, AuthError> {
-        password::hash(self.config.passwords, new).await
+        password::hash(&self.hashers, Flow::Server, self.config.passwords, new).await
     }
 
-    /// Writes a password's hash.
+    /// Writes the hash of a password without an end, and ends the sessions of the one before; an
+    /// attempt's agent goes on.
     ///
     /// # Errors
     /// The database failed.
@@ -273,12 +200,43 @@ impl Auth {
             "INSERT INTO credentials (person_id, institution_id, password_hash, must_change, \
              changed_ms) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (person_id) DO UPDATE SET \
              password_hash = excluded.password_hash, must_change = excluded.must_change, \
-             changed_ms = excluded.changed_ms",
+             changed_ms = excluded.changed_ms, code_until_ms = NULL",
         )
         .bind(person.to_string())
         .bind(self.keys.institution().to_string())
         .bind(hash)
         .bind(must_change)
+        .bind(self.clock.wall().unix_ms())
+        .execute(&mut **tx)
+        .await?;
+        self.end_sessions(tx, person).await
+    }
+
+    /// Gives the password that was just written an end: it was made here and handed out.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn put_code_end(&self, tx: &mut WriteTx, person: PersonId) -> Result<(), AuthError> {
+        let days = u64::from(self.config.sign_in.code_days);
+        let lasts = Duration::from_secs(days.saturating_mul(24 * 60 * 60));
+        sqlx::query("UPDATE credentials SET code_until_ms = $2 WHERE person_id = $1")
+            .bind(person.to_string())
+            .bind(self.clock.wall().after(lasts).unix_ms())
+            .execute(&mut **tx)
+            .await?;
+        Ok(())
+    }
+
+    /// Ends the sessions of a person in clients and browsers.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn end_sessions(&self, tx: &mut WriteTx, person: PersonId) -> Result<(), AuthError> {
+        sqlx::query(
+            "UPDATE tokens SET ended_ms = $2 WHERE person_id = $1 AND ended_ms IS NULL \
+             AND kind IN ('client', 'staff')",
+        )
+        .bind(person.to_string())
         .bind(self.clock.wall().unix_ms())
         .execute(&mut **tx)
         .await?;
@@ -296,7 +254,7 @@ impl Auth {
         actor: &str,
     ) -> Result<Option<OneTimePassword>, AuthError> {
         let one_time = password::one_time()?;
-        let hash = password::hash(self.config.passwords, &one_time).await?;
+        let hash = self.hash_password(&one_time).await?;
         let at = self.clock.wall();
         let known = people::by_login(&self.store, &person.login).await?;
         let mut tx = self.store.begin().await?;
@@ -307,6 +265,7 @@ impl Auth {
         people::add_role(&mut tx, &self.keys, id, role.word()).await?;
         if known.is_none() {
             self.put_credentials(&mut tx, id, &hash, true).await?;
+            self.put_code_end(&mut tx, id).await?;
         }
         let entry = self.entry(actor, "staff_added", &id, role.word());
         audit::write(&mut tx, &entry.as_entry()).await?;
@@ -349,9 +308,10 @@ impl Auth {
             .await?
             .ok_or(AuthError::NotSignedIn)?;
         let one_time = password::one_time()?;
-        let hash = password::hash(self.config.passwords, &one_time).await?;
+        let hash = self.hash_password(&one_time).await?;
         let mut tx = self.store.begin().await?;
         self.put_credentials(&mut tx, person, &hash, true).await?;
+        self.put_code_end(&mut tx, person).await?;
         sqlx::query(
             "UPDATE credentials SET totp_sealed = NULL, totp_confirmed = 0, totp_step = 0 \
              WHERE person_id = $1",
@@ -373,7 +333,7 @@ impl Auth {
         })
     }
 
-    fn entry<'a>(
+    pub(super) fn entry<'a>(
         &self,
         actor: &'a str,
         action: &'a str,
@@ -393,8 +353,7 @@ impl Auth {
     /// Returns what a signed-in member of staff is shown and must still do.
     pub(super) async fn staff_row(&self, person: PersonId) -> Result<StaffRow, AuthError> {
         let row = sqlx::query(
-            "SELECT p.login, p.display_name, p.language, p.disabled_ms, c.must_change, \
-             c.totp_confirmed FROM people p JOIN credentials c ON c.person_id = p.id \
+            "SELECT p.login, p.display_name, p.language, p.disabled_ms, c.must_change FROM people p JOIN credentials c ON c.person_id = p.id \
              WHERE p.id = $1",
         )
         .bind(person.to_string())
@@ -404,24 +363,12 @@ impl Auth {
         if row.try_get::<Option<i64>, _>("disabled_ms")?.is_some() {
             return Err(AuthError::NotSignedIn);
         }
-        let confirmed: bool = row.try_get("totp_confirmed")?;
         Ok(StaffRow {
             login: row.try_get("login")?,
             display_name: row.try_get("display_name")?,
             language: row.try_get("language")?,
             must_change: row.try_get("must_change")?,
-            needs_totp: self.config.sign_in.staff_totp_required && !confirmed,
         })
-    }
-}
-
-#[cfg(test)]
-impl Auth {
-    /// Returns the code that an authenticator app would show in a step.
-    pub(crate) async fn code_for_tests(&self, person: PersonId, step: u64) -> String {
-        let secret = self.totp_secret(person).await.expect("readable");
-        let (secret, _used, _confirmed) = secret.expect("set up");
-        totp::at_step(&secret, step)
     }
 }
 
@@ -430,10 +377,9 @@ pub(super) struct StaffRow {
     pub(super) display_name: String,
     pub(super) language: String,
     pub(super) must_change: bool,
-    pub(super) needs_totp: bool,
 }
 
-struct OwnedEntry<'a> {
+pub(super) struct OwnedEntry<'a> {
     institution: qorgan_protocol::ids::InstitutionId,
     at: qorgan_protocol::time::WallTime,
     actor: &'a str,
@@ -443,7 +389,7 @@ struct OwnedEntry<'a> {
 }
 
 impl OwnedEntry<'_> {
-    fn as_entry(&self) -> audit::Entry<'_> {
+    pub(super) fn as_entry(&self) -> audit::Entry<'_> {
         audit::Entry {
             institution: self.institution,
             at: self.at,

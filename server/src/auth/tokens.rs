@@ -1,4 +1,4 @@
-//! Bearer tokens: random, stored hashed, short, sliding.
+//! Bearer tokens: random, stored hashed, short, sliding up to an absolute end.
 
 use std::time::Duration;
 
@@ -24,7 +24,20 @@ pub(crate) enum Holder {
         epoch: Epoch,
     },
     /// A member of staff in a browser.
-    Staff { person: PersonId, csrf: String },
+    Staff {
+        person: PersonId,
+        csrf: String,
+        with: SignedWith,
+    },
+}
+
+/// What a session of staff was signed in with; what the account gets later changes nothing in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SignedWith {
+    /// A one-time password: nothing but another password can be set.
+    pub(crate) one_time: bool,
+    /// The second factor.
+    pub(crate) factor: bool,
 }
 
 impl Holder {
@@ -57,7 +70,7 @@ impl Auth {
                 None,
                 None,
             ),
-            Holder::Staff { person, csrf } => (*person, None, None, None, Some(csrf.as_str())),
+            Holder::Staff { person, csrf, .. } => (*person, None, None, None, Some(csrf.as_str())),
         };
         let mut tx = self.store.begin().await?;
         sqlx::query(
@@ -79,28 +92,54 @@ impl Auth {
         .bind(expires.unix_ms())
         .execute(&mut *tx)
         .await?;
+        if let Holder::Staff { with, .. } = holder {
+            sqlx::query("UPDATE tokens SET one_time = $2, factor = $3 WHERE hash = $1")
+                .bind(hash(&token).as_slice())
+                .bind(with.one_time)
+                .bind(with.factor)
+                .execute(&mut *tx)
+                .await?;
+        }
         tx.commit().await?;
         Ok((token, expires))
     }
 
     /// Returns who holds a token that is good now, and moves its end on.
     pub(crate) async fn holder(&self, token: &str) -> Result<Holder, AuthError> {
-        let hash = hash(token);
-        let row = sqlx::query("SELECT * FROM tokens WHERE hash = $1 AND ended_ms IS NULL")
-            .bind(hash.as_slice())
-            .fetch_optional(self.store.read())
-            .await?
-            .ok_or(AuthError::NotSignedIn)?;
-        let (now, expires) = (self.clock.wall(), row.try_get::<i64, _>("expires_ms")?);
-        if expires <= now.unix_ms() {
-            return Err(AuthError::NotSignedIn);
-        }
-        let kind: String = row.try_get("kind")?;
-        let slid = now.after(self.lasts(&kind));
+        let (row, kind) = self.good(token).await?;
+        let (created, expires): (i64, i64) =
+            (row.try_get("created_ms")?, row.try_get("expires_ms")?);
+        let last = WallTime::from_unix_ms(created).after(self.absolute(&kind));
+        let slid = self.clock.wall().after(self.lasts(&kind)).min(last);
         if slid.unix_ms().saturating_sub(expires) > SLIDE_MS {
-            self.slide(&hash, slid).await?;
+            self.slide(&hash(token), slid).await?;
         }
         holder_of(&row, &kind)
+    }
+
+    /// Returns who holds a token that is good now, and leaves its end as it is: looking on is no use of it.
+    pub(crate) async fn still_holds(&self, token: &str) -> Result<Holder, AuthError> {
+        let (row, kind) = self.good(token).await?;
+        holder_of(&row, &kind)
+    }
+
+    async fn good(&self, token: &str) -> Result<(sqlx::sqlite::SqliteRow, String), AuthError> {
+        let row = sqlx::query(
+            "SELECT * FROM tokens WHERE hash = $1 AND ended_ms IS NULL AND NOT EXISTS \
+             (SELECT 1 FROM people p WHERE p.id = person_id AND p.disabled_ms IS NOT NULL)",
+        )
+        .bind(hash(token).as_slice())
+        .fetch_optional(self.store.read())
+        .await?
+        .ok_or(AuthError::NotSignedIn)?;
+        let (created, expires): (i64, i64) =
+            (row.try_get("created_ms")?, row.try_get("expires_ms")?);
+        let kind: String = row.try_get("kind")?;
+        let last = WallTime::from_unix_ms(created).after(self.absolute(&kind));
+        if expires.min(last.unix_ms()) <= self.clock.wall().unix_ms() {
+            return Err(AuthError::NotSignedIn);
+        }
+        Ok((row, kind))
     }
 
     /// Ends a token.
@@ -134,6 +173,16 @@ impl Auth {
         };
         Duration::from_secs(u64::from(minutes).saturating_mul(60))
     }
+
+    /// Returns how long a token lasts at the most, however it is used.
+    fn absolute(&self, kind: &str) -> Duration {
+        let hours = match kind {
+            "client" => self.config.sign_in.client_hours_max,
+            "staff" => self.config.sign_in.staff_hours_max,
+            _ => AGENT_HOURS_MAX,
+        };
+        Duration::from_secs(u64::from(hours).saturating_mul(60 * 60))
+    }
 }
 
 fn holder_of(row: &sqlx::sqlite::SqliteRow, kind: &str) -> Result<Holder, AuthError> {
@@ -163,6 +212,10 @@ fn holder_of(row: &sqlx::sqlite::SqliteRow, kind: &str) -> Result<Holder, AuthEr
             csrf: row
                 .try_get::<Option<String>, _>("csrf")?
                 .unwrap_or_default(),
+            with: SignedWith {
+                one_time: row.try_get("one_time")?,
+                factor: row.try_get("factor")?,
+            },
         }),
         _ => Err(AuthError::Store(StoreError::Corrupt { what: "token" })),
     }
@@ -175,11 +228,13 @@ fn needed<const N: usize>(
     Ok(store::array(what, &bytes.unwrap_or_default())?)
 }
 
-fn hash(token: &str) -> [u8; 32] {
+pub(super) fn hash(token: &str) -> [u8; 32] {
     Ring.sha256(&[token.as_bytes()]).0
 }
 
 /// An agent delivers its spool after the attempt ended; its token ends with the epoch at the latest.
 const AGENT_MINUTES: u32 = 12 * 60;
+/// A spool that waits longer than three days for its network is delivered by hand.
+const AGENT_HOURS_MAX: u32 = 72;
 /// A token's end is moved on at most once a minute.
 const SLIDE_MS: i64 = 60_000;

@@ -1,10 +1,12 @@
 //! `init`, `admin`, `staff`.
 
+use std::io::IsTerminal as _;
+
 use anyhow::{Context as _, anyhow};
 use clap::Subcommand;
 
 use super::say;
-use crate::auth::StaffRole;
+use crate::auth::{OneTimePassword, StaffRole, forget_first_password, keep_first_password};
 use crate::http::{enrol_link, served_address};
 use crate::state::AppState;
 use crate::store::people::NewPerson;
@@ -27,6 +29,7 @@ impl Admin {
             .reset(&login)
             .await
             .with_context(|| format!("the account `{login}` cannot be reset"))?;
+        forget_first_password(&state.data, &reset.login);
         say(&format!(
             "{}  one-time password: {}",
             reset.login, reset.password
@@ -82,15 +85,29 @@ impl Staff {
     }
 }
 
+/// Hands the first administrator's one-time password to a person: on a terminal, else in a file that only
+/// the owner reads, since what a service prints stays in its journal.
+pub(super) fn hand_over(state: &AppState, first: &OneTimePassword) -> anyhow::Result<()> {
+    if std::io::stdout().is_terminal() {
+        say(&format!(
+            "Administrator: {}  one-time password: {}",
+            first.login, first.password
+        ));
+        return Ok(());
+    }
+    let path = keep_first_password(&state.data, first)?;
+    say(&format!(
+        "Administrator: {}  one-time password: in {} (removed once it is changed)",
+        first.login,
+        path.display()
+    ));
+    Ok(())
+}
+
 /// Makes the data folder and says what must be noted down.
 pub(super) async fn init(state: &AppState) -> anyhow::Result<()> {
     match state.auth.first_administrator().await? {
-        Some(first) => {
-            say(&format!(
-                "Administrator: {}  one-time password: {}",
-                first.login, first.password
-            ));
-        }
+        Some(first) => hand_over(state, &first)?,
         None => say("The data folder is there already."),
     }
     say(&format!(

@@ -7,8 +7,9 @@ use anyhow::Context as _;
 use clap::Args;
 use tokio::signal;
 
+use super::accounts::hand_over;
 use super::{Folder, say};
-use crate::http::{Bound, ReadyFile, serve};
+use crate::http::{Bound, ReadyFile, raise_open_files, serve};
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -23,6 +24,7 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self, folder: Folder) -> anyhow::Result<()> {
+        raise_open_files()?;
         let state = folder.make().await?;
         let bound = match (self.listen, Bound::inherited()?) {
             (None, Some(bound)) => bound,
@@ -32,11 +34,9 @@ impl Serve {
         let ready = ReadyFile::new(&state, bound.address, first.as_ref());
         say(&format!("Listening on {}", ready.origin));
         say(&format!("Enrolment link: {}", ready.enrol_link));
-        if let Some(first) = &first {
-            say(&format!(
-                "Administrator: {}  one-time password: {}",
-                first.login, first.password
-            ));
+        // Who asked for a ready file has the password there.
+        if let (Some(first), None) = (&first, &self.ready_file) {
+            hand_over(&state, first)?;
         }
         let ready = self.ready_file.map(|path| (path, ready));
         serve(state, bound, ready, stop())

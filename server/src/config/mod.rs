@@ -170,6 +170,28 @@ mod tests {
     }
 
     #[test]
+    fn a_hash_that_gives_passwords_away_is_refused() {
+        for (bad, word) in [
+            ("memory_kib = 64", "at least 7168"),
+            ("passes = 1", "at least 7168"),
+            ("memory_kib = 4194304", "at most"),
+            ("passes = 0", "at least"),
+            ("lanes = 0", "lanes"),
+        ] {
+            let text = format!("[passwords]\n{bad}\n");
+            let error = Config::parse(Path::new("c.toml"), &text).expect_err(bad);
+            assert!(error.to_string().contains(word), "{bad}: {error}");
+        }
+        for good in [
+            "memory_kib = 47104\npasses = 1",
+            "memory_kib = 7168\npasses = 5",
+        ] {
+            let text = format!("[passwords]\n{good}\n");
+            Config::parse(Path::new("c.toml"), &text).expect(good);
+        }
+    }
+
+    #[test]
     fn the_key_stands_outside_the_data_folder() {
         let file = Config::default().key_file(Path::new("/srv/qorgan"));
         assert_eq!(file, Path::new("/srv/qorgan.kek"));

@@ -67,9 +67,9 @@ impl Default for InstitutionSettings {
     }
 }
 
-/// What one Argon2id hash costs (OWASP's choice by default).
+/// What one Argon2id hash costs (OWASP's choice by default), and how many are computed at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(try_from = "PasswordSettings")]
 pub struct PasswordCost {
     /// Memory, in KiB.
     pub memory_kib: u32,
@@ -77,6 +77,8 @@ pub struct PasswordCost {
     pub passes: u32,
     /// Parallel lanes.
     pub lanes: u32,
+    /// Threads that hash; 0 takes half of the cores.
+    pub threads: u32,
 }
 
 impl Default for PasswordCost {
@@ -85,9 +87,73 @@ impl Default for PasswordCost {
             memory_kib: 19_456,
             passes: 2,
             lanes: 1,
+            threads: 0,
         }
     }
 }
+
+/// The section as it is written, before it is judged.
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct PasswordSettings {
+    memory_kib: u32,
+    passes: u32,
+    lanes: u32,
+    threads: u32,
+}
+
+impl Default for PasswordSettings {
+    fn default() -> Self {
+        let PasswordCost {
+            memory_kib,
+            passes,
+            lanes,
+            threads,
+        } = PasswordCost::default();
+        Self {
+            memory_kib,
+            passes,
+            lanes,
+            threads,
+        }
+    }
+}
+
+impl TryFrom<PasswordSettings> for PasswordCost {
+    type Error = String;
+
+    fn try_from(typed: PasswordSettings) -> Result<Self, String> {
+        let work = u64::from(typed.memory_kib) * u64::from(typed.passes);
+        if typed.memory_kib < MEMORY_KIB_MIN || work < WORK_MIN {
+            return Err(format!(
+                "a password's hash must take at least {MEMORY_KIB_MIN} KiB, and {WORK_MIN} KiB in all \
+                 passes together: else a stolen database gives its passwords away"
+            ));
+        }
+        if typed.memory_kib > MEMORY_KIB_MAX || typed.passes > PASSES_MAX {
+            return Err(format!(
+                "a password's hash may take at most {MEMORY_KIB_MAX} KiB and {PASSES_MAX} passes: else \
+                 nobody signs in in time"
+            ));
+        }
+        if !(1..=LANES_MAX).contains(&typed.lanes) {
+            return Err(format!("a password's hash has 1 to {LANES_MAX} lanes"));
+        }
+        Ok(Self {
+            memory_kib: typed.memory_kib,
+            passes: typed.passes,
+            lanes: typed.lanes,
+            threads: typed.threads,
+        })
+    }
+}
+
+/// The least of OWASP's equal choices for Argon2id: 7 MiB in five passes.
+const MEMORY_KIB_MIN: u32 = 7_168;
+const WORK_MIN: u64 = 35_840;
+const MEMORY_KIB_MAX: u32 = 1_048_576;
+const PASSES_MAX: u32 = 32;
+const LANES_MAX: u32 = 16;
 
 /// How long people and programs stay signed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -95,8 +161,14 @@ impl Default for PasswordCost {
 pub struct SignInSettings {
     /// A client's token ends so many minutes after its last use.
     pub client_minutes: u32,
+    /// A client's token ends so many hours after the sign-in, however it is used.
+    pub client_hours_max: u32,
     /// A member of staff is signed out so many minutes after the last use.
     pub staff_minutes: u32,
+    /// A member of staff is signed out so many hours after the sign-in, however much is done.
+    pub staff_hours_max: u32,
+    /// A password that the server made and handed out is good for so many days.
+    pub code_days: u32,
     /// Whether staff must set up a second factor at the first sign-in.
     pub staff_totp_required: bool,
 }
@@ -105,24 +177,35 @@ impl Default for SignInSettings {
     fn default() -> Self {
         Self {
             client_minutes: 30,
+            client_hours_max: 16,
             staff_minutes: 60,
+            staff_hours_max: 12,
+            code_days: 90,
             staff_totp_required: true,
         }
     }
 }
 
-/// Rate limits: account and device first, address only far above a full lab.
+/// Rate limits: account and device first, network only far above a full lab. A network is one IPv4
+/// address or the /64 of an IPv6 address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Wrong passwords for one account in fifteen minutes.
+    /// Wrong passwords for one account in fifteen minutes: from one network, and from each device that
+    /// signed in before. All networks where it never did have three times as many together.
     pub account_tries: u32,
     /// Wrong passwords from one device in fifteen minutes.
     pub device_tries: u32,
-    /// Sign-ins from one address in a minute.
+    /// Codes of a second factor for one account in fifteen minutes.
+    pub code_tries: u32,
+    /// Sign-ins from one network in a minute.
     pub address_tries_per_minute: u32,
-    /// Connections of one address at once; trusted proxies are not counted.
+    /// Connections of one network at once; trusted proxies are not counted.
     pub address_connections: u32,
+    /// How many of these may belong to nobody who is signed in; those idle longest go first.
+    pub address_strangers: u32,
+    /// How many candidates sit exams at once; the system must allow files and connections for them.
+    pub candidates: u32,
     /// How long a connection may take for its handshake, and for the head of each request.
     pub header_seconds: u32,
 }
@@ -132,8 +215,11 @@ impl Default for Limits {
         Self {
             account_tries: 10,
             device_tries: 40,
+            code_tries: 5,
             address_tries_per_minute: 3_000,
-            address_connections: 8_192,
+            address_connections: 16_384,
+            address_strangers: 2_048,
+            candidates: 2_000,
             header_seconds: 20,
         }
     }

@@ -82,7 +82,8 @@ impl ConsoleError {
 impl IntoResponse for ConsoleError {
     fn into_response(self) -> Response {
         let code = self.code();
-        if code == ProblemCode::Unavailable {
+        let is_refusal = matches!(&self, Self::Auth(error) if !error.is_fault());
+        if code == ProblemCode::Unavailable && !is_refusal {
             tracing::error!(error = %chain(&self), "The console failed");
         }
         let status =

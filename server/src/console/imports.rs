@@ -88,12 +88,16 @@ pub async fn apply_people(
     rows: &[PersonRow],
     actor: &str,
 ) -> Result<PeopleReport, ImportError> {
-    let known: BTreeSet<String> =
-        sqlx::query_scalar("SELECT p.login FROM people p JOIN credentials c ON c.person_id = p.id")
-            .fetch_all(state.store.read())
-            .await?
-            .into_iter()
-            .collect();
+    // Whose code is over gets a new one.
+    let known: BTreeSet<String> = sqlx::query_scalar(
+        "SELECT p.login FROM people p JOIN credentials c ON c.person_id = p.id \
+         WHERE c.code_until_ms IS NULL OR c.code_until_ms > $1",
+    )
+    .bind(state.clock.wall().unix_ms())
+    .fetch_all(state.store.read())
+    .await?
+    .into_iter()
+    .collect();
     let mut report = PeopleReport::default();
     let mut hashes = BTreeMap::new();
     for row in rows {
@@ -122,6 +126,9 @@ pub async fn apply_people(
                 .auth
                 .put_credentials(&mut tx, person, hash, must_change)
                 .await?;
+            if row.password.is_none() {
+                state.auth.put_code_end(&mut tx, person).await?;
+            }
         }
         report.imported += 1;
     }

@@ -64,6 +64,9 @@ pub use texts::Language;
 /// The largest upload, in bytes; a package may hold so much.
 const UPLOAD_BYTES_MAX: usize = qorgan_server_core::qti::PACKAGE_BYTES_MAX;
 
+/// The largest form without a file, in bytes.
+const FORM_BYTES_MAX: usize = 256 * 1024;
+
 /// What the console shares between requests.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -87,6 +90,8 @@ pub fn router(state: &AppState) -> Router<AppState> {
         )
         .layer(DefaultBodyLimit::max(UPLOAD_BYTES_MAX));
     pages()
+        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+        .merge(strangers())
         .merge(uploads)
         .layer(from_fn_with_state(state.clone(), tell))
         .layer(from_fn(move |mut request: Request, next: Next| {
@@ -95,15 +100,19 @@ pub fn router(state: &AppState) -> Router<AppState> {
         }))
 }
 
+/// Returns the page that reads a form of somebody who is not signed in.
+fn strangers() -> Router<AppState> {
+    let page = get(sign_in::form).post(sign_in::sign_in);
+    Router::new()
+        .route("/console/sign-in", page)
+        .layer(DefaultBodyLimit::max(crate::http::STRANGERS_BYTES_MAX))
+}
+
 fn pages() -> Router<AppState> {
     Router::new()
         .route("/console/", get(home::home))
         .route("/console/assets/{name}", get(assets::asset))
         .route("/console/language/{code}", get(sign_in::language))
-        .route(
-            "/console/sign-in",
-            get(sign_in::form).post(sign_in::sign_in),
-        )
         .route("/console/sign-out", post(sign_in::sign_out))
         .route(
             "/console/password",

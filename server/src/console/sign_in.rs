@@ -2,8 +2,8 @@
 
 use askama::Template;
 use axum::extract::{Form, Path, Query, State};
-use axum::http::header::SET_COOKIE;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::header::{RETRY_AFTER, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use qorgan_documents::{QrPath, qr_path};
 use qorgan_protocol::wire::ProblemCode;
@@ -13,7 +13,9 @@ use super::error::{Answer, ConsoleError};
 use super::page::{LANGUAGE_COOKIE, Page, Visitor, show};
 use super::posted::PostedEarly;
 use super::texts::Language;
-use crate::auth::{AuthError, PeerAddress, StaffSession, clear_cookie, cookie};
+use crate::auth::{
+    AuthError, PeerAddress, StaffSession, clear_cookie, cookie, forget_first_password,
+};
 use crate::state::AppState;
 
 #[derive(Debug, Template)]
@@ -61,8 +63,12 @@ pub(super) async fn sign_in(
     visitor: Visitor,
     State(state): State<AppState>,
     PeerAddress(address): PeerAddress,
+    headers: HeaderMap,
     Form(typed): Form<Typed>,
 ) -> Answer {
+    if is_from_another_site(&headers) {
+        return Err(ConsoleError::Refused(ProblemCode::Forbidden));
+    }
     let code = Some(typed.code.trim()).filter(|code| !code.is_empty());
     let login = typed.login.trim();
     match state
@@ -84,24 +90,60 @@ pub(super) async fn sign_in(
                 .append(SET_COOKIE, cookie(&done.token)?);
             Ok(response)
         }
-        Err(
-            error @ (AuthError::WrongPassword | AuthError::Forbidden | AuthError::TooMany { .. }),
-        ) => {
-            let code = error.problem().code;
-            let key = if code == ProblemCode::WrongPassword {
-                "password-wrong".to_owned()
+        Err(error) if error.is_fault() => Err(error.into()),
+        Err(error) => {
+            let problem = Some(told(visitor.language(), &error));
+            // A login that is too long is not given back.
+            let login = if matches!(error, AuthError::TooLong) {
+                ""
             } else {
-                format!("remedy-{}", code.word())
+                login
             };
-            let problem = Some(visitor.language().text(&key));
             let mut response =
                 sign_in_page(&state, &visitor, problem, own_path(&typed.back), login)?;
+            let told = error.problem();
             *response.status_mut() =
-                StatusCode::from_u16(code.status()).unwrap_or(StatusCode::UNAUTHORIZED);
+                StatusCode::from_u16(told.code.status()).unwrap_or(StatusCode::UNAUTHORIZED);
+            if let Some(seconds) = told.retry_after_s {
+                let value = HeaderValue::from(seconds);
+                response.headers_mut().insert(RETRY_AFTER, value);
+            }
             Ok(response)
         }
-        Err(error) => Err(error.into()),
     }
+}
+
+/// Returns why somebody is not signed in, with when to try again.
+fn told(language: Language, error: &AuthError) -> String {
+    let problem = error.problem();
+    let word = problem.code.word();
+    match (problem.code, problem.retry_after_s) {
+        (ProblemCode::WrongPassword | ProblemCode::BadRequest, _) => {
+            language.text("password-wrong")
+        }
+        (_, Some(seconds)) => {
+            let wait = language.fill("try-again-in", &[("seconds", seconds.to_string())]);
+            format!("{}. {wait}", language.text(&format!("problem-{word}")))
+        }
+        (_, None) => {
+            let remedy = language.text(&format!("remedy-{word}"));
+            format!("{}. {remedy}", language.text(&format!("problem-{word}")))
+        }
+    }
+}
+
+/// Tells whether a browser says that another site's page sent the form: nobody is signed in as somebody
+/// else by a link. Programs say nothing.
+fn is_from_another_site(headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    if let Some(site) = text("sec-fetch-site") {
+        return !matches!(site, "same-origin" | "none");
+    }
+    let Some(origin) = text("origin") else {
+        return false;
+    };
+    let host = origin.split_once("://").map(|(_scheme, host)| host);
+    host.is_none() || host != text("host")
 }
 
 fn sign_in_page(
@@ -156,28 +198,28 @@ pub(super) async fn password(
     let PostedEarly { session, fields } = posted;
     let (old, new) = (fields.raw("old"), fields.raw("new"));
     let wrong = if new != fields.raw("again") {
-        Some("password-differs")
+        "password-differs"
     } else if !state
         .auth
         .password_holds(&session.login, old, address)
         .await?
     {
-        Some("password-wrong")
+        "password-wrong"
     } else {
-        match state.auth.set_password(session.person, new, false).await {
-            Ok(()) => None,
-            Err(AuthError::BadPassword) => Some("password-short"),
+        match state.auth.change_password(&session, new).await {
+            Ok(token) => {
+                forget_first_password(&state.data, &session.login);
+                let mut response = Redirect::to("/console/sign-in").into_response();
+                response.headers_mut().append(SET_COOKIE, cookie(&token)?);
+                return Ok(response);
+            }
+            Err(AuthError::BadPassword) => "password-short",
             Err(error) => return Err(error.into()),
         }
     };
-    match wrong {
-        None => Ok(Redirect::to("/console/sign-in").into_response()),
-        Some(key) => {
-            let page = Page::new(&state, &visitor, Some(&session));
-            let problem = Some(page.t(key));
-            show(&PasswordPage { page, problem })
-        }
-    }
+    let page = Page::new(&state, &visitor, Some(&session));
+    let problem = Some(page.t(wrong));
+    show(&PasswordPage { page, problem })
 }
 
 #[derive(Debug, Template)]
@@ -206,11 +248,7 @@ pub(super) async fn totp(
     posted: PostedEarly,
 ) -> Answer {
     let PostedEarly { session, fields } = posted;
-    match state
-        .auth
-        .totp_confirm(session.person, fields.get("code"))
-        .await
-    {
+    match state.auth.totp_confirm(&session, fields.get("code")).await {
         Ok(()) => Ok(Redirect::to("/console/").into_response()),
         Err(AuthError::WrongPassword) => {
             totp_page(&state, &visitor, &session, Some("totp-wrong")).await
@@ -225,10 +263,7 @@ async fn totp_page(
     session: &StaffSession,
     problem: Option<&str>,
 ) -> Answer {
-    let setup = state
-        .auth
-        .totp_begin(session.person, &session.login)
-        .await?;
+    let setup = state.auth.totp_begin(session).await?;
     let page = Page::new(state, visitor, Some(session));
     show(&TotpPage {
         problem: problem.map(|key| page.t(key)),
@@ -286,7 +321,35 @@ fn own_path(path: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::own_path;
+    use axum::http::{HeaderMap, HeaderName, HeaderValue};
+
+    use super::{is_from_another_site, own_path};
+
+    #[test]
+    fn a_form_of_another_site_signs_nobody_in() {
+        let from = |pairs: &[(&'static str, &'static str)]| {
+            let headers: HeaderMap = pairs
+                .iter()
+                .map(|(name, value)| {
+                    (
+                        HeaderName::from_static(name),
+                        HeaderValue::from_static(value),
+                    )
+                })
+                .collect();
+            is_from_another_site(&headers)
+        };
+        let host = ("host", "exam.example.kz:8443");
+        assert!(!from(&[host]), "a program");
+        assert!(!from(&[host, ("origin", "https://exam.example.kz:8443")]));
+        assert!(!from(&[host, ("sec-fetch-site", "same-origin")]));
+        assert!(from(&[host, ("origin", "https://evil.example")]));
+        assert!(from(&[host, ("origin", "null")]));
+        for site in ["cross-site", "same-site", "nonsense"] {
+            let ours = ("origin", "https://exam.example.kz:8443");
+            assert!(from(&[host, ours, ("sec-fetch-site", site)]), "{site}");
+        }
+    }
 
     #[test]
     fn nobody_is_led_to_another_site() {

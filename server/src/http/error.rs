@@ -30,6 +30,15 @@ impl ApiError {
         Self::Registry(RegistryError::refuse(code, detail))
     }
 
+    /// Tells whether something failed that must be looked at; a full queue has been told to the caller.
+    fn is_fault(&self) -> bool {
+        match self {
+            Self::Registry(error) => error.problem().code == ProblemCode::Unavailable,
+            Self::Auth(error) => error.is_fault(),
+            Self::Store(_) => true,
+        }
+    }
+
     fn problem(&self) -> Problem {
         match self {
             Self::Registry(error) => error.problem(),
@@ -46,7 +55,7 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let problem = self.problem();
-        if problem.code == ProblemCode::Unavailable {
+        if self.is_fault() {
             let cause = std::error::Error::source(&self).map(ToString::to_string);
             tracing::error!(error = %self, cause = cause.unwrap_or_default(), "A request failed");
         }

@@ -5,10 +5,12 @@
 //! * Bodies are bounded; errors are [`Problem`](qorgan_protocol::wire::Problem) JSON.
 
 mod attempts;
+mod connections;
 mod error;
+mod http1;
 mod json;
 mod openapi;
-mod per_address;
+mod pace;
 mod public;
 mod serve;
 
@@ -22,10 +24,14 @@ use qorgan_protocol::limits::REQUEST_BYTES_MAX;
 
 use crate::state::AppState;
 
+pub(crate) use connections::Connection;
+pub use connections::Connections;
 pub use error::ApiError;
 pub use json::ApiJson;
 pub use openapi::document;
-pub use serve::{Bound, ReadyFile, ServeError, enrol_link, origin, serve, served_address};
+pub use serve::{
+    Bound, ReadyFile, ServeError, enrol_link, origin, raise_open_files, serve, served_address,
+};
 
 /// Returns every route.
 pub fn router(state: AppState) -> Router {
@@ -36,6 +42,7 @@ pub fn router(state: AppState) -> Router {
         .merge(crate::recordings::routes())
         .merge(crate::console::router(&state))
         .layer(middleware::from_fn(safe_headers))
+        .layer(middleware::from_fn_with_state(state.clone(), pace::pace))
         .with_state(state)
 }
 
@@ -45,13 +52,23 @@ fn api() -> Router<AppState> {
         .route("/healthz", get(public::health))
         .route("/openapi.json", get(openapi::serve_document))
         .route("/api/v1/hello", get(public::hello))
-        .route("/api/v1/challenge", post(public::challenge))
-        .route("/api/v1/sign-in", post(public::sign_in))
         .route("/api/v1/my/exams", get(public::my_exams))
         .route("/api/v1/agent/enrol", post(attempts::enrol))
         .nest("/api/v1/attempts/{attempt}", attempt_routes())
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
+        .merge(strangers())
 }
+
+/// Returns the routes that read a body of somebody who is not signed in.
+fn strangers() -> Router<AppState> {
+    Router::new()
+        .route("/api/v1/challenge", post(public::challenge))
+        .route("/api/v1/sign-in", post(public::sign_in))
+        .layer(DefaultBodyLimit::max(STRANGERS_BYTES_MAX))
+}
+
+/// A sign-in with the longest login and password, its key and its proof, is below 6 KiB.
+pub(crate) const STRANGERS_BYTES_MAX: usize = 16 * 1024;
 
 fn attempt_routes() -> Router<AppState> {
     Router::new()

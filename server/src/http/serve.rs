@@ -10,7 +10,8 @@ use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use super::per_address::PerAddress;
+use super::connections::{Bounded, candidates_of, connections_of, files_needed};
+use super::http1::Http1Only;
 use crate::auth::OneTimePassword;
 use crate::config::Config;
 use crate::registry::RegistryError;
@@ -50,6 +51,14 @@ pub enum ServeError {
         /// What the system said.
         #[source]
         source: std::io::Error,
+    },
+    /// Too few files may be open.
+    #[error(
+        "only {open_files} files may be open: raise the bound (LimitNOFILE of the service, ulimit -n)"
+    )]
+    OpenFiles {
+        /// How many may be.
+        open_files: u64,
     },
     /// The attempts under way cannot be read.
     #[error("the attempts under way cannot be read")]
@@ -113,7 +122,7 @@ pub struct ReadyFile {
     pub server_key: String,
     /// The administrator's login.
     pub admin_login: String,
-    /// The one-time password, at the first start only.
+    /// The one-time password, at the first start only; only the owner reads this file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admin_password: Option<String>,
 }
@@ -244,19 +253,23 @@ pub async fn serve(
     if let Some((path, file)) = ready {
         file.write(&path)?;
     }
+    say_open_files(&state.config);
     tracing::info!(address = %bound.address, "Listening");
     let service = super::router(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
     let limits = &state.config.limits;
     let wait = Duration::from_secs(u64::from(limits.header_seconds));
-    let per_address = PerAddress::new(limits.address_connections, &state.config.trusted_proxies);
     let acceptor = RustlsAcceptor::new(RustlsConfig::from_config(config))
         .handshake_timeout(wait)
-        .acceptor(per_address);
+        .acceptor(Bounded(state.connections.clone()));
     let mut server = axum_server::from_tcp(bound.listener)?
-        .acceptor(acceptor)
+        .acceptor(Http1Only(acceptor))
         .handle(handle)
         .first_request_timeout(wait);
-    server.http_builder().http1().header_read_timeout(wait);
+    server
+        .http_builder()
+        .http1()
+        .header_read_timeout(wait)
+        .max_buf_size(CONNECTION_BYTES_MAX);
     let served = server.serve(service).await;
     drop((stopped, unsealed, held));
     if let Err(error) = sealer.await {
@@ -270,6 +283,57 @@ pub async fn serve(
     Ok(served?)
 }
 
+/// Raises the bound on open files to the most that the system lets this process have; before the server
+/// opens anything.
+///
+/// # Errors
+/// Where so few are left that no exam can be held.
+pub fn raise_open_files() -> Result<(), ServeError> {
+    if let Err(error) = crate::platform::raise_open_files() {
+        tracing::warn!(%error, "Could not raise the bound on open files");
+    }
+    match crate::platform::open_files() {
+        Some((open_files, _hard)) if open_files < OPEN_FILES_MIN => {
+            Err(ServeError::OpenFiles { open_files })
+        }
+        Some(_enough) => Ok(()),
+        None => Ok(()),
+    }
+}
+
+/// Says what the bound on open files means for the candidates that are expected.
+fn say_open_files(config: &Config) {
+    let Some((open_files, hard)) = crate::platform::open_files() else {
+        tracing::info!("The system does not bound open files");
+        return;
+    };
+    let (expected, connections) = (config.limits.candidates, connections_of(open_files));
+    let room = candidates_of(open_files);
+    if open_files < files_needed(expected) {
+        tracing::warn!(
+            open_files,
+            hard,
+            connections,
+            room,
+            expected,
+            "Too few files may be open for the candidates expected (limits.candidates): raise the bound \
+             (LimitNOFILE of the service, ulimit -n), or connections are refused when it is reached"
+        );
+    } else {
+        tracing::info!(
+            open_files,
+            connections,
+            room,
+            expected,
+            "Open files suffice"
+        );
+    }
+}
+
+/// A server with fewer cannot hold an exam.
+const OPEN_FILES_MIN: u64 = 512;
+/// What one connection may have read or written ahead; the head of a request must fit.
+const CONNECTION_BYTES_MAX: usize = 64 * 1024;
 /// Requests that last longer are cut when the server stops.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
 

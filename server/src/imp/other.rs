@@ -16,3 +16,13 @@ pub(crate) fn inherited_listener() -> io::Result<Option<TcpListener>> {
 pub(crate) async fn terminate() {
     std::future::pending::<()>().await;
 }
+
+/// Returns none: open files are not bounded by number.
+pub(crate) fn open_files() -> Option<(u64, u64)> {
+    None
+}
+
+/// Has nothing to raise.
+pub(crate) fn raise_open_files() -> io::Result<()> {
+    Ok(())
+}

@@ -34,3 +34,27 @@ pub(crate) async fn terminate() {
         }
     }
 }
+
+/// Returns how many files this process may have open, and up to how many it may raise that itself; none
+/// where there is no bound.
+pub(crate) fn open_files() -> Option<(u64, u64)> {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let soft = limit.current?;
+    Some((soft, limit.maximum.unwrap_or(u64::MAX)))
+}
+
+/// Raises how many files this process may have open to the most that it may.
+pub(crate) fn raise_open_files() -> io::Result<()> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let now = getrlimit(Resource::Nofile);
+    let raised = |current| Rlimit {
+        current,
+        maximum: now.maximum,
+    };
+    // macOS takes no more than this, whatever it says.
+    setrlimit(Resource::Nofile, raised(now.maximum))
+        .or_else(|_refused| setrlimit(Resource::Nofile, raised(Some(OPEN_MAX))))
+        .map_err(io::Error::from)
+}
+
+const OPEN_MAX: u64 = 10_240;

@@ -2,6 +2,7 @@
 //!
 //! Who looks at a feed stands in the custody record before anything is shown.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use axum::Router;
@@ -13,10 +14,10 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use qorgan_protocol::evidence::{StreamId, StreamKind};
 use qorgan_protocol::ids::AttemptId;
-use tokio::time::timeout;
+use tokio::time::{Instant, Interval, interval_at, timeout};
 
 use super::LiveHub;
-use crate::auth::{Proctor, Staff};
+use crate::auth::{Auth, Proctor, Staff};
 use crate::recordings::note_view;
 use crate::state::AppState;
 
@@ -48,12 +49,15 @@ async fn feed(
     up.max_message_size(VIEWER_MESSAGE_BYTES_MAX)
         .read_buffer_size(VIEWER_MESSAGE_BYTES_MAX)
         .write_buffer_size(0)
-        .on_upgrade(move |socket| show_feed(state.live, attempt, stream, socket))
+        .on_upgrade(move |socket| {
+            let open = Open::new(&state, proctor.session.token);
+            show_feed(open, attempt, stream, socket)
+        })
 }
 
 async fn wall(
     State(state): State<AppState>,
-    _proctor: Staff<Proctor>,
+    proctor: Staff<Proctor>,
     headers: HeaderMap,
     up: WebSocketUpgrade,
 ) -> Response {
@@ -63,7 +67,7 @@ async fn wall(
     up.max_message_size(VIEWER_MESSAGE_BYTES_MAX)
         .read_buffer_size(VIEWER_MESSAGE_BYTES_MAX)
         .write_buffer_size(0)
-        .on_upgrade(move |socket| show_wall(state.live, socket))
+        .on_upgrade(move |socket| show_wall(Open::new(&state, proctor.session.token), socket))
 }
 
 /// A browser names the page that opens a WebSocket; another site's page gets none.
@@ -76,8 +80,39 @@ fn same_origin(headers: &HeaderMap) -> bool {
     host.is_some() && host == text(header::HOST)
 }
 
-async fn show_feed(hub: LiveHub, attempt: AttemptId, stream: StreamId, mut socket: WebSocket) {
+/// What was opened by a session, and must close with it.
+struct Open {
+    hub: LiveHub,
+    auth: Auth,
+    token: String,
+    again: Interval,
+}
+
+impl Open {
+    fn new(state: &AppState, token: String) -> Self {
+        Self {
+            hub: state.live.clone(),
+            auth: state.auth.clone(),
+            token,
+            again: interval_at(Instant::now() + ASK_AGAIN, ASK_AGAIN),
+        }
+    }
+
+    /// Resolves once the session is over, or the role is gone.
+    async fn over(&mut self) {
+        loop {
+            self.again.tick().await;
+            if !self.auth.still_admits::<Proctor>(&self.token).await {
+                return;
+            }
+        }
+    }
+}
+
+async fn show_feed(mut open: Open, attempt: AttemptId, stream: StreamId, mut socket: WebSocket) {
+    let hub = open.hub.clone();
     let viewer = hub.look(attempt, stream);
+    let mut over = pin!(open.over());
     loop {
         tokio::select! {
             chunk = viewer.next() => {
@@ -86,12 +121,15 @@ async fn show_feed(hub: LiveHub, attempt: AttemptId, stream: StreamId, mut socke
                 }
             }
             left = left(&mut socket) => if left { return },
+            () = &mut over => return,
         }
     }
 }
 
-async fn show_wall(hub: LiveHub, mut socket: WebSocket) {
+async fn show_wall(mut open: Open, mut socket: WebSocket) {
+    let hub = open.hub.clone();
     let viewer = hub.look_at_wall();
+    let mut over = pin!(open.over());
     loop {
         tokio::select! {
             ((attempt, stream), jpeg) = viewer.next() => {
@@ -105,6 +143,7 @@ async fn show_wall(hub: LiveHub, mut socket: WebSocket) {
                 }
             }
             left = left(&mut socket) => if left { return },
+            () = &mut over => return,
         }
     }
 }
@@ -135,4 +174,6 @@ async fn left(socket: &mut WebSocket) -> bool {
 
 /// A browser has nothing to say here.
 const VIEWER_MESSAGE_BYTES_MAX: usize = 1024;
+/// A session that ended closes what it opened within so long.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
 const SEND_WAIT_MAX: Duration = Duration::from_secs(10);

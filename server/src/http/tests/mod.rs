@@ -8,5 +8,7 @@ mod incidents;
 mod machines;
 mod read_back;
 mod responses;
+mod sessions;
 mod sign_in;
 mod staff;
+mod strangers;

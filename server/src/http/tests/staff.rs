@@ -77,7 +77,10 @@ async fn a_candidates_password_opens_no_console() {
         .auth
         .sign_in_staff("a", super::harness::PASSWORD, None, HERE)
         .await;
-    assert!(matches!(signed, Err(AuthError::Forbidden)));
+    assert!(
+        matches!(signed, Err(AuthError::WrongPassword)),
+        "nothing is told of the password"
+    );
 }
 
 #[tokio::test]
@@ -141,16 +144,24 @@ async fn proctor(world: &World) -> (String, String) {
         .sign_in_staff("p", &one_time.password, None, HERE)
         .await;
     let signed = signed.expect("the right password");
-    auth.set_password(signed.person, "a long new password", false)
+    let session = auth.session_of(&signed.token).await.expect("signed in");
+    auth.totp_begin(&session)
+        .await
+        .expect_err("the password comes first");
+    let token = auth
+        .change_password(&session, "a long new password")
         .await
         .expect("hashed");
-    let setup = auth.totp_begin(signed.person, "p").await.expect("stored");
+    let session = auth.session_of(&token).await.expect("signed in");
+    let setup = auth.totp_begin(&session).await.expect("stored");
     assert!(setup.uri.starts_with("otpauth://totp/"));
     let step = u64::try_from(world.state.clock.wall().unix_ms()).expect("after 1970") / 30_000;
-    let code = auth.code_for_tests(signed.person, step).await;
-    auth.totp_confirm(signed.person, &code)
+    let code = auth.begun_code_for_tests(&session, step).await;
+    auth.totp_confirm(&session, &code)
         .await
         .expect("the right code");
+    let session = auth.session_of(&token).await.expect("still signed in");
+    assert!(session.is_full());
     let code = auth.code_for_tests(signed.person, step + 1).await;
     let without = auth
         .sign_in_staff("p", "a long new password", None, HERE)

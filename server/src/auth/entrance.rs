@@ -1,0 +1,192 @@
+//! Login and password under the limits; the same for clients and browsers.
+//!
+//! # Invariants
+//! * Nothing is looked up, hashed or kept for a login or password that is too long.
+//! * Every try is counted before it is hashed, and given back only after the whole sign-in was right.
+//! * A wrong login, a wrong password, and a right one at the wrong door look alike and take as long.
+
+use std::net::IpAddr;
+
+use qorgan_protocol::crypto::PublicKey;
+use qorgan_protocol::ids::PersonId;
+use qorgan_server_core::login::fold_login;
+use sqlx::Row as _;
+
+use super::hashing::Flow;
+use super::limits::Counted;
+use super::network::Network;
+use super::places::Place;
+use super::{Auth, AuthError, password};
+use crate::store;
+
+/// Which door somebody stands at: candidates sign in to the client, staff to the console.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Door {
+    Client,
+    Console,
+}
+
+/// Somebody who wants in, counted by network already.
+#[derive(Debug)]
+pub(super) struct Knock {
+    pub(super) login: String,
+    network: Network,
+    device: Option<PublicKey>,
+    /// Where the account signed in before, if it did here.
+    known: Option<Place>,
+}
+
+/// An account whose password was right.
+#[derive(Debug)]
+pub(super) struct Checked {
+    pub(super) account: Account,
+    counted: Vec<Counted>,
+}
+
+/// What an account's row says.
+#[derive(Debug)]
+pub(super) struct Account {
+    pub(super) person: PersonId,
+    pub(super) display_name: String,
+    pub(super) language: String,
+    password_hash: String,
+    pub(super) must_change: bool,
+    disabled: bool,
+    is_staff: bool,
+    code_until_ms: Option<i64>,
+}
+
+impl Knock {
+    fn counted(&self) -> Vec<Counted> {
+        let place = self.known.unwrap_or(Place::Network(self.network));
+        let mut counted = vec![Counted::Place(place.of(&self.login))];
+        if self.known.is_none() {
+            counted.push(Counted::Account(account_key(&self.login)));
+        }
+        counted.extend(self.device.map(|key| Counted::Device(key.0)));
+        counted
+    }
+
+    fn flow(&self) -> Flow {
+        match self.known {
+            Some(place) => Flow::Known(place.of(&self.login)),
+            None => Flow::Network(self.network),
+        }
+    }
+}
+
+impl Auth {
+    /// Bounds what was typed and counts the network, unless the account is known here.
+    pub(super) fn knock(
+        &self,
+        (login, given): (&str, &str),
+        address: IpAddr,
+        device: Option<PublicKey>,
+    ) -> Result<Knock, AuthError> {
+        if login.len() > LOGIN_BYTES_MAX || login.chars().count() > LOGIN_CHARS_MAX {
+            return Err(AuthError::TooLong);
+        }
+        if given.len() > PASSWORD_BYTES_MAX {
+            return Err(AuthError::TooLong);
+        }
+        let login = fold_login(login);
+        let network = Network::of(address);
+        let places = [device.map(Place::Device), Some(Place::Network(network))];
+        let known = places
+            .into_iter()
+            .flatten()
+            .find(|place| self.places.has(&login, *place));
+        if known.is_none() {
+            let counted = [Counted::Network(network)];
+            self.limits.take(&counted, self.clock.now())?;
+        }
+        Ok(Knock {
+            login,
+            network,
+            device,
+            known,
+        })
+    }
+
+    /// Checks login and password; what was counted is given back by [`Self::let_in`] alone.
+    pub(super) async fn check_password(
+        &self,
+        knock: &Knock,
+        given: &str,
+        door: Door,
+    ) -> Result<Checked, AuthError> {
+        let counted = knock.counted();
+        self.limits.take(&counted, self.clock.now())?;
+        let looked_at = self.look_at(knock, given, door).await;
+        if let Err(AuthError::Busy { .. } | AuthError::Store(_)) = &looked_at {
+            self.limits.give_back(&counted);
+        }
+        looked_at.map(|account| Checked { account, counted })
+    }
+
+    async fn look_at(&self, knock: &Knock, given: &str, door: Door) -> Result<Account, AuthError> {
+        let account = self.account(&knock.login).await?.filter(|account| {
+            let here = match door {
+                Door::Client => !account.is_staff,
+                Door::Console => account.is_staff,
+            };
+            here && !account.disabled
+        });
+        let stored = account.as_ref().map(|found| found.password_hash.clone());
+        let (hashers, cost) = (&self.hashers, self.config.passwords);
+        let right = password::verify(hashers, knock.flow(), cost, (stored, given)).await?;
+        let account = account.filter(|_found| right);
+        let account = account.ok_or(AuthError::WrongPassword)?;
+        let now = self.clock.wall().unix_ms();
+        if account.code_until_ms.is_some_and(|until| until <= now) {
+            return Err(AuthError::CodeOver);
+        }
+        Ok(account)
+    }
+
+    /// Gives back what was counted for a sign-in that was right, and remembers the place.
+    pub(super) async fn let_in(&self, knock: &Knock, checked: &Checked) -> Result<(), AuthError> {
+        self.limits.give_back(&checked.counted);
+        let mut places = vec![Place::Network(knock.network)];
+        places.extend(knock.device.map(Place::Device));
+        self.remember(&knock.login, checked.account.person, &places)
+            .await
+    }
+
+    async fn account(&self, login: &str) -> Result<Option<Account>, AuthError> {
+        let row = sqlx::query(
+            "SELECT p.id, p.display_name, p.language, p.disabled_ms, c.password_hash, \
+             c.must_change, c.code_until_ms, \
+             EXISTS (SELECT 1 FROM staff_roles r WHERE r.person_id = p.id) AS is_staff \
+             FROM people p JOIN credentials c ON c.person_id = p.id WHERE p.login = $1",
+        )
+        .bind(login)
+        .fetch_optional(self.store.read())
+        .await?;
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        Ok(Some(Account {
+            person: store::id(&row.try_get::<String, _>("id")?)?,
+            display_name: row.try_get("display_name")?,
+            language: row.try_get("language")?,
+            password_hash: row.try_get("password_hash")?,
+            must_change: row.try_get("must_change")?,
+            disabled: row.try_get::<Option<i64>, _>("disabled_ms")?.is_some(),
+            is_staff: row.try_get("is_staff")?,
+            code_until_ms: row.try_get("code_until_ms")?,
+        }))
+    }
+}
+
+/// Returns the key under which an account is counted, whether there is one or not.
+pub(super) fn account_key(login: &str) -> [u8; 32] {
+    use qorgan_protocol::crypto::Hasher as _;
+    qorgan_signing::Ring.sha256(&[login.as_bytes()]).0
+}
+
+/// Longer ones are refused before any work is done.
+const LOGIN_CHARS_MAX: usize = 128;
+const LOGIN_BYTES_MAX: usize = 4 * LOGIN_CHARS_MAX;
+/// Two hundred characters of four bytes.
+const PASSWORD_BYTES_MAX: usize = 800;
