@@ -1,0 +1,114 @@
+//! How long candidates wait to sign in while somebody floods the sign-in, and what memory it takes.
+//!
+//! `cargo run --release -p qorgan-server --example sign_in_flood` prints a line for no flood, a flood from
+//! one address and one from a /64, and fails where p95 is above two seconds or memory grows. Linux only:
+//! it uses the loopback's many addresses.
+
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+
+mod flood;
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use flood::{Flood, Measured, Target, at, measure, provision};
+use qorgan_server::config::Config;
+use qorgan_server::http::{Bound, serve};
+use qorgan_server::state::AppState;
+
+fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    match arguments.first().map(String::as_str) {
+        Some("serve") => {
+            let data = arguments.get(1).context("a folder")?;
+            runtime.block_on(server(Path::new(data)))
+        }
+        Some(_) | None => runtime.block_on(bench()),
+    }
+}
+
+async fn server(data: &Path) -> anyhow::Result<()> {
+    let config = Config {
+        trusted_proxies: vec![IpAddr::V4(flood::PROXY)],
+        ..Config::default()
+    };
+    let state = AppState::open(data, config).await?;
+    provision(&state, CANDIDATES * 3).await?;
+    let bound = Bound::listen(([127, 0, 0, 1], 0).into())?;
+    let port = bound.address.port().to_string();
+    std::fs::write(data.join("port.next"), port)?;
+    std::fs::rename(data.join("port.next"), data.join("port"))?;
+    Ok(serve(state, bound, None, std::future::pending()).await?)
+}
+
+/// Ends with what it belongs to.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+async fn bench() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let data = folder.path().join("data");
+    let mut command = Command::new(std::env::current_exe()?);
+    let running = Running(command.arg("serve").arg(&data).spawn()?);
+    let port = loop {
+        if let Ok(port) = std::fs::read_to_string(data.join("port")) {
+            break port;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    let target = Target {
+        origin: format!("https://localhost:{port}"),
+        ca_pem: std::fs::read_to_string(data.join("ca.pem"))?,
+        pid: running.0.id(),
+    };
+    let mut begin = 0;
+    for (name, flood) in [
+        ("no flood", Flood::None),
+        ("from one address", Flood::OneAddress),
+        ("from a /64", Flood::One64),
+    ] {
+        let candidates = begin..begin + CANDIDATES;
+        begin += CANDIDATES;
+        let measured = measure(&target, flood, candidates, Duration::from_millis(200)).await?;
+        print(name, &measured);
+        for times in [&measured.strangers, &measured.known] {
+            ensure!(
+                at(times, 95) <= Duration::from_secs(2),
+                "{name}: p95 above two seconds"
+            );
+        }
+        let grown = measured.rss_kib.1.saturating_sub(measured.rss_kib.0);
+        ensure!(grown < 64 * 1024, "{name}: memory grew by {grown} KiB");
+    }
+    Ok(())
+}
+
+fn print(name: &str, measured: &Measured) {
+    let ms = |times: &[Duration], percent| at(times, percent).as_millis();
+    println!(
+        "{name:17} first p50 {:4} p95 {:4} ms, known p50 {:4} p95 {:4} ms, told to wait {}, \
+         {} hostile sign-ins, RSS {} -> {} KiB",
+        ms(&measured.strangers, 50),
+        ms(&measured.strangers, 95),
+        ms(&measured.known, 50),
+        ms(&measured.known, 95),
+        measured.told_to_wait,
+        measured.hostile,
+        measured.rss_kib.0,
+        measured.rss_kib.1,
+    );
+}
+
+const CANDIDATES: u32 = 100;
