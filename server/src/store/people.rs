@@ -78,7 +78,7 @@ pub async fn add_role(
     person: PersonId,
     role: &str,
 ) -> Result<(), StoreError> {
-    sqlx::query(
+    let added = sqlx::query(
         "INSERT INTO staff_roles (person_id, institution_id, role) VALUES ($1, $2, $3) \
          ON CONFLICT DO NOTHING",
     )
@@ -87,6 +87,16 @@ pub async fn add_role(
     .bind(role)
     .execute(&mut **tx)
     .await?;
+    if added.rows_affected() > 0 {
+        // Other rights, other sessions: what was signed in before knows nothing of them.
+        sqlx::query(
+            "UPDATE tokens SET ended_ms = CAST(unixepoch('subsec') * 1000 AS INTEGER) \
+             WHERE person_id = $1 AND ended_ms IS NULL AND kind IN ('client', 'staff')",
+        )
+        .bind(person.to_string())
+        .execute(&mut **tx)
+        .await?;
+    }
     Ok(())
 }
 
