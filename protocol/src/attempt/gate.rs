@@ -9,14 +9,16 @@
 use core::time::Duration;
 use std::collections::VecDeque;
 
-use super::freshness::{AskedCode, Freshness, FreshnessStep, Randomness};
+use super::credit::CreditedPause;
+use super::entry::{Entry, EntryRefused};
+use super::freshness::{AskedCode, Freshness, Randomness};
 use super::lease::ContentLease;
 use super::phase::{
     AttemptEvent, AttemptPhase, CheckInTask, PauseCause, Refused, TerminationCause,
 };
 use super::policy::{GateMode, GatePolicy};
 use super::sources::{LIVE_AGE_MAX, Sources};
-use crate::evidence::{SourceHealth, StreamId, StreamKind};
+use crate::evidence::{SourceHealth, StreamId};
 use crate::link::SourceStatement;
 use crate::time::{Now, WallTime};
 use crate::wire::{GateLine, IdentityState};
@@ -28,8 +30,9 @@ pub struct Moment {
     pub now: Now,
     /// Names.
     pub wall: WallTime,
-    /// Random bytes for a freshness code.
-    pub random: Randomness,
+    /// Random bytes for a freshness code; `None` where the system gives none. A code that is due
+    /// then covers the items (finding D13).
+    pub random: Option<Randomness>,
 }
 
 /// What the server tells the gate.
@@ -65,8 +68,8 @@ pub enum GateInput {
     },
     /// The bound client made a request with a good token.
     Contact,
-    /// The candidate asks to start.
-    Start,
+    /// The candidate asks to start, with what the office says of them now.
+    Start(Entry),
     /// A proctor opens the gate.
     ProctorOpens,
     /// A proctor covers the items.
@@ -100,6 +103,14 @@ pub enum GateOutput {
     AskCode,
     /// A freshness code was not found; so many in a row.
     CodeMissed(u8),
+    /// A freshness code was not found, or could not be asked for, while client or recording were out
+    /// of contact; so many in a row.
+    CodeUnanswered(u8),
+    /// Items were shown for as long as may be without a code that was found.
+    CodesOverdue,
+    /// The time that the policy gives back for a cover of this cause is used up: from now on covered
+    /// time counts as used, until a person gives more.
+    CreditUsed(PauseCause),
     /// The deadline passed: the attempt was submitted by rule.
     TimeIsUp,
 }
@@ -110,6 +121,9 @@ pub enum GateError {
     /// The phase does not allow it.
     #[error(transparent)]
     Refused(#[from] Refused),
+    /// The sitting is not open to the candidate.
+    #[error(transparent)]
+    Entry(#[from] EntryRefused),
     /// Something required is not live, not allowed or not approved.
     #[error("the gate is closed")]
     Closed,
@@ -126,6 +140,8 @@ pub struct GateMemory {
     pub spent: Duration,
     /// Time given back.
     pub credited: Duration,
+    /// How much of it under a bound, by cause.
+    pub credited_by: CreditedPause,
     /// Where the identity check stands.
     pub identity: IdentityState,
     /// Whether a proctor opened.
@@ -143,6 +159,7 @@ impl GateMemory {
             allowed,
             spent: Duration::ZERO,
             credited: Duration::ZERO,
+            credited_by: CreditedPause::NONE,
             identity: IdentityState::Open,
             proctor_opened: false,
             held: None,
@@ -210,17 +227,16 @@ impl StartGate {
     #[must_use]
     pub fn wake_at(&self) -> Option<Now> {
         let running = self.memory.phase.shows_items();
-        let counts = running || (self.paused() && !self.policy.credit_covered_time);
-        let deadline = counts.then(|| self.counted + self.left());
         let lease = self.oldest().map(|seen| seen + self.policy.grace.agent());
         let offline = self.oldest().map(|seen| seen + self.policy.grace.network());
         let settled = self.contact_since + CONTACT_SETTLES;
         let lost = self.contact.map(|seen| seen + CONTACT_AGE_MAX);
-        let code = self.freshness_runs().then(|| self.freshness.wake_at());
         let cover = [lease, offline, Some(settled), lost];
         let cover = cover.into_iter().flatten().filter(|at| *at > self.counted);
         let cover = if running { cover.min() } else { None };
-        [deadline, cover, code].into_iter().flatten().min()
+        let code = self.codes_wake_at();
+        let clock = [self.time_is_up_at(), self.credit_ends_at()];
+        clock.into_iter().chain([cover, code]).flatten().min()
     }
 
     /// Returns the lease, only while items may be shown.
@@ -235,7 +251,10 @@ impl StartGate {
             return None;
         }
         let oldest = self.sources.oldest_evidence(&self.policy, now)?;
-        let lease = ContentLease::from_evidence(oldest, self.policy.grace.agent());
+        let mut lease = ContentLease::from_evidence(oldest, self.policy.grace.agent());
+        if self.freshness_applies() {
+            lease = lease.until_at_most(self.unproved_until());
+        }
         (lease.left(now) > Duration::ZERO).then_some(lease)
     }
 
@@ -314,8 +333,7 @@ impl StartGate {
             GateInput::Media(stream) => self.sources.media(at.now, stream),
             GateInput::Beat { health, current } => self.sources.beat(at.now, &health, &current),
             GateInput::Contact => self.contacted(at.now),
-            GateInput::Start if !self.open(at.now) => return Err(self.closed()),
-            GateInput::Start => self.step(AttemptEvent::GateOpened, at)?,
+            GateInput::Start(entry) => self.start(entry, at)?,
             GateInput::ProctorOpens => self.memory.proctor_opened = true,
             GateInput::Pause => {
                 self.step(AttemptEvent::Covered(PauseCause::Proctor), at)?;
@@ -359,25 +377,6 @@ impl StartGate {
                 None => self.advance(AttemptEvent::Uncovered, at),
                 Some(other) if other != cause => self.cover(other, at),
                 Some(_same) => {}
-            }
-        }
-    }
-
-    fn ask_for_codes(&mut self, at: Moment) {
-        if !self.freshness_runs() {
-            return;
-        }
-        let answerable = self.sources.all_live(&self.policy, at.now) && self.in_contact(at.now);
-        loop {
-            match self.freshness.step(at.now, answerable, at.random) {
-                Some(FreshnessStep::Missed(misses)) => {
-                    self.outputs.push_back(GateOutput::CodeMissed(misses));
-                }
-                Some(FreshnessStep::Asked) => {
-                    self.outputs.push_back(GateOutput::AskCode);
-                    return;
-                }
-                None => return,
             }
         }
     }
@@ -458,6 +457,7 @@ impl StartGate {
             self.contact_since = now;
         }
         self.contact = Some(now);
+        self.freshness.came(now);
     }
 
     fn in_contact(&self, now: Now) -> bool {
@@ -474,10 +474,21 @@ impl StartGate {
         } else {
             self.sources.unsee();
         }
-        self.freshness = Freshness::new(at.now, at.random);
+        self.freshness.ask_anew(at.now);
         if self.memory.phase.shows_items() || self.paused() {
             self.cover(cause, at);
         }
+    }
+
+    fn start(&mut self, entry: Entry, at: Moment) -> Result<(), GateError> {
+        let ready = matches!(self.memory.phase, AttemptPhase::Ready { .. });
+        if ready {
+            entry.at(at.wall)?;
+        }
+        if !self.open(at.now) {
+            return Err(self.closed());
+        }
+        Ok(self.step(AttemptEvent::GateOpened, at)?)
     }
 
     fn closed(&self) -> GateError {
@@ -514,25 +525,13 @@ impl StartGate {
     fn step(&mut self, event: AttemptEvent, at: Moment) -> Result<(), Refused> {
         let next = self.memory.phase.after(event, at.wall)?;
         if next != self.memory.phase {
+            if next.shows_items() {
+                self.freshness.resume(at.now);
+            }
             self.memory.phase = next;
             self.outputs.push_back(GateOutput::Phase(next));
         }
         Ok(())
-    }
-
-    fn count_time(&mut self, now: Now) {
-        let passed = now.since(self.counted);
-        self.counted = self.counted.max(now);
-        let memory = &mut self.memory;
-        if memory.phase.shows_items() {
-            memory.spent = memory.spent.saturating_add(passed).min(memory.allowed);
-        } else if matches!(memory.phase, AttemptPhase::Paused { .. }) {
-            if self.policy.credit_covered_time {
-                memory.credited = memory.credited.saturating_add(passed);
-            } else {
-                memory.spent = memory.spent.saturating_add(passed).min(memory.allowed);
-            }
-        }
     }
 
     fn oldest(&self) -> Option<Now> {
@@ -542,13 +541,6 @@ impl StartGate {
     const fn paused(&self) -> bool {
         matches!(self.memory.phase, AttemptPhase::Paused { .. })
     }
-
-    fn freshness_runs(&self) -> bool {
-        let covered_for_it = self.paused() && self.freshness.failed();
-        self.policy.freshness
-            && self.policy.required().contains(&StreamKind::Screen)
-            && (self.memory.phase.shows_items() || covered_for_it)
-    }
 }
 
 /// Without a request for so long the client is out of contact.
@@ -556,6 +548,8 @@ const CONTACT_AGE_MAX: Duration = LIVE_AGE_MAX;
 /// After a cut, the agent's link may come back so much later than the client's.
 const CONTACT_SETTLES: Duration = Duration::from_secs(2);
 
+mod clock;
+mod codes;
 mod identity;
 
 #[cfg(test)]

@@ -18,6 +18,13 @@ impl ContentLease {
         }
     }
 
+    /// Returns the lease, ended at `end` at the latest.
+    pub(super) fn until_at_most(self, end: Now) -> Self {
+        Self {
+            ends: self.ends.min(end),
+        }
+    }
+
     /// Returns when it ends.
     #[must_use]
     pub const fn ends(self) -> Now {

@@ -1,6 +1,8 @@
 //! One candidate's attempt: its phases, the start gate (SOP 10), the lease on content.
 
 mod backlog;
+mod credit;
+mod entry;
 mod freshness;
 mod gate;
 mod lease;
@@ -9,6 +11,8 @@ mod policy;
 mod sources;
 
 pub use backlog::Backlog;
+pub use credit::{CreditedPause, PauseCredit};
+pub use entry::{Entry, EntryRefused};
 pub use freshness::{AskedCode, Randomness};
 pub use gate::{GateError, GateInput, GateMemory, GateOutput, Moment, StartGate};
 pub use lease::ContentLease;

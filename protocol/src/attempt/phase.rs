@@ -78,6 +78,21 @@ pub enum PauseCause {
     Identity,
 }
 
+impl PauseCause {
+    /// Every cause, in order.
+    pub const ALL: [Self; 9] = [
+        Self::AgentLost,
+        Self::SourceLost,
+        Self::NetworkLost,
+        Self::FreshnessMissed,
+        Self::Proctor,
+        Self::Displays,
+        Self::ServerRestarted,
+        Self::Moving,
+        Self::Identity,
+    ];
+}
+
 /// Why an attempt was ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::credit::PauseCredit;
 use crate::evidence::StreamKind;
 use crate::incident::WatchPolicy;
 
@@ -74,6 +75,9 @@ pub struct GatePolicy {
     pub late_delivery_ms_max: u64,
     /// Whether time under cover is given back.
     pub credit_covered_time: bool,
+    /// How much of it is given back by itself, by cause.
+    #[serde(default)]
+    pub pause_credit: PauseCredit,
     /// Whether the candidate shows an identity document to the camera at check-in (decision 7).
     #[serde(default)]
     pub identity_document: bool,
@@ -98,6 +102,7 @@ impl GatePolicy {
             grace: Grace::DEFAULT,
             late_delivery_ms_max: 15 * 60 * 1_000,
             credit_covered_time: true,
+            pause_credit: PauseCredit::DEFAULT,
             identity_document: false,
             watch: WatchPolicy::remote(),
         }

@@ -124,6 +124,11 @@ kinds! {
     ClockStepped = "clock_stepped", 0.4, None;
     /// A freshness code was not found on the recorded screen.
     FreshnessMissed = "freshness_missed", 0.7, None;
+    /// A freshness code could not be asked for or answered, for client or recording were out of
+    /// contact.
+    FreshnessUnanswered = "freshness_unanswered", 0.4, None;
+    /// Items were covered for longer than the policy gives back; the time counts as used.
+    PauseTooLong = "pause_too_long", 0.4, None;
     /// Another machine asked for the attempt.
     SecondMachine = "second_machine", 0.7, None;
     /// Responses or recording do not match what was signed.

@@ -113,6 +113,8 @@ impl IncidentKind {
             | Self::AgentRestarted
             | Self::ClockStepped
             | Self::FreshnessMissed
+            | Self::FreshnessUnanswered
+            | Self::PauseTooLong
             | Self::SecondMachine
             | Self::Tampering
             | Self::LateResponses

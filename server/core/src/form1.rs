@@ -76,6 +76,8 @@ pub fn printed_detail(kind: IncidentKind, detail: &str) -> &str {
         | IncidentKind::AgentRestarted
         | IncidentKind::ClockStepped
         | IncidentKind::FreshnessMissed
+        | IncidentKind::FreshnessUnanswered
+        | IncidentKind::PauseTooLong
         | IncidentKind::SecondMachine
         | IncidentKind::Tampering
         | IncidentKind::LateResponses

@@ -301,6 +301,8 @@ const BANDWIDTHS: [&str; 3] = ["economy", "standard", "rich"];
 mod tests {
     use std::collections::BTreeMap;
 
+    use qorgan_protocol::attempt::PauseCredit;
+
     use super::*;
 
     #[test]
@@ -348,6 +350,7 @@ mod tests {
             },
             late_delivery_ms_max: 1_800_000,
             credit_covered_time: false,
+            pause_credit: PauseCredit::DEFAULT,
             identity_document: true,
             watch,
         };

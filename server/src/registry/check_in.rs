@@ -1,17 +1,19 @@
 //! Check-in: the attempt is bound to a machine, its keys are handed out, its tasks are done.
 
 use qorgan_protocol::assessment::ResponseSeq;
-use qorgan_protocol::attempt::{AttemptPhase, CheckInTask, GateInput, GatePolicy};
+use qorgan_protocol::attempt::{AttemptPhase, CheckInTask, Entry, GateInput, GatePolicy};
 use qorgan_protocol::crypto::PublicKey;
 use qorgan_protocol::crypto::Sha256;
 use qorgan_protocol::evidence::{AttemptKeyCertificate, AttemptRole, StreamKind};
 use qorgan_protocol::ids::{AttemptId, BootId, Epoch, TestId};
 use qorgan_protocol::limits::DOCUMENT_BYTES_MAX;
+use qorgan_protocol::time::WallTime;
 use qorgan_protocol::wire::{
     AgentEnrolReply, CheckInReply, ConsentRequest, Hex, IdentityRequest, InstructionRequest,
     ProblemCode, SignedHex, SystemCheckRequest,
 };
 use qorgan_signing::InputKey;
+use sqlx::Row as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,7 +38,7 @@ impl Registry {
     ) -> Result<CheckInReply, RegistryError> {
         let cell = self.cell(attempt).await?;
         let mut state = cell.state.lock().await;
-        self.may_come(&state, caller)?;
+        self.may_come(&mut state, caller).await?;
         self.bind(&cell, &mut state, caller).await?;
         self.choose_test(&mut state, language).await?;
         self.fix_watch(&mut state).await?;
@@ -58,31 +60,23 @@ impl Registry {
 
     //= tests/data/sop-2-28.md#7-admission
     //= tests/data/sop-2-28.md#8-sitting-times
-    fn may_come(&self, state: &CellState, caller: &Caller) -> Result<(), RegistryError> {
-        let (facts, now) = (&state.facts, self.inner.clock.wall());
-        if caller.person != facts.person {
+    async fn may_come(&self, state: &mut CellState, caller: &Caller) -> Result<(), RegistryError> {
+        if caller.person != state.facts.person {
             return Err(RegistryError::refuse(
                 ProblemCode::NotFound,
                 "no such attempt",
             ));
         }
-        if !facts.admitted {
+        let entry = self.entry(state).await?;
+        if !entry.admitted {
             return Err(RegistryError::refuse(
                 ProblemCode::NotAdmitted,
-                facts.reason.clone(),
+                state.facts.reason.clone(),
             ));
         }
         match state.gate.phase() {
-            AttemptPhase::Scheduled if now < facts.opens => Err(RegistryError::refuse(
-                ProblemCode::TooEarly,
-                "the sitting has not opened",
-            )),
-            AttemptPhase::Scheduled if now > facts.closes => Err(RegistryError::refuse(
-                ProblemCode::TooLate,
-                "the sitting is closed",
-            )),
-            AttemptPhase::Scheduled
-            | AttemptPhase::CheckIn { .. }
+            AttemptPhase::Scheduled => Ok(entry.at(self.inner.clock.wall())?),
+            AttemptPhase::CheckIn { .. }
             | AttemptPhase::Ready { .. }
             | AttemptPhase::Running { .. }
             | AttemptPhase::Paused { .. }
@@ -94,6 +88,31 @@ impl Registry {
                 "the attempt is over",
             )),
         }
+    }
+
+    /// Reads what the office says of the candidate and the sitting now (finding M8).
+    pub(super) async fn entry(&self, state: &mut CellState) -> Result<Entry, RegistryError> {
+        let row = sqlx::query(
+            "SELECT s.opens_ms, s.closes_ms, d.admitted, d.reason \
+             FROM attempts a JOIN sittings s ON s.id = a.sitting_id \
+             LEFT JOIN admissions d ON d.sitting_id = a.sitting_id AND d.person_id = a.person_id \
+             WHERE a.id = $1",
+        )
+        .bind(state.facts.attempt.to_string())
+        .fetch_one(self.inner.store.read())
+        .await?;
+        let facts = &mut state.facts;
+        facts.opens = WallTime::from_unix_ms(row.try_get("opens_ms")?);
+        facts.closes = WallTime::from_unix_ms(row.try_get("closes_ms")?);
+        facts.admitted = row.try_get::<Option<bool>, _>("admitted")?.unwrap_or(false);
+        facts.reason = row
+            .try_get::<Option<String>, _>("reason")?
+            .unwrap_or_default();
+        Ok(Entry {
+            admitted: facts.admitted,
+            opens: facts.opens,
+            closes: facts.closes,
+        })
     }
 
     async fn choose_test(

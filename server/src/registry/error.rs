@@ -1,6 +1,6 @@
 //! Why the registry refuses.
 
-use qorgan_protocol::attempt::{GateError, PauseCause};
+use qorgan_protocol::attempt::{EntryRefused, GateError, PauseCause};
 use qorgan_protocol::codec::CodecError;
 use qorgan_protocol::crypto::StatementError;
 use qorgan_protocol::wire::{Problem, ProblemCode};
@@ -82,9 +82,21 @@ impl From<GateError> for RegistryError {
     fn from(error: GateError) -> Self {
         match error {
             GateError::Closed => Self::refuse(ProblemCode::GateClosed, error.to_string()),
+            GateError::Entry(refused) => Self::from(refused),
             GateError::Refused(refused) => {
                 Self::refuse(ProblemCode::WrongPhase, refused.to_string())
             }
         }
+    }
+}
+
+impl From<EntryRefused> for RegistryError {
+    fn from(refused: EntryRefused) -> Self {
+        let code = match refused {
+            EntryRefused::NotAdmitted => ProblemCode::NotAdmitted,
+            EntryRefused::TooEarly => ProblemCode::TooEarly,
+            EntryRefused::TooLate => ProblemCode::TooLate,
+        };
+        Self::refuse(code, refused.to_string())
     }
 }

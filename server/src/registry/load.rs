@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use qorgan_protocol::attempt::{
-    AttemptPhase, Backlog, GateMemory, GatePolicy, Moment, PauseCause, StartGate,
+    AttemptPhase, Backlog, CreditedPause, GateMemory, GatePolicy, Moment, PauseCause, StartGate,
 };
 use qorgan_protocol::crypto::PublicKey;
 use qorgan_protocol::ids::{AttemptId, BootId, Epoch};
@@ -150,11 +150,13 @@ fn memory(row: &SqliteRow, allowed: Duration) -> Result<GateMemory, RegistryErro
         "identity state",
         &format!("\"{}\"", row.try_get::<String, _>("identity")?),
     )?;
+    let credited_by = store::json("credited pause", row.try_get("credited_by")?)?;
     Ok(GateMemory {
         phase,
         allowed,
         spent: Duration::from_millis(unsigned(row, "spent_ms")?),
         credited: Duration::from_millis(unsigned(row, "credited_ms")?),
+        credited_by: CreditedPause::from_ms(&credited_by),
         identity,
         proctor_opened: row.try_get("proctor_opened")?,
         held,

@@ -106,21 +106,10 @@ impl Registry {
     }
 
     pub(crate) fn moment(&self) -> Moment {
-        let bytes: [u8; 20] = qorgan_signing::random().unwrap_or_else(|error| {
-            tracing::error!(%error, "No randomness for freshness codes");
-            [0; 20]
-        });
-        let mut nonce = [0; 16];
-        nonce.copy_from_slice(&bytes[..16]);
-        let mut delay = [0; 4];
-        delay.copy_from_slice(&bytes[16..]);
         Moment {
             now: self.inner.clock.now(),
             wall: self.inner.clock.wall(),
-            random: Randomness {
-                nonce,
-                delay: u32::from_be_bytes(delay),
-            },
+            random: randomness(),
         }
     }
 
@@ -171,4 +160,17 @@ impl Registry {
         self.settle(cell, state, at).await?;
         Ok(result?)
     }
+}
+
+/// Returns random bytes for a freshness code; `None` where the system gives none, so that no code
+/// could be foreseen.
+fn randomness() -> Option<Randomness> {
+    let bytes: [u8; 20] = qorgan_signing::random()
+        .inspect_err(|error| tracing::error!(%error, "No randomness for freshness codes"))
+        .ok()?;
+    let (nonce, delay) = bytes.split_at(16);
+    Some(Randomness {
+        nonce: nonce.try_into().ok()?,
+        delay: u32::from_be_bytes(delay.try_into().ok()?),
+    })
 }

@@ -1,5 +1,7 @@
 //! Carries out what the gate says, persists it, and tells those who wait.
 
+use std::collections::BTreeSet;
+
 use qorgan_protocol::attempt::{AttemptPhase, GateMemory, GateOutput, Moment, PauseCause};
 use qorgan_protocol::evidence::{StreamId, StreamKind};
 use qorgan_protocol::incident::IncidentKind;
@@ -23,11 +25,26 @@ impl Registry {
         while let Some(output) = state.gate.poll() {
             match output {
                 GateOutput::Phase(phase) => phases.push(phase),
-                GateOutput::AskCode => send(cell, AgentCommand::KeyFrame { stream: SCREEN }),
+                GateOutput::AskCode => ask_key_frames(cell, state),
                 GateOutput::CodeMissed(misses) => {
                     let detail = format!("{misses} in a row");
                     self.note(state, IncidentKind::FreshnessMissed, at.wall, &detail)
                         .await?;
+                }
+                GateOutput::CodeUnanswered(misses) => {
+                    let kind = IncidentKind::FreshnessUnanswered;
+                    let detail = format!("{misses} in a row");
+                    self.note(state, kind, at.wall, &detail).await?;
+                }
+                GateOutput::CodesOverdue => {
+                    let kind = IncidentKind::FreshnessUnanswered;
+                    let detail = "no code was found for as long as items may be shown";
+                    self.note(state, kind, at.wall, detail).await?;
+                }
+                GateOutput::CreditUsed(cause) => {
+                    let kind = IncidentKind::PauseTooLong;
+                    let detail = format!("{cause:?}: covered time now counts as used");
+                    self.note(state, kind, at.wall, &detail).await?;
                 }
                 GateOutput::TimeIsUp => {
                     tracing::info!(attempt = %state.facts.attempt, "Time is up");
@@ -109,6 +126,7 @@ fn differs(memory: &GateMemory, saved: &GateMemory) -> bool {
     GateMemory {
         spent: saved.spent,
         credited: saved.credited,
+        credited_by: saved.credited_by,
         ..*memory
     } != *saved
 }
@@ -125,10 +143,13 @@ pub(super) async fn write_memory(
     let held = memory.held.map(|cause| serde_json::to_string(&cause));
     let held = held.transpose().map_err(|e| json("cause", e))?;
     let identity = serde_json::to_string(&memory.identity).map_err(|e| json("identity", e))?;
+    let credited_by = serde_json::to_string(&memory.credited_by.to_ms());
+    let credited_by = credited_by.map_err(|e| json("credited pause", e))?;
     let extra = millis(memory.allowed).saturating_sub(base_ms(state));
     sqlx::query(
         "UPDATE attempts SET phase = $2, phase_word = $3, identity = $4, proctor_opened = $5, \
-         held = $6, spent_ms = $7, credited_ms = $8, saved_ms = $9, extra_ms = extra_ms + $10 \
+         held = $6, spent_ms = $7, credited_ms = $8, saved_ms = $9, extra_ms = extra_ms + $10, \
+         credited_by = $11 \
          WHERE id = $1",
     )
     .bind(state.facts.attempt.to_string())
@@ -141,6 +162,7 @@ pub(super) async fn write_memory(
     .bind(millis(memory.credited))
     .bind(wall.unix_ms())
     .bind(extra)
+    .bind(credited_by)
     .execute(&mut **tx)
     .await?;
     Ok(())
@@ -221,6 +243,18 @@ fn incident_of(cause: PauseCause) -> Option<(IncidentKind, &'static str)> {
         | PauseCause::ServerRestarted
         | PauseCause::Moving
         | PauseCause::Identity => None,
+    }
+}
+
+/// Has a key frame made of every display, for the kiosk may be on any.
+fn ask_key_frames(cell: &Cell, state: &CellState) {
+    let streams = state.heads.keys().copied();
+    let screens: BTreeSet<_> = streams
+        .filter(|stream| stream.kind == StreamKind::Screen)
+        .chain([SCREEN])
+        .collect();
+    for stream in screens {
+        send(cell, AgentCommand::KeyFrame { stream });
     }
 }
 

@@ -63,7 +63,7 @@ impl Registry {
     /// Starts the attempt where the gate is open.
     ///
     /// # Errors
-    /// `GateClosed`, `WrongPhase`, or the caller is not bound.
+    /// `GateClosed`, `NotAdmitted`, `TooLate`, `WrongPhase`, or the caller is not bound.
     //= tests/data/sop-2-28.md#10-start-gate
     pub async fn start(
         &self,
@@ -75,7 +75,8 @@ impl Registry {
         Self::authorize(caller, &state)?;
         self.input_locked(&cell, &mut state, GateInput::Contact)
             .await?;
-        self.input_locked(&cell, &mut state, GateInput::Start)
+        let entry = self.entry(&mut state).await?;
+        self.input_locked(&cell, &mut state, GateInput::Start(entry))
             .await?;
         self.view_of(&state, self.moment()).await
     }

@@ -1,3 +1,6 @@
+mod codes;
+mod credit;
+mod entry;
 mod identity;
 mod orders;
 mod world;
@@ -5,23 +8,23 @@ mod world;
 use super::*;
 use crate::link::SourceKind;
 use crate::wire::GateLineState;
-use world::{ALLOWED, CAMERA, MICROPHONE, SCREEN, SECOND_SCREEN, World, health};
+use world::{ALLOWED, CAMERA, MICROPHONE, SCREEN, SECOND_SCREEN, START, World, health};
 
 #[test]
 //= tests/data/sop-2-28.md#10-start-gate
 //= type=test
 fn the_gate_stays_closed_until_camera_microphone_and_screen_are_seen() {
     let mut world = World::ready(GatePolicy::remote());
-    assert_eq!(world.input(GateInput::Start), Err(GateError::Closed));
+    assert_eq!(world.input(START), Err(GateError::Closed));
     world.state_devices(SourceKind::Device);
     world.beat(&[CAMERA, MICROPHONE, SCREEN]);
-    assert_eq!(world.input(GateInput::Start), Err(GateError::Closed));
+    assert_eq!(world.input(START), Err(GateError::Closed));
     for seen in [CAMERA, SCREEN] {
         world.media(seen);
-        assert_eq!(world.input(GateInput::Start), Err(GateError::Closed));
+        assert_eq!(world.input(START), Err(GateError::Closed));
     }
     world.media(MICROPHONE);
-    assert_eq!(world.input(GateInput::Start), Ok(()));
+    assert_eq!(world.input(START), Ok(()));
     assert!(world.leased());
 }
 
@@ -29,7 +32,7 @@ fn the_gate_stays_closed_until_camera_microphone_and_screen_are_seen() {
 fn samples_without_a_statement_count_for_nothing() {
     let mut world = World::ready(GatePolicy::remote());
     world.all_live();
-    assert_eq!(world.input(GateInput::Start), Err(GateError::Closed));
+    assert_eq!(world.input(START), Err(GateError::Closed));
 }
 
 #[test]
@@ -37,7 +40,7 @@ fn simulated_sources_count_only_where_the_policy_allows_them() {
     let mut world = World::ready(GatePolicy::remote());
     world.state_devices(SourceKind::Simulated);
     world.all_live();
-    assert_eq!(world.input(GateInput::Start), Err(GateError::Closed));
+    assert_eq!(world.input(START), Err(GateError::Closed));
     let lines = world.gate.lines(world.at.now);
     assert!(
         lines
@@ -50,7 +53,7 @@ fn simulated_sources_count_only_where_the_policy_allows_them() {
     });
     world.state_devices(SourceKind::Simulated);
     world.all_live();
-    assert_eq!(world.input(GateInput::Start), Ok(()));
+    assert_eq!(world.input(START), Ok(()));
 }
 
 #[test]
@@ -128,9 +131,9 @@ fn every_display_must_be_seen() {
     for seen in [CAMERA, MICROPHONE, SCREEN] {
         world.media(seen);
     }
-    assert_eq!(world.input(GateInput::Start), Err(GateError::Closed));
+    assert_eq!(world.input(START), Err(GateError::Closed));
     world.media(SECOND_SCREEN);
-    assert_eq!(world.input(GateInput::Start), Ok(()));
+    assert_eq!(world.input(START), Ok(()));
 }
 
 #[test]
@@ -173,10 +176,10 @@ fn an_on_site_gate_waits_for_its_proctor() {
     let mut world = World::ready(GatePolicy::on_site());
     world.state_devices(SourceKind::Device);
     world.all_live();
-    assert_eq!(world.input(GateInput::Start), Err(GateError::Closed));
+    assert_eq!(world.input(START), Err(GateError::Closed));
     assert!(world.gate.waits_for_proctor());
     world.input(GateInput::ProctorOpens).expect("always taken");
-    assert_eq!(world.input(GateInput::Start), Ok(()));
+    assert_eq!(world.input(START), Ok(()));
 }
 
 #[test]
@@ -187,11 +190,11 @@ fn identity_must_be_approved_where_the_policy_says_so() {
     });
     world.state_devices(SourceKind::Device);
     world.all_live();
-    assert_eq!(world.input(GateInput::Start), Err(GateError::Closed));
+    assert_eq!(world.input(START), Err(GateError::Closed));
     world
         .input(GateInput::Identity { approved: false })
         .expect("always taken");
-    assert_eq!(world.input(GateInput::Start), Err(GateError::Closed));
+    assert_eq!(world.input(START), Err(GateError::Closed));
     world
         .input(GateInput::Task(CheckInTask::Identity))
         .expect("shown again");
@@ -199,7 +202,7 @@ fn identity_must_be_approved_where_the_policy_says_so() {
     world
         .input(GateInput::Identity { approved: true })
         .expect("always taken");
-    assert_eq!(world.input(GateInput::Start), Ok(()));
+    assert_eq!(world.input(START), Ok(()));
 }
 
 #[test]

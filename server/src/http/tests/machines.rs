@@ -47,6 +47,10 @@ async fn a_second_machine_waits_for_approval_and_then_the_first_gets_nothing() {
         "the old agent moves nothing"
     );
     world.agent(attempt, &second).await;
+    let (status, problem) = new.get(attempt, "items/1").await;
+    assert_eq!((status, &problem["code"]), (409, &json!("covered")));
+    let seen = registry.approve_identity(attempt, true, proctor).await;
+    seen.expect("the person is the candidate");
     assert_eq!(new.get(attempt, "items/1").await.0, 200);
     let returned = world.sign_in(&first, "a").await;
     assert_eq!(

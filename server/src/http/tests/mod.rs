@@ -3,6 +3,7 @@
 mod consent;
 mod content;
 mod document;
+mod entry;
 mod harness;
 mod incidents;
 mod machines;

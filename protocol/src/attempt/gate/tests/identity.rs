@@ -1,7 +1,7 @@
 //! Who sits there (finding M20).
 
 use super::super::*;
-use super::world::World;
+use super::world::{START, World};
 use crate::link::SourceKind;
 
 #[test]
@@ -72,9 +72,9 @@ fn a_refused_candidate_cannot_start_by_showing_again_alone() {
     world.all_live();
     judge(&mut world, false);
     show(&mut world).expect("it is asked for again");
-    assert_eq!(world.input(GateInput::Start), Err(GateError::Closed));
+    assert_eq!(world.input(START), Err(GateError::Closed));
     judge(&mut world, true);
-    assert_eq!(world.input(GateInput::Start), Ok(()));
+    assert_eq!(world.input(START), Ok(()));
 }
 
 #[test]
@@ -87,10 +87,10 @@ fn a_move_before_the_start_asks_for_identity_again() {
         world.input(GateInput::LinkUp).expect("always taken");
         world.state_devices(SourceKind::Device);
         world.all_live();
-        assert_eq!(world.input(GateInput::Start), Err(GateError::Closed));
+        assert_eq!(world.input(START), Err(GateError::Closed));
         show(&mut world).expect("it is asked for again");
         judge(&mut world, true);
-        assert_eq!(world.input(GateInput::Start), Ok(()));
+        assert_eq!(world.input(START), Ok(()));
     }
 }
 
@@ -133,5 +133,5 @@ fn start(world: &mut World) {
     world.state_devices(SourceKind::Device);
     world.all_live();
     world.input(GateInput::Contact).expect("always taken");
-    world.input(GateInput::Start).expect("everything is live");
+    world.input(START).expect("everything is live");
 }

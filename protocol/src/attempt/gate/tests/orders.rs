@@ -3,9 +3,10 @@
 use proptest::prelude::*;
 
 use super::super::*;
-use super::world::{CAMERA, MICROPHONE, SCREEN, SECOND_SCREEN, World, health, statement};
+use super::world::{CAMERA, MICROPHONE, SCREEN, SECOND_SCREEN, START, World, health, statement};
+use crate::attempt::PauseCredit;
 use crate::attempt::policy::Grace;
-use crate::evidence::SourceState;
+use crate::evidence::{SourceState, StreamKind};
 use crate::incident::{Allowance, WatchPolicy};
 use crate::link::SourceKind;
 
@@ -40,6 +41,11 @@ fn policies() -> impl Strategy<Value = GatePolicy> {
                 identity_before_start: bools.2,
                 freshness: bools.3,
                 credit_covered_time: bools.4,
+                pause_credit: PauseCredit {
+                    agent_ms: agent_ms / 4,
+                    source_ms: network_ms / 4,
+                    ..PauseCredit::DEFAULT
+                },
                 identity_document: bools.5,
                 grace: Grace {
                     agent_ms,
@@ -101,7 +107,7 @@ fn inputs() -> impl Strategy<Value = (u64, GateInput)> {
         3 => stated,
         2 => Just(GateInput::LinkUp),
         1 => Just(GateInput::LinkDown),
-        3 => Just(GateInput::Start),
+        3 => Just(START),
         2 => Just(GateInput::Contact),
         2 => Just(GateInput::ProctorOpens),
         2 => any::<bool>().prop_map(|approved| GateInput::Identity { approved }),
@@ -201,7 +207,7 @@ impl Witness {
             }
             GateInput::Pause if taken => self.held = true,
             GateInput::Resume if taken => self.held = false,
-            GateInput::Start if taken => self.started = true,
+            GateInput::Start(_) if taken => self.started = true,
             _ => {}
         }
     }

@@ -1,7 +1,7 @@
 //! A gate, its moments, and an agent that only seems to stream.
 
 use super::super::*;
-use crate::evidence::SourceState;
+use crate::evidence::{SourceState, StreamKind};
 use crate::link::SourceKind;
 
 pub(super) const CAMERA: StreamId = stream(StreamKind::Camera, 0);
@@ -9,6 +9,13 @@ pub(super) const MICROPHONE: StreamId = stream(StreamKind::Microphone, 0);
 pub(super) const SCREEN: StreamId = stream(StreamKind::Screen, 0);
 pub(super) const SECOND_SCREEN: StreamId = stream(StreamKind::Screen, 1);
 pub(super) const ALLOWED: Duration = Duration::from_secs(1_200);
+
+/// A start in an open sitting by an admitted candidate.
+pub(super) const START: GateInput = GateInput::Start(Entry {
+    admitted: true,
+    opens: WallTime::from_unix_ms(0),
+    closes: WallTime::from_unix_ms(i64::MAX),
+});
 
 pub(super) struct World {
     pub(super) gate: StartGate,
@@ -20,10 +27,10 @@ impl World {
         let at = Moment {
             now: Now::from_origin(Duration::from_secs(100)),
             wall: WallTime::from_unix_ms(1_790_000_000_000),
-            random: Randomness {
+            random: Some(Randomness {
                 nonce: [7; 16],
                 delay: 0,
-            },
+            }),
         };
         let gate = StartGate::new(policy, GateMemory::scheduled(ALLOWED), at);
         Self { gate, at }
@@ -49,7 +56,7 @@ impl World {
         world.state_devices(SourceKind::Device);
         world.all_live();
         world.input(GateInput::Contact).expect("always taken");
-        world.input(GateInput::Start).expect("everything is live");
+        world.input(START).expect("everything is live");
         world
     }
 
