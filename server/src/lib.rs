@@ -13,6 +13,7 @@ pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod console;
+pub mod decoding;
 pub mod evidence;
 pub mod http;
 pub mod ingest;

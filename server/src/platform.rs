@@ -23,4 +23,16 @@ cfg_select! {
 }
 
 pub(crate) use imp::{inherited_listener, open_files, owner_only, raise_open_files, terminate};
+cfg_select! {
+    target_os = "linux" => {
+        #[path = "imp/confine_linux.rs"]
+        mod confinement;
+    }
+    _ => {
+        #[path = "imp/confine_other.rs"]
+        mod confinement;
+    }
+}
+
+pub(crate) use confinement::confine;
 pub(crate) use sync::sync_all_at_once;

@@ -10,6 +10,7 @@ use qorgan_protocol::time::{Now, WallTime, millis};
 use crate::auth::Auth;
 use crate::config::Config;
 use crate::http::Connections;
+use crate::decoding::Decoders;
 use crate::keys::{KeysError, ServerKeys};
 use crate::live::LiveHub;
 use crate::recordings::{RecordingError, Recordings};
@@ -95,6 +96,8 @@ pub struct AppState {
     pub live: LiveHub,
     /// Who is connected.
     pub connections: Connections,
+    /// Has candidates' video decoded; nothing until [`Self::decoding_by`] names a program.
+    pub decoders: Decoders,
     /// The clocks.
     pub clock: ServerClock,
     /// The data folder.
@@ -133,9 +136,19 @@ impl AppState {
             recordings,
             live: LiveHub::default(),
             connections,
+            decoders: Decoders::none(),
             clock,
             data: Arc::new(data.to_path_buf()),
         })
+    }
+
+    /// Has video decoded by workers of `program`.
+    #[must_use]
+    pub fn decoding_by(self, program: PathBuf) -> Self {
+        Self {
+            decoders: Decoders::of(program),
+            ..self
+        }
     }
 
     /// Returns the institution.

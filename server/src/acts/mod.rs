@@ -61,6 +61,9 @@ pub enum ActError {
     /// A still is none.
     #[error(transparent)]
     Still(#[from] StillError),
+    /// The recording cannot be decoded now.
+    #[error("the recording cannot be decoded now")]
+    Decoding(#[source] crate::decoding::DecodeError),
     /// A moment cannot be written.
     #[error(transparent)]
     Moment(#[from] MomentError),

@@ -1,16 +1,12 @@
 //! Stills: what the recording shows of an incident, as a JPEG.
 
-use image::codecs::jpeg::JpegEncoder;
-use image::{ExtendedColorType, ImageEncoder as _};
-use openh264::decoder::{DecodeOptions, DecodedYUV, Decoder, Flush};
-use openh264::formats::YUVSource as _;
 use qorgan_documents::Still;
 use qorgan_protocol::evidence::{StreamId, StreamKind};
 use qorgan_protocol::ids::{AttemptId, Epoch};
 
 use super::ActError;
 use crate::console::store::IncidentRow;
-use crate::ingest::cmaf::{Tracks, annex_b};
+use crate::decoding::DecodeError;
 use crate::recordings::RecordingError;
 use crate::state::AppState;
 
@@ -104,45 +100,18 @@ async fn picture(
         .media(attempt, epoch, stream, bytes)
         .await
         .map_err(unreadable)?;
-    let jpeg = tokio::task::spawn_blocking(move || jpeg(&init, &chunks)).await?;
+    let jpeg = match state.decoders.still(init, chunks).await {
+        Ok(jpeg) => jpeg,
+        // What took the worker down will do so again: the act is made without this picture.
+        Err(error @ (DecodeError::TooLong | DecodeError::Ended | DecodeError::TooSlow)) => {
+            tracing::warn!(%attempt, %error, "A still could not be decoded");
+            None
+        }
+        Err(error @ (DecodeError::NoProgram | DecodeError::Resting | DecodeError::Start(_))) => {
+            return Err(ActError::Decoding(error));
+        }
+    };
     Ok(jpeg.map(Still::new).transpose()?)
-}
-
-/// Returns the last picture of chunks that begin with a key frame.
-fn jpeg(init: &[u8], chunks: &[u8]) -> Option<Vec<u8>> {
-    let tracks = Tracks::read(init)?;
-    let mut decoder = Decoder::new().ok()?;
-    let pictures = tracks.pictures(chunks)?;
-    let (last, before) = pictures.split_last()?;
-    for sample in before {
-        // Whether it is given out now or later, the pictures after it build on it.
-        let _shown = decode(&mut decoder, &tracks, sample, Flush::NoFlush);
-    }
-    let picture = decode(&mut decoder, &tracks, last, Flush::Flush)?;
-    let (width, height) = picture.dimensions();
-    let mut rgb = vec![0; width.checked_mul(height)?.checked_mul(3)?];
-    picture.write_rgb8(&mut rgb);
-    let mut jpeg = Vec::new();
-    JpegEncoder::new_with_quality(&mut jpeg, QUALITY)
-        .write_image(
-            &rgb,
-            u32::try_from(width).ok()?,
-            u32::try_from(height).ok()?,
-            ExtendedColorType::Rgb8,
-        )
-        .ok()?;
-    Some(jpeg)
-}
-
-fn decode<'a>(
-    decoder: &'a mut Decoder,
-    tracks: &Tracks,
-    sample: &[u8],
-    flush: Flush,
-) -> Option<DecodedYUV<'a>> {
-    let stream = annex_b(tracks.avcc()?, sample)?;
-    let options = DecodeOptions::new().flush_after_decode(flush);
-    decoder.decode_with_options(&stream, options).ok()?
 }
 
 fn unreadable(error: RecordingError) -> ActError {
@@ -153,5 +122,3 @@ fn unreadable(error: RecordingError) -> ActError {
 const SHOWN_AFTER_MS: u64 = 400;
 /// Half seconds from one key frame to the next, with room.
 const CHUNKS_MAX: usize = 64;
-/// JPEG's quality: text of a screen stays readable.
-const QUALITY: u8 = 85;

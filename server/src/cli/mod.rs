@@ -83,9 +83,19 @@ enum Command {
     Keys(keys::KeysCommand),
     /// Print the OpenAPI document.
     Openapi,
+    /// Decode one thing that the server hands over, confined; the server starts it.
+    #[command(name = crate::decoding::WORKER, hide = true)]
+    DecodeWorker,
 }
 
 impl Cli {
+    /// Tells whether the program is to be a worker, which must be so before anything else is read,
+    /// opened or started.
+    #[must_use]
+    pub const fn is_worker(&self) -> bool {
+        matches!(self.command, Command::DecodeWorker)
+    }
+
     /// Does what was asked.
     ///
     /// # Errors
@@ -118,6 +128,7 @@ impl Cli {
             Command::Receipt(receipt) => receipt.run(),
             Command::Backup(backup) => backup.run(&folder.open().await?).await,
             Command::Keys(keys) => keys.run(&folder.open().await?).await,
+            Command::DecodeWorker => bail!("a worker is started by the server"),
             Command::Openapi => {
                 say(crate::http::document()?.trim_end());
                 Ok(())
@@ -136,7 +147,8 @@ pub(crate) struct Folder {
 impl Folder {
     /// Opens the folder, making it where it is missing.
     pub(crate) async fn make(self) -> anyhow::Result<AppState> {
-        Ok(AppState::open(&self.data, self.config).await?)
+        let state = AppState::open(&self.data, self.config).await?;
+        Ok(state.decoding_by(std::env::current_exe()?))
     }
 
     /// Opens the folder, which must be there.

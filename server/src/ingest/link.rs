@@ -20,14 +20,13 @@ use qorgan_protocol::link::{
 };
 use qorgan_protocol::time::Now;
 use qorgan_signing::Ring;
-use tokio::sync::{Semaphore, broadcast, watch};
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::sync::{broadcast, watch};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::cmaf::Tracks;
-use super::freshness::code_on_picture;
 use super::socket::{close, receive, send};
 use crate::auth::AgentAuth;
+use crate::decoding::{DecodeError, Turn, rest_after};
 use crate::live::Watched;
 use crate::recordings::{Appender, Committed, RecordingError};
 use crate::registry::{AgentCommand, RegistryError};
@@ -145,7 +144,6 @@ async fn greet(
         tracks: BTreeMap::new(),
         watched: state.live.watched(attempt),
         watching: Watched::new(),
-        decoding: None,
         welcomed: state.clock.now(),
         commands,
         appender,
@@ -198,7 +196,6 @@ struct Link {
     tracks: BTreeMap<StreamId, Arc<Tracks>>,
     receipted: BTreeMap<StreamId, ChunkSeq>,
     beats_receipted: u64,
-    decoding: Option<JoinHandle<()>>,
     welcomed: Now,
 }
 
@@ -268,9 +265,6 @@ impl Link {
 
     async fn serve(mut self, socket: &mut WebSocket) -> Result<(), LinkEnd> {
         let ended = self.until_end(socket).await;
-        if let Some(decoding) = self.decoding.take() {
-            decoding.abort();
-        }
         let replaced = matches!(&ended, Err(LinkEnd::Recording(RecordingError::Superseded)));
         if !replaced {
             self.state
@@ -409,31 +403,31 @@ impl Link {
             .await?)
     }
 
-    /// Decodes a key frame of the screen in the background while a code is asked for.
+    /// Has a key frame of the screen decoded in the background while a code is asked for. The work
+    /// goes on where the link ends, and no other is begun for this attempt before it has ended.
     async fn look_for_code(
-        &mut self,
+        &self,
         stream: StreamId,
         tracks: &Arc<Tracks>,
         picture: Option<&[u8]>,
     ) -> Result<(), LinkEnd> {
-        let busy = self
-            .decoding
-            .as_ref()
-            .is_some_and(|task| !task.is_finished());
-        let (Some(avcc), Some(picture), false) = (tracks.avcc(), picture, busy) else {
+        let (Some(avcc), Some(picture)) = (tracks.avcc(), picture) else {
             return Ok(());
         };
         let expected = self.state.registry.freshness_expected(self.attempt).await?;
         if expected.is_none() {
             return Ok(());
         }
+        let Some(turn) = self.state.decoders.turn(self.attempt) else {
+            return Ok(());
+        };
         let (avcc, picture) = (avcc.to_vec(), picture.to_vec());
         let (state, attempt) = (self.state.clone(), self.attempt);
-        self.decoding = Some(tokio::spawn(async move {
-            if let Err(error) = decode(&state, attempt, stream, avcc, picture).await {
+        tokio::spawn(async move {
+            if let Err(error) = decode(&state, turn, (attempt, stream), avcc, picture).await {
                 tracing::warn!(%attempt, %error, "Could not look for a freshness code");
             }
-        }));
+        });
         Ok(())
     }
 
@@ -541,37 +535,41 @@ impl Link {
     }
 }
 
+/// Looks for the code on one key frame and asks for another one where it is not there. The attempt's
+/// turn ends with its rest.
 async fn decode(
     state: &AppState,
-    attempt: AttemptId,
-    stream: StreamId,
+    turn: Turn,
+    (attempt, stream): (AttemptId, StreamId),
     avcc: Vec<u8>,
     picture: Vec<u8>,
-) -> Result<(), LinkEnd> {
-    // Never closed, so a permit always comes.
-    let _permit = DECODERS.acquire().await.ok();
-    let code = tokio::task::spawn_blocking(move || code_on_picture(&avcc, &picture))
-        .await
-        .map_err(RecordingError::from)?;
+) -> Result<(), RegistryError> {
+    let began = Instant::now();
+    let code = match state.decoders.code(avcc, picture).await {
+        Ok(code) => code,
+        // Told once by the decoders themselves, for all attempts.
+        Err(DecodeError::Resting | DecodeError::Start(_) | DecodeError::NoProgram) => None,
+        Err(error @ (DecodeError::TooLong | DecodeError::Ended | DecodeError::TooSlow)) => {
+            tracing::warn!(%attempt, %error, "A picture of the screen could not be decoded");
+            None
+        }
+    };
     let found = match code {
         Some(code) => state.registry.freshness_found(attempt, &code).await?,
         None => false,
     };
+    sleep(rest_after(began.elapsed())).await;
+    drop(turn);
     if !found && state.registry.freshness_expected(attempt).await?.is_some() {
-        tokio::time::sleep(AGAIN_GAP).await;
         let command = AgentCommand::KeyFrame { stream };
         state.registry.command(attempt, command).await?;
     }
     Ok(())
 }
 
-/// Pictures that are decoded at once; further ones wait.
-static DECODERS: Semaphore = Semaphore::const_new(2);
 /// How long a connection may stay without a hello.
 const HELLO_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How long an agent may say nothing; it beats once a second.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
 /// The shortest time between two receipt batches.
 const RECEIPTS_GAP: Duration = Duration::from_millis(400);
-/// The wait before another key frame is asked for.
-const AGAIN_GAP: Duration = Duration::from_millis(400);

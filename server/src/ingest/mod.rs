@@ -8,7 +8,6 @@
 //! * What waits for disk is bounded in bytes; a full bound stops the reading of the socket.
 
 pub(crate) mod cmaf;
-mod freshness;
 mod link;
 mod socket;
 
@@ -23,8 +22,6 @@ use qorgan_protocol::link::LINK_SUBPROTOCOL;
 
 use crate::auth::AgentAuth;
 use crate::state::AppState;
-
-pub use freshness::code_on_picture;
 
 /// The response header that carries the nonce of a connection.
 pub const NONCE_HEADER: &str = "x-qorgan-nonce";

@@ -1,79 +1,76 @@
-//! Decodes one key frame of the screen and looks for the code drawn on it (decision 2).
+//! Decodes what a candidate's machine encoded. Only the worker process calls this.
 
-use openh264::decoder::{DecodeOptions, Decoder, Flush};
+use image::codecs::jpeg::JpegEncoder;
+use image::{ExtendedColorType, ImageEncoder as _};
+use openh264::decoder::{DecodeOptions, DecodedYUV, Decoder, Flush};
 use openh264::formats::YUVSource as _;
 
-use super::cmaf::annex_b;
+use super::code::{Luma, read};
+use crate::ingest::cmaf::{Tracks, annex_b};
 
-/// Returns the text of the code on a picture; `None` where there is none, or the picture cannot be
-/// decoded.
+/// Returns the text of the code on a key frame of the screen; `None` where there is none in its
+/// place, or the picture cannot be decoded.
 ///
-/// It takes milliseconds: call it where blocking is allowed.
+/// It decodes in this process: the server has it done by [`super::Decoders::code`].
 #[must_use]
 pub fn code_on_picture(avcc: &[u8], sample: &[u8]) -> Option<String> {
     let stream = annex_b(avcc, sample)?;
     let mut decoder = Decoder::new().ok()?;
-    let options = DecodeOptions::new().flush_after_decode(Flush::Flush);
-    let picture = decoder.decode_with_options(&stream, options).ok()??;
+    let picture = decode(&mut decoder, &stream, Flush::Flush)?;
     let (width, height) = picture.dimensions();
     if width == 0 || height == 0 || width.checked_mul(height)? > PIXELS_MAX {
         return None;
     }
     let (stride, _, _) = picture.strides();
-    let luma = picture.y();
-    let corner = Region {
-        x: width.saturating_sub(CORNER_PIXELS),
-        y: height.saturating_sub(CORNER_PIXELS),
-        width: width.min(CORNER_PIXELS),
-        height: height.min(CORNER_PIXELS),
-    };
-    let whole = Region {
-        x: 0,
-        y: 0,
+    let luma = Luma {
+        bytes: picture.y(),
+        stride,
         width,
         height,
     };
-    // Every second pixel is enough for modules of eight, and a quarter of the work: a screen that
-    // hides its code must not cost the others' their turn.
-    find(luma, stride, &corner, 2)
-        .or_else(|| find(luma, stride, &corner, 1))
-        .or_else(|| find(luma, stride, &whole, 2))
+    read(&luma).code
 }
 
-struct Region {
-    x: usize,
-    y: usize,
-    width: usize,
-    height: usize,
+/// Returns the last picture of chunks that begin with a key frame, as a JPEG.
+pub(super) fn still(init: &[u8], chunks: &[u8]) -> Option<Vec<u8>> {
+    let tracks = Tracks::read(init)?;
+    let avcc = tracks.avcc()?;
+    let mut decoder = Decoder::new().ok()?;
+    let pictures = tracks.pictures(chunks)?;
+    let (last, before) = pictures.split_last()?;
+    for sample in before {
+        // Whether it is given out now or later, the pictures after it build on it.
+        let _shown = decode(&mut decoder, &annex_b(avcc, sample)?, Flush::NoFlush);
+    }
+    let last = annex_b(avcc, last)?;
+    let picture = decode(&mut decoder, &last, Flush::Flush)?;
+    let (width, height) = picture.dimensions();
+    if width.checked_mul(height)? > PIXELS_MAX {
+        return None;
+    }
+    let mut rgb = vec![0; width.checked_mul(height)?.checked_mul(3)?];
+    picture.write_rgb8(&mut rgb);
+    let mut jpeg = Vec::new();
+    JpegEncoder::new_with_quality(&mut jpeg, QUALITY)
+        .write_image(
+            &rgb,
+            u32::try_from(width).ok()?,
+            u32::try_from(height).ok()?,
+            ExtendedColorType::Rgb8,
+        )
+        .ok()?;
+    Some(jpeg)
 }
 
-/// Looks at every `step`th pixel of a region.
-fn find(luma: &[u8], stride: usize, region: &Region, step: usize) -> Option<String> {
-    let pixel = |x, y| {
-        let at = (region.y + y * step) * stride + region.x + x * step;
-        luma.get(at).copied().unwrap_or(u8::MAX)
-    };
-    let (width, height) = (region.width / step, region.height / step);
-    let mut picture = rqrr::PreparedImage::prepare_from_greyscale(width, height, pixel);
-    picture
-        .detect_grids()
-        .iter()
-        .filter_map(|grid| grid.decode().ok())
-        .map(|(_, text)| text)
-        .find(|text| is_code(text))
+fn decode<'a>(decoder: &'a mut Decoder, stream: &[u8], flush: Flush) -> Option<DecodedYUV<'a>> {
+    let options = DecodeOptions::new().flush_after_decode(flush);
+    decoder.decode_with_options(stream, options).ok()?
 }
 
-fn is_code(text: &str) -> bool {
-    text.len() == 32
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || (b'A'..=b'F').contains(&byte))
-}
-
-/// The code stands in the bottom right corner: a square of this side holds it.
-const CORNER_PIXELS: usize = 448;
 /// The largest picture that is looked at (an 8K display).
 const PIXELS_MAX: usize = 7_680 * 4_320;
+/// JPEG's quality: text of a screen stays readable.
+const QUALITY: u8 = 85;
 
 #[cfg(test)]
 mod tests {
@@ -93,9 +90,9 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_found_where_the_window_is_not_in_the_corner() {
+    fn a_code_that_is_not_in_the_corner_of_an_encoded_screen_does_not_count() {
         let (avcc, sample) = encoded(&screen(Some(CODE), |_side| (400, 104)));
-        assert_eq!(code_on_picture(&avcc, &sample).as_deref(), Some(CODE));
+        assert_eq!(code_on_picture(&avcc, &sample), None);
     }
 
     #[test]
