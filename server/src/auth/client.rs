@@ -60,7 +60,7 @@ impl Auth {
             instance: proof.instance,
         };
         let (token, expires) = self.issue(&Holder::Client(caller)).await?;
-        self.let_in(&knock, &checked).await?;
+        self.let_in(&knock, &checked, &token).await?;
         let account = checked.account;
         Ok(SignInReply {
             token,

@@ -108,7 +108,7 @@ impl Auth {
         })
     }
 
-    /// Checks login and password; what was counted is given back by [`Self::let_in`] alone.
+    /// Checks login and password; what was counted is given back by [`Self::let_in`].
     pub(super) async fn check_password(
         &self,
         knock: &Knock,
@@ -144,13 +144,32 @@ impl Auth {
         Ok(account)
     }
 
-    /// Gives back what was counted for a sign-in that was right, and remembers the place.
-    pub(super) async fn let_in(&self, knock: &Knock, checked: &Checked) -> Result<(), AuthError> {
-        self.limits.give_back(&checked.counted);
+    /// Lets in who has a token now: gives back what was counted, and remembers the place.
+    ///
+    /// A password that was changed while this sign-in was under way ends it: the change ends the tokens
+    /// that it finds, and a later one finds the change here.
+    pub(super) async fn let_in(
+        &self,
+        knock: &Knock,
+        checked: &Checked,
+        token: &str,
+    ) -> Result<(), AuthError> {
+        let now = self.account(&knock.login).await?;
+        let is_same = |now: &Account| now.password_hash == checked.account.password_hash;
+        if !now.as_ref().is_some_and(is_same) {
+            self.end(token).await?;
+            return Err(AuthError::WrongPassword);
+        }
+        self.give_back(checked);
         let mut places = vec![Place::Network(knock.network)];
         places.extend(knock.device.map(Place::Device));
         self.remember(&knock.login, checked.account.person, &places)
             .await
+    }
+
+    /// Gives back what was counted for a password that was right.
+    pub(super) fn give_back(&self, checked: &Checked) {
+        self.limits.give_back(&checked.counted);
     }
 
     async fn account(&self, login: &str) -> Result<Option<Account>, AuthError> {

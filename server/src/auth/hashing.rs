@@ -237,23 +237,18 @@ mod tests {
             task.await.expect("no panic").expect("served");
         }
         let order = order.lock().expect("no panic");
-        assert_eq!(order[..3], ["first", "flood", "known"]);
+        let place = order.iter().position(|name| *name == "known");
+        assert!(place.is_some_and(|place| place <= 2), "{order:?}");
     }
 
-    #[tokio::test]
-    async fn who_would_wait_too_long_is_told_when_to_come_again() {
-        let hashers = Arc::new(Hashers::start(1));
+    #[test]
+    fn who_would_wait_too_long_is_told_when_to_come_again() {
+        let hashers = Hashers::start(1);
         hashers.shared.lock().each = Duration::from_secs(1);
         let (free, held) = mpsc::channel::<()>();
         let network = Flow::Network(Network::V6([1; 8]));
-        let first = {
-            let hashers = Arc::clone(&hashers);
-            tokio::spawn(async move {
-                hashers
-                    .run(network, move || held.recv().expect("freed"))
-                    .await
-            })
-        };
+        let first: Job = Box::new(move || held.recv().expect("freed"));
+        hashers.put(network, first).expect("nobody waits");
         let mut refused = Vec::new();
         let mut waiting = Vec::new();
         for _ in 0..20 {
@@ -269,6 +264,5 @@ mod tests {
         );
         assert!(told && !refused.is_empty(), "{refused:?}");
         free.send(()).expect("it waits");
-        first.await.expect("no panic").expect("served");
     }
 }

@@ -72,7 +72,7 @@ impl Auth {
             },
         };
         let (token, _expires) = self.issue(&holder).await?;
-        self.let_in(&knock, &checked).await?;
+        self.let_in(&knock, &checked, &token).await?;
         let account = checked.account;
         Ok(StaffSignIn {
             token,
@@ -96,7 +96,7 @@ impl Auth {
         let knock = self.knock((login, given), address, None)?;
         match self.check_password(&knock, given, Door::Console).await {
             Ok(checked) => {
-                self.let_in(&knock, &checked).await?;
+                self.give_back(&checked);
                 Ok(true)
             }
             Err(AuthError::WrongPassword) => Ok(false),
@@ -353,8 +353,8 @@ impl Auth {
     /// Returns what a signed-in member of staff is shown and must still do.
     pub(super) async fn staff_row(&self, person: PersonId) -> Result<StaffRow, AuthError> {
         let row = sqlx::query(
-            "SELECT p.login, p.display_name, p.language, p.disabled_ms, c.must_change FROM people p JOIN credentials c ON c.person_id = p.id \
-             WHERE p.id = $1",
+            "SELECT p.login, p.display_name, p.language, p.disabled_ms, c.must_change \
+             FROM people p JOIN credentials c ON c.person_id = p.id WHERE p.id = $1",
         )
         .bind(person.to_string())
         .fetch_optional(self.store.read())
