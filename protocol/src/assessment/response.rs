@@ -78,7 +78,8 @@ pub struct ResponseEntry {
     pub flagged: bool,
     /// When, on the client's monotonic clock.
     pub at: Now,
-    /// How long before the client's lease ended, in milliseconds; negative after its end.
+    /// How long before the client's lease ended, in milliseconds; negative after its end. What the
+    /// client says, and evidence only: the server judges by its own record.
     pub lease_left_ms: i64,
     /// Hash of the entry before, [`Sha256::ZERO`] for the first.
     pub previous: Sha256,

@@ -6,6 +6,8 @@ mod entry;
 mod freshness;
 mod gate;
 mod lease;
+mod lease_record;
+mod pace;
 mod phase;
 mod policy;
 mod sources;
@@ -16,6 +18,8 @@ pub use entry::{Entry, EntryRefused};
 pub use freshness::{AskedCode, Randomness};
 pub use gate::{GateError, GateInput, GateMemory, GateOutput, Moment, StartGate};
 pub use lease::ContentLease;
+pub use lease_record::{Arrival, LeaseChange, LeaseRecord, ResponseMark, Standing};
+pub use pace::{ItemPace, Pace};
 pub use phase::{
     AttemptEvent, AttemptPhase, CheckInTask, CheckInTasks, PauseCause, Refused, TerminationCause,
 };

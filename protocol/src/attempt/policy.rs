@@ -5,6 +5,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::credit::PauseCredit;
+use super::pace::Pace;
 use crate::evidence::StreamKind;
 use crate::incident::WatchPolicy;
 
@@ -85,6 +86,9 @@ pub struct GatePolicy {
     /// granted. The gate never asks for it.
     #[serde(default)]
     pub watch: WatchPolicy,
+    /// How fast new items leave the server.
+    #[serde(default)]
+    pub pace: Pace,
 }
 
 impl GatePolicy {
@@ -105,6 +109,7 @@ impl GatePolicy {
             pause_credit: PauseCredit::DEFAULT,
             identity_document: false,
             watch: WatchPolicy::remote(),
+            pace: Pace::DEFAULT,
         }
     }
 

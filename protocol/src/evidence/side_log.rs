@@ -29,6 +29,11 @@ pub const INCIDENTS_FILE: &str = "incidents.json";
 /// The responses with their receipts.
 pub const RESPONSES_FILE: &str = "responses.log";
 
+/// What was delivered when: leases, items that left, responses with their marks.
+pub const DELIVERY_FILE: &str = "delivery.json";
+/// Decisions of people on late responses, as they stand at the export.
+pub const DECISIONS_FILE: &str = "decisions.json";
+
 /// The key of the scored inputs, in hexadecimal: only in an export that was asked to hold it.
 pub const INPUT_KEY_FILE: &str = "inputs.key";
 

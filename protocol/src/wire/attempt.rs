@@ -321,7 +321,7 @@ pub struct ResponseReceipt {
     pub next: ResponseSeq,
     /// Hash of the newest stored entry.
     pub head: Sha256,
-    /// Whether the attempt is submitted with this.
+    /// Whether the candidate said with this that nothing more comes.
     pub submitted: bool,
     /// When, by the server's clock.
     pub at: WallTime,
@@ -341,7 +341,8 @@ pub struct AcceptedResponses {
     pub receipt: SignedHex,
 }
 
-/// `POST …/submit`: accepted while covered and until the deadline plus the policy's late delivery.
+/// `POST …/submit`: the candidate's word that nothing more comes; accepted while covered, and after the
+/// end until the policy's late delivery is over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SubmitRequest {
@@ -357,7 +358,7 @@ pub struct SubmitRequest {
 pub struct SubmitReply {
     /// A signed [`ResponseReceipt`] with `submitted`.
     pub receipt: SignedHex,
-    /// Whether it came after the deadline.
+    /// Whether it came later than the network grace after a lease, by the server's own record.
     pub late: bool,
 }
 

@@ -42,7 +42,7 @@ codes! {
     Forbidden = "forbidden", 403;
     /// Nothing is there, or it is not for this account.
     NotFound = "not_found", 404;
-    /// Too many tries; `retry_after_s` says when.
+    /// Too many tries, or new items too fast; `retry_after_s` says when.
     TooMany = "too_many", 429;
     /// The request cannot be read; `detail` names the field.
     BadRequest = "bad_request", 400;

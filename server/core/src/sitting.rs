@@ -8,7 +8,7 @@
 
 use core::time::Duration;
 
-use qorgan_protocol::attempt::{GateMode, GatePolicy, Grace};
+use qorgan_protocol::attempt::{GateMode, GatePolicy, Grace, Pace};
 use qorgan_protocol::evidence::StreamKind;
 use qorgan_protocol::incident::{IncidentKind, Sensitivity, WatchPolicy};
 
@@ -99,6 +99,10 @@ pub mod fields {
     pub const CREDIT: &str = "credit_covered_time";
     /// Minutes that a kept submission may be late.
     pub const LATE: &str = "late_delivery_minutes";
+    /// How many new questions may be opened at once.
+    pub const AHEAD: &str = "items_ahead";
+    /// How many more become free in a minute.
+    pub const PER_MINUTE: &str = "items_per_minute";
     /// How much an agent may send.
     pub const BANDWIDTH: &str = "bandwidth";
     /// Programs that are reported, one a line.
@@ -132,12 +136,14 @@ pub mod fields {
         ("watch_head_not_turned", super::IncidentKind::HeadNotTurned),
     ];
     /// The numbers: field, least, most. No grace is longer than the default.
-    pub const NUMBERS: [(&str, u64, u64); 5] = [
+    pub const NUMBERS: [(&str, u64, u64); 7] = [
         (MINUTES, 1, 600),
         (DISPLAYS, 1, 8),
         (GRACE_AGENT, 0, super::Grace::DEFAULT.agent_ms / 1_000),
         (GRACE_NETWORK, 0, super::Grace::DEFAULT.network_ms / 1_000),
         (LATE, 0, 24 * 60),
+        (AHEAD, 1, 500),
+        (PER_MINUTE, 1, 600),
     ];
 }
 
@@ -202,6 +208,7 @@ impl<'a, F: Fn(&str) -> &'a str> Form<'_, F> {
         let agent_s = self.number(fields::GRACE_AGENT);
         let network_s = self.number(fields::GRACE_NETWORK);
         let late_minutes = self.number(fields::LATE);
+        let pace = self.pace();
         let watch = self.watch(base.watch.clone());
         let policy = GatePolicy {
             displays_max: u8::try_from(displays).unwrap_or(1),
@@ -217,12 +224,22 @@ impl<'a, F: Fn(&str) -> &'a str> Form<'_, F> {
             credit_covered_time: self.ticked(fields::CREDIT),
             identity_document: self.ticked(fields::DOCUMENT),
             watch,
+            pace,
             ..base
         };
         if policy.identity_document && !policy.required().contains(&StreamKind::Camera) {
             self.faults.push((fields::DOCUMENT, SittingFault::NoCamera));
         }
         policy
+    }
+
+    fn pace(&mut self) -> Pace {
+        let usual = Pace::DEFAULT;
+        let (ahead, per_minute) = (self.number(fields::AHEAD), self.number(fields::PER_MINUTE));
+        Pace {
+            ahead: u16::try_from(ahead).unwrap_or(usual.ahead),
+            per_minute: u16::try_from(per_minute).unwrap_or(usual.per_minute),
+        }
     }
 
     fn watch(&mut self, usual: WatchPolicy) -> WatchPolicy {
@@ -322,6 +339,8 @@ mod tests {
             ("grace_agent_s", "2"),
             ("grace_network_s", "0"),
             ("late_delivery_minutes", "30"),
+            ("items_ahead", "5"),
+            ("items_per_minute", "10"),
             ("bandwidth", "economy"),
             ("deny", "AnyDesk\r\nzoom, zoom"),
             ("allow", "magnify"),
@@ -353,6 +372,10 @@ mod tests {
             pause_credit: PauseCredit::DEFAULT,
             identity_document: true,
             watch,
+            pace: Pace {
+                ahead: 5,
+                per_minute: 10,
+            },
         };
         assert_eq!(read.policy, policy);
         assert_eq!(read.duration, Duration::from_secs(5_400));
@@ -385,6 +408,8 @@ mod tests {
             ("grace_agent_s", "6"),
             ("grace_network_s", "21"),
             ("late_delivery_minutes", "-1"),
+            ("items_ahead", "0"),
+            ("items_per_minute", "601"),
             ("bandwidth", "all"),
             ("deny", "zoom\n/usr/bin/obs"),
             ("allow", "Zoom"),
@@ -399,6 +424,8 @@ mod tests {
             "grace_agent_s",
             "grace_network_s",
             "late_delivery_minutes",
+            "items_ahead",
+            "items_per_minute",
             "bandwidth",
             "deny",
             "allow",
@@ -483,6 +510,8 @@ mod tests {
             ("grace_network_s", "20"),
             ("credit_covered_time", "on"),
             ("late_delivery_minutes", "15"),
+            ("items_ahead", "20"),
+            ("items_per_minute", "20"),
             ("bandwidth", "standard"),
         ])
     }

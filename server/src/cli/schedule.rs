@@ -119,6 +119,12 @@ pub(super) struct CreateSitting {
     /// How long after the deadline a kept submission is accepted, in minutes.
     #[arg(long, default_value = "15")]
     late_delivery_minutes: String,
+    /// How many new questions may be opened at once.
+    #[arg(long, default_value = "20")]
+    items_ahead: String,
+    /// How many more become free in a minute.
+    #[arg(long, default_value = "20")]
+    items_per_minute: String,
     /// How long a lost agent or device is borne before the exam is covered, in seconds.
     #[arg(long, default_value = "5")]
     grace_agent_s: String,
@@ -241,6 +247,8 @@ impl CreateSitting {
             (fields::GRACE_AGENT, self.grace_agent_s.clone()),
             (fields::GRACE_NETWORK, self.grace_network_s.clone()),
             (fields::LATE, self.late_delivery_minutes.clone()),
+            (fields::AHEAD, self.items_ahead.clone()),
+            (fields::PER_MINUTE, self.items_per_minute.clone()),
             (
                 fields::BANDWIDTH,
                 bandwidth

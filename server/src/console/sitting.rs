@@ -143,6 +143,8 @@ impl Settings {
                 "late-delivery-minutes",
                 (policy.late_delivery_ms_max / 60_000).to_string(),
             ),
+            ("items-ahead", policy.pace.ahead.to_string()),
+            ("items-per-minute", policy.pace.per_minute.to_string()),
             ("credit-covered-time", yes(policy.credit_covered_time)),
             ("watch", watched(page, &policy.watch)),
             ("bandwidth", page.t(&format!("sitting-{}", self.bandwidth))),

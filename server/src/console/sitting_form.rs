@@ -71,6 +71,8 @@ impl SittingForm {
                 fields::LATE,
                 (policy.late_delivery_ms_max / 60_000).to_string(),
             ),
+            (fields::AHEAD, policy.pace.ahead.to_string()),
+            (fields::PER_MINUTE, policy.pace.per_minute.to_string()),
             (fields::BANDWIDTH, defaults.bandwidth.word().to_owned()),
             (fields::DENY, defaults.deny_processes.join("\n")),
             (fields::ALLOW, defaults.allow_processes.join("\n")),
@@ -144,7 +146,7 @@ impl SittingForm {
     pub(super) fn numbers(&self, group: &str) -> Vec<NumberField> {
         let wanted: &[&str] = match group {
             "gate" => &[fields::DISPLAYS],
-            "loss" => &[fields::GRACE_AGENT, fields::GRACE_NETWORK, fields::LATE],
+            "loss" => &LOSS_NUMBERS,
             _ => &[fields::MINUTES],
         };
         fields::NUMBERS
@@ -233,7 +235,7 @@ impl SittingForm {
     pub(super) fn opens(&self, group: &str) -> bool {
         let names: &[&str] = match group {
             "gate" => &[fields::DISPLAYS, fields::DOCUMENT, "source_screen"],
-            "loss" => &[fields::GRACE_AGENT, fields::GRACE_NETWORK, fields::LATE],
+            "loss" => &LOSS_NUMBERS,
             "watch" => &fields::WATCH.map(|(name, _)| name),
             _ => &[fields::BANDWIDTH, fields::DENY, fields::ALLOW],
         };
@@ -263,6 +265,15 @@ fn words(page: &Page, fault: &SittingFault) -> String {
 
 const OPENS: &str = "opens";
 const CLOSES: &str = "closes";
+
+/// The numbers that say what happens at a loss, and how fast questions leave.
+const LOSS_NUMBERS: [&str; 5] = [
+    fields::GRACE_AGENT,
+    fields::GRACE_NETWORK,
+    fields::LATE,
+    fields::AHEAD,
+    fields::PER_MINUTE,
+];
 
 #[cfg(test)]
 mod tests {

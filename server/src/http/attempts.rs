@@ -209,6 +209,7 @@ pub(super) async fn items(
 #[utoipa::path(get, path = "/api/v1/attempts/{attempt}/items/{position}",
     params(("attempt" = AttemptId, Path), ("position" = u16, Path)), security(("bearer" = [])),
     responses((status = 200, body = ItemPage),
+    (status = 429, body = Problem, description = "too_many: new items open at a reader's pace"),
     (status = 409, body = Problem, description = "covered, gate_closed, wrong_phase")))]
 pub(super) async fn item(
     State(state): State<AppState>,
