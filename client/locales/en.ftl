@@ -186,6 +186,7 @@ reading-motion-off = Reduced
 answered-of = { $n } of { $of } answered
 question-of = Question { $n } of { $of }
 question-comes = The question is on its way…
+question-soon = The question opens in { $n } s. Nothing is wrong: new questions open one after another.
 question-open = Question { $n }
 question-answered = Question { $n }, answered
 question-flagged = Question { $n }, flagged

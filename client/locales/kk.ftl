@@ -186,6 +186,7 @@ reading-motion-off = Азайтылған
 answered-of = { $of } сұрақтың { $n }-іне жауап берілді
 question-of = Сұрақ { $n } / { $of }
 question-comes = Сұрақ жүктелуде…
+question-soon = Сұрақ { $n } с-тан кейін ашылады. Бәрі дұрыс: жаңа сұрақтар бірінен соң бірі ашылады.
 question-open = { $n }-сұрақ
 question-answered = { $n }-сұрақ, жауап берілді
 question-flagged = { $n }-сұрақ, белгіленген

@@ -186,6 +186,7 @@ reading-motion-off = Уменьшено
 answered-of = Отвечено: { $n } из { $of }
 question-of = Вопрос { $n } из { $of }
 question-comes = Вопрос загружается…
+question-soon = Вопрос откроется через { $n } с. Всё в порядке: новые вопросы открываются по очереди.
 question-open = Вопрос { $n }
 question-answered = Вопрос { $n }, отвечен
 question-flagged = Вопрос { $n }, отмечен

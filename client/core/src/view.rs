@@ -464,6 +464,8 @@ pub struct ExamView {
     pub flagged: bool,
     /// The open question; `None` while it is on its way.
     pub item: Option<ItemView>,
+    /// In how many whole seconds it opens, where new questions come too fast.
+    pub item_in: Option<Duration>,
     /// The newest message of the proctor that was not seen.
     pub message: Option<Message>,
     /// What is asked of the candidate beside the question.

@@ -37,7 +37,11 @@ pub(super) fn item_ui(ui: &mut Ui, screen: &ExamView, kit: &Kit<'_>) -> Option<I
     });
     ui.add_space(space::S);
     let Some(item) = &screen.item else {
-        kit.body(ui, kit.msg(keys::QUESTION_COMES));
+        let words = screen.item_in.map_or_else(
+            || kit.msg(keys::QUESTION_COMES),
+            |wait| kit.with(keys::QUESTION_SOON, &[("n", wait.as_secs().into())]),
+        );
+        kit.body(ui, words);
         return None;
     };
     let mut intent = None;

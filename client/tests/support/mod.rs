@@ -413,6 +413,7 @@ pub fn exam() -> ScreenView {
             chosen: vec!["B".to_owned()],
             kept: Some(Kept::Delivered(at())),
         }),
+        item_in: None,
         message: None,
         ask: None,
         trouble: None,

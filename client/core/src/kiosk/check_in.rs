@@ -253,6 +253,9 @@ impl Attempt {
             Step::Ended(_) => 8,
         };
         if rank(&due) > rank(&self.step) && !self.lingers(&due) {
+            if self.step == Step::Exam && due == Step::Ended(EndCause::Terminated) {
+                self.ended();
+            }
             self.step = due;
             self.trouble = None;
         }

@@ -172,6 +172,7 @@ impl Kiosk {
             wanted_pictures: BTreeSet::new(),
             photo: false,
             place: 1,
+            paced_until: None,
             covered_since: None,
             submission: None,
             events: Vec::new(),

@@ -149,7 +149,10 @@ impl Kiosk {
             ) => {
                 attempt.lease.void(now);
             }
-            (CallKind::Submit, Some(code)) => attempt.submission_refused(code),
+            (CallKind::Item, Some(ProblemCode::TooMany)) => attempt.paced_until = Some(now + wait),
+            (CallKind::Submit | CallKind::Responses, Some(code)) => {
+                attempt.delivery_refused(code);
+            }
             // The kiosk asks for these by itself and again; the bar shows how the connection is.
             (
                 CallKind::View
@@ -292,10 +295,10 @@ impl Attempt {
         if self.hand == Some(view.hand_raised) {
             self.hand = None;
         }
+        self.book.stored(view.journal_next, view.time.now);
         match view.phase {
-            AttemptPhase::Submitted { since } | AttemptPhase::Sealed { since } => {
-                self.delivered(since, false);
-            }
+            AttemptPhase::Submitted { .. } => self.ended(),
+            AttemptPhase::Sealed { since } => self.sealed(since),
             AttemptPhase::Scheduled
             | AttemptPhase::CheckIn { .. }
             | AttemptPhase::Ready { .. }
@@ -304,7 +307,6 @@ impl Attempt {
             | AttemptPhase::Terminated { .. }
             | AttemptPhase::Void { .. } => {}
         }
-        self.book.stored(view.journal_next, view.time.now);
         self.view = Some(Heard {
             view,
             sent,
@@ -324,6 +326,7 @@ impl Attempt {
                 }
             }
         }
+        self.paced_until = None;
         self.pages.insert(page.position, page);
     }
 
@@ -338,7 +341,14 @@ impl Attempt {
     /// Returns what is to be asked of the server now, whether or not it is under way already.
     pub(super) fn due(&self, now: Now) -> Vec<Call> {
         let mut calls = Vec::new();
-        if matches!(self.step, Step::Ended(_)) || self.signed_out.is_some() {
+        if self.signed_out.is_some() {
+            return calls;
+        }
+        if matches!(self.step, Step::Ended(_)) {
+            calls.extend(
+                self.last_words()
+                    .filter(|call| self.may_ask(now, call.kind())),
+            );
             return calls;
         }
         calls.push(Call::View {
@@ -357,8 +367,12 @@ impl Attempt {
             }
             calls.extend(self.content_due());
         }
-        calls.retain(|call| self.retry_at.get(&call.kind()).is_none_or(|&at| at <= now));
+        calls.retain(|call| self.may_ask(now, call.kind()));
         calls
+    }
+
+    fn may_ask(&self, now: Now, kind: CallKind) -> bool {
+        self.retry_at.get(&kind).is_none_or(|&at| at <= now)
     }
 
     /// Remembers how much of what waits is on its way.

@@ -129,6 +129,8 @@ struct Attempt {
     wanted_pictures: BTreeSet<PictureId>,
     photo: bool,
     place: u16,
+    /// A new question opens then, where the server asked to wait.
+    paced_until: Option<Now>,
     covered_since: Option<Now>,
     submission: Option<Submission>,
     events: Vec<ClientEvent>,

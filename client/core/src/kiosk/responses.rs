@@ -10,7 +10,7 @@ use qorgan_protocol::{
 use super::{Attempt, Step, Submission};
 use crate::{
     event::{Call, Effect, JournalNews, KeptReceipt},
-    view::{Delivery, Trouble},
+    view::{Delivery, EndCause, Trouble},
 };
 
 impl Attempt {
@@ -89,7 +89,27 @@ impl Attempt {
         }
     }
 
-    pub(super) fn submission_refused(&mut self, code: ProblemCode) {
+    /// The attempt was submitted by the deadline, or before this kiosk was started: what waits is
+    /// delivered, and then the server is told that nothing is left.
+    pub(super) fn ended(&mut self) {
+        self.submission.get_or_insert(Submission {
+            kept: true,
+            delivery: Delivery::Kept,
+        });
+    }
+
+    /// The recording is sealed: nothing more is taken, and what was delivered is in it.
+    pub(super) fn sealed(&mut self, since: WallTime) {
+        if self.book.waiting(1).is_empty() {
+            self.delivered(since, false);
+        } else {
+            self.ended();
+            self.delivery_refused(ProblemCode::TooLate);
+        }
+    }
+
+    /// The server refused what was to be delivered: for good where the attempt takes nothing more.
+    pub(super) fn delivery_refused(&mut self, code: ProblemCode) {
         let for_good = matches!(
             code,
             ProblemCode::TooLate
@@ -97,7 +117,9 @@ impl Attempt {
                 | ProblemCode::Forbidden
                 | ProblemCode::NotFound
         );
-        if let (true, Some(submission)) = (for_good, &mut self.submission) {
+        if let (true, Some(submission)) = (for_good, &mut self.submission)
+            && submission.delivery == Delivery::Kept
+        {
             submission.delivery = Delivery::Refused(code);
         }
     }
@@ -163,8 +185,30 @@ impl Attempt {
         }
     }
 
+    /// Returns what is still told of an attempt that a person ended: the responses that wait, and then
+    /// that nothing is left.
+    pub(super) fn last_words(&self) -> Option<Call> {
+        match &self.step {
+            Step::Ended(EndCause::Terminated) if self.submission.is_some() => self.delivery_due(),
+            Step::Ended(
+                EndCause::Terminated | EndCause::ConsentRefused | EndCause::Void | EndCause::Moved,
+            )
+            | Step::Consent { .. }
+            | Step::SystemCheck
+            | Step::Identity
+            | Step::Liveness
+            | Step::Voice
+            | Step::Instruction { .. }
+            | Step::Gate
+            | Step::Exam => None,
+        }
+    }
+
     pub(super) fn delivery_due(&self) -> Option<Call> {
-        if !self.journal_open {
+        let refused = self
+            .submission
+            .is_some_and(|submission| matches!(submission.delivery, Delivery::Refused(_)));
+        if !self.journal_open || refused {
             return None;
         }
         let mut entries = self.book.waiting(RESPONSES_MAX);

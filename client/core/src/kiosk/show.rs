@@ -233,6 +233,10 @@ impl Kiosk {
             answered: attempt.book.answered(),
             place: attempt.place,
             item: attempt.item(),
+            item_in: attempt
+                .paced_until
+                .filter(|&at| at > now)
+                .map(|at| whole_seconds(at.since(now) + Duration::from_millis(999))),
             message: message.cloned(),
             ask: attempt.liveness.exam_ask(),
             trouble: attempt

@@ -2,6 +2,7 @@
 
 mod again;
 mod document;
+mod end;
 mod lease;
 mod light;
 mod liveness;
