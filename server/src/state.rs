@@ -50,6 +50,9 @@ pub enum StartError {
 #[derive(Debug, Clone, Copy)]
 pub struct ServerClock {
     origin: Instant,
+    /// What a test skipped on both clocks, in milliseconds.
+    #[cfg(test)]
+    skipped: &'static std::sync::atomic::AtomicU64,
 }
 
 impl ServerClock {
@@ -58,13 +61,31 @@ impl ServerClock {
     pub fn start() -> Self {
         Self {
             origin: Instant::now(),
+            #[cfg(test)]
+            skipped: Box::leak(Box::default()),
         }
+    }
+
+    /// Lets time pass on both clocks, for every copy of this one.
+    #[cfg(test)]
+    pub(crate) fn skip(&self, time: std::time::Duration) {
+        let ms = u64::try_from(time.as_millis()).unwrap_or_default();
+        self.skipped
+            .fetch_add(ms, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    #[cfg(test)]
+    fn skipped(&self) -> std::time::Duration {
+        std::time::Duration::from_millis(self.skipped.load(std::sync::atomic::Ordering::SeqCst))
     }
 
     /// Returns the monotonic time.
     #[must_use]
     pub fn now(&self) -> Now {
-        Now::from_origin(self.origin.elapsed())
+        let passed = self.origin.elapsed();
+        #[cfg(test)]
+        let passed = passed + self.skipped();
+        Now::from_origin(passed)
     }
 
     /// Returns the time of day; the only wall clock that decides anything.
@@ -73,6 +94,8 @@ impl ServerClock {
         let since = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
+        #[cfg(test)]
+        let since = since + self.skipped();
         WallTime::from_unix_ms(millis(since))
     }
 }

@@ -21,7 +21,7 @@ use super::store::{IncidentRow, custody, incidents, person};
 use super::wall::sources;
 use crate::auth::{Proctor, Staff, Watcher};
 use crate::evidence::clip::Clip;
-use crate::registry::{BoardLine, ControlAction};
+use crate::registry::{BoardLine, ControlAction, message_place};
 use crate::state::AppState;
 use crate::store::exams;
 
@@ -134,7 +134,7 @@ async fn talk(
     for row in rows {
         let id: String = row.try_get("id")?;
         let sealed: Vec<u8> = row.try_get("sealed")?;
-        let plain = key.open(format!("message:{id}").as_bytes(), &sealed)?;
+        let plain = key.open(message_place(&id).as_bytes(), &sealed)?;
         let sender: String = row.try_get("sender")?;
         talk.push((
             page.clock(Some(row.try_get("at_ms")?)),

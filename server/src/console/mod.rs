@@ -15,6 +15,7 @@ mod granted;
 mod home;
 mod identity;
 mod imports;
+mod late;
 mod package;
 mod page;
 mod parts;
@@ -168,6 +169,10 @@ fn pages() -> Router<AppState> {
         .route(
             "/console/attempts/{attempt}/incidents/{incident}",
             post(review::judge),
+        )
+        .route(
+            "/console/attempts/{attempt}/late",
+            get(late::list).post(late::decide),
         )
         .route("/console/attempts/{attempt}/act", post(review::make_act))
         .route("/console/acts", get(verify::acts))

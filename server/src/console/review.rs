@@ -25,6 +25,7 @@ use crate::auth::{Proctor, Staff};
 use crate::evidence::clip::{Clips, Moment};
 use crate::recordings::RecordingError;
 use crate::state::AppState;
+use crate::store::responses::late_counts;
 use crate::store::{StoreError, WriteTx, audit};
 
 /// Returns a verdict's badge: its class and its words.
@@ -47,6 +48,8 @@ struct ReviewPage {
     incidents: Vec<IncidentLine>,
     /// What was seen and does not count in this attempt.
     uncounted: Vec<IncidentLine>,
+    /// How many responses came late, and how many of them wait for a decision.
+    late: Option<(i64, String)>,
     verdict: (&'static str, String),
     verdicts: Vec<(&'static str, String, bool)>,
     foreseen: Foreseen,
@@ -96,6 +99,9 @@ pub(super) async fn review(
     .await?;
     tx.commit().await?;
     let act = acts::of_attempt(&state, attempt).await?;
+    let (all, waiting) = late_counts(&state.store, attempt).await?;
+    let blanks = [("all", all.to_string()), ("n", waiting.to_string())];
+    let late = (all > 0).then(|| (waiting, page.in_language().fill("late-review", &blanks)));
     let verdicts = [
         ReviewVerdict::Passed,
         ReviewVerdict::Suspicious,
@@ -112,6 +118,7 @@ pub(super) async fn review(
         kinds: kinds(&lines),
         incidents: lines,
         uncounted: IncidentLine::list(&page, &uncounted, &names),
+        late,
         verdict: verdict_badge(&page, &word),
         verdicts: verdicts
             .iter()

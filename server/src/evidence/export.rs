@@ -11,9 +11,9 @@ use qorgan_protocol::crypto::{
 };
 use qorgan_protocol::evidence::merkle::{Checkpoint, InclusionProof, inclusion_path, tree_root};
 use qorgan_protocol::evidence::side_log::{
-    BEATS_MAGIC, HEADERS_MAGIC, INCIDENTS_FILE, INPUT_KEY_FILE, MANIFEST_FILE, PROOF_FILE,
-    RESPONSES_FILE, SUPPLEMENT_FILE, UNSEALED_FILE, beats_name, headers_name, media_name,
-    push_record,
+    BEATS_MAGIC, DECISIONS_FILE, DELIVERY_FILE, HEADERS_MAGIC, INCIDENTS_FILE, INPUT_KEY_FILE,
+    MANIFEST_FILE, PROOF_FILE, RESPONSES_FILE, SUPPLEMENT_FILE, UNSEALED_FILE, beats_name,
+    headers_name, media_name, push_record,
 };
 use qorgan_protocol::evidence::{
     ChunkSeq, Content, FileEntry, Manifest, Receipt, ReceiptBatch, StreamId, Supplement, Unsealed,
@@ -85,6 +85,8 @@ pub async fn export(
     let mut added = crate::acts::sealed_files(state, attempt)
         .await
         .map_err(|source| EvidenceError::Act(Box::new(source)))?;
+    let decisions = super::delivery::decisions_json(state, attempt).await?;
+    added.extend(decisions.map(|json| (DECISIONS_FILE.to_owned(), json)));
     added.extend(input_key.map(|text| (INPUT_KEY_FILE.to_owned(), text)));
     add_supplement(state, &signed, attempt, out, added)?;
     Ok(Exported::Sealed(manifest.root))
@@ -270,6 +272,11 @@ async fn unsealed(
     growing.whole(INCIDENTS_FILE, &incidents)?;
     let responses = responses_log(state, attempt, &growing.key).await?;
     growing.whole(RESPONSES_FILE, &responses)?;
+    let delivery = super::delivery::delivery_json(state, attempt).await?;
+    growing.whole(DELIVERY_FILE, &delivery)?;
+    if let Some(decisions) = super::delivery::decisions_json(state, attempt).await? {
+        growing.whole(DECISIONS_FILE, &decisions)?;
+    }
     if let Some(text) = input_key {
         growing.whole(INPUT_KEY_FILE, &text)?;
     }

@@ -7,6 +7,8 @@
 //! * Every file of an export is hashed into what the server signs, also where nothing was sealed.
 
 pub(crate) mod clip;
+mod delivery;
+mod due;
 mod export;
 mod folder;
 mod records;

@@ -10,8 +10,8 @@ use qorgan_protocol::codec;
 use qorgan_protocol::crypto::{Hasher as _, Sha256, SignedBytes, StreamHasher as _};
 use qorgan_protocol::evidence::merkle::{LogLeaf, leaf_hash};
 use qorgan_protocol::evidence::side_log::{
-    BEATS_MAGIC, HEADERS_MAGIC, INCIDENTS_FILE, MANIFEST_FILE, RESPONSES_FILE, RESPONSES_MAGIC,
-    beats_name, headers_name, media_name, push_record,
+    BEATS_MAGIC, DELIVERY_FILE, HEADERS_MAGIC, INCIDENTS_FILE, MANIFEST_FILE, RESPONSES_FILE,
+    RESPONSES_MAGIC, beats_name, headers_name, media_name, push_record,
 };
 use qorgan_protocol::evidence::{
     Content, EpochPart, FileEntry, Manifest, StreamId, StreamPart, TimelineEntry, manifest_root,
@@ -24,6 +24,7 @@ use sqlx::Row as _;
 
 use super::EvidenceError;
 use super::clip::{Clips, Moment};
+use super::due::due;
 use super::records;
 use crate::recordings::{Part, parts};
 use crate::state::AppState;
@@ -37,23 +38,39 @@ use crate::store::{self, StoreError};
 //= tests/data/sop-2-28.md#13-recording
 pub async fn seal(state: &AppState, attempt: AttemptId) -> Result<Sha256, EvidenceError> {
     let facts = Facts::read(state, attempt).await?;
-    match facts.phase {
-        AttemptPhase::Submitted { .. } | AttemptPhase::Terminated { .. } => {}
+    may_be_sealed(facts.phase)?;
+    if let Some(root) = recording_root(state, attempt).await? {
+        return after_seal(state, attempt, root).await;
+    }
+    state.registry.begin_sealing(attempt).await?;
+    let sealed = seal_marked(state, attempt, facts).await;
+    if sealed.is_err() {
+        state.registry.stop_sealing(attempt).await?;
+    }
+    sealed
+}
+
+fn may_be_sealed(phase: AttemptPhase) -> Result<(), EvidenceError> {
+    match phase {
+        AttemptPhase::Submitted { .. } | AttemptPhase::Terminated { .. } => Ok(()),
         AttemptPhase::Scheduled
         | AttemptPhase::CheckIn { .. }
         | AttemptPhase::Ready { .. }
         | AttemptPhase::Running { .. }
         | AttemptPhase::Paused { .. }
         | AttemptPhase::Sealed { .. }
-        | AttemptPhase::Void { .. } => {
-            return Err(EvidenceError::NotOver {
-                phase: facts.phase.word().to_owned(),
-            });
-        }
+        | AttemptPhase::Void { .. } => Err(EvidenceError::NotOver {
+            phase: phase.word().to_owned(),
+        }),
     }
-    if let Some(root) = recording_root(state, attempt).await? {
-        return after_seal(state, attempt, root).await;
-    }
+}
+
+/// Seals an attempt that takes nothing any more.
+async fn seal_marked(
+    state: &AppState,
+    attempt: AttemptId,
+    facts: Facts,
+) -> Result<Sha256, EvidenceError> {
     state.recordings.close(attempt).await?;
     let key = state.recordings.key(attempt).await?;
     let mut sealing = Sealing {
@@ -71,6 +88,8 @@ pub async fn seal(state: &AppState, attempt: AttemptId) -> Result<Sha256, Eviden
     sealing.bytes(INCIDENTS_FILE, &incidents).await?;
     let responses = responses_log(state, attempt, &sealing.key).await?;
     sealing.bytes(RESPONSES_FILE, &responses).await?;
+    let delivery = super::delivery::delivery_json(state, attempt).await?;
+    sealing.bytes(DELIVERY_FILE, &delivery).await?;
     sealing.files.sort_by(|a, b| a.name.cmp(&b.name));
     let manifest = Manifest {
         attempt,
@@ -137,34 +156,6 @@ pub async fn run_sealer(state: AppState, stop: impl Future<Output = ()> + Send) 
             }
         }
     }
-}
-
-/// Returns the attempts whose recording is to be sealed.
-async fn due(state: &AppState) -> Result<Vec<AttemptId>, EvidenceError> {
-    let rows = sqlx::query(
-        "SELECT a.id, a.ended_ms, s.policy, r.finished_ms, \
-         (SELECT COUNT(*) FROM recordings o WHERE o.attempt_id = a.id) AS recorded \
-         FROM attempts a JOIN sittings s ON s.id = a.sitting_id \
-         LEFT JOIN recordings r ON r.attempt_id = a.id AND r.epoch = a.epoch \
-         WHERE a.phase_word IN ('submitted', 'terminated') ORDER BY a.ended_ms LIMIT 64",
-    )
-    .fetch_all(state.store.read())
-    .await?;
-    let now = state.clock.wall();
-    let mut due = Vec::new();
-    for row in rows {
-        let finished: Option<i64> = row.try_get("finished_ms")?;
-        let ended = WallTime::from_unix_ms(row.try_get::<Option<i64>, _>("ended_ms")?.unwrap_or(0));
-        let recorded: i64 = row.try_get("recorded")?;
-        let policy: GatePolicy = store::json("policy", row.try_get("policy")?)?;
-        let late = Duration::from_millis(policy.late_delivery_ms_max).saturating_add(LATE_MORE);
-        let waited = now.since(ended);
-        let nothing = recorded == 0 && waited > NOTHING_WAIT;
-        if finished.is_some() || nothing || waited > late {
-            due.push(store::id(&row.try_get::<String, _>("id")?)?);
-        }
-    }
-    Ok(due)
 }
 
 async fn after_seal(
@@ -469,7 +460,9 @@ pub(super) async fn responses_log(
     .await?;
     for row in rows {
         let (epoch, seq): (i64, i64) = (row.try_get("epoch")?, row.try_get("seq")?);
-        let place = format!("response:{attempt}:e{epoch}:{seq}");
+        let whose = Epoch(u32::try_from(epoch).unwrap_or_default());
+        let seq = u64::try_from(seq).unwrap_or_default();
+        let place = crate::registry::stored_place(attempt, whose, seq);
         let opened = key.open(place.as_bytes(), &row.try_get::<Vec<u8>, _>("sealed")?);
         let entry = opened.map_err(|source| StoreError::Sealed {
             what: "response",
@@ -497,7 +490,3 @@ pub(super) async fn responses_log(
 
 /// How often is looked for recordings to seal.
 const LOOK_GAP: Duration = Duration::from_secs(2);
-/// How long an ended attempt without any recording waits.
-const NOTHING_WAIT: Duration = Duration::from_secs(60);
-/// What is added to the policy's delay for an agent that never came back.
-const LATE_MORE: Duration = Duration::from_secs(60);

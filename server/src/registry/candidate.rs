@@ -82,7 +82,7 @@ impl Registry {
         let id = MessageId::new(at, qorgan_signing::random()?);
         let sealed = state
             .key
-            .seal(format!("message:{id}").as_bytes(), text.as_bytes())?;
+            .seal(message_place(&id).as_bytes(), text.as_bytes())?;
         let sender = match from {
             MessageFrom::Proctor => "proctor",
             MessageFrom::Candidate => "candidate",
@@ -204,6 +204,11 @@ impl Registry {
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// Returns the additional data under which a message is sealed: the one place that spells it.
+pub(crate) fn message_place(id: &impl std::fmt::Display) -> String {
+    format!("message:{id}")
 }
 
 /// Returns when an event happened by the server's clock: it came now, and says how long ago.

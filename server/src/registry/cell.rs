@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use qorgan_protocol::attempt::{AttemptPhase, Backlog, GateMemory, StartGate};
+use qorgan_protocol::attempt::{
+    AttemptPhase, Backlog, GateMemory, ItemPace, LeaseRecord, StartGate,
+};
 use qorgan_protocol::crypto::{PublicKey, Sha256};
 use qorgan_protocol::evidence::StreamId;
 use qorgan_protocol::ids::{AttemptId, BootId, Epoch, ExamId, IncidentId, PersonId, TestId};
@@ -58,6 +60,14 @@ pub(crate) struct CellState {
     pub(crate) facts: AttemptFacts,
     pub(crate) key: Arc<SecretKey>,
     pub(crate) gate: StartGate,
+    /// When leases were valid.
+    pub(crate) leases: LeaseRecord,
+    /// Which items were seen, and how many may be opened now.
+    pub(crate) pace: ItemPace,
+    /// Being sealed, or sealed: nothing is taken that the manifest would not hold.
+    pub(crate) sealing: bool,
+    /// When late responses were noted last.
+    pub(crate) late_noted: Option<Now>,
     pub(crate) epoch: Epoch,
     pub(crate) binding: Option<Binding>,
     pub(crate) instance: Option<[u8; 16]>,

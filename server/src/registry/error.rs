@@ -1,5 +1,7 @@
 //! Why the registry refuses.
 
+use std::time::Duration;
+
 use qorgan_protocol::attempt::{EntryRefused, GateError, PauseCause};
 use qorgan_protocol::codec::CodecError;
 use qorgan_protocol::crypto::StatementError;
@@ -43,6 +45,18 @@ impl RegistryError {
                 code,
                 detail: detail.into(),
                 retry_after_s: None,
+            },
+        }
+    }
+
+    /// Refuses what may be asked again after a while; told in whole seconds, at least one.
+    pub(crate) fn slow_down(detail: impl Into<String>, wait: Duration) -> Self {
+        let seconds = wait.as_millis().div_ceil(1_000).max(1);
+        Self::Problem {
+            problem: Problem {
+                code: ProblemCode::TooMany,
+                detail: detail.into(),
+                retry_after_s: Some(u32::try_from(seconds).unwrap_or(u32::MAX)),
             },
         }
     }

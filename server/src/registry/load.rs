@@ -1,11 +1,12 @@
 //! Reads an attempt from the database.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use qorgan_protocol::attempt::{
-    AttemptPhase, Backlog, CreditedPause, GateMemory, GatePolicy, Moment, PauseCause, StartGate,
+    AttemptPhase, Backlog, CreditedPause, GateMemory, GatePolicy, ItemPace, LeaseRecord, Moment,
+    PauseCause, StartGate,
 };
 use qorgan_protocol::crypto::PublicKey;
 use qorgan_protocol::ids::{AttemptId, BootId, Epoch};
@@ -28,7 +29,10 @@ const ATTEMPT_SQL: &str = "SELECT a.*, s.exam_id, s.opens_ms, s.closes_ms, s.dur
     (SELECT COUNT(*) FROM move_requests r WHERE r.attempt_id = a.id AND r.decided_ms IS NULL) \
         AS moves_open, \
     (SELECT COALESCE(MAX(seq) + 1, 0) FROM responses p \
-        WHERE p.attempt_id = a.id AND p.epoch = a.epoch) AS journal_next \
+        WHERE p.attempt_id = a.id AND p.epoch = a.epoch) AS journal_next, \
+    (SELECT MAX(COALESCE(l.ended_ms, l.seen_ms)) FROM lease_spans l \
+        WHERE l.attempt_id = a.id) AS leased_ms, \
+    (SELECT COUNT(*) FROM log_leaves g WHERE g.attempt_id = a.id) AS leaves \
     FROM attempts a JOIN sittings s ON s.id = a.sitting_id JOIN exams e ON e.id = s.exam_id \
     LEFT JOIN admissions d ON d.sitting_id = a.sitting_id AND d.person_id = a.person_id \
     WHERE a.id = $1";
@@ -58,6 +62,10 @@ pub(crate) async fn cell(
     let hand_raised: bool = row.try_get("hand_raised")?;
     let messages = unsigned(&row, "messages")?;
     let moves_open = unsigned(&row, "moves_open")?;
+    let leased: Option<i64> = row.try_get("leased_ms")?;
+    let leased = leased.map(WallTime::from_unix_ms);
+    let leases = LeaseRecord::restored(policy.grace.network(), leased);
+    let pace = ItemPace::restored(policy.pace, seen_items(store, attempt).await?, at.now);
     let gate = StartGate::new(policy, memory, at);
     let shown = CellState::shown_of(&gate, at.now, (hand_raised, messages, epoch, moves_open));
     let test: Option<String> = row.try_get("test_id")?;
@@ -72,6 +80,10 @@ pub(crate) async fn cell(
         facts,
         key: Arc::new(key),
         gate,
+        leases,
+        pace,
+        sealing: unsigned(&row, "leaves")? > 0,
+        late_noted: None,
         epoch,
         hand_raised,
         messages,
@@ -90,6 +102,19 @@ pub(crate) async fn cell(
         changed: watch::Sender::new(version),
         commands: broadcast::Sender::new(COMMANDS_MAX),
     })
+}
+
+/// Returns the places of the items that left already.
+async fn seen_items(store: &Store, attempt: AttemptId) -> Result<BTreeSet<u16>, RegistryError> {
+    let places: Vec<i64> =
+        sqlx::query_scalar("SELECT DISTINCT position FROM item_fetches WHERE attempt_id = $1")
+            .bind(attempt.to_string())
+            .fetch_all(store.read())
+            .await?;
+    Ok(places
+        .into_iter()
+        .filter_map(|place| u16::try_from(place).ok())
+        .collect())
 }
 
 fn facts(

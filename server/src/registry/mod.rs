@@ -15,10 +15,12 @@ mod command;
 mod error;
 mod incidents;
 mod items;
+mod leases;
 mod load;
 mod read_back;
 mod responses;
 mod save;
+mod sealing;
 mod staff;
 mod ticker;
 mod view;
@@ -38,11 +40,12 @@ use cell::{Cell, CellState};
 
 pub use agent::FreshnessExpected;
 pub use binding::{Caller, MoveRequest};
+pub(crate) use candidate::message_place;
 pub use cell::Binding;
 pub use check_in::AgentKey;
 pub use command::{AgentCommand, ControlAction};
 pub use error::RegistryError;
-pub use responses::response_place;
+pub use responses::stored_place;
 pub use staff::BoardLine;
 
 /// Every live attempt; cloning is cheap.

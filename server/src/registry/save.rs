@@ -55,6 +55,7 @@ impl Registry {
         if !phases.is_empty() || differs(&memory, &state.saved) {
             self.persist(state, &memory, &phases, at).await?;
         }
+        self.record_lease(state, (at.now, at.wall)).await?;
         for phase in phases {
             self.phase_changed(cell, state, phase, at).await?;
         }

@@ -97,10 +97,15 @@ impl Registry {
 
     /// Drops the cells of ended attempts that nobody uses; they are read again when asked for.
     fn drop_ended(&self) {
+        let now = self.inner.clock.now();
         self.cells().retain(|_attempt, cell| {
             let heard = cell.commands.receiver_count() + cell.changed.receiver_count() > 0;
             let used = heard || Arc::strong_count(cell) > 1;
-            let ended = cell.state.try_lock().is_ok_and(|s| over(s.gate.phase()));
+            let ended = cell.state.try_lock().is_ok_and(|s| {
+                // What only memory knows, the grace of a lease and a sealing under way, must be over.
+                let sealed = matches!(s.gate.phase(), AttemptPhase::Sealed { .. });
+                over(s.gate.phase()) && s.leases.quiet(now) && (sealed || !s.sealing)
+            });
             used || !ended
         });
     }
@@ -108,10 +113,12 @@ impl Registry {
     async fn distrust_all(&self) {
         for cell in self.live_cells() {
             let mut state = cell.state.lock().await;
-            let result = self
+            let distrusted = self
                 .input_locked(&cell, &mut state, GateInput::Distrust)
                 .await;
-            if let Err(error) = result {
+            let at = self.moment();
+            let forgotten = self.distrust_leases(&mut state, (at.now, at.wall)).await;
+            if let Err(error) = distrusted.and(forgotten) {
                 let attempt = state.facts.attempt;
                 tracing::error!(%attempt, %error, "An attempt's state could not be stored");
             }
@@ -124,6 +131,7 @@ impl Registry {
         if memory != state.saved {
             let mut tx = self.inner.store.begin().await?;
             super::save::write_memory(&mut tx, state, &memory, at.wall).await?;
+            super::leases::write_seen(&mut tx, state, (at.now, at.wall)).await?;
             tx.commit().await?;
             state.saved = memory;
         }

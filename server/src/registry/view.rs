@@ -144,7 +144,7 @@ impl Registry {
         for row in rows.iter().rev() {
             let id: String = row.try_get("id")?;
             let sealed: Vec<u8> = row.try_get("sealed")?;
-            let place = format!("message:{id}");
+            let place = super::candidate::message_place(&id);
             let plain = state.key.open(place.as_bytes(), &sealed)?;
             let from = match row.try_get::<String, _>("sender")?.as_str() {
                 "proctor" => MessageFrom::Proctor,

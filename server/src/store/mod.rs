@@ -8,6 +8,7 @@ pub mod audit;
 pub mod content;
 pub mod exams;
 pub mod people;
+pub mod responses;
 
 use std::path::Path;
 use std::str::FromStr;

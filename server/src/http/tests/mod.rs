@@ -6,6 +6,7 @@ mod document;
 mod entry;
 mod harness;
 mod incidents;
+mod late;
 mod machines;
 mod read_back;
 mod responses;

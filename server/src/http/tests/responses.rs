@@ -8,7 +8,7 @@ use qorgan_protocol::wire::{ResponseReceipt, SignedHex};
 use qorgan_signing::Ring;
 use serde_json::{Value, json};
 
-use super::harness::{Device, Journal, World, entries, item_id, quick};
+use super::harness::{Device, Journal, World, entries, item_id};
 
 #[tokio::test]
 async fn responses_are_stored_once_and_receipted() {
@@ -122,9 +122,10 @@ async fn responses_after_the_leases_end_are_kept_and_marked() {
 #[tokio::test]
 async fn a_submission_under_cover_is_accepted() {
     let world = World::start().await;
-    let attempt = world.candidate("a", quick()).await;
+    let attempt = world.candidate("a", GatePolicy::remote()).await;
     let (client, _agent) = world.running(&Device::new(), "a", attempt).await;
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    // Covered after 20 s; the lease ended after 5 s, and its grace runs to the 25th.
+    world.state.clock.skip(Duration::from_secs(21));
     let (_status, view) = client.get(attempt, "view").await;
     assert_ne!(view["covered"], json!(null));
     let mut journal = Journal::new(attempt, Epoch(1));
@@ -146,12 +147,12 @@ async fn a_submission_under_cover_is_accepted() {
 async fn the_deadline_submits_and_late_delivery_is_marked() {
     let world = World::start().await;
     let sitting = world
-        .sitting(-60, Duration::from_millis(400), GatePolicy::remote())
+        .sitting(-60, Duration::from_secs(4), GatePolicy::remote())
         .await;
     let person = world.person("a").await;
     let attempt = world.admit(sitting, person, "").await;
     let (client, _agent) = world.running(&Device::new(), "a", attempt).await;
-    tokio::time::sleep(Duration::from_millis(1_000)).await;
+    world.state.clock.skip(Duration::from_secs(60));
     let (_status, view) = client.get(attempt, "view").await;
     assert_eq!(view["phase"]["phase"], "submitted");
     let mut journal = Journal::new(attempt, Epoch(1));
@@ -177,11 +178,11 @@ async fn a_delivery_after_the_policys_delay_is_refused() {
         late_delivery_ms_max: 0,
         ..GatePolicy::remote()
     };
-    let sitting = world.sitting(-60, Duration::from_millis(300), policy).await;
+    let sitting = world.sitting(-60, Duration::from_secs(4), policy).await;
     let person = world.person("a").await;
     let attempt = world.admit(sitting, person, "").await;
     let (client, _agent) = world.running(&Device::new(), "a", attempt).await;
-    tokio::time::sleep(Duration::from_millis(900)).await;
+    world.state.clock.skip(Duration::from_secs(10));
     let (status, problem) = client
         .post(attempt, "submit", &json!({ "epoch": 1, "entries": 0 }))
         .await;

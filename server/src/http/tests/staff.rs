@@ -130,7 +130,7 @@ async fn the_board_shows_who_is_at_which_phase_since_when() {
 }
 
 /// A proctor who has changed the password and set up the second factor.
-async fn proctor(world: &World) -> (String, String) {
+pub(super) async fn proctor(world: &World) -> (String, String) {
     let auth = &world.state.auth;
     let person = NewPerson {
         login: "p".to_owned(),
