@@ -3,6 +3,7 @@
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use qorgan_protocol::codec;
@@ -59,7 +60,10 @@ impl Receipts {
             .map_err(std::io::Error::other)
             .and_then(|bytes| {
                 let next = self.path.with_added_extension("next");
-                fs::write(&next, bytes)?;
+                let mut file = fs::File::create(&next)?;
+                file.write_all(&bytes)?;
+                // Synced first: a power cut leaves these receipts or the former ones.
+                file.sync_data()?;
                 fs::rename(next, &self.path)
             });
         if let Err(error) = written {

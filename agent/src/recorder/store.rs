@@ -210,8 +210,7 @@ impl Store {
         self.spool.lock().poll_room()
     }
 
-    /// Writes the state and has the system write out the chunks; the lock is held for neither
-    /// longer than for a small file.
+    /// Writes the state and has the system write out the chunks; the lock is held for neither.
     pub(super) fn keep(&self, timeline: KeptTimeline, tracks: &Tracks) {
         let streams = self.chains.values().map(|chain| KeptStream {
             chain: *chain,
@@ -221,10 +220,11 @@ impl Store {
             timeline,
             streams: streams.collect(),
         };
-        let (to_sync, written) = {
+        let (to_sync, sealed) = {
             let mut spool = self.spool.lock();
-            (spool.take_unsynced(), spool.write_state(&state))
+            (spool.take_unsynced(), spool.seal_state(&state))
         };
+        let written = sealed.and_then(|sealed| Ok(sealed.write()?));
         if let Err(error) = written {
             tracing::warn!(%error, "The spool's state cannot be written");
         }

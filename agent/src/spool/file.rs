@@ -42,6 +42,31 @@ pub(super) struct Files {
     unsynced: bool,
 }
 
+/// A state that is ready to be written.
+#[derive(Debug)]
+pub(crate) struct SealedState {
+    sealed: Vec<u8>,
+    folder: PathBuf,
+}
+
+impl SealedState {
+    /// Replaces the state that was written before. It is synced before it is renamed, so that a
+    /// power cut leaves the one or the other, and never an empty file.
+    ///
+    /// # Errors
+    /// Where the disk refuses; the former state is then untouched.
+    pub(crate) fn write(&self) -> io::Result<()> {
+        let fresh = self.folder.join("state.new");
+        let mut file = File::create(&fresh)?;
+        file.write_all(&self.sealed)?;
+        file.sync_data()?;
+        drop(file);
+        fs::rename(fresh, self.folder.join(STATE_NAME))?;
+        sync_folder(&self.folder);
+        Ok(())
+    }
+}
+
 #[derive(Debug, Default)]
 struct Held {
     bytes: u64,
@@ -78,7 +103,7 @@ impl Files {
         match files.read_state() {
             Ok(state) => found.state = state,
             Err(SpoolError::Disk(error)) => return Err(SpoolError::Disk(error)),
-            Err(SpoolError::Seal(_) | SpoolError::Codec(_)) => found.changed = true,
+            Err(SpoolError::Seal(_) | SpoolError::Codec(_)) => found.changed = !files.state_torn(),
         }
         for number in files.numbers()? {
             files.next = files.next.max(number.saturating_add(1));
@@ -130,8 +155,7 @@ impl Files {
 
     pub(super) fn read(&self, spot: Spot) -> Result<Vec<u8>, SpoolError> {
         let mut file = File::open(self.path(spot.file))?;
-        file.seek(SeekFrom::Start(spot.offset))?;
-        let sealed = read_record(&mut file)?;
+        let sealed = read_record(&mut file, spot.offset)?;
         Ok(self.key.open(&place_of(&self.place, spot), &sealed)?)
     }
 
@@ -166,15 +190,13 @@ impl Files {
         })?
     }
 
-    pub(super) fn write_state(&self, state: &KeptState) -> Result<(), SpoolError> {
+    /// Seals the state; writing it is left to whoever holds no lock.
+    pub(super) fn seal_state(&self, state: &KeptState) -> Result<SealedState, SpoolError> {
         let plain = codec::encode("spool state", state)?;
-        let sealed = self.key.seal(&self.state_place(), &plain)?;
-        let fresh = self.folder.join("state.new");
-        let mut file = File::create(&fresh)?;
-        file.write_all(&sealed)?;
-        drop(file);
-        fs::rename(fresh, self.folder.join(STATE_NAME))?;
-        Ok(())
+        Ok(SealedState {
+            sealed: self.key.seal(&self.state_place(), &plain)?,
+            folder: self.folder.clone(),
+        })
     }
 
     pub(super) fn clear(&mut self) {
@@ -211,6 +233,7 @@ impl Files {
             .create_new(true)
             .write(true)
             .open(self.path(number))?;
+        sync_folder(&self.folder);
         self.next = number.saturating_add(1);
         self.held.insert(number, Held::default());
         self.current = Some(Current {
@@ -231,7 +254,13 @@ impl Files {
         Ok(Some(codec::decode("spool state", &plain)?))
     }
 
-    /// Reads one file; what was cut off at its end (the machine went down) is forgotten.
+    /// Tells whether the state is what a power cut leaves of it: nothing, or a hole.
+    fn state_torn(&self) -> bool {
+        fs::read(self.folder.join(STATE_NAME)).is_ok_and(|bytes| hole(0, &bytes))
+    }
+
+    /// Reads one file; what a power cut left of its end is forgotten: a record that is cut off, or
+    /// one with a hole, for the system writes a file's length before its bytes.
     fn load(&mut self, number: u64, found: &mut Found) -> Result<(), SpoolError> {
         let mut file = File::open(self.path(number))?;
         let length = file.metadata()?.len();
@@ -241,13 +270,16 @@ impl Files {
                 file: number,
                 offset: held.bytes,
             };
-            let sealed = match read_record(&mut file) {
-                Ok(sealed) => sealed,
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
-                Err(error) => return Err(error.into()),
+            let sealed = match next_record(&mut file, spot.offset, length)? {
+                Next::Record(sealed) => sealed,
+                Next::Torn => break,
+                Next::Changed => {
+                    found.changed = true;
+                    break;
+                }
             };
             let Some((header, len)) = self.opened(spot, &sealed) else {
-                found.changed = true;
+                found.changed |= !torn(&mut file, spot.offset + PREFIX, &sealed)?;
                 break;
             };
             found.records.push((header, spot, len));
@@ -307,21 +339,91 @@ fn place_of(prefix: &[u8], spot: Spot) -> Vec<u8> {
     place
 }
 
-fn read_record(file: &mut File) -> io::Result<Vec<u8>> {
-    let mut length = [0; LENGTH_BYTES];
-    file.read_exact(&mut length)?;
-    let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
-    if length > FRAME_BYTES_MAX {
-        return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
+/// What lies at a record's place.
+enum Next {
+    /// A whole record, still sealed.
+    Record(Vec<u8>),
+    /// The file's end, or what a power cut left.
+    Torn,
+    /// A length that was never written there.
+    Changed,
+}
+
+fn next_record(file: &mut File, offset: u64, length: u64) -> io::Result<Next> {
+    let left = length.saturating_sub(offset);
+    let mut prefix = [0; LENGTH_BYTES];
+    if left < PREFIX {
+        return Ok(Next::Torn);
     }
-    let mut sealed = vec![0; length];
+    file.read_exact(&mut prefix)?;
+    let len = u32::from_be_bytes(prefix);
+    let bounds = SecretKey::OVERHEAD_BYTES..=FRAME_BYTES_MAX + SecretKey::OVERHEAD_BYTES;
+    let len = usize::try_from(len).ok().filter(|len| bounds.contains(len));
+    let Some(len) = len else {
+        let torn = prefix == [0; LENGTH_BYTES] && zeroed_sector(file, offset)?;
+        return Ok(if torn { Next::Torn } else { Next::Changed });
+    };
+    if u64::try_from(len).unwrap_or(u64::MAX) > left - PREFIX {
+        return Ok(Next::Torn);
+    }
+    let mut sealed = vec![0; len];
     file.read_exact(&mut sealed)?;
-    Ok(sealed)
+    Ok(Next::Record(sealed))
+}
+
+fn read_record(file: &mut File, offset: u64) -> io::Result<Vec<u8>> {
+    file.seek(SeekFrom::Start(offset))?;
+    let length = file.metadata()?.len();
+    match next_record(file, offset, length)? {
+        Next::Record(sealed) => Ok(sealed),
+        Next::Torn | Next::Changed => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
+    }
+}
+
+/// Tells whether the rest of the sector at a place was never written.
+fn zeroed_sector(file: &mut File, offset: u64) -> io::Result<bool> {
+    file.seek(SeekFrom::Start(offset))?;
+    let mut rest = Vec::new();
+    file.take(SECTOR - offset % SECTOR).read_to_end(&mut rest)?;
+    Ok(rest.iter().all(|byte| *byte == 0))
+}
+
+/// Tells whether a record that does not open is what a power cut left of it.
+fn torn(file: &mut File, offset: u64, sealed: &[u8]) -> io::Result<bool> {
+    if hole(offset, sealed) {
+        return Ok(true);
+    }
+    let end = offset + u64::try_from(sealed.len()).unwrap_or(u64::MAX);
+    zeroed_sector(file, offset.max((end - 1) / SECTOR * SECTOR))
+}
+
+/// Tells whether sealed bytes at a place of a file have a sector of zeros, as where it was never
+/// written. Sealed bytes never look like that by themselves.
+fn hole(offset: u64, bytes: &[u8]) -> bool {
+    let first = usize::try_from(SECTOR - offset % SECTOR).unwrap_or(0);
+    let (head, rest) = bytes.split_at(first.min(bytes.len()));
+    let sector = usize::try_from(SECTOR).unwrap_or(1);
+    core::iter::once(head)
+        .chain(rest.chunks(sector))
+        .any(|part| part.len() >= HOLE_BYTES_MIN.min(bytes.len()) && part.iter().all(|b| *b == 0))
+}
+
+/// Makes the names in a folder last. Not every system opens a folder; there the names last by
+/// themselves, or a record that is missing is told as a gap.
+fn sync_folder(folder: &Path) {
+    if let Err(error) = File::open(folder).and_then(|folder| folder.sync_all()) {
+        tracing::debug!(%error, "The spool's folder cannot be synced");
+    }
 }
 
 /// Bytes that a record has more than its frame.
 pub(super) const RECORD_OVERHEAD_BYTES: usize = LENGTH_BYTES + SecretKey::OVERHEAD_BYTES;
 const LENGTH_BYTES: usize = 4;
+const PREFIX: u64 = 4;
+/// What a disk writes at once, at the least.
+const SECTOR: u64 = 512;
+/// So many zeros in a row are no sealed bytes (one in 2^128).
+const HOLE_BYTES_MIN: usize = 16;
 const STATE_NAME: &str = "state";
 const SUFFIX: &str = ".spool";
 /// A file is closed at this size; smaller files free room sooner.

@@ -23,6 +23,7 @@ use qorgan_protocol::time::Now;
 use qorgan_signing::{SealError, SecretKey};
 
 use file::Files;
+pub(crate) use file::SealedState;
 pub(crate) use state::{KeptState, KeptStream};
 
 /// Says why the spool cannot be used.
@@ -237,12 +238,12 @@ impl Spool {
         }
     }
 
-    /// Writes the state that a restarted agent goes on from.
+    /// Seals the state that a restarted agent goes on from; it is written without the lock.
     ///
     /// # Errors
-    /// Where the disk refuses.
-    pub(crate) fn write_state(&self, state: &KeptState) -> Result<(), SpoolError> {
-        self.files.write_state(state)
+    /// Where it cannot be sealed.
+    pub(crate) fn seal_state(&self, state: &KeptState) -> Result<SealedState, SpoolError> {
+        self.files.seal_state(state)
     }
 
     /// Returns the file to be synced, so that this is done without the lock.

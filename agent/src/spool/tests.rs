@@ -71,6 +71,69 @@ fn a_changed_record_is_noticed_and_nothing_can_be_read_with_another_key() {
 }
 
 #[test]
+fn what_a_power_cut_leaves_is_no_tampering() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut chain = chain();
+    {
+        let (spool, _) = open(folder.path(), KEY);
+        for n in 0..3_u8 {
+            put(&spool, &mut chain, &[n; 3_000]);
+        }
+    }
+    let file = spool_file(folder.path());
+    let state = file.with_file_name("state");
+    let whole = std::fs::read(&file).expect("a file");
+    // The length was written and the bytes were not, from any place on: a file system that hands
+    // out room late leaves whole sectors of zeros.
+    for from in (0..whole.len()).step_by(512) {
+        let mut bytes = whole.clone();
+        bytes[from..].fill(0);
+        bytes.resize(whole.len() + 4_096, 0);
+        std::fs::write(&file, &bytes).expect("writable");
+        for left in [&[][..], &[0; 200]] {
+            std::fs::write(&state, left).expect("writable");
+            let (_, left) = open(folder.path(), KEY);
+            assert!(!left.changed, "zeros from {from}");
+            assert!(left.state.is_none());
+        }
+    }
+    // One sector in the middle that was written later than those behind it.
+    let mut bytes = whole.clone();
+    bytes[3_584..4_096].fill(0);
+    std::fs::write(&file, &bytes).expect("writable");
+    let (_, left) = open(folder.path(), KEY);
+    assert!(!left.changed);
+    assert_eq!(left.headers.len(), 1);
+    std::fs::write(&file, []).expect("writable");
+    let (_, left) = open(folder.path(), KEY);
+    assert!(!left.changed && left.headers.is_empty());
+}
+
+#[test]
+fn a_broken_length_is_noticed_as_a_change() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut chain = chain();
+    {
+        let (spool, _) = open(folder.path(), KEY);
+        for n in 0..3_u8 {
+            put(&spool, &mut chain, &[n; 1_000]);
+        }
+    }
+    let file = spool_file(folder.path());
+    let whole = std::fs::read(&file).expect("a file");
+    let second = 4 + u32::from_be_bytes([whole[0], whole[1], whole[2], whole[3]]);
+    let second = usize::try_from(second).expect("small");
+    for length in [[0xff; 4], [0, 0, 0, 7], [0; 4], [0, 0, 2, 0]] {
+        let mut bytes = whole.clone();
+        bytes[second..second + 4].copy_from_slice(&length);
+        std::fs::write(&file, &bytes).expect("writable");
+        let (_, left) = open(folder.path(), KEY);
+        assert!(left.changed, "{length:?}");
+        assert_eq!(left.headers.len(), 1);
+    }
+}
+
+#[test]
 fn the_state_survives_and_is_sealed() {
     let folder = tempfile::tempdir().expect("a folder");
     let state = KeptState {
@@ -86,7 +149,8 @@ fn the_state_survives_and_is_sealed() {
     };
     {
         let (spool, _) = open(folder.path(), KEY);
-        spool.lock().write_state(&state).expect("written");
+        let sealed = spool.lock().seal_state(&state).expect("sealed");
+        sealed.write().expect("written");
     }
     let (_, left) = open(folder.path(), KEY);
     assert_eq!(left.state, Some(state));
