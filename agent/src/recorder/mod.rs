@@ -20,7 +20,7 @@ use qorgan_encode::{AudioEncoder, EncodedFrame, SoundPacket, SoundSettings};
 use qorgan_protocol::codec;
 use qorgan_protocol::crypto::{self, Hasher as _};
 use qorgan_protocol::evidence::SourceState;
-use qorgan_protocol::incident::{Edge, IncidentKind, Observation, Severity};
+use qorgan_protocol::incident::{Edge, IncidentKind, Observation};
 use qorgan_protocol::link::SourceStatement;
 use qorgan_protocol::time::Now;
 use qorgan_signing::Ring;
@@ -367,22 +367,16 @@ impl Recorder {
         let Some(room) = self.store.poll_room() else {
             return;
         };
-        let (edge, score, detail) = match room {
-            Room::Disk => (Edge::Ended, 1.0, "the spool's disk takes chunks again"),
+        let (edge, detail) = match room {
+            Room::Disk => (Edge::Ended, "the spool's disk takes chunks again"),
             Room::MemoryOnly => (
                 Edge::Moment,
-                0.3,
                 "the spool's disk is full: recording goes on in memory",
             ),
-            Room::None => (
-                Edge::Began,
-                1.0,
-                "disk and memory are full: nothing is recorded",
-            ),
+            Room::None => (Edge::Began, "disk and memory are full: nothing is recorded"),
         };
         tracing::warn!(?room, "The room of the spool changed");
-        let mut sighting = Sighting::fact(IncidentKind::RecordingGap, edge, now, "spool/1", detail);
-        sighting.score = Severity::clamped(score);
+        let sighting = Sighting::fact(IncidentKind::RecordingGap, edge, now, "spool/1", detail);
         self.observe(now, sighting);
     }
 

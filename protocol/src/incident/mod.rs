@@ -103,6 +103,23 @@ pub struct Observation {
     pub scored_input: Vec<u8>,
 }
 
+impl Observation {
+    /// What stands for the score of a fact, which nothing scores; old recordings hold it, so that the
+    /// layout keeps its two numbers.
+    pub const FACT_SCORE: Severity = Severity::clamped(1.0);
+    /// What stands for the threshold of a fact.
+    pub const FACT_THRESHOLD: Severity = Severity::clamped(0.5);
+
+    /// Returns the score and from which it counts; nothing for a fact, which is certain and scored by
+    /// nobody.
+    #[must_use]
+    pub fn scored(&self) -> Option<(Severity, Severity)> {
+        let certain = (self.score, self.threshold) == (Self::FACT_SCORE, Self::FACT_THRESHOLD);
+        let fact = certain && self.scored_input.is_empty();
+        (!fact).then_some((self.score, self.threshold))
+    }
+}
+
 /// One event to look at.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Incident {
