@@ -51,6 +51,12 @@ pub struct StreamId {
 }
 
 impl StreamId {
+    /// The first of all in order.
+    pub const FIRST: Self = Self {
+        kind: StreamKind::Camera,
+        index: 0,
+    };
+
     /// The agent's observations.
     pub const EVENTS: Self = Self {
         kind: StreamKind::Events,

@@ -79,12 +79,13 @@ impl LiveHub {
     pub fn publish_thumbnail(&self, attempt: AttemptId, stream: StreamId, jpeg: Bytes) {
         let feed = (attempt, stream);
         let mut inner = self.lock();
+        if !inner.thumbnails.contains_key(&feed) && inner.feeds_of(attempt) >= ATTEMPT_FEEDS_MAX {
+            return;
+        }
         for wall in &inner.walls {
             wall.push(feed, &jpeg);
         }
-        if inner.thumbnails.len() < FEEDS_MAX || inner.thumbnails.contains_key(&feed) {
-            inner.thumbnails.insert(feed, (jpeg, Instant::now()));
-        }
+        inner.keep_thumbnail(feed, jpeg);
     }
 
     /// Keeps the initialisation segment of a feed for those who will look.
@@ -92,6 +93,12 @@ impl LiveHub {
         let feed = (attempt, stream);
         let mut inner = self.lock();
         if inner.inits.get(&feed).is_some_and(|known| *known == init) {
+            return;
+        }
+        let first = (attempt, StreamId::FIRST);
+        let mut known = inner.inits.range(first..);
+        let many = known.by_ref().take_while(|((of, _), _)| *of == attempt);
+        if many.count() >= ATTEMPT_INITS_MAX && !inner.inits.contains_key(&feed) {
             return;
         }
         let bytes = Bytes::copy_from_slice(init);
@@ -222,6 +229,23 @@ impl LiveHub {
 }
 
 impl Inner {
+    /// Returns how many feeds of an attempt have a small picture.
+    fn feeds_of(&self, attempt: AttemptId) -> usize {
+        let feeds = self.thumbnails.range((attempt, StreamId::FIRST)..);
+        feeds.take_while(|((of, _), _)| *of == attempt).count()
+    }
+
+    /// Keeps a small picture; where there are too many, the one that is oldest makes room.
+    fn keep_thumbnail(&mut self, feed: Feed, jpeg: Bytes) {
+        if self.thumbnails.len() >= FEEDS_MAX && !self.thumbnails.contains_key(&feed) {
+            let oldest = self.thumbnails.iter().min_by_key(|(_, (_, at))| *at);
+            if let Some(oldest) = oldest.map(|(feed, _)| *feed) {
+                self.thumbnails.remove(&oldest);
+            }
+        }
+        self.thumbnails.insert(feed, (jpeg, Instant::now()));
+    }
+
     fn looked_at(&self, attempt: AttemptId) -> Watched {
         let shown = self.shown.iter().filter(|((of, _), _)| *of == attempt);
         shown
@@ -296,8 +320,12 @@ impl Drop for WallViewer {
 pub const KEY_GAP: Duration = Duration::from_secs(2);
 /// A source that gave no small picture for longer has ended; they come every four seconds at least.
 const SENDS_WITHIN: Duration = Duration::from_secs(12);
-/// The most feeds whose newest thumbnail is kept.
-const FEEDS_MAX: usize = 4_096;
+/// The most feeds whose newest thumbnail is kept; the oldest makes room.
+const FEEDS_MAX: usize = 8_192;
+/// The most feeds of one attempt with a thumbnail: a camera, and as many displays as anybody has.
+const ATTEMPT_FEEDS_MAX: usize = 8;
+/// The most streams of one attempt, over all its epochs, that can be looked at.
+const ATTEMPT_INITS_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -430,6 +458,45 @@ mod tests {
         }
         let shown = [word("camera-0"), word("screen-0"), word("screen-1")];
         assert_eq!(hub.streams(attempt), shown);
+    }
+
+    #[test]
+    fn one_agent_with_many_feeds_blanks_nobody() {
+        let (hub, attempt, _, _) = world();
+        let other = AttemptId::new(WallTime::from_unix_ms(1), [2; 10]);
+        let camera = StreamId::from_word("camera-0").expect("a stream");
+        for index in 0..=255 {
+            let stream = StreamId {
+                kind: StreamKind::Screen,
+                index,
+            };
+            hub.publish_init(attempt, stream, b"init");
+            hub.publish_thumbnail(attempt, stream, Bytes::from_static(b"still"));
+        }
+        hub.publish_init(other, camera, b"init");
+        hub.publish_thumbnail(other, camera, Bytes::from_static(b"still"));
+        assert_eq!(hub.streams(attempt).len(), ATTEMPT_FEEDS_MAX);
+        assert_eq!(hub.lock().inits.len(), ATTEMPT_INITS_MAX + 1);
+        assert_eq!(hub.streams(other), [camera]);
+        hub.forget(attempt);
+        assert_eq!(hub.streams(attempt), []);
+    }
+
+    #[test]
+    fn where_all_places_are_taken_the_oldest_picture_makes_room() {
+        let (hub, _, stream, _) = world();
+        let of = |n: usize| {
+            let mut random = [0; 10];
+            random[..8].copy_from_slice(&n.to_be_bytes());
+            AttemptId::new(WallTime::from_unix_ms(1), random)
+        };
+        for n in 0..=FEEDS_MAX {
+            hub.publish_thumbnail(of(n), stream, Bytes::from_static(b"still"));
+        }
+        let inner = hub.lock();
+        assert_eq!(inner.thumbnails.len(), FEEDS_MAX);
+        assert!(!inner.thumbnails.contains_key(&(of(0), stream)));
+        assert!(inner.thumbnails.contains_key(&(of(FEEDS_MAX), stream)));
     }
 
     #[tokio::test]
