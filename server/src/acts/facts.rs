@@ -19,7 +19,9 @@ use serde::Serialize;
 use super::{ActError, Zone, stills};
 use crate::console::Language;
 use crate::console::store::{IncidentRow, incidents, person};
+use crate::registry::BoardLine;
 use crate::state::AppState;
+use crate::store::StoreError;
 
 /// What an act says, before it has a number.
 #[derive(Debug)]
@@ -74,6 +76,9 @@ pub(super) async fn gather(
         .fetch_one(state.store.read())
         .await?;
     let mut confirmed = incidents(&state.store, attempt).await?;
+    for one in &mut confirmed {
+        one.began_ms = printable(zone, one.began_ms, &line);
+    }
     confirmed.retain(|one| {
         one.judgement
             .as_ref()
@@ -81,9 +86,7 @@ pub(super) async fn gather(
     });
     let first = confirmed.first().ok_or(ActError::NoViolation)?;
     let seen = WallTime::from_unix_ms(first.began_ms);
-    let kinds = confirmed
-        .iter()
-        .filter_map(|one| IncidentKind::from_word(&one.kind));
+    let kinds: Vec<_> = confirmed.iter().map(kind).collect::<Result<_, _>>()?;
     let mut evidence = Vec::new();
     for one in &confirmed {
         if evidence.len() == STILLS_MAX {
@@ -106,7 +109,7 @@ pub(super) async fn gather(
             group: who.group,
         },
         seen,
-        form: Form1::of(kinds),
+        form: Form1::of(kinds.into_iter()),
         lines: other_lines(language, zone, &confirmed)?,
         evidence,
         origin,
@@ -119,6 +122,22 @@ pub(super) async fn gather(
             incidents: confirmed.iter().map(fact).collect(),
         },
     })
+}
+
+fn kind(row: &IncidentRow) -> Result<IncidentKind, StoreError> {
+    let what = "incident kind";
+    IncidentKind::from_word(&row.kind).ok_or(StoreError::Corrupt { what })
+}
+
+/// Returns when an incident began, as it can be printed: a row of before moments were held to their
+/// attempt may hold one of any year, and an act is made all the same.
+fn printable(zone: &Zone, began_ms: i64, line: &BoardLine) -> i64 {
+    if zone.moment(WallTime::from_unix_ms(began_ms)).is_ok() {
+        return began_ms;
+    }
+    let from = line.check_in.unwrap_or(line.since).unix_ms();
+    let to = line.ended.unwrap_or(line.since).unix_ms();
+    began_ms.min(to).max(from)
 }
 
 fn fact(row: &IncidentRow) -> Fact {
@@ -139,9 +158,7 @@ fn other_lines(
 ) -> Result<Vec<String>, ActError> {
     let mut times: BTreeMap<IncidentKind, Vec<String>> = BTreeMap::new();
     for one in confirmed {
-        let Some(kind) = IncidentKind::from_word(&one.kind) else {
-            continue;
-        };
+        let kind = kind(one)?;
         if kind.form1_box().is_none() {
             let at = zone
                 .moment(WallTime::from_unix_ms(one.began_ms))?

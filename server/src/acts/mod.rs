@@ -3,7 +3,9 @@
 //! # Invariants
 //! * A number is taken in the transaction that stores the sealed PDF; where that fails, the number
 //!   is free again.
-//! * An act rests on a review that ended with a violation, and on a sealed recording.
+//! * An act rests on a review that ended with a violation and was not taken up again, and on a sealed
+//!   recording.
+//! * No form is set while the database is held.
 //! * Nothing here decides: what the system registers carries no decision (decision 9).
 
 mod facts;
@@ -43,6 +45,9 @@ pub enum ActError {
     /// There is an act already.
     #[error("there is an act on this attempt already")]
     Exists,
+    /// Another program registered an act meanwhile.
+    #[error("the act's number was taken meanwhile; make it again")]
+    NumberTaken,
     /// The recording is not sealed yet.
     #[error("the recording is not sealed yet")]
     NotSealed,
@@ -107,7 +112,8 @@ pub struct Registered {
     pub code: String,
 }
 
-/// Makes, seals and registers Form 1 for an attempt.
+/// Makes, seals and registers Form 1 for an attempt. The form is set before the transaction that
+/// registers it, so that nobody waits for it; what it rests on is looked at again in that transaction.
 ///
 /// # Errors
 /// `NoViolation`, `Exists`, `NotSealed`, or what failed; no number is used up then.
@@ -118,14 +124,20 @@ pub async fn make(
     by: PersonId,
     language: Language,
 ) -> Result<Registered, ActError> {
-    let verdict: Option<String> =
-        sqlx::query_scalar("SELECT verdict FROM reviews WHERE attempt_id = $1")
-            .bind(attempt.to_string())
-            .fetch_optional(state.store.read())
-            .await?;
-    if verdict.as_deref() != Some("violation") {
-        return Err(ActError::NoViolation);
-    }
+    // One at a time, so that a number is still free when its form is set.
+    let _making = MAKING.lock().await;
+    let made = prepare(state, attempt, by, language).await?;
+    register_prepared(state, attempt, made).await
+}
+
+/// Sets and seals the form; nothing is stored.
+pub(crate) async fn prepare(
+    state: &AppState,
+    attempt: AttemptId,
+    by: PersonId,
+    language: Language,
+) -> Result<Made, ActError> {
+    let review = Review::read(state.store.read(), attempt).await?;
     let root = stills::root(state, attempt)
         .await?
         .ok_or(ActError::NotSealed)?;
@@ -134,48 +146,135 @@ pub async fn make(
     let draft = facts::gather(state, attempt, by, language, &zone, root).await?;
     let id = ActId::new(at, qorgan_signing::random()?);
     let code = hex::encode(qorgan_signing::random::<16>()?);
+    let number = next_number(state.store.read(), state, zone.year(at)).await?;
+    let (data, facts_hash) = draft.finish(&zone, (at, number, &code))?;
+    let pdf = render(state, data, zone.moment(at)?).await?;
+    Ok(Made {
+        review,
+        id,
+        number,
+        language,
+        code,
+        at,
+        by,
+        facts_hash,
+        root,
+        pdf_hash: Ring.sha256(&[&pdf]).0,
+        sealed: state.keys.seal(&place(id), &pdf)?,
+    })
+}
+
+/// Registers a form that was set, where what it rests on still holds.
+pub(crate) async fn register_prepared(
+    state: &AppState,
+    attempt: AttemptId,
+    made: Made,
+) -> Result<Registered, ActError> {
     let mut tx = state.store.begin().await?;
     if taken(&mut tx, attempt).await? {
         return Err(ActError::Exists);
     }
-    let number = next_number(&mut tx, state, zone.year(at)).await?;
-    let (data, facts_hash) = draft.finish(&zone, (at, number, &code))?;
-    let pdf = render(state, data, zone.moment(at)?).await?;
-    let pdf_hash = Ring.sha256(&[&pdf]);
-    let sealed = state.keys.seal(&place(id), &pdf)?;
+    if Review::read(&mut *tx, attempt).await? != made.review {
+        return Err(ActError::NoViolation);
+    }
+    let year = Zone::of(state).year(made.at);
+    if next_number(&mut *tx, state, year).await? != made.number {
+        return Err(ActError::NumberTaken);
+    }
+    register_made(&mut tx, state, attempt, &made).await?;
+    tx.commit().await?;
+    Ok(Registered {
+        id: made.id,
+        number: made.number,
+        code: made.code,
+    })
+}
+
+/// Acts are made one after another; a form is set in a few seconds.
+static MAKING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// The finished review that an act rests on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Review {
+    finished_ms: Option<i64>,
+    finished_by: Option<String>,
+}
+
+impl Review {
+    /// Reads a review that ended with a violation.
+    async fn read(
+        from: impl sqlx::Executor<'_, Database = sqlx::Sqlite>,
+        attempt: AttemptId,
+    ) -> Result<Self, ActError> {
+        let row = sqlx::query(
+            "SELECT finished_ms, finished_by FROM reviews \
+             WHERE attempt_id = $1 AND verdict = 'violation'",
+        )
+        .bind(attempt.to_string())
+        .fetch_optional(from)
+        .await?
+        .ok_or(ActError::NoViolation)?;
+        Ok(Self {
+            finished_ms: row.try_get("finished_ms")?,
+            finished_by: row.try_get("finished_by")?,
+        })
+    }
+}
+
+/// An act that is set and sealed, and not registered yet.
+#[derive(Debug)]
+pub(crate) struct Made {
+    review: Review,
+    id: ActId,
+    number: ActNumber,
+    language: Language,
+    code: String,
+    at: WallTime,
+    by: PersonId,
+    facts_hash: [u8; 32],
+    root: [u8; 32],
+    pdf_hash: [u8; 32],
+    sealed: Vec<u8>,
+}
+
+async fn register_made(
+    tx: &mut WriteTx,
+    state: &AppState,
+    attempt: AttemptId,
+    made: &Made,
+) -> Result<(), ActError> {
+    let number = made.number;
     sqlx::query(
         "INSERT INTO acts (id, institution_id, attempt_id, form, year, ordinal, state, language, \
          code, registered_ms, registered_by, facts_hash, recording_root, pdf_hash, pdf_sealed) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
     )
-    .bind(id.to_string())
+    .bind(made.id.to_string())
     .bind(state.institution().to_string())
     .bind(attempt.to_string())
     .bind(i64::from(number.form.number()))
     .bind(i64::from(number.year))
     .bind(i64::from(number.ordinal))
     .bind(ActState::Registered.word())
-    .bind(language.code())
-    .bind(&code)
-    .bind(at.unix_ms())
-    .bind(by.to_string())
-    .bind(facts_hash.as_slice())
-    .bind(root.as_slice())
-    .bind(pdf_hash.0.as_slice())
-    .bind(sealed)
-    .execute(&mut *tx)
+    .bind(made.language.code())
+    .bind(&made.code)
+    .bind(made.at.unix_ms())
+    .bind(made.by.to_string())
+    .bind(made.facts_hash.as_slice())
+    .bind(made.root.as_slice())
+    .bind(made.pdf_hash.as_slice())
+    .bind(made.sealed.as_slice())
+    .execute(&mut **tx)
     .await?;
     let entry = audit::Entry {
         institution: state.institution(),
-        at,
-        actor: &by.to_string(),
+        at: made.at,
+        actor: &made.by.to_string(),
         action: "act_registered",
         subject: &attempt.to_string(),
         detail: &number.to_string(),
     };
-    audit::write(&mut tx, &entry).await?;
-    tx.commit().await?;
-    Ok(Registered { id, number, code })
+    Ok(audit::write(tx, &entry).await?)
 }
 
 async fn taken(tx: &mut WriteTx, attempt: AttemptId) -> Result<bool, ActError> {
@@ -186,7 +285,11 @@ async fn taken(tx: &mut WriteTx, attempt: AttemptId) -> Result<bool, ActError> {
     Ok(count > 0)
 }
 
-async fn next_number(tx: &mut WriteTx, state: &AppState, year: i16) -> Result<ActNumber, ActError> {
+async fn next_number(
+    from: impl sqlx::Executor<'_, Database = sqlx::Sqlite>,
+    state: &AppState,
+    year: i16,
+) -> Result<ActNumber, ActError> {
     let form = ActForm::RuleBreach;
     let last: Option<i64> = sqlx::query_scalar(
         "SELECT MAX(ordinal) FROM acts WHERE institution_id = $1 AND form = $2 AND year = $3",
@@ -194,7 +297,7 @@ async fn next_number(tx: &mut WriteTx, state: &AppState, year: i16) -> Result<Ac
     .bind(state.institution().to_string())
     .bind(i64::from(form.number()))
     .bind(i64::from(year))
-    .fetch_one(&mut **tx)
+    .fetch_one(from)
     .await?;
     let last = last
         .map(u32::try_from)
@@ -399,12 +502,13 @@ pub(crate) async fn by_code(state: &AppState, code: &str) -> Result<Option<Publi
 }
 
 fn number_of(row: &sqlx::sqlite::SqliteRow) -> Result<String, ActError> {
+    let corrupt = || StoreError::Corrupt { what: "act number" };
     let form = match row.try_get::<i64, _>("form")? {
         1 => ActForm::RuleBreach,
         2 => ActForm::RefusalToSign,
-        _ => ActForm::Impersonation,
+        3 => ActForm::Impersonation,
+        _ => return Err(corrupt().into()),
     };
-    let corrupt = || StoreError::Corrupt { what: "act number" };
     let number = ActNumber {
         form,
         year: i16::try_from(row.try_get::<i64, _>("year")?).map_err(|_large| corrupt())?,

@@ -1,5 +1,6 @@
 //! The whole server in one process, over TLS, with a client that tries what it should not.
 
+mod acts;
 mod consent;
 mod content;
 mod document;
