@@ -287,6 +287,16 @@ pub fn open<T: Signable>(
     Ok(body)
 }
 
+/// Returns the body of a statement that was believed before it was stored. Neither its signature nor
+/// whose it is is looked at.
+///
+/// # Errors
+/// Names what is wrong with its form.
+pub fn stored<T: Signable>(signed: &SignedBytes) -> Result<T, CodecError> {
+    let (_, body) = codec::decode::<(Preamble, T)>(T::NAME, &signed.bytes)?;
+    Ok(body)
+}
+
 /// Returns the body of a statement whose signature the caller leaves to a later one: a statement of
 /// the same key whose bytes lead, hash by hash, to these, and that [`open`] believes.
 ///

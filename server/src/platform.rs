@@ -22,7 +22,6 @@ cfg_select! {
     }
 }
 
-pub(crate) use imp::{inherited_listener, open_files, owner_only, raise_open_files, terminate};
 cfg_select! {
     target_os = "linux" => {
         #[path = "imp/confine_linux.rs"]
@@ -35,4 +34,7 @@ cfg_select! {
 }
 
 pub(crate) use confinement::confine;
+pub(crate) use imp::{
+    disk_space, inherited_listener, open_files, owner_only, raise_open_files, terminate,
+};
 pub(crate) use sync::sync_all_at_once;

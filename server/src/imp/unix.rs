@@ -4,12 +4,20 @@ use std::fs::OpenOptions;
 use std::io;
 use std::net::TcpListener;
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Lets only the owner read and write the file that is made.
 pub(crate) fn owner_only(options: &mut OpenOptions) {
     options.mode(0o600);
+}
+
+/// Returns how many bytes the disk below a folder has free for this user, and how many in all.
+pub(crate) fn disk_space(folder: &Path) -> Option<(u64, u64)> {
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+    Some((bytes(disk.f_bavail), bytes(disk.f_blocks)))
 }
 
 /// Returns the one TCP socket that the service manager listens on for this process, if any.

@@ -14,8 +14,8 @@ use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use qorgan_protocol::codec;
-use qorgan_protocol::crypto::{Hasher as _, Sha256, SignedBytes};
-use qorgan_protocol::evidence::{ChunkHeader, ChunkSeq, StreamChain, StreamId};
+use qorgan_protocol::crypto::{self, Hasher as _, Sha256, SignedBytes};
+use qorgan_protocol::evidence::{BeatBody, ChunkHeader, ChunkSeq, Head, StreamChain, StreamId};
 use qorgan_protocol::ids::{AttemptId, Epoch};
 use qorgan_protocol::limits::CHUNK_BYTES_MAX;
 use qorgan_protocol::link::{Standing, StreamStanding};
@@ -200,6 +200,11 @@ impl Walk {
         Ok(Some(record))
     }
 
+    /// Goes back to where a record began; it is not read on from there.
+    const fn go_back(&mut self, (offset, number): (u64, u64)) {
+        (self.offset, self.number) = (offset, number);
+    }
+
     /// Returns where the next record begins, and its number.
     pub(crate) const fn position(&self) -> (u64, u64) {
         (self.offset, self.number)
@@ -222,9 +227,34 @@ pub(crate) fn parts(folder: &Path) -> Result<Vec<Part>, RecordingError> {
     Ok(parts)
 }
 
-/// Reads where a recording stands and cuts off torn tails.
+/// Returns how many bytes the files of an attempt's folder take, over all its epochs.
+pub(super) fn folder_bytes(folder: &Path) -> Result<u64, RecordingError> {
+    let mut bytes = 0_u64;
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        let wrap = |source| RecordingError::file(&folder, source);
+        let entries = match std::fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(source) => return Err(wrap(source)),
+        };
+        for entry in entries {
+            let entry = entry.map_err(wrap)?;
+            let meta = entry.metadata().map_err(wrap)?;
+            if meta.is_dir() {
+                folders.push(entry.path());
+            } else {
+                bytes = bytes.saturating_add(meta.len());
+            }
+        }
+    }
+    Ok(bytes)
+}
+
+/// Reads where a recording stands and cuts off torn tails, and beats that name what is not here.
 pub(crate) fn recover(folder: &Path, whose: Whose<'_>) -> Result<Standing, RecordingError> {
     let mut standing = Standing::default();
+    // Streams come first, for beats are held against them.
     for part in parts(folder)? {
         let Some(mut walk) = Walk::open(folder, part, (0, 0))? else {
             continue;
@@ -234,13 +264,7 @@ pub(crate) fn recover(folder: &Path, whose: Whose<'_>) -> Result<Standing, Recor
                 let read = recover_stream(&mut walk, whose, stream)?;
                 standing.streams.insert(stream, read);
             }
-            Part::Beats => {
-                while let Some(record) = walk.next(whose)? {
-                    let beat: SignedBytes = codec::decode("beat", record.body())?;
-                    standing.beat_next += 1;
-                    standing.beat_head = Ring.sha256(&[&beat.bytes]);
-                }
-            }
+            Part::Beats => recover_beats(&mut walk, whose, &mut standing)?,
         }
         let (end, _) = walk.position();
         if end < walk.len {
@@ -249,6 +273,33 @@ pub(crate) fn recover(folder: &Path, whose: Whose<'_>) -> Result<Standing, Recor
         }
     }
     Ok(standing)
+}
+
+/// Reads beats as far as each names only chunks that are here: a machine that went down may have kept
+/// a beat and lost a chunk, and the agent then sends both again.
+fn recover_beats(
+    walk: &mut Walk,
+    whose: Whose<'_>,
+    standing: &mut Standing,
+) -> Result<(), RecordingError> {
+    loop {
+        let begin = walk.position();
+        let Some(record) = walk.next(whose)? else {
+            return Ok(());
+        };
+        let beat: SignedBytes = codec::decode("beat", record.body())?;
+        let body: BeatBody = crypto::stored(&beat)?;
+        let here = |head: &Head| {
+            let stream = standing.streams.get(&head.stream);
+            stream.is_some_and(|stream| head.seq < stream.chain.next)
+        };
+        if !body.heads.iter().all(here) {
+            walk.go_back(begin);
+            return Ok(());
+        }
+        standing.beat_next += 1;
+        standing.beat_head = Ring.sha256(&[&beat.bytes]);
+    }
 }
 
 fn recover_stream(

@@ -56,6 +56,8 @@ async fn file(
             | RecordingError::TooLong
             | RecordingError::LegalHold
             | RecordingError::Failed
+            | RecordingError::NoRoom
+            | RecordingError::Closed
             | RecordingError::Superseded
             | RecordingError::Seal(_)
             | RecordingError::Codec(_)

@@ -4,36 +4,49 @@
 //! * What is told as committed is synced to disk.
 //! * Every queue is bounded in bytes: [`PENDING_BYTES_MAX`] in all, [`LINK_BYTES_MAX`] a link; a
 //!   full queue stops the reading of the socket.
-//! * Only the newest link of an attempt and epoch writes.
+//! * Only the newest link of an attempt and epoch writes, and none of an attempt that is being sealed.
+//! * A beat is on disk only after every chunk that it names.
+//! * Whatever the disk answers, a recording goes on once it answers well again; what was not told as
+//!   committed comes again from the agent's spool.
+//! * Where the disk is nearly full no recording takes more, so that responses and the gate's writes go
+//!   on.
 //! * Reading gives the exact CMAF bytes.
 
+mod appender;
 mod disk;
+mod files;
 mod http;
 mod objects;
 mod reading;
+mod room;
 mod views;
 mod writer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use qorgan_protocol::codec::CodecError;
-use qorgan_protocol::crypto::{Hasher as _, Sha256, SignedBytes};
-use qorgan_protocol::evidence::{ChunkHeader, ChunkSeq, StreamId};
+use qorgan_protocol::crypto::Sha256;
+use qorgan_protocol::evidence::{ChunkSeq, StreamId};
 use qorgan_protocol::ids::{AttemptId, Epoch};
 use qorgan_protocol::link::Standing;
-use qorgan_signing::{Ring, SealError, SecretKey};
+use qorgan_signing::{SealError, SecretKey};
 use tokio::sync::{OnceCell, Semaphore, mpsc, oneshot, watch};
 
 use crate::keys::ServerKeys;
 use crate::store::{Store, StoreError};
+pub use appender::Appender;
+use appender::standing;
 pub(crate) use disk::{Part, Walk, Whose, parts};
+pub use files::{DiskFiles, Files};
 pub use http::routes;
 pub use reading::RecordingIndex;
+pub(crate) use reading::StoredPlace;
+use room::Room;
 pub(crate) use views::note as note_view;
-use writer::{Job, Moves, Write};
+use writer::Job;
 
 /// Says why a recording cannot be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +83,12 @@ pub enum RecordingError {
     /// The disk refused records of this recording before.
     #[error("the disk does not take the recording")]
     Failed,
+    /// The disk is nearly full.
+    #[error("the disk is nearly full")]
+    NoRoom,
+    /// The attempt is over and its recording is being sealed.
+    #[error("the recording is being sealed")]
+    Closed,
     /// Another link of the same attempt took over, or the server stops.
     #[error("another link took over, or the server stops")]
     Superseded,
@@ -148,6 +167,9 @@ struct Inner {
     jobs: mpsc::Sender<Job>,
     pending: Arc<Semaphore>,
     open: Mutex<BTreeMap<(AttemptId, Epoch), OpenCell>>,
+    /// The attempts whose recordings are being sealed: no link is taken up, nothing appended.
+    closed: Mutex<BTreeSet<AttemptId>>,
+    room: Arc<Room>,
     objects: objects::Objects,
     indexes: Mutex<reading::Indexes>,
     views: views::Views,
@@ -160,14 +182,28 @@ impl Recordings {
     /// # Errors
     /// Where the folder cannot be made or no thread can be started.
     pub fn open(root: &Path, store: Store, keys: Arc<ServerKeys>) -> Result<Self, RecordingError> {
+        Self::open_with(root, store, keys, Arc::new(DiskFiles))
+    }
+
+    /// Opens the folder of recordings as [`Self::open`], with other file operations.
+    ///
+    /// # Errors
+    /// Where the folder cannot be made or no thread can be started.
+    pub fn open_with(
+        root: &Path,
+        store: Store,
+        keys: Arc<ServerKeys>,
+        files: Arc<dyn Files>,
+    ) -> Result<Self, RecordingError> {
         let wrap = |source| RecordingError::file(root, source);
         std::fs::create_dir_all(root.join(OPEN_FOLDER)).map_err(wrap)?;
         std::fs::create_dir_all(root.join(objects::FOLDER)).map_err(wrap)?;
         let (jobs, queue) = mpsc::channel(JOBS_MAX);
-        let folder = root.to_path_buf();
+        let room = Arc::new(Room::new(root, Arc::clone(&files)));
+        let writer = writer::Writer::new(root, files);
         std::thread::Builder::new()
             .name("recordings".to_owned())
-            .spawn(move || writer::run(&folder, queue))
+            .spawn(move || writer.run(queue))
             .map_err(wrap)?;
         Ok(Self {
             inner: Arc::new(Inner {
@@ -178,28 +214,39 @@ impl Recordings {
                 jobs,
                 pending: Arc::new(Semaphore::new(PENDING_BYTES_MAX)),
                 open: Mutex::new(BTreeMap::new()),
+                closed: Mutex::new(BTreeSet::new()),
+                room,
                 indexes: Mutex::new(reading::Indexes::default()),
                 views: views::Views::default(),
             }),
         })
     }
 
-    /// Takes up a recording for a link; any older link of it can write no more.
+    /// Takes up a recording for a link; any older link of it can write no more. One that the disk
+    /// refused before is read from disk again.
     ///
     /// # Errors
-    /// Where the files cannot be read or the key is gone.
+    /// `Closed` while it is sealed, `NoRoom` where the disk is nearly full; where the files cannot be
+    /// read or the key is gone.
     pub async fn link(
         &self,
         attempt: AttemptId,
         epoch: Epoch,
     ) -> Result<(Appender, Standing), RecordingError> {
-        let recording = self.recording(attempt, epoch).await?;
-        let generation = recording.generation.fetch_add(1, Ordering::AcqRel) + 1;
+        self.inner.room.take()?;
+        self.not_closed(attempt)?;
+        let mut recording = self.recording(attempt, epoch).await?;
+        let mut generation = recording.generation.fetch_add(1, Ordering::AcqRel) + 1;
         self.flush().await?;
         if recording.failed.load(Ordering::Acquire) {
-            self.forget(attempt, epoch);
-            return Err(RecordingError::Failed);
+            self.mend(&recording).await?;
+            self.forget(&recording);
+            recording = self.recording(attempt, epoch).await?;
+            generation = recording.generation.fetch_add(1, Ordering::AcqRel) + 1;
         }
+        // After the generation was raised: whoever closes raises it after it said so.
+        self.not_closed(attempt)
+            .inspect_err(|_closed| self.forget(&recording))?;
         let standing = standing(&recording);
         let appender = Appender {
             committed: recording.committed.subscribe(),
@@ -208,8 +255,51 @@ impl Recordings {
             jobs: self.inner.jobs.clone(),
             pending: Arc::clone(&self.inner.pending),
             own: Arc::new(Semaphore::new(LINK_BYTES_MAX)),
+            room: Arc::clone(&self.inner.room),
         };
         Ok((appender, standing))
+    }
+
+    /// Refuses where the disk is nearly full.
+    ///
+    /// # Errors
+    /// `NoRoom`.
+    pub fn room(&self) -> Result<(), RecordingError> {
+        self.inner.room.take()
+    }
+
+    /// Returns how many bytes the open files of an attempt take.
+    ///
+    /// # Errors
+    /// Where the folder cannot be read.
+    pub fn open_bytes(&self, attempt: AttemptId) -> Result<u64, RecordingError> {
+        disk::folder_bytes(&self.open_folder(attempt))
+    }
+
+    /// Takes back what a write left that failed half-way.
+    async fn mend(&self, recording: &OpenRecording) -> Result<(), RecordingError> {
+        let (done, wait) = oneshot::channel();
+        let job = Job::Mend(recording.folder.clone(), done);
+        let gone = |_gone| RecordingError::Superseded;
+        let sent = self.inner.jobs.send(job).await;
+        sent.map_err(|_gone| RecordingError::Superseded)?;
+        if wait.await.map_err(gone)? {
+            Ok(())
+        } else {
+            Err(RecordingError::Failed)
+        }
+    }
+
+    fn not_closed(&self, attempt: AttemptId) -> Result<(), RecordingError> {
+        if self.closed().contains(&attempt) {
+            return Err(RecordingError::Closed);
+        }
+        Ok(())
+    }
+
+    fn closed(&self) -> std::sync::MutexGuard<'_, BTreeSet<AttemptId>> {
+        let closed = &self.inner.closed;
+        closed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until everything that was taken is on disk.
@@ -227,11 +317,13 @@ impl Recordings {
         wait.await.map_err(gone)
     }
 
-    /// Ends every link of an attempt; nothing is written after this returns.
+    /// Ends every link of an attempt; nothing is written after this returns, and no link is taken up
+    /// before [`Self::reopen`].
     ///
     /// # Errors
     /// Where the writing thread is gone.
     pub async fn close(&self, attempt: AttemptId) -> Result<(), RecordingError> {
+        self.closed().insert(attempt);
         let cells: Vec<_> = self
             .open_cells()
             .range((attempt, Epoch(0))..=(attempt, Epoch(u32::MAX)))
@@ -242,9 +334,18 @@ impl Recordings {
                 recording.generation.fetch_add(1, Ordering::AcqRel);
                 recording.committed.send_modify(|_same| {});
             }
-            self.forget(key.0, key.1);
+            self.open_cells().remove(&key);
         }
+        let folder = self.open_folder(attempt);
+        let sent = self.inner.jobs.send(Job::Forget(folder)).await;
+        sent.map_err(|_gone| RecordingError::Superseded)?;
         self.flush().await
+    }
+
+    /// Lets links of an attempt be taken up again: it could not be sealed, or what it is now refuses
+    /// them.
+    pub fn reopen(&self, attempt: AttemptId) {
+        self.closed().remove(&attempt);
     }
 
     /// Returns the key of an attempt.
@@ -282,6 +383,7 @@ impl Recordings {
                 .await?;
         tx.commit().await?;
         if changed.rows_affected() == 0 {
+            self.reopen(attempt);
             return Err(RecordingError::LegalHold);
         }
         self.remove_open(attempt)?;
@@ -362,8 +464,16 @@ impl Recordings {
         .await?
     }
 
-    fn forget(&self, attempt: AttemptId, epoch: Epoch) {
-        self.open_cells().remove(&(attempt, epoch));
+    fn forget(&self, recording: &Arc<OpenRecording>) {
+        let key = (recording.attempt, recording.epoch);
+        let mut cells = self.open_cells();
+        let same = |cell: &OpenCell| {
+            cell.get()
+                .is_some_and(|known| Arc::ptr_eq(known, recording))
+        };
+        if cells.get(&key).is_some_and(same) {
+            cells.remove(&key);
+        }
     }
 
     fn open_cells(&self) -> std::sync::MutexGuard<'_, BTreeMap<(AttemptId, Epoch), OpenCell>> {
@@ -371,145 +481,6 @@ impl Recordings {
             .open
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Returns where a recording stands by what is committed.
-fn standing(recording: &OpenRecording) -> Standing {
-    let committed = recording.committed.borrow();
-    let mut standing = Standing {
-        beat_next: committed.beat_next,
-        beat_head: committed.beat_head,
-        ..Standing::default()
-    };
-    for (stream, (next, head)) in &committed.streams {
-        let mut chain = qorgan_protocol::evidence::StreamChain::new(
-            recording.attempt,
-            recording.epoch,
-            *stream,
-        );
-        (chain.next, chain.head) = (*next, *head);
-        let recovered = recording.recovered.streams.get(stream);
-        let mut recent = recovered
-            .map(|known| known.recent.clone())
-            .unwrap_or_default();
-        if next.0 > 0 {
-            recent.push_back((ChunkSeq(next.0 - 1), *head));
-        }
-        let stream_standing = qorgan_protocol::link::StreamStanding { chain, recent };
-        standing.streams.insert(*stream, stream_standing);
-    }
-    standing
-}
-
-/// One link's way to disk.
-#[derive(Debug)]
-pub struct Appender {
-    recording: Arc<OpenRecording>,
-    generation: u64,
-    jobs: mpsc::Sender<Job>,
-    pending: Arc<Semaphore>,
-    own: Arc<Semaphore>,
-    committed: watch::Receiver<Committed>,
-}
-
-impl Appender {
-    /// Takes a verified chunk; waits while too much is on its way.
-    ///
-    /// # Errors
-    /// `Superseded` where another link took over.
-    pub async fn chunk(
-        &self,
-        header: &ChunkHeader,
-        header_bytes: &[u8],
-        payload: &[u8],
-    ) -> Result<(), RecordingError> {
-        let head = Ring.sha256(&[header_bytes]);
-        let part = Part::Stream(header.stream);
-        let moves = Moves::Stream(header.stream, header.seq.next(), head);
-        self.record(part, header.seq.0, (header_bytes, payload), moves)
-            .await
-    }
-
-    /// Takes a verified beat; waits while too much is on its way.
-    ///
-    /// # Errors
-    /// `Superseded` where another link took over.
-    pub async fn beat(&self, seq: u64, signed: &SignedBytes) -> Result<(), RecordingError> {
-        let bytes = qorgan_protocol::codec::encode("beat", signed)?;
-        let moves = Moves::Beats(seq.saturating_add(1), Ring.sha256(&[&signed.bytes]));
-        self.record(Part::Beats, seq, (&[], &bytes), moves).await
-    }
-
-    /// Waits until more is on disk and returns what is.
-    ///
-    /// # Errors
-    /// `Superseded` where another link took over, `Failed` where the disk refused.
-    pub async fn committed(&mut self) -> Result<Committed, RecordingError> {
-        self.committed
-            .changed()
-            .await
-            .map_err(|_gone| RecordingError::Superseded)?;
-        self.now()
-    }
-
-    /// Returns what is on disk.
-    ///
-    /// # Errors
-    /// `Superseded` where another link took over, `Failed` where the disk refused.
-    pub fn now(&self) -> Result<Committed, RecordingError> {
-        self.current()?;
-        let committed = self.committed.borrow().clone();
-        if committed.failed {
-            return Err(RecordingError::Failed);
-        }
-        Ok(committed)
-    }
-
-    fn current(&self) -> Result<(), RecordingError> {
-        if self.recording.generation.load(Ordering::Acquire) == self.generation {
-            Ok(())
-        } else {
-            Err(RecordingError::Superseded)
-        }
-    }
-
-    async fn record(
-        &self,
-        part: Part,
-        number: u64,
-        (head, body): (&[u8], &[u8]),
-        moves: Moves,
-    ) -> Result<(), RecordingError> {
-        self.current()?;
-        let whose = Whose {
-            attempt: self.recording.attempt,
-            epoch: self.recording.epoch,
-            key: &self.recording.key,
-        };
-        let bytes = disk::seal_record(whose, part, number, head, body)?;
-        let permits = u32::try_from(bytes.len()).map_err(|_wide| RecordingError::TooLong)?;
-        let closed = |_closed| RecordingError::Superseded;
-        let own = Arc::clone(&self.own)
-            .acquire_many_owned(permits)
-            .await
-            .map_err(closed)?;
-        let all = Arc::clone(&self.pending)
-            .acquire_many_owned(permits)
-            .await
-            .map_err(closed)?;
-        let write = Write {
-            recording: Arc::clone(&self.recording),
-            generation: self.generation,
-            part,
-            bytes,
-            moves,
-            _permits: [own, all],
-        };
-        self.jobs
-            .send(Job::Write(write))
-            .await
-            .map_err(|_gone| RecordingError::Superseded)
     }
 }
 

@@ -122,6 +122,15 @@ impl Objects {
         Ok(plain)
     }
 
+    /// Returns the names of an attempt's files.
+    pub(super) async fn names(&self, attempt: AttemptId) -> Result<Vec<String>, RecordingError> {
+        let folder = ObjectPath::from(attempt.to_string());
+        let listed = self.store.list_with_delimiter(Some(&folder)).await?;
+        let names = listed.objects.iter();
+        let names = names.filter_map(|object| object.location.filename());
+        Ok(names.map(ToOwned::to_owned).collect())
+    }
+
     /// Removes every file of an attempt.
     pub(super) async fn delete_all(&self, attempt: AttemptId) -> Result<(), RecordingError> {
         let folder = ObjectPath::from(attempt.to_string());

@@ -54,6 +54,14 @@ struct Known {
     position: (u64, u64),
 }
 
+/// Where to go on in an open stream.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct StoredPlace {
+    offset: u64,
+    /// The chunk that lies there.
+    pub(crate) number: u64,
+}
+
 /// The newest indexes of open streams.
 #[derive(Debug, Default)]
 pub(super) struct Indexes {
@@ -166,6 +174,41 @@ impl Recordings {
         .await?
     }
 
+    /// Returns the bodies of an open stream's chunks from a place on, some at a time, and where to go
+    /// on; none at its end.
+    ///
+    /// # Errors
+    /// `NoKey`, or the disk failed.
+    pub(crate) async fn stored(
+        &self,
+        (attempt, epoch, stream): Stream,
+        place: StoredPlace,
+    ) -> Result<(Vec<Vec<u8>>, StoredPlace), RecordingError> {
+        let key = self.key(attempt).await?;
+        let folder = self.epoch_folder(attempt, epoch);
+        tokio::task::spawn_blocking(move || {
+            let whose = Whose {
+                attempt,
+                epoch,
+                key: &key,
+            };
+            let from = (place.offset, place.number);
+            let Some(mut walk) = Walk::open(&folder, Part::Stream(stream), from)? else {
+                return Ok((Vec::new(), place));
+            };
+            let (mut bodies, mut bytes) = (Vec::new(), 0);
+            while bytes < STORED_BYTES_MAX
+                && let Some(record) = walk.next(whose)?
+            {
+                bytes += record.body().len();
+                bodies.push(record.body().to_vec());
+            }
+            let (offset, number) = walk.position();
+            Ok((bodies, StoredPlace { offset, number }))
+        })
+        .await?
+    }
+
     /// Returns the epochs and streams that there are, sorted.
     ///
     /// # Errors
@@ -203,17 +246,13 @@ impl Recordings {
         attempt: AttemptId,
         epoch: Epoch,
     ) -> Result<Vec<(Epoch, StreamId)>, RecordingError> {
-        let mut streams = Vec::new();
-        let kinds = qorgan_protocol::evidence::StreamKind::ALL.into_iter();
-        let all = kinds
-            .flat_map(|kind| (0..SEALED_STREAMS_MAX).map(move |index| StreamId { kind, index }));
-        for stream in all {
-            let log = headers_name(stream, epoch);
-            if self.inner.objects.len(attempt, &log).await?.is_some() {
-                streams.push((epoch, stream));
-            }
-        }
-        Ok(streams)
+        let names = self.inner.objects.names(attempt).await?;
+        let streams = names.iter().filter_map(|name| {
+            let (word, _) = name.split_once('.')?;
+            let stream = StreamId::from_word(word)?;
+            (headers_name(stream, epoch) == *name).then_some((epoch, stream))
+        });
+        Ok(streams.collect())
     }
 
     /// Brings the index of an open stream up to what is on disk.
@@ -308,7 +347,7 @@ fn read_open(
 
 /// The most bytes of one read.
 pub(super) const RANGE_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// The bodies that are read at once.
+const STORED_BYTES_MAX: usize = 1024 * 1024;
 /// How many open streams' indexes are kept.
 const INDEXES_MAX: usize = 32;
-/// How many streams of one kind are looked for in a sealed recording.
-const SEALED_STREAMS_MAX: u8 = 4;

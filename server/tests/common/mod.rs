@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod cmaf;
+pub(crate) mod faulty;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use qorgan_protocol::wire::Accommodation;
 use qorgan_server::auth::StaffRole;
 use qorgan_server::config::Config;
 use qorgan_server::http::{Bound, serve};
+use qorgan_server::recordings::{Files, Recordings};
 use qorgan_server::state::AppState;
 use qorgan_server::store::exams::{self, Admission, NewExam, NewSitting};
 use qorgan_server::store::people::{self, NewPerson};
@@ -63,6 +65,20 @@ impl Server {
 
     pub(crate) async fn start_with(data: &Path, config: Config) -> Self {
         let state = AppState::open(data, config).await.expect("a data folder");
+        Self::serve(data, state).await
+    }
+
+    /// Starts a server whose recordings lie on another disk.
+    pub(crate) async fn start_on(data: &Path, files: Arc<dyn Files>) -> Self {
+        let config = Config::load(data, None).expect("defaults");
+        let mut state = AppState::open(data, config).await.expect("a data folder");
+        let (folder, store) = (data.join("recordings"), state.store.clone());
+        let keys = Arc::clone(&state.keys);
+        state.recordings = Recordings::open_with(&folder, store, keys, files).expect("a folder");
+        Self::serve(data, state).await
+    }
+
+    async fn serve(data: &Path, state: AppState) -> Self {
         let bound = Bound::listen("127.0.0.1:0".parse().expect("an address")).expect("a port");
         let place = Place {
             address: bound.address,
