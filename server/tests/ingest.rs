@@ -4,6 +4,8 @@
 
 #[expect(dead_code, reason = "the load bench uses the rest")]
 mod common;
+#[path = "ingest/faults.rs"]
+mod faults;
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -122,6 +124,20 @@ async fn a_changed_chunk_ends_the_link_and_is_noted_as_tampering() {
         .await
         .expect("incidents");
     assert!(kinds.contains(&"tampering".to_owned()), "{kinds:?}");
+    let (began, us, score, detector): (i64, i64, Option<f64>, String) = sqlx::query_as(
+        "SELECT began_ms, began_us, score, detector FROM incidents WHERE kind = 'tampering'",
+    )
+    .fetch_one(server.state.store.read())
+    .await
+    .expect("one");
+    let now = server.state.clock.wall().unix_ms();
+    assert!(now.abs_diff(began) < 5_000, "it is dated now");
+    assert!(us < 10_000_000);
+    assert_eq!(
+        (score, detector.as_str()),
+        (None, "server/1"),
+        "nothing was scored"
+    );
     server.stop().await;
 }
 

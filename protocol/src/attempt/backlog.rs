@@ -73,6 +73,18 @@ impl Backlog {
         self.measured_ms.is_some() && self.stands && !self.caught_up
     }
 
+    /// Returns how long before `now` the agent's clock showed `at`, so that what waited in its spool
+    /// is dated when it was seen; `None` while the distance of the clocks is unknown. What lies
+    /// ahead happens now.
+    #[must_use]
+    pub fn ago(&self, now: Now, at: Now) -> Option<Duration> {
+        let distance = self.measured_ms.or(self.least_ms)?;
+        let ago = distance_ms(now, at).saturating_sub(distance).max(0);
+        Some(Duration::from_millis(
+            u64::try_from(ago).unwrap_or(u64::MAX),
+        ))
+    }
+
     fn measured(&mut self, distance: i128, measured: i128) -> bool {
         let waited = distance - measured;
         let current = (-STEADY_MS..=WAITED_MS_MAX).contains(&waited);
@@ -191,6 +203,18 @@ mod tests {
         assert!(!backlog.asks_again() && !backlog.caught_up());
         backlog.clock(at(23_000), at(513_020));
         assert!(backlog.beat(at(24_000), at(514_000)));
+    }
+
+    #[test]
+    fn what_waited_is_dated_when_it_was_seen_also_before_the_server_started() {
+        let mut backlog = Backlog::default();
+        assert_eq!(backlog.ago(at(5_000), at(505_000)), None);
+        measured(&mut backlog, 5_000);
+        let ago = |seen| backlog.ago(at(6_000), at(seen)).map(|ago| ago.as_millis());
+        assert_eq!(ago(506_020), Some(0));
+        assert_eq!(ago(386_020), Some(120_000));
+        assert_eq!(ago(0), Some(506_020));
+        assert_eq!(ago(u64::MAX), Some(0));
     }
 
     #[test]

@@ -81,8 +81,9 @@ impl Waits {
 const NOTHING_WAIT: Duration = Duration::from_secs(60);
 /// What is added to the policy's delay for an agent that never came back.
 const LATE_MORE: Duration = Duration::from_secs(60);
-/// How many recordings are sealed in one round.
-const DUE_MAX: usize = 64;
+/// How many recordings are looked at in one round; those that fail wait longer each time, so that
+/// they hold nobody up.
+const DUE_MAX: usize = 10_000;
 
 #[cfg(test)]
 mod tests {

@@ -1,20 +1,22 @@
 //! Seals a recording: every file into the object store, a signed manifest over them, a leaf in the
 //! Merkle log.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use qorgan_protocol::attempt::{AttemptPhase, GatePolicy};
 use qorgan_protocol::codec;
-use qorgan_protocol::crypto::{Hasher as _, Sha256, SignedBytes, StreamHasher as _};
+use qorgan_protocol::crypto::{self, Hasher as _, Sha256, SignedBytes, StreamHasher as _};
 use qorgan_protocol::evidence::merkle::{LogLeaf, leaf_hash};
 use qorgan_protocol::evidence::side_log::{
     BEATS_MAGIC, DELIVERY_FILE, HEADERS_MAGIC, INCIDENTS_FILE, MANIFEST_FILE, RESPONSES_FILE,
     RESPONSES_MAGIC, beats_name, headers_name, media_name, push_record,
 };
 use qorgan_protocol::evidence::{
-    Content, EpochPart, FileEntry, Manifest, StreamId, StreamPart, TimelineEntry, manifest_root,
+    BeatBody, Content, EpochPart, FileEntry, Head, Manifest, StreamId, StreamPart, TimelineEntry,
+    manifest_root,
 };
 use qorgan_protocol::ids::{AttemptId, Epoch};
 use qorgan_protocol::link::SourceStatement;
@@ -26,6 +28,7 @@ use super::EvidenceError;
 use super::clip::{Clips, Moment};
 use super::due::due;
 use super::records;
+use crate::ingest::events::{self, EventsPlace, ReadError};
 use crate::recordings::{Part, parts};
 use crate::state::AppState;
 use crate::store::{self, StoreError};
@@ -65,13 +68,31 @@ fn may_be_sealed(phase: AttemptPhase) -> Result<(), EvidenceError> {
     }
 }
 
-/// Seals an attempt that takes nothing any more.
+/// Seals an attempt that takes no response any more.
 async fn seal_marked(
     state: &AppState,
     attempt: AttemptId,
     facts: Facts,
 ) -> Result<Sha256, EvidenceError> {
+    // Sealing copies what is stored, and leaves the disk's reserve too.
+    state.recordings.room()?;
+    // From here on no link is taken up and nothing appended.
     state.recordings.close(attempt).await?;
+    let sealed = seal_closed(state, attempt, facts).await;
+    // Where it is sealed, its phase refuses links; where not, what is late may still come.
+    state.recordings.reopen(attempt);
+    sealed
+}
+
+async fn seal_closed(
+    state: &AppState,
+    attempt: AttemptId,
+    facts: Facts,
+) -> Result<Sha256, EvidenceError> {
+    for (epoch, _) in &facts.epochs {
+        read_events(state, attempt, *epoch).await?;
+    }
+    state.registry.incidents_over(attempt).await?;
     let key = state.recordings.key(attempt).await?;
     let mut sealing = Sealing {
         state,
@@ -114,6 +135,20 @@ async fn seal_marked(
     after_seal(state, attempt, manifest.root).await
 }
 
+/// Makes incidents of what an agent stored that did not come back.
+async fn read_events(
+    state: &AppState,
+    attempt: AttemptId,
+    epoch: Epoch,
+) -> Result<(), EvidenceError> {
+    let read = events::read(state, (attempt, epoch), EventsPlace::default()).await;
+    match read {
+        Ok(_place) => Ok(()),
+        Err(ReadError::Recording(error)) => Err(error.into()),
+        Err(ReadError::Registry(error)) => Err(error.into()),
+    }
+}
+
 /// Returns the root of an attempt's sealed recording; `None` where it is not sealed.
 ///
 /// # Errors
@@ -137,6 +172,8 @@ pub async fn recording_root(
 /// not come back in time.
 pub async fn run_sealer(state: AppState, stop: impl Future<Output = ()> + Send) {
     tokio::pin!(stop);
+    // What failed waits longer each time, so that it takes no other's turn.
+    let mut failed: BTreeMap<AttemptId, (u32, Instant)> = BTreeMap::new();
     loop {
         tokio::select! {
             () = &mut stop => return,
@@ -149,10 +186,22 @@ pub async fn run_sealer(state: AppState, stop: impl Future<Output = ()> + Send) 
                 continue;
             }
         };
+        failed.retain(|attempt, _| due.contains(attempt));
         for attempt in due {
+            let (times, again) = failed.get(&attempt).copied().unwrap_or((0, Instant::now()));
+            if Instant::now() < again {
+                continue;
+            }
             match seal(&state, attempt).await {
-                Ok(root) => tracing::info!(%attempt, %root, "Sealed a recording"),
-                Err(error) => tracing::error!(%attempt, %error, "Could not seal a recording"),
+                Ok(root) => {
+                    failed.remove(&attempt);
+                    tracing::info!(%attempt, %root, "Sealed a recording");
+                }
+                Err(error) => {
+                    let wait = LOOK_GAP.saturating_mul(1 << times.min(FAILED_DOUBLES_MAX));
+                    failed.insert(attempt, (times.saturating_add(1), Instant::now() + wait));
+                    tracing::error!(%attempt, %error, "Could not seal a recording");
+                }
             }
         }
     }
@@ -195,7 +244,8 @@ impl Facts {
         .fetch_all(state.store.read())
         .await?;
         let epoch = |row: &sqlx::sqlite::SqliteRow| -> Result<_, EvidenceError> {
-            let epoch = u32::try_from(row.try_get::<i64, _>("epoch")?).unwrap_or_default();
+            let corrupt = |_wide| StoreError::Corrupt { what: "epoch" };
+            let epoch = u32::try_from(row.try_get::<i64, _>("epoch")?).map_err(corrupt)?;
             Ok((
                 Epoch(epoch),
                 WallTime::from_unix_ms(row.try_get("began_ms")?),
@@ -243,7 +293,7 @@ impl Sealing<'_> {
                 Part::Beats => {}
             }
         }
-        let (beats, beat_head) = self.beats(epoch).await?;
+        let (beats, beat_head) = self.beats(epoch, &streams).await?;
         let statements: Option<String> = sqlx::query_scalar(
             "SELECT statements FROM epochs WHERE attempt_id = $1 AND epoch = $2",
         )
@@ -309,7 +359,17 @@ impl Sealing<'_> {
         }))
     }
 
-    async fn beats(&mut self, epoch: Epoch) -> Result<(u64, Sha256), EvidenceError> {
+    /// Puts the beats, as far as each names only chunks that were put: nothing is appended while an
+    /// attempt is sealed, and a beat is stored after what it names.
+    async fn beats(
+        &mut self,
+        epoch: Epoch,
+        streams: &[StreamPart],
+    ) -> Result<(u64, Sha256), EvidenceError> {
+        let here = |head: &Head| {
+            let mut parts = streams.iter();
+            parts.any(|part| part.stream == head.stream && head.seq.0 < part.chunks)
+        };
         let folder = self.state.recordings.epoch_folder(self.attempt, epoch);
         let whose = (self.attempt, epoch);
         let mut records = records::stream(folder, Part::Beats, whose, Arc::clone(&self.key));
@@ -321,12 +381,18 @@ impl Sealing<'_> {
         let (mut beats, mut head) = (0, Sha256::ZERO);
         while let Some(pair) = records.recv().await {
             let (_, beat) = pair?;
+            let signed: SignedBytes = codec::decode("beat", &beat)?;
+            let body: BeatBody = crypto::stored(&signed)?;
+            if !body.heads.iter().all(here) {
+                tracing::error!(attempt = %self.attempt, %epoch, beat = body.seq,
+                    "A stored beat names a chunk that is not stored; the beats end before it");
+                break;
+            }
             push_record(&mut piece, &beat);
             Ring.feed(&mut running, &piece);
             putting.write(&piece)?;
             putting.settle().await?;
             piece.clear();
-            let signed: SignedBytes = codec::decode("beat", &beat)?;
             head = Ring.sha256(&[&signed.bytes]);
             beats += 1;
         }
@@ -490,3 +556,5 @@ pub(super) async fn responses_log(
 
 /// How often is looked for recordings to seal.
 const LOOK_GAP: Duration = Duration::from_secs(2);
+/// The wait after a failure is doubled so often: some ten minutes.
+const FAILED_DOUBLES_MAX: u32 = 8;

@@ -7,14 +7,12 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::extract::ws::WebSocket;
 use qorgan_protocol::attempt::AttemptPhase;
-use qorgan_protocol::codec;
 use qorgan_protocol::crypto::PublicKey;
 use qorgan_protocol::evidence::{
     BeatBody, ChunkHeader, ChunkSeq, Head, Receipt, ReceiptBatch, StreamId, StreamKind,
 };
 use qorgan_protocol::ids::{AttemptId, Epoch};
-use qorgan_protocol::incident::{Edge, IncidentKind, Observation, Severity};
-use qorgan_protocol::limits::OBSERVATIONS_MAX;
+use qorgan_protocol::incident::IncidentKind;
 use qorgan_protocol::link::{
     LinkReceiver, LinkRefusal, Received, RefusalReason, ServerFrame, Standing,
 };
@@ -24,6 +22,8 @@ use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::cmaf::Tracks;
+use super::events::{self, EventsPlace, ReadError, read_observations};
+use super::quota::{ByteQuota, Taken};
 use super::socket::{close, receive, send};
 use crate::auth::AgentAuth;
 use crate::decoding::{DecodeError, Turn, rest_after};
@@ -48,6 +48,12 @@ pub(super) enum LinkEnd {
     /// The registry refused or failed.
     #[error("the registry failed")]
     Registry(#[from] RegistryError),
+    /// The agent cannot be told everything in time: it greets again and is told how things stand.
+    #[error("commands were lost: greet again")]
+    Lagged,
+    /// The attempt has recorded as much as it may.
+    #[error("the recording is as large as it may be")]
+    Full,
     /// A signed structure cannot be made.
     #[error("a receipt cannot be signed")]
     Statement(#[from] qorgan_protocol::crypto::StatementError),
@@ -63,6 +69,10 @@ impl LinkEnd {
                 RefusalReason::Replaced,
                 "another link took over",
             )),
+            Self::Recording(
+                why @ (RecordingError::NoRoom | RecordingError::Closed | RecordingError::Failed),
+            ) => Some(LinkRefusal::new(RefusalReason::ShuttingDown, why)),
+            Self::Lagged | Self::Full => Some(LinkRefusal::new(RefusalReason::ShuttingDown, self)),
             Self::Recording(_) | Self::Registry(_) | Self::Statement(_) => Some(LinkRefusal::new(
                 RefusalReason::ShuttingDown,
                 "the server cannot take the recording now",
@@ -86,27 +96,21 @@ pub(super) async fn run(state: AppState, agent: AgentAuth, nonce: [u8; 32], mut 
         return;
     };
     if refusal.tampering {
-        note_tampering(&state, attempt, &refusal).await;
+        note_tampering(&state, (attempt, epoch), &refusal).await;
     }
     if send(&mut socket, &refusal.frame()).await.is_ok() {
         close(&mut socket).await;
     }
 }
 
-async fn note_tampering(state: &AppState, attempt: AttemptId, refusal: &LinkRefusal) {
-    let seen = Observation {
-        kind: IncidentKind::Tampering,
-        edge: Edge::Moment,
-        at: Now::default(),
-        at_us: 0,
-        stream: None,
-        score: Severity::clamped(1.0),
-        threshold: Severity::clamped(1.0),
-        detector: "ingest/1".to_owned(),
-        detail: refusal.detail.clone(),
-        scored_input: Vec::new(),
-    };
-    if let Err(error) = state.registry.observations(attempt, vec![seen]).await {
+async fn note_tampering(
+    state: &AppState,
+    (attempt, epoch): (AttemptId, Epoch),
+    refusal: &LinkRefusal,
+) {
+    let registry = &state.registry;
+    let noted = registry.noted(attempt, epoch, IncidentKind::Tampering, &refusal.detail);
+    if let Err(error) = noted.await {
         tracing::error!(%attempt, %error, "Could not note tampering");
     }
 }
@@ -135,6 +139,10 @@ async fn greet(
         .map_err(refuse)?;
     let commands = state.registry.subscribe(attempt).await?;
     let (appender, standing) = state.recordings.link(attempt, epoch).await?;
+    let quota = ByteQuota::of(
+        state.registry.byte_bounds(attempt).await?,
+        state.recordings.open_bytes(attempt)?,
+    );
     let mut link = Link {
         state: state.clone(),
         attempt,
@@ -144,6 +152,8 @@ async fn greet(
         tracks: BTreeMap::new(),
         watched: state.live.watched(attempt),
         watching: Watched::new(),
+        events: EventsPlace::default(),
+        quota,
         welcomed: state.clock.now(),
         commands,
         appender,
@@ -196,6 +206,8 @@ struct Link {
     tracks: BTreeMap<StreamId, Arc<Tracks>>,
     receipted: BTreeMap<StreamId, ChunkSeq>,
     beats_receipted: u64,
+    events: EventsPlace,
+    quota: ByteQuota,
     welcomed: Now,
 }
 
@@ -234,10 +246,11 @@ impl Link {
         self.receiver.resume(standing);
         self.state
             .registry
-            .heads_stored(self.attempt, &heads)
+            .heads_stored(self.attempt, self.epoch, &heads)
             .await?;
         self.note_began().await?;
-        Ok(())
+        // What a former link stored and could not read.
+        self.read_events().await
     }
 
     async fn note_began(&self) -> Result<(), RecordingError> {
@@ -272,6 +285,11 @@ impl Link {
                 .link_down(self.attempt, self.epoch)
                 .await?;
         }
+        // Nothing is sealed of such an attempt, so that nothing else forgets it.
+        let (phase, _epoch) = self.state.registry.standing(self.attempt).await?;
+        if matches!(phase, AttemptPhase::Void { .. }) {
+            self.state.live.forget(self.attempt);
+        }
         ended
     }
 
@@ -291,7 +309,7 @@ impl Link {
                 () = sleep_until(due), if receipts_at.is_some() => Event::ReceiptsDue,
                 command = self.commands.recv() => match command {
                     Ok(command) => Event::Command(command),
-                    Err(broadcast::error::RecvError::Lagged(_)) => continue,
+                    Err(broadcast::error::RecvError::Lagged(_)) => return Err(LinkEnd::Lagged),
                     Err(broadcast::error::RecvError::Closed) => return Err(LinkEnd::Left),
                 },
                 Ok(()) = self.watched.changed() => Event::Watched,
@@ -323,6 +341,10 @@ impl Link {
                 header_bytes,
                 payload,
             } => {
+                if header.stream.kind == StreamKind::Events {
+                    read_observations(payload)?;
+                }
+                self.take_room(payload.len()).await?;
                 self.appender.chunk(&header, header_bytes, payload).await?;
                 self.chunk(&header, payload).await
             }
@@ -341,9 +363,11 @@ impl Link {
                 let registry = &self.state.registry;
                 Ok(registry.link_clock(self.attempt, self.epoch, said).await?)
             }
-            Received::Sources(sources) => {
-                Ok(self.state.registry.sources(self.attempt, sources).await?)
-            }
+            Received::Sources(sources) => Ok(self
+                .state
+                .registry
+                .sources(self.attempt, self.epoch, sources)
+                .await?),
             Received::Finish => self.finish(socket).await,
             Received::Duplicate | Received::Hello(_) => Ok(()),
         }
@@ -362,7 +386,8 @@ impl Link {
         let stream = header.stream;
         let (mut audio, mut video) = (false, false);
         match stream.kind {
-            StreamKind::Events => self.events(payload).await?,
+            // Read once it is on disk.
+            StreamKind::Events => {}
             StreamKind::Camera | StreamKind::Microphone | StreamKind::Screen => {
                 if header.seq.0 == 0 {
                     self.learn(stream, payload);
@@ -389,18 +414,39 @@ impl Link {
         Ok(())
     }
 
-    async fn events(&self, payload: &[u8]) -> Result<(), LinkEnd> {
-        let observations: Vec<Observation> = codec::decode("observations", payload)
-            .map_err(|error| LinkRefusal::new(RefusalReason::BadFrame, error))?;
-        if observations.len() > OBSERVATIONS_MAX {
-            let refusal = LinkRefusal::new(RefusalReason::BadFrame, "too many observations");
-            return Err(refusal.into());
+    /// Waits where the recording comes faster than its profile allows: what is not read waits in the
+    /// agent's spool.
+    async fn take_room(&mut self, bytes: usize) -> Result<(), LinkEnd> {
+        let registry = &self.state.registry;
+        let (attempt, epoch) = (self.attempt, self.epoch);
+        match self.quota.take(bytes, self.state.clock.now()) {
+            Taken::Now => {}
+            Taken::After(wait) => {
+                let detail = "the recording comes faster than its profile allows, and is slowed";
+                registry
+                    .noted(attempt, epoch, IncidentKind::NotWatched, detail)
+                    .await?;
+                tokio::time::sleep(wait).await;
+            }
+            Taken::Never => {
+                let detail = "the recording is as large as it may be; nothing more is taken";
+                registry
+                    .noted(attempt, epoch, IncidentKind::RecordingGap, detail)
+                    .await?;
+                return Err(LinkEnd::Full);
+            }
         }
-        Ok(self
-            .state
-            .registry
-            .observations(self.attempt, observations)
-            .await?)
+        Ok(())
+    }
+
+    /// Reads what is on disk of the events and was not read yet.
+    async fn read_events(&mut self) -> Result<(), LinkEnd> {
+        let read = events::read(&self.state, (self.attempt, self.epoch), self.events).await;
+        self.events = read.map_err(|error| match error {
+            ReadError::Recording(error) => LinkEnd::Recording(error),
+            ReadError::Registry(error) => LinkEnd::Registry(error),
+        })?;
+        Ok(())
     }
 
     /// Has a key frame of the screen decoded in the background while a code is asked for. The work
@@ -435,6 +481,11 @@ impl Link {
         let Committed {
             streams, beat_next, ..
         } = self.appender.now()?;
+        // Before they are receipted, for what is receipted never comes again.
+        let events = streams.get(&StreamId::EVENTS).map(|(next, _)| *next);
+        if events > self.receipted.get(&StreamId::EVENTS).copied() {
+            self.read_events().await?;
+        }
         let mut receipts = Vec::new();
         for (stream, (next, header)) in streams {
             let known = self.receipted.get(&stream).copied().unwrap_or(ChunkSeq(0));
@@ -528,7 +579,8 @@ impl Link {
             .await
             .map_err(RecordingError::from)?;
         tx.commit().await.map_err(RecordingError::from)?;
-        self.state.registry.recording_finished(self.attempt).await?;
+        let registry = &self.state.registry;
+        registry.link_down(self.attempt, self.epoch).await?;
         tracing::info!(attempt = %self.attempt, "Received the whole recording");
         // Last, for an agent that has its receipts may have closed the socket already.
         self.receipts(socket).await

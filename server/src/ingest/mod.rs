@@ -8,7 +8,9 @@
 //! * What waits for disk is bounded in bytes; a full bound stops the reading of the socket.
 
 pub(crate) mod cmaf;
+pub(crate) mod events;
 mod link;
+mod quota;
 mod socket;
 
 use axum::Router;

@@ -1,4 +1,4 @@
-//! What ingest tells: only what it has verified and stored.
+//! What ingest tells: only what it has verified.
 
 use qorgan_protocol::attempt::{AttemptPhase, GateInput};
 use qorgan_protocol::evidence::{BeatBody, ChunkHeader, Head, StreamId, StreamKind};
@@ -93,17 +93,22 @@ impl Registry {
             .await
     }
 
-    /// Takes the agent's signed statements of what feeds its sources.
+    /// Takes the agent's signed statements of what feeds its sources; those of an old epoch change
+    /// nothing.
     ///
     /// # Errors
     /// `NotFound`, or the database failed.
     pub async fn sources(
         &self,
         attempt: AttemptId,
+        epoch: Epoch,
         statements: Vec<SourceStatement>,
     ) -> Result<(), RegistryError> {
         let cell = self.cell(attempt).await?;
         let mut state = cell.state.lock().await;
+        if epoch != state.epoch {
+            return Ok(());
+        }
         let text = serde_json::to_string(&statements).map_err(|source| {
             crate::store::StoreError::Json {
                 what: "source statement",
@@ -130,17 +135,21 @@ impl Registry {
     pub async fn heads_stored(
         &self,
         attempt: AttemptId,
+        epoch: Epoch,
         heads: &[Head],
     ) -> Result<(), RegistryError> {
         let cell = self.cell(attempt).await?;
         let mut state = cell.state.lock().await;
+        if epoch != state.epoch {
+            return Ok(());
+        }
         for head in heads {
             state.heads.insert(head.stream, head.header);
         }
         Ok(())
     }
 
-    /// A chunk was verified and stored; `has_audio` and `has_video` say what its samples are.
+    /// A chunk was verified and is on its way to disk; `has_audio` and `has_video` say what its samples are.
     ///
     /// # Errors
     /// `NotFound`, or the database failed.
@@ -233,14 +242,6 @@ impl Registry {
         self.input_locked(&cell, &mut state, GateInput::CodeFound)
             .await?;
         Ok(true)
-    }
-
-    /// Every chunk was delivered: the recording ends here.
-    ///
-    /// # Errors
-    /// `NotFound`, or the database failed.
-    pub async fn recording_finished(&self, attempt: AttemptId) -> Result<(), RegistryError> {
-        self.input(attempt, GateInput::LinkDown).await
     }
 
     /// The manifest was signed and stored.

@@ -16,8 +16,10 @@ use sqlx::sqlite::SqliteRow;
 use super::Registry;
 use super::binding::Caller;
 use super::cell::{Cell, CellState};
+use super::change::Change;
 use super::error::RegistryError;
 use super::load::unsigned;
+use super::quota::Kept;
 use crate::store;
 
 const CARDS_SQL: &str = "SELECT a.id, a.phase, a.extra_ms, s.opens_ms, s.closes_ms, s.duration_ms, \
@@ -87,7 +89,12 @@ impl Registry {
             MessageFrom::Proctor => "proctor",
             MessageFrom::Candidate => "candidate",
         };
-        let mut tx = self.inner.store.begin().await?;
+        let mut change = Change::begin(self, state, state.epoch, at).await?;
+        if from == MessageFrom::Candidate && !self.room(&mut change, Kept::Messages).await? {
+            change.commit().await?;
+            let detail = "as many messages were sent as are kept; raise your hand";
+            return Err(RegistryError::refuse(ProblemCode::TooMany, detail));
+        }
         sqlx::query(
             "INSERT INTO messages (id, institution_id, attempt_id, sender, person_id, at_ms, sealed) \
              VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -99,9 +106,9 @@ impl Registry {
         .bind(person.to_string())
         .bind(at.unix_ms())
         .bind(sealed)
-        .execute(&mut *tx)
+        .execute(&mut *change.tx)
         .await?;
-        tx.commit().await?;
+        change.commit().await?;
         state.messages = state.messages.saturating_add(1);
         state.shown = state.shown_at(self.inner.clock.now());
         self.raise(cell, state);
@@ -178,7 +185,11 @@ impl Registry {
         events: &[ClientEvent],
         now: WallTime,
     ) -> Result<(), RegistryError> {
-        let mut tx = self.inner.store.begin().await?;
+        let mut change = Change::begin(self, state, state.epoch, now).await?;
+        if !self.room(&mut change, Kept::ClientEvents).await? {
+            change.commit().await?;
+            return Ok(());
+        }
         for event in events {
             let kind =
                 serde_json::to_string(&event.kind).map_err(|source| store::StoreError::Json {
@@ -195,14 +206,13 @@ impl Registry {
             .bind(state.facts.attempt.to_string())
             .bind(i64::from(state.epoch.0))
             .bind(kind.trim_matches('"'))
-            .bind(when(event, now).unix_ms())
+            .bind(change.bounded(when(event, now)).unix_ms())
             .bind(i64::try_from(client_us).unwrap_or(i64::MAX))
             .bind(detail)
-            .execute(&mut *tx)
+            .execute(&mut *change.tx)
             .await?;
         }
-        tx.commit().await?;
-        Ok(())
+        change.commit().await.map(drop)
     }
 }
 
@@ -211,7 +221,8 @@ pub(crate) fn message_place(id: &impl std::fmt::Display) -> String {
     format!("message:{id}")
 }
 
-/// Returns when an event happened by the server's clock: it came now, and says how long ago.
+/// Returns when an event happened by the server's clock: it came now, and says how long ago. Whoever
+/// stores it holds it to the epoch.
 fn when(event: &ClientEvent, now: WallTime) -> WallTime {
     let ago = millis(Duration::from_millis(event.ago_ms));
     WallTime::from_unix_ms(now.unix_ms().saturating_sub(ago))

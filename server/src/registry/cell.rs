@@ -45,14 +45,31 @@ pub(crate) struct AttemptFacts {
     pub(crate) allow_processes: Vec<String>,
 }
 
+/// Who saw an incident. Kiosk and agent see one event together; what the server saw is its own, and
+/// no word of a machine ends it or counts as it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Witness {
+    Server,
+    Machine,
+}
+
+/// What is merged while it lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct IncidentKey {
+    pub(crate) kind: IncidentKind,
+    pub(crate) stream: Option<StreamId>,
+    pub(crate) witness: Witness,
+}
+
 /// An incident that still lasts.
 #[derive(Debug, Clone)]
 pub(crate) struct OpenIncident {
     pub(crate) id: IncidentId,
     pub(crate) observations: u32,
     pub(crate) last: WallTime,
-    pub(crate) by_server: bool,
 }
+
+pub(crate) type OpenIncidents = BTreeMap<IncidentKey, OpenIncident>;
 
 /// The changing part of one attempt.
 #[derive(Debug)]
@@ -81,7 +98,7 @@ pub(crate) struct CellState {
     pub(crate) heads: BTreeMap<StreamId, Sha256>,
     pub(crate) recorded_us: u64,
     pub(crate) backlog: Backlog,
-    pub(crate) open_incidents: BTreeMap<(IncidentKind, Option<StreamId>), OpenIncident>,
+    pub(crate) open_incidents: OpenIncidents,
     pub(crate) saved: GateMemory,
     pub(crate) saved_at: Now,
     pub(crate) shown: Shown,

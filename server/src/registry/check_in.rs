@@ -20,8 +20,10 @@ use std::time::Duration;
 use super::Registry;
 use super::binding::Caller;
 use super::cell::CellState;
+use super::change::Change;
 use super::error::RegistryError;
 use super::load::epoch_place;
+use super::quota::Kept;
 use crate::store::{self, StoreError, people};
 
 impl Registry {
@@ -306,7 +308,14 @@ impl Registry {
         state: &CellState,
         request: &ConsentRequest,
     ) -> Result<(), RegistryError> {
-        let mut tx = self.inner.store.begin().await?;
+        let at = self.inner.clock.wall();
+        let mut change = Change::begin(self, state, state.epoch, at).await?;
+        let room = self.room(&mut change, Kept::Consents).await?;
+        if !room {
+            change.commit().await?;
+            let detail = "consent was given more often than is kept";
+            return Err(RegistryError::refuse(ProblemCode::TooMany, detail));
+        }
         sqlx::query(
             "INSERT INTO consents (institution_id, attempt_id, epoch, version, language, agreed, \
              at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -317,11 +326,10 @@ impl Registry {
         .bind(&request.version)
         .bind(&request.language)
         .bind(request.agreed)
-        .bind(self.inner.clock.wall().unix_ms())
-        .execute(&mut *tx)
+        .bind(at.unix_ms())
+        .execute(&mut *change.tx)
         .await?;
-        tx.commit().await.map_err(StoreError::from)?;
-        Ok(())
+        change.commit().await.map(drop)
     }
 
     /// Records what the client found of its machine.
@@ -338,7 +346,11 @@ impl Registry {
             what: "system check",
             source,
         })?;
+        if lines.len() > SYSTEM_CHECK_BYTES_MAX {
+            return Err(RegistryError::refuse(ProblemCode::TooLarge, "lines"));
+        }
         let epoch = self.task(attempt, caller, CheckInTask::SystemCheck).await?;
+        self.may_keep(attempt, Kept::SystemChecks).await?;
         let mut tx = self.inner.store.begin().await?;
         sqlx::query(
             "INSERT INTO system_checks (institution_id, attempt_id, epoch, at_ms, lines) \
@@ -381,6 +393,7 @@ impl Registry {
         let Some(document) = document else {
             return Ok(());
         };
+        self.may_keep(attempt, Kept::Documents).await?;
         let mut tx = self.inner.store.begin().await?;
         sqlx::query(
             "INSERT INTO identity_documents (institution_id, attempt_id, at_ms, sealed) \
@@ -460,6 +473,7 @@ impl Registry {
             let detail = "nothing is recorded in this phase";
             return Err(RegistryError::refuse(ProblemCode::WrongPhase, detail));
         }
+        self.one_more_key(&state, agent.key).await?;
         let certificate = self.certify(&state, AttemptRole::Agent, agent.key, agent.boot)?;
         let spool_key = self.epoch_key("spool", attempt, epoch).await?;
         let mut tx = self.inner.store.begin().await?;
@@ -591,4 +605,6 @@ fn is_jpeg(bytes: &[u8]) -> bool {
         && bytes.ends_with(&[0xFF, 0xD9])
 }
 
+/// What a system check may say, in bytes of JSON; ours says some five thousand.
+const SYSTEM_CHECK_BYTES_MAX: usize = 64 * 1024;
 const CERTIFICATE_LASTS: Duration = Duration::from_secs(48 * 60 * 60);

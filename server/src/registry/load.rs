@@ -9,18 +9,23 @@ use qorgan_protocol::attempt::{
     PauseCause, StartGate,
 };
 use qorgan_protocol::crypto::PublicKey;
+use qorgan_protocol::evidence::StreamId;
 use qorgan_protocol::ids::{AttemptId, BootId, Epoch};
-use qorgan_protocol::incident::{Allowance, WatchPolicy};
+use qorgan_protocol::incident::{Allowance, IncidentKind, WatchPolicy};
 use qorgan_protocol::time::WallTime;
 use qorgan_protocol::wire::{Accommodation, IdentityState, ProblemCode};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 use tokio::sync::{Mutex, broadcast, watch};
 
-use super::cell::{AttemptFacts, Binding, COMMANDS_MAX, Cell, CellState};
+use super::cell::{
+    AttemptFacts, Binding, COMMANDS_MAX, Cell, CellState, IncidentKey, OpenIncident, OpenIncidents,
+    Witness,
+};
+use super::change::SERVER;
 use super::error::RegistryError;
 use crate::keys::ServerKeys;
-use crate::store::{self, Store};
+use crate::store::{self, Store, StoreError};
 
 const ATTEMPT_SQL: &str = "SELECT a.*, s.exam_id, s.opens_ms, s.closes_ms, s.duration_ms, s.policy, \
     s.bandwidth, s.deny_processes, s.allow_processes, e.title, \
@@ -58,7 +63,8 @@ pub(crate) async fn cell(
     let memory = memory(&row, Duration::from_millis(allowed))?;
     let wrapped: Vec<u8> = row.try_get("key_wrapped")?;
     let key = keys.unwrap(&format!("attempt:{attempt}"), &wrapped)?;
-    let epoch = Epoch(u32::try_from(unsigned(&row, "epoch")?).unwrap_or_default());
+    let epoch = epoch(&row)?;
+    let open_incidents = open_incidents(store, (attempt, epoch), &row).await?;
     let hand_raised: bool = row.try_get("hand_raised")?;
     let messages = unsigned(&row, "messages")?;
     let moves_open = unsigned(&row, "moves_open")?;
@@ -91,7 +97,7 @@ pub(crate) async fn cell(
         heads: BTreeMap::new(),
         recorded_us: 0,
         backlog: Backlog::default(),
-        open_incidents: BTreeMap::new(),
+        open_incidents,
         saved: memory,
         saved_at: at.now,
         shown,
@@ -138,9 +144,11 @@ fn facts(
             .try_get::<Option<String>, _>("reason")?
             .unwrap_or_default(),
         accommodation: Accommodation {
-            extra_minutes: extra
-                .and_then(|m| u16::try_from(m).ok())
-                .unwrap_or_default(),
+            extra_minutes: match extra {
+                Some(minutes) => u16::try_from(minutes)
+                    .map_err(|_wide| StoreError::Corrupt { what: "extra time" })?,
+                None => 0,
+            },
             accessibility: accessibility.unwrap_or(false),
             allowances,
         },
@@ -231,5 +239,55 @@ pub(crate) fn epoch_place(what: &str, attempt: AttemptId, epoch: Epoch) -> Strin
 
 pub(crate) fn unsigned(row: &SqliteRow, column: &str) -> Result<u64, RegistryError> {
     let value: i64 = row.try_get(column)?;
-    Ok(u64::try_from(value).unwrap_or_default())
+    let corrupt = |_negative| StoreError::Corrupt { what: "number" };
+    Ok(u64::try_from(value).map_err(corrupt)?)
+}
+
+fn epoch(row: &SqliteRow) -> Result<Epoch, RegistryError> {
+    let corrupt = |_wide| StoreError::Corrupt { what: "epoch" };
+    Ok(Epoch(
+        u32::try_from(row.try_get::<i64, _>("epoch")?).map_err(corrupt)?,
+    ))
+}
+
+/// Reads the incidents that lasted when the server stopped; each was seen last when the attempt was
+/// saved last.
+async fn open_incidents(
+    store: &Store,
+    (attempt, epoch): (AttemptId, Epoch),
+    saved: &SqliteRow,
+) -> Result<OpenIncidents, RegistryError> {
+    let corrupt = |what| StoreError::Corrupt { what };
+    let saved: i64 = saved.try_get("saved_ms")?;
+    let rows = sqlx::query(
+        "SELECT id, kind, stream, observations, detector, began_ms FROM incidents \
+         WHERE attempt_id = $1 AND epoch = $2 AND ended_ms IS NULL ORDER BY began_ms, id",
+    )
+    .bind(attempt.to_string())
+    .bind(i64::from(epoch.0))
+    .fetch_all(store.read())
+    .await?;
+    let mut open = OpenIncidents::new();
+    for row in rows {
+        let kind = IncidentKind::from_word(row.try_get("kind")?).ok_or(corrupt("incident kind"))?;
+        let stream: Option<&str> = row.try_get("stream")?;
+        let stream = stream.map(|word| StreamId::from_word(word).ok_or(corrupt("stream")));
+        let witness = match row.try_get::<&str, _>("detector")? {
+            SERVER => Witness::Server,
+            _ => Witness::Machine,
+        };
+        let key = IncidentKey {
+            kind,
+            stream: stream.transpose()?,
+            witness,
+        };
+        let observations = u32::try_from(row.try_get::<i64, _>("observations")?);
+        let incident = OpenIncident {
+            id: store::id(row.try_get("id")?)?,
+            observations: observations.map_err(|_wide| corrupt("observations"))?,
+            last: WallTime::from_unix_ms(row.try_get::<i64, _>("began_ms")?.max(saved)),
+        };
+        open.insert(key, incident);
+    }
+    Ok(open)
 }

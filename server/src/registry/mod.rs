@@ -10,6 +10,7 @@ mod agent;
 mod binding;
 mod candidate;
 mod cell;
+mod change;
 mod check_in;
 mod command;
 mod error;
@@ -17,6 +18,7 @@ mod incidents;
 mod items;
 mod leases;
 mod load;
+mod quota;
 mod read_back;
 mod responses;
 mod save;
@@ -45,6 +47,8 @@ pub use cell::Binding;
 pub use check_in::AgentKey;
 pub use command::{AgentCommand, ControlAction};
 pub use error::RegistryError;
+pub use incidents::EventsRead;
+pub use quota::ByteBounds;
 pub use responses::stored_place;
 pub use staff::BoardLine;
 
@@ -145,13 +149,11 @@ impl Registry {
     async fn input(&self, attempt: AttemptId, input: GateInput) -> Result<(), RegistryError> {
         let cell = self.cell(attempt).await?;
         let mut state = cell.state.lock().await;
-        let at = self.moment();
-        let result = state.gate.handle(at, input);
-        self.settle(&cell, &mut state, at).await?;
-        Ok(result?)
+        self.input_locked(&cell, &mut state, input).await
     }
 
-    /// Gives `input` to a gate whose cell is locked.
+    /// Gives `input` to a gate whose cell is locked. Where it cannot be stored, the gate stands as
+    /// it stood before.
     async fn input_locked(
         &self,
         cell: &Cell,
@@ -159,8 +161,9 @@ impl Registry {
         input: GateInput,
     ) -> Result<(), RegistryError> {
         let at = self.moment();
-        let result = state.gate.handle(at, input);
-        self.settle(cell, state, at).await?;
+        let mut gate = state.gate.clone();
+        let result = gate.handle(at, input);
+        self.settle(cell, state, gate, at).await?;
         Ok(result?)
     }
 }

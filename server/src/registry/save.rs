@@ -2,63 +2,66 @@
 
 use std::collections::BTreeSet;
 
-use qorgan_protocol::attempt::{AttemptPhase, GateMemory, GateOutput, Moment, PauseCause};
+use qorgan_protocol::attempt::{
+    AttemptPhase, GateMemory, GateOutput, Moment, PauseCause, StartGate,
+};
 use qorgan_protocol::evidence::{StreamId, StreamKind};
 use qorgan_protocol::incident::IncidentKind;
 use qorgan_protocol::time::{WallTime, millis};
 
 use super::Registry;
-use super::cell::{Cell, CellState};
+use super::cell::{Cell, CellState, OpenIncidents};
+use super::change::{Change, Ended};
 use super::command::AgentCommand;
 use super::error::RegistryError;
 use crate::store::{StoreError, WriteTx};
 
 impl Registry {
-    /// Carries out the gate's outputs, persists what changed, raises the version.
+    /// Stores what the gate of an input says, and only then lets it hold, carries out its outputs and
+    /// raises the version. Where it cannot be stored nothing is lost: the gate stands as before, and
+    /// the next input or tick says it again.
     pub(super) async fn settle(
         &self,
         cell: &Cell,
         state: &mut CellState,
+        mut gate: StartGate,
         at: Moment,
     ) -> Result<(), RegistryError> {
-        let mut phases = Vec::new();
-        while let Some(output) = state.gate.poll() {
+        let mut said = Said::default();
+        while let Some(output) = gate.poll() {
             match output {
-                GateOutput::Phase(phase) => phases.push(phase),
-                GateOutput::AskCode => ask_key_frames(cell, state),
-                GateOutput::CodeMissed(misses) => {
-                    let detail = format!("{misses} in a row");
-                    self.note(state, IncidentKind::FreshnessMissed, at.wall, &detail)
-                        .await?;
-                }
-                GateOutput::CodeUnanswered(misses) => {
-                    let kind = IncidentKind::FreshnessUnanswered;
-                    let detail = format!("{misses} in a row");
-                    self.note(state, kind, at.wall, &detail).await?;
-                }
-                GateOutput::CodesOverdue => {
-                    let kind = IncidentKind::FreshnessUnanswered;
-                    let detail = "no code was found for as long as items may be shown";
-                    self.note(state, kind, at.wall, detail).await?;
-                }
-                GateOutput::CreditUsed(cause) => {
-                    let kind = IncidentKind::PauseTooLong;
-                    let detail = format!("{cause:?}: covered time now counts as used");
-                    self.note(state, kind, at.wall, &detail).await?;
-                }
+                GateOutput::Phase(phase) => said.phases.push(phase),
+                GateOutput::AskCode => said.asks_code = true,
+                GateOutput::CodeMissed(misses) => said.incident(
+                    IncidentKind::FreshnessMissed,
+                    format!("{misses} in a row"),
+                ),
+                GateOutput::CodeUnanswered(misses) => said.incident(
+                    IncidentKind::FreshnessUnanswered,
+                    format!("{misses} in a row"),
+                ),
+                GateOutput::CodesOverdue => said.incident(
+                    IncidentKind::FreshnessUnanswered,
+                    "no code was found for as long as items may be shown".to_owned(),
+                ),
+                GateOutput::CreditUsed(cause) => said.incident(
+                    IncidentKind::PauseTooLong,
+                    format!("{cause:?}: covered time now counts as used"),
+                ),
                 GateOutput::TimeIsUp => {
                     tracing::info!(attempt = %state.facts.attempt, "Time is up");
                 }
             }
         }
-        let memory = state.gate.memory();
-        if !phases.is_empty() || differs(&memory, &state.saved) {
-            self.persist(state, &memory, &phases, at).await?;
+        let memory = gate.memory();
+        if !said.is_empty() || differs(&memory, &state.saved) {
+            state.open_incidents = self.persist(state, &memory, &said, at).await?;
+            state.saved = memory;
+            state.saved_at = at.now;
         }
+        state.gate = gate;
+        self.tell_agent(cell, state, &said);
         self.record_lease(state, (at.now, at.wall)).await?;
-        for phase in phases {
-            self.phase_changed(cell, state, phase, at).await?;
-        }
         let shown = state.shown_at(at.now);
         if shown != state.shown {
             state.shown = shown;
@@ -73,52 +76,84 @@ impl Registry {
         cell.changed.send_replace(state.version);
     }
 
-    async fn phase_changed(
-        &self,
-        cell: &Cell,
-        state: &mut CellState,
-        phase: AttemptPhase,
-        at: Moment,
-    ) -> Result<(), RegistryError> {
-        tracing::info!(attempt = %state.facts.attempt, phase = phase.word(), "Phase changed");
-        match phase {
-            AttemptPhase::Paused { cause, .. } => {
-                if let Some((kind, detail)) = incident_of(cause) {
-                    self.began(state, kind, at.wall, detail).await?;
-                }
-            }
-            AttemptPhase::Running { .. } => self.all_ended(state, at.wall).await?,
-            AttemptPhase::Submitted { .. }
-            | AttemptPhase::Terminated { .. }
-            | AttemptPhase::Void { .. } => {
-                self.all_ended(state, at.wall).await?;
-                let reason = phase.word().to_owned();
-                send(cell, AgentCommand::End { reason });
-            }
-            AttemptPhase::Scheduled
-            | AttemptPhase::CheckIn { .. }
-            | AttemptPhase::Ready { .. }
-            | AttemptPhase::Sealed { .. } => {}
+    fn tell_agent(&self, cell: &Cell, state: &CellState, said: &Said) {
+        if said.asks_code {
+            ask_key_frames(cell, state);
         }
-        Ok(())
+        for phase in &said.phases {
+            tracing::info!(attempt = %state.facts.attempt, phase = phase.word(), "Phase changed");
+            match phase {
+                AttemptPhase::Submitted { .. }
+                | AttemptPhase::Terminated { .. }
+                | AttemptPhase::Void { .. } => {
+                    let reason = phase.word().to_owned();
+                    send(cell, AgentCommand::End { reason });
+                }
+                AttemptPhase::Scheduled
+                | AttemptPhase::CheckIn { .. }
+                | AttemptPhase::Ready { .. }
+                | AttemptPhase::Running { .. }
+                | AttemptPhase::Paused { .. }
+                | AttemptPhase::Sealed { .. } => {}
+            }
+        }
     }
 
+    /// Writes what changed, with its incidents, in one transaction; returns the incidents that last.
     async fn persist(
         &self,
-        state: &mut CellState,
+        state: &CellState,
         memory: &GateMemory,
-        phases: &[AttemptPhase],
+        said: &Said,
         at: Moment,
-    ) -> Result<(), RegistryError> {
-        let mut tx = self.inner.store.begin().await?;
-        write_memory(&mut tx, state, memory, at.wall).await?;
-        for phase in phases {
-            write_phase(&mut tx, self, state, *phase, at.wall).await?;
+    ) -> Result<OpenIncidents, RegistryError> {
+        let mut change = Change::begin(self, state, state.epoch, at.wall).await?;
+        write_memory(&mut change.tx, state, memory, at.wall).await?;
+        for phase in &said.phases {
+            write_phase(&mut change.tx, self, state, *phase, at.wall).await?;
         }
-        tx.commit().await.map_err(StoreError::from)?;
-        state.saved = *memory;
-        state.saved_at = at.now;
-        Ok(())
+        for (kind, detail) in &said.incidents {
+            change.note(*kind, at.wall, detail).await?;
+        }
+        for phase in &said.phases {
+            match phase {
+                AttemptPhase::Paused { cause, .. } => {
+                    if let Some((kind, detail)) = incident_of(*cause) {
+                        change.began(kind, at.wall, detail).await?;
+                    }
+                }
+                AttemptPhase::Running { .. } => change.all_ended(Ended::Servers, at.wall).await?,
+                AttemptPhase::Submitted { .. }
+                | AttemptPhase::Terminated { .. }
+                | AttemptPhase::Void { .. } => {
+                    change.all_ended(Ended::Everything, at.wall).await?;
+                }
+                AttemptPhase::Scheduled
+                | AttemptPhase::CheckIn { .. }
+                | AttemptPhase::Ready { .. }
+                | AttemptPhase::Sealed { .. } => {}
+            }
+        }
+        change.commit().await
+    }
+}
+
+/// What the gate said at one input.
+#[derive(Debug, Default)]
+struct Said {
+    phases: Vec<AttemptPhase>,
+    incidents: Vec<(IncidentKind, String)>,
+    asks_code: bool,
+}
+
+impl Said {
+    fn incident(&mut self, kind: IncidentKind, detail: String) {
+        self.incidents.push((kind, detail));
+    }
+
+    /// Tells whether nothing is to be stored.
+    const fn is_empty(&self) -> bool {
+        self.phases.is_empty() && self.incidents.is_empty()
     }
 }
 

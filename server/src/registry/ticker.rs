@@ -67,7 +67,8 @@ impl Registry {
     async fn load_one(&self, attempt: AttemptId) -> Result<(), RegistryError> {
         let cell = self.cell(attempt).await?;
         let mut state = cell.state.lock().await;
-        self.settle(&cell, &mut state, self.moment()).await
+        let gate = state.gate.clone();
+        self.settle(&cell, &mut state, gate, self.moment()).await
     }
 
     async fn tick_logged(&self, cell: &Arc<Cell>) {
@@ -86,8 +87,9 @@ impl Registry {
         if over(state.gate.phase()) {
             return Ok(());
         }
-        state.gate.tick(at);
-        self.settle(cell, state, at).await?;
+        let mut gate = state.gate.clone();
+        gate.tick(at);
+        self.settle(cell, state, gate, at).await?;
         if at.now.since(state.saved_at) >= SAVE_EVERY {
             self.save_time(state, at).await?;
             self.close_stale(state, at.wall).await?;

@@ -272,7 +272,7 @@ impl World {
         let stated = self
             .state
             .registry
-            .sources(attempt, statements.to_vec())
+            .sources(attempt, epoch, statements.to_vec())
             .await;
         stated.expect("stored");
         agent
@@ -558,7 +558,7 @@ fn test(at: WallTime) -> AssessmentTest {
 pub(super) const SECRET_TEXT: &str = "Which-bone-is-the-longest";
 
 /// The agent's kernel has run longer than this server.
-const AGENT_CLOCK_AHEAD: Duration = Duration::from_secs(100_000);
+pub(super) const AGENT_CLOCK_AHEAD: Duration = Duration::from_secs(100_000);
 const CAMERA: StreamId = StreamId {
     kind: StreamKind::Camera,
     index: 0,

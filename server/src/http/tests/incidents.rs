@@ -2,15 +2,19 @@
 
 use std::time::Duration;
 
-use qorgan_protocol::attempt::GatePolicy;
-use qorgan_protocol::ids::AttemptId;
+use qorgan_protocol::attempt::{AttemptPhase, GatePolicy, TerminationCause};
+use qorgan_protocol::crypto::PublicKey;
+use qorgan_protocol::evidence::ChunkSeq;
+use qorgan_protocol::ids::{AttemptId, BootId, PersonId};
 use qorgan_protocol::incident::{
     Allowance, Edge, IncidentKind, Observation, Sensitivity, Severity, WatchPolicy,
 };
 use qorgan_protocol::time::Now;
+use qorgan_protocol::wire::ProblemCode;
 use serde_json::json;
 
-use super::harness::{Client, Device, SCREEN, World};
+use super::harness::{AGENT_CLOCK_AHEAD, Client, Device, SCREEN, World};
+use crate::registry::{AgentCommand, AgentKey, ControlAction, EventsRead};
 use crate::store::exams::{self, GrantError};
 
 type Row = (String, Option<String>, i64);
@@ -32,10 +36,15 @@ async fn kiosk_sees(client: &Client, attempt: AttemptId, kind: &str, ago_ms: u64
 }
 
 async fn agent_sees(world: &World, attempt: AttemptId, kind: IncidentKind) {
-    let seen = Observation {
+    told(world, attempt, vec![seen(world, kind, Duration::ZERO)]).await;
+}
+
+/// What an agent saw some time ago.
+fn seen(world: &World, kind: IncidentKind, ago: Duration) -> Observation {
+    Observation {
         kind,
         edge: Edge::Moment,
-        at: Now::default(),
+        at: world.state.clock.now() + AGENT_CLOCK_AHEAD - ago,
         at_us: 500_000,
         stream: Some(SCREEN),
         score: Severity::clamped(1.0),
@@ -43,9 +52,30 @@ async fn agent_sees(world: &World, attempt: AttemptId, kind: IncidentKind) {
         detector: "active-window/1".to_owned(),
         detail: "xterm".to_owned(),
         scored_input: Vec::new(),
+    }
+}
+
+/// The next chunk of the agent's events, as it is stored.
+async fn told(world: &World, attempt: AttemptId, observations: Vec<Observation>) {
+    let registry = &world.state.registry;
+    let (_phase, epoch) = registry.standing(attempt).await.expect("known");
+    let EventsRead::Before(next) = registry.events_read(attempt, epoch).await.expect("read") else {
+        panic!("reading is noted from the start");
     };
-    let stored = world.state.registry.observations(attempt, vec![seen]);
+    let chunk = [(next, observations)];
+    let stored = registry.observations(attempt, epoch, &chunk);
     stored.await.expect("stored");
+}
+
+/// As if check-in had been a quarter of an hour ago.
+async fn checked_in_long_ago(world: &World) {
+    execute(world, "UPDATE epochs SET began_ms = began_ms - 900000").await;
+}
+
+async fn execute(world: &World, sql: &'static str) {
+    let mut tx = world.state.store.begin().await.expect("a writer");
+    sqlx::query(sql).execute(&mut *tx).await.expect("changed");
+    tx.commit().await.expect("changed");
 }
 
 async fn sitting() -> (World, AttemptId, Client) {
@@ -54,6 +84,7 @@ async fn sitting() -> (World, AttemptId, Client) {
     let device = Device::new();
     let client = world.at_the_gate(&device, "a", attempt).await;
     world.agent(attempt, &device).await;
+    checked_in_long_ago(&world).await;
     (world, attempt, client)
 }
 
@@ -65,7 +96,7 @@ async fn where_a_window_stands_is_added_to_what_was_told_of_it() {
         let seen = Observation {
             kind: IncidentKind::ForeignWindow,
             edge,
-            at: Now::default(),
+            at: world.state.clock.now() + AGENT_CLOCK_AHEAD,
             at_us: 500_000,
             stream: Some(SCREEN),
             score: Severity::clamped(0.9),
@@ -74,8 +105,7 @@ async fn where_a_window_stands_is_added_to_what_was_told_of_it() {
             detail: "from 29 to 51 % across".to_owned(),
             scored_input: vec![1],
         };
-        let stored = world.state.registry.observations(attempt, vec![seen]);
-        stored.await.expect("stored");
+        told(&world, attempt, vec![seen]).await;
     }
     let details: Vec<String> =
         sqlx::query_scalar("SELECT detail FROM incidents WHERE kind = 'foreign_window'")
@@ -226,4 +256,286 @@ async fn nobody_is_granted_anything_who_is_not_on_the_list() {
     let sitting = world.sitting(-60, lasts, GatePolicy::remote()).await;
     let refused = grant(&world, sitting, &[Allowance::Helper]).await;
     assert!(matches!(refused, Err(GrantError::NotListed)), "{refused:?}");
+}
+
+async fn when(world: &World, kind: IncidentKind) -> Vec<(i64, Option<i64>, i64)> {
+    sqlx::query_as(
+        "SELECT began_ms, ended_ms, observations FROM incidents WHERE kind = $1 ORDER BY began_ms",
+    )
+    .bind(kind.word())
+    .fetch_all(world.state.store.read())
+    .await
+    .expect("read")
+}
+
+fn near(one: i64, other: i64) -> bool {
+    one.abs_diff(other) < 3_000
+}
+
+#[tokio::test]
+async fn what_waited_in_a_spool_is_dated_when_it_was_seen_and_stays_apart() {
+    let (world, attempt, _client) = sitting().await;
+    let kind = IncidentKind::ForeignWindow;
+    let ago = |seconds| seen(&world, kind, Duration::from_secs(seconds));
+    // An outage of ten minutes is delivered at once.
+    told(&world, attempt, vec![ago(600), ago(590), ago(300), ago(0)]).await;
+    let now = world.state.clock.wall().unix_ms();
+    let rows = when(&world, kind).await;
+    let began: Vec<i64> = rows.iter().map(|(began, _, _)| now - began).collect();
+    assert_eq!(rows.len(), 3, "{began:?}");
+    assert!(near(began[0], 600_000) && near(began[1], 300_000) && near(began[2], 0));
+    assert!(near(now - rows[0].1.expect("it ended"), 590_000));
+    assert_eq!(rows[0].2, 2);
+}
+
+#[tokio::test]
+async fn what_a_restarted_server_is_told_late_is_dated_when_it_was_seen() {
+    let (world, attempt, _client) = sitting().await;
+    let (_phase, epoch) = world.state.registry.standing(attempt).await.expect("known");
+    let world = world.restart().await;
+    let now = world.state.clock.now();
+    let registry = &world.state.registry;
+    let clock = registry.link_clock(attempt, epoch, (now, now + AGENT_CLOCK_AHEAD));
+    clock.await.expect("known");
+    let kind = IncidentKind::ForeignWindow;
+    told(
+        &world,
+        attempt,
+        vec![seen(&world, kind, Duration::from_secs(400))],
+    )
+    .await;
+    let now = world.state.clock.wall().unix_ms();
+    let rows = when(&world, kind).await;
+    assert!(
+        rows.len() == 1 && near(now - rows[0].0, 400_000),
+        "{rows:?}"
+    );
+}
+
+#[tokio::test]
+async fn no_time_that_a_machine_says_lies_outside_its_epoch() {
+    let (world, attempt, client) = sitting().await;
+    let after = world.state.clock.wall().unix_ms();
+    kiosk_sees(&client, attempt, "window_switch", u64::MAX).await;
+    let kind = IncidentKind::ForeignWindow;
+    let mut never = seen(&world, kind, Duration::ZERO);
+    never.at_us = u64::MAX;
+    never.at = Now::from_origin(Duration::MAX);
+    told(&world, attempt, vec![never]).await;
+    let began = after - 900_000;
+    let switch = when(&world, IncidentKind::WindowSwitch).await;
+    assert!(near(switch[0].0, began), "{switch:?}");
+    assert!(near(when(&world, kind).await[0].0, after));
+    let us: i64 = sqlx::query_scalar("SELECT MAX(began_us) FROM incidents")
+        .fetch_one(world.state.store.read())
+        .await
+        .expect("read");
+    assert!(us <= 1_000_000_000, "{us}");
+    let at: i64 = sqlx::query_scalar("SELECT at_ms FROM client_events")
+        .fetch_one(world.state.store.read())
+        .await
+        .expect("read");
+    assert!(near(at, began));
+}
+
+#[tokio::test]
+async fn an_agent_neither_ends_nor_joins_what_the_server_saw() {
+    let (world, attempt, _client) = sitting().await;
+    let kind = IncidentKind::SecondMachine;
+    execute(
+        &world,
+        "INSERT INTO incidents (id, institution_id, attempt_id, kind, severity, began_ms, detector, \
+         epoch) SELECT '0190163d-8694-739b-aea5-966c26f8ad90', institution_id, id, \
+         'second_machine', 0.7, saved_ms, 'server/1', epoch FROM attempts",
+    )
+    .await;
+    // Read again, with what lasts.
+    let (_phase, epoch) = world.state.registry.standing(attempt).await.expect("known");
+    let world = world.restart().await;
+    let now = world.state.clock.now();
+    let clock = (now, now + AGENT_CLOCK_AHEAD);
+    let registry = &world.state.registry;
+    registry
+        .link_clock(attempt, epoch, clock)
+        .await
+        .expect("known");
+    let mut said = seen(&world, kind, Duration::ZERO);
+    said.stream = None;
+    let ends = Observation {
+        edge: Edge::Ended,
+        ..said.clone()
+    };
+    told(&world, attempt, vec![ends.clone(), said, ends]).await;
+    let rows: Vec<(String, Option<i64>, i64)> = sqlx::query_as(
+        "SELECT detector, ended_ms, observations FROM incidents WHERE kind = 'second_machine' \
+         ORDER BY detector",
+    )
+    .fetch_all(world.state.store.read())
+    .await
+    .expect("read");
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    assert!(rows[0].0 == "active-window/1" && rows[0].1.is_some());
+    assert_eq!(rows[1], ("server/1".to_owned(), None, 1));
+}
+
+#[tokio::test]
+async fn what_lasted_when_the_server_stopped_is_ended_by_who_saw_it() {
+    let (world, attempt, _client) = sitting().await;
+    let kind = IncidentKind::CameraCovered;
+    let began = Observation {
+        edge: Edge::Began,
+        ..seen(&world, kind, Duration::ZERO)
+    };
+    told(&world, attempt, vec![began]).await;
+    let world = world.restart().await;
+    let ended = Observation {
+        edge: Edge::Ended,
+        ..seen(&world, kind, Duration::ZERO)
+    };
+    told(&world, attempt, vec![ended]).await;
+    let rows = when(&world, kind).await;
+    assert!(rows.len() == 1 && rows[0].1.is_some(), "{rows:?}");
+}
+
+#[tokio::test]
+async fn a_chunk_of_events_that_is_read_twice_makes_its_incidents_once() {
+    let (world, attempt, _client) = sitting().await;
+    let kind = IncidentKind::ForeignWindow;
+    told(&world, attempt, vec![seen(&world, kind, Duration::ZERO)]).await;
+    let registry = &world.state.registry;
+    let (_phase, epoch) = registry.standing(attempt).await.expect("known");
+    let again = [(ChunkSeq(0), vec![seen(&world, kind, Duration::ZERO)])];
+    registry
+        .observations(attempt, epoch, &again)
+        .await
+        .expect("skipped");
+    assert_eq!(when(&world, kind).await[0].2, 1);
+}
+
+#[tokio::test]
+async fn incidents_of_one_attempt_have_a_bound_that_is_told() {
+    let (world, attempt, _client) = sitting().await;
+    execute(
+        &world,
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 999) \
+         INSERT INTO incidents (id, institution_id, attempt_id, kind, severity, began_ms, ended_ms, \
+         detector) SELECT printf('0190163d-8694-739b-aea5-%012x', i), institution_id, attempts.id, \
+         'whisper', 0.3, saved_ms, saved_ms, 'whisper/1' FROM attempts, n",
+    )
+    .await;
+    for kind in [
+        IncidentKind::ForeignWindow,
+        IncidentKind::WindowSwitch,
+        IncidentKind::CameraFrozen,
+        IncidentKind::CameraCovered,
+    ] {
+        agent_sees(&world, attempt, kind).await;
+    }
+    let kinds = [IncidentKind::ForeignWindow, IncidentKind::NotWatched];
+    for kind in kinds {
+        assert_eq!(incidents(&world, kind).await.len(), 1, "{kind:?}");
+    }
+    assert_eq!(incidents(&world, IncidentKind::WindowSwitch).await, []);
+    let by = PersonId::new(world.state.clock.wall(), [1; 10]);
+    let registry = &world.state.registry;
+    let flagged = registry.control(attempt, ControlAction::Flag, by, "a phone");
+    flagged.await.expect("a proctor's flag is kept");
+    assert_eq!(incidents(&world, IncidentKind::ProctorFlag).await.len(), 1);
+}
+
+#[tokio::test]
+async fn messages_of_one_attempt_have_a_bound_that_is_told() {
+    let (world, attempt, client) = sitting().await;
+    execute(
+        &world,
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 299) \
+         INSERT INTO messages (id, institution_id, attempt_id, sender, at_ms, sealed) \
+         SELECT printf('0190163d-8694-739b-aea5-%012x', i), institution_id, attempts.id, \
+         'candidate', 0, x'' FROM attempts, n",
+    )
+    .await;
+    let message = json!({ "text": "help" });
+    assert_eq!(client.post(attempt, "messages", &message).await.0, 204);
+    assert_eq!(client.post(attempt, "messages", &message).await.0, 429);
+    assert_eq!(client.post(attempt, "messages", &message).await.0, 429);
+    let told = incidents(&world, IncidentKind::NotWatched).await;
+    assert_eq!(told, [("server/1".to_owned(), None, 2)]);
+}
+
+#[tokio::test]
+async fn an_epoch_has_few_agents_keys_and_the_one_too_many_is_told_to_wait() {
+    let (world, attempt, _client) = sitting().await;
+    execute(&world, "UPDATE epochs SET began_ms = began_ms + 900000").await;
+    let registry = &world.state.registry;
+    let (_phase, epoch) = registry.standing(attempt).await.expect("known");
+    let boot: Vec<u8> = sqlx::query_scalar("SELECT boot FROM attempts")
+        .fetch_one(world.state.store.read())
+        .await
+        .expect("bound");
+    let boot = BootId(boot.try_into().expect("16 bytes"));
+    let enrol = async |key: u8| {
+        let agent = AgentKey {
+            key: PublicKey([key; 32]),
+            boot,
+            version: "test",
+            simulated_build: true,
+        };
+        registry.enrol_agent(attempt, epoch, &agent).await
+    };
+    for key in 0..16 {
+        enrol(key).await.expect("certified");
+    }
+    for key in 16..40 {
+        let problem = enrol(key).await.expect_err("one too many").problem();
+        assert_eq!(
+            (problem.code, problem.retry_after_s),
+            (ProblemCode::TooMany, Some(60))
+        );
+    }
+    enrol(3).await.expect("known");
+    let keys: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM agent_certificates")
+        .fetch_one(world.state.store.read())
+        .await
+        .expect("read");
+    assert_eq!(keys, 16);
+    let told = incidents(&world, IncidentKind::AgentRestarted).await;
+    assert_eq!(told, [("server/1".to_owned(), None, 24)]);
+    checked_in_long_ago(&world).await;
+    enrol(50).await.expect("a quarter of an hour later");
+}
+
+#[tokio::test]
+async fn a_phase_that_cannot_be_stored_does_not_hold_and_is_not_lost() {
+    let (world, attempt, _client) = sitting().await;
+    let registry = &world.state.registry;
+    let by = PersonId::new(world.state.clock.wall(), [1; 10]);
+    let end = ControlAction::Terminate(TerminationCause::Proctor);
+    let mut commands = registry.subscribe(attempt).await.expect("known");
+    execute(&world, "ALTER TABLE phase_changes RENAME TO elsewhere").await;
+    registry
+        .control(attempt, end, by, "test")
+        .await
+        .expect_err("the database fails");
+    let (phase, _) = registry.standing(attempt).await.expect("known");
+    assert!(phase.records(), "{phase:?}");
+    execute(&world, "ALTER TABLE elsewhere RENAME TO phase_changes").await;
+    registry
+        .control(attempt, end, by, "test")
+        .await
+        .expect("stored");
+    let (phase, _) = registry.standing(attempt).await.expect("known");
+    assert!(matches!(phase, AttemptPhase::Terminated { .. }));
+    let ended: (i64, i64) = sqlx::query_as(
+        "SELECT (SELECT COUNT(*) FROM phase_changes WHERE phase LIKE '%terminated%'), \
+         COUNT(ended_ms) FROM attempts",
+    )
+    .fetch_one(world.state.store.read())
+    .await
+    .expect("read");
+    assert_eq!(ended, (1, 1));
+    let mut ends = 0;
+    while let Ok(command) = commands.try_recv() {
+        ends += i32::from(matches!(command, AgentCommand::End { .. }));
+    }
+    assert_eq!(ends, 1);
 }
