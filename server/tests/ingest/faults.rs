@@ -131,7 +131,6 @@ async fn incidents_come_from_what_is_stored_once_each_whenever_the_server_fails(
     let data = tempfile::tempdir().expect("a folder");
     let server = Server::start(&data.path().join("data")).await;
     let provision = server.attempts(1).await.remove(0);
-    let attempt = provision.attempt;
     let told = vec![Observation {
         stream: None,
         scored_input: Vec::new(),
