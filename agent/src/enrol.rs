@@ -97,6 +97,7 @@ pub(crate) async fn enrol(
     let request = AgentEnrolRequest {
         key: Hex(key.0.to_vec()),
         proof: crypto::sign(&keys, &Ring, provision.institution, &proof)?.into(),
+        grant: provision.grant.clone().into(),
         agent_version: VERSION.to_owned(),
         simulated_build: cfg!(feature = "simulated"),
     };

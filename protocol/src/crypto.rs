@@ -147,6 +147,10 @@ pub enum Label {
     Supplement,
     /// What there is of a recording that was not sealed.
     Unsealed,
+    /// [`crate::wire::RequestProof`].
+    RequestProof,
+    /// [`crate::wire::AgentGrant`].
+    AgentGrant,
 }
 
 /// A structure that can be signed.

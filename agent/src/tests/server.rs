@@ -130,6 +130,10 @@ impl FakeServer {
             attempt: attempt(),
             epoch: Epoch::FIRST,
             agent_token: "token".to_owned(),
+            grant: qorgan_protocol::crypto::SignedBytes {
+                bytes: Vec::new(),
+                signature: Vec::new(),
+            },
             server_key: self.keys.public_key(),
             bandwidth: "standard".to_owned(),
         }

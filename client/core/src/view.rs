@@ -4,12 +4,16 @@ use core::time::Duration;
 
 use qorgan_protocol::{
     assessment::{Block, Choice},
+    attempt::MachineRule,
     evidence::{SourceState, StreamId, StreamKind},
     ids::PictureId,
     local::{Light, LivenessState, Turn, TurnHint, VoiceState},
     time::WallTime,
     wire::{ExamCard, GateLineState, IdentityState, Message, ProblemCode},
 };
+
+/// What is checked.
+pub use qorgan_protocol::attempt::CheckName as Check;
 
 use crate::{
     Private,
@@ -190,50 +194,6 @@ pub enum CheckResult {
     Bad,
 }
 
-/// What is checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Check {
-    /// The server answers.
-    Server,
-    /// The agent runs.
-    Agent,
-    /// The camera gives pictures.
-    Camera,
-    /// The microphone gives sound.
-    Microphone,
-    /// The screen can be recorded.
-    Screen,
-    /// No more displays than allowed.
-    Displays,
-    /// The disk has room for the journal.
-    Disk,
-    /// The session is of this machine.
-    RemoteSession,
-    /// The machine is a real one.
-    VirtualMachine,
-    /// A proxy stands between.
-    Proxy,
-}
-
-impl Check {
-    /// Returns the word on the wire and in text keys.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Server => "server",
-            Self::Agent => "agent",
-            Self::Camera => "camera",
-            Self::Microphone => "microphone",
-            Self::Screen => "screen",
-            Self::Displays => "displays",
-            Self::Disk => "disk",
-            Self::RemoteSession => "remote_session",
-            Self::VirtualMachine => "virtual_machine",
-            Self::Proxy => "proxy",
-        }
-    }
-}
-
 /// One line of the system check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckLine {
@@ -245,6 +205,8 @@ pub struct CheckLine {
     pub found: String,
     /// The state of the device, where it is one, so that the remedy fits.
     pub state: Option<SourceState>,
+    /// What the sitting does about what was found, so that the remedy fits.
+    pub rule: Option<MachineRule>,
 }
 
 /// System check.
@@ -282,6 +244,8 @@ pub struct IdentityView {
     pub document: DocumentState,
     /// Where the check stands.
     pub state: IdentityState,
+    /// What a proctor says of a refusal, or of why it is to be shown again.
+    pub reason: Option<String>,
     /// Whether it must be approved before going on.
     pub must_be_approved: bool,
     /// Whether the way on is open.

@@ -51,7 +51,7 @@ impl Device {
             path: path.clone(),
             source,
         };
-        fs::create_dir_all(data).map_err(failed)?;
+        super::socket::own_folder(data).map_err(failed)?;
         let keys = match fs::read(&path) {
             Ok(pkcs8) => Keys::from_pkcs8(&pkcs8)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

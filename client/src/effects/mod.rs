@@ -9,6 +9,7 @@ mod journal;
 mod lock;
 mod machine;
 mod pictures;
+mod proofs;
 mod receipts;
 mod server;
 mod socket;

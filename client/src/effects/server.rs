@@ -10,24 +10,28 @@ use qorgan_client_core::event::{Call, Failure, KeptReceipt, Reply};
 use qorgan_protocol::{
     assessment::ResponseEntry,
     codec,
-    crypto::{self, PublicKey, Signable, SignedBytes, Signer as _},
+    crypto::{self, Hasher as _, PublicKey, Signable, SignedBytes, Signer as _},
     ids::{AttemptId, Epoch, InstitutionId},
     local::Provision,
     wire::{
-        AcceptedResponses, AttemptView, ChallengeReply, CheckInReply, CheckInRequest, ClientEvents,
+        AcceptedResponses, AgentGrant, AttemptView, ChallengeReply, CheckInReply, CheckInRequest, ClientEvents,
         ConsentReply, ConsentRequest, DeviceProof, ExamCard, Hex, IdentityRequest,
-        InstructionRequest, ItemList, Problem, RaiseHandRequest, ResponseReceipt, ResponsesRequest,
-        SendMessageRequest, ServerHello, SignInReply, SignInRequest, StoredResponses, SubmitReply,
-        SubmitRequest, SystemCheckRequest,
+        InstructionRequest, ItemList, PROOF_HEADER, PROOF_NONCE_HEADER, Problem, RaiseHandRequest,
+        ResponseReceipt, ResponsesRequest, SendMessageRequest, ServerHello, SignInReply,
+        SignInRequest, StoredResponses, SubmitReply, SubmitRequest, SystemCheckRequest,
     },
 };
 use qorgan_signing::{Keys, Ring};
 use qorgan_trust::Pinned;
-use reqwest::{Method, RequestBuilder, StatusCode};
+use reqwest::{Method, StatusCode, header::CONTENT_TYPE};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    enrolment::EnrolmentLink, machine::Device, pictures::PictureStore, receipts::Receipts,
+    enrolment::EnrolmentLink,
+    machine::Device,
+    pictures::PictureStore,
+    proofs::{Asked, Proofs},
+    receipts::Receipts,
 };
 use crate::ui::kit::PictureKey;
 
@@ -38,6 +42,7 @@ pub(super) struct ServerLink {
     data: PathBuf,
     pictures: Arc<Mutex<PictureStore>>,
     receipts: Receipts,
+    proofs: Proofs,
     state: Mutex<State>,
 }
 
@@ -90,6 +95,7 @@ impl ServerLink {
             data,
             pictures,
             receipts,
+            proofs: Proofs::default(),
             state: Mutex::default(),
         }
     }
@@ -116,7 +122,15 @@ impl ServerLink {
     pub(super) fn provision(&self, agent_token: String, bandwidth: String) -> Option<Provision> {
         let state = self.state();
         let (server, attempt) = (state.server.as_ref()?, state.attempt.as_ref()?);
+        let grant = AgentGrant {
+            token: Ring.sha256(&[agent_token.as_bytes()]),
+            attempt: attempt.id,
+            epoch: attempt.epoch,
+            boot: self.device.boot,
+        };
+        let grant = crypto::sign(&self.device.keys, &Ring, server.institution, &grant).ok()?;
         Some(Provision {
+            grant,
             server: server.origin.clone(),
             ca_der: server.pinned.as_ref().and_then(|pinned| pinned.authority()),
             institution: server.institution,
@@ -377,12 +391,7 @@ impl ServerLink {
 
     async fn picture(&self, place: &str, key: PictureKey) -> Result<(), Failure> {
         let path = self.place(place)?;
-        let reply = self
-            .request(Method::GET, &path)?
-            .send()
-            .await
-            .map_err(|error| unreachable_of(&error))?;
-        let reply = succeed(reply).await?;
+        let reply = succeed(self.ask(Method::GET, &path, Vec::new()).await?).await?;
         if reply
             .content_length()
             .is_some_and(|length| length > PICTURE_BYTES_MAX)
@@ -430,8 +439,7 @@ impl ServerLink {
     /// Posts what is answered with nothing.
     async fn tell<B: Serialize + Sync>(&self, what: &str, body: &B) -> Result<Reply, Failure> {
         let path = self.place(what)?;
-        let asked = self.request(Method::POST, &path)?.json(body);
-        succeed(asked.send().await.map_err(|error| unreachable_of(&error))?).await?;
+        succeed(self.ask(Method::POST, &path, json(body)?).await?).await?;
         Ok(Reply::Done)
     }
 
@@ -441,23 +449,52 @@ impl ServerLink {
         path: &str,
         body: Option<&B>,
     ) -> Result<T, Failure> {
-        let mut asked = self.request(method, path)?;
-        if let Some(body) = body {
-            asked = asked.json(body);
-        }
-        read(asked.send().await.map_err(|error| unreachable_of(&error))?).await
+        let body = body.map(json).transpose()?.unwrap_or_default();
+        read(self.ask(method, path, body).await?).await
     }
 
-    fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, Failure> {
+    /// Sends a request with the token and the device's proof; once more where the server asks for
+    /// another nonce.
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<reqwest::Response, Failure> {
         let server = self.server()?;
-        let asked = server
-            .http
-            .request(method, format!("{}{path}", server.origin));
         let token = self.state().token.clone();
-        Ok(match token {
-            Some(token) => asked.bearer_auth(token.0),
-            None => asked,
-        })
+        let token = token.ok_or(Failure::BadAnswer)?;
+        let mut renewed = false;
+        loop {
+            let asked = Asked {
+                token: &token.0,
+                method: method.as_str(),
+                target: path,
+                body: &body,
+            };
+            let proof = self
+                .proofs
+                .header(&self.device.keys, server.institution, asked)
+                .map_err(|_codec| Failure::BadAnswer)?;
+            let mut request = server
+                .http
+                .request(method.clone(), format!("{}{path}", server.origin))
+                .bearer_auth(&token.0)
+                .header(PROOF_HEADER, proof);
+            if !body.is_empty() {
+                request = request
+                    .header(CONTENT_TYPE, "application/json")
+                    .body(body.clone());
+            }
+            let sent = request.send().await;
+            let reply = sent.map_err(|error| unreachable_of(&error))?;
+            let nonce = reply.headers().get(PROOF_NONCE_HEADER);
+            let again = nonce.is_some_and(|nonce| self.proofs.renew(nonce.as_bytes()));
+            if !again || renewed {
+                return Ok(reply);
+            }
+            renewed = true;
+        }
     }
 
     fn place(&self, what: &str) -> Result<String, Failure> {
@@ -472,6 +509,10 @@ impl ServerLink {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn json<B: Serialize>(body: &B) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(body).map_err(|_json| Failure::BadAnswer)
 }
 
 fn entries_of(stored: &StoredResponses) -> Result<Vec<ResponseEntry>, Failure> {

@@ -142,7 +142,9 @@ fn cause_keys(cause: CoverCause) -> (Key, Key) {
             (keys::COVER_SERVER, keys::COVER_SERVER_HELP)
         }
         CoverCause::Server(PauseCause::Moving) => (keys::COVER_MOVING, keys::REMEDY_TEST_CENTRE),
-        CoverCause::Server(PauseCause::Identity) => (keys::COVER_IDENTITY, keys::COVER_IDENTITY_HELP),
+        CoverCause::Server(PauseCause::Identity) => {
+            (keys::COVER_IDENTITY, keys::COVER_IDENTITY_HELP)
+        }
         CoverCause::TimeUp => (keys::COVER_TIME_UP, keys::COVER_TIME_UP_HELP),
     }
 }

@@ -31,6 +31,10 @@ pub fn identity_ui(
         ui.add_space(space::L);
         kit.body(ui, kit.msg(lead(screen)));
         state_ui(ui, screen, kit);
+        if let Some(reason) = &screen.reason {
+            let said = kit.with(keys::IDENTITY_REASON, &[("reason", reason.into())]);
+            kit.body(ui, said);
+        }
         ui.add_space(space::M);
         buttons(ui, screen, kit)
     });

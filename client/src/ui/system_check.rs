@@ -5,7 +5,7 @@ use qorgan_client_core::{
     event::Intent,
     view::{Check, CheckLine, CheckResult, SystemCheckView, View},
 };
-use qorgan_protocol::evidence::SourceState;
+use qorgan_protocol::{attempt::MachineRule, evidence::SourceState};
 
 use super::{
     components::{Icon, Look, Step, button, card, icon, page, trouble_banner},
@@ -100,6 +100,11 @@ fn check_key(check: Check) -> Key {
 }
 
 fn remedy_key(line: &CheckLine) -> Key {
+    match line.rule {
+        Some(MachineRule::Refuse) => return keys::CHECK_REFUSED_REMEDY,
+        Some(MachineRule::ProctorDecides) => return keys::CHECK_DECIDES_REMEDY,
+        Some(MachineRule::Note) | None => {}
+    }
     match line.check {
         Check::Camera | Check::Microphone | Check::Screen => {
             line.state.map_or(keys::REMEDY_CALL, device_remedy)

@@ -156,6 +156,7 @@ pub fn system_check() -> ScreenView {
         result,
         found: found.to_owned(),
         state,
+        rule: None,
     };
     ScreenView::SystemCheck(SystemCheckView {
         lines: vec![
@@ -197,6 +198,7 @@ pub fn document() -> ScreenView {
         return identity();
     };
     ScreenView::Identity(IdentityView {
+        reason: None,
         document: DocumentState::Taken,
         state: IdentityState::Open,
         ready: false,
@@ -206,6 +208,7 @@ pub fn document() -> ScreenView {
 
 pub fn identity() -> ScreenView {
     ScreenView::Identity(IdentityView {
+        reason: None,
         photo: true,
         camera: Some(CAMERA),
         document: DocumentState::NotAsked,

@@ -7,6 +7,7 @@ mod freshness;
 mod gate;
 mod lease;
 mod lease_record;
+mod machine;
 mod pace;
 mod phase;
 mod policy;
@@ -20,6 +21,7 @@ pub use gate::{GateError, GateInput, GateMemory, GateOutput, Moment, StartGate};
 pub use lease::ContentLease;
 pub use lease_record::{Arrival, LeaseChange, LeaseRecord, ResponseMark, Standing};
 pub use pace::{ItemPace, Pace};
+pub use machine::{CheckFault, CheckJudgement, CheckName, MachinePolicy, MachineRule};
 pub use phase::{
     AttemptEvent, AttemptPhase, CheckInTask, CheckInTasks, PauseCause, Refused, TerminationCause,
 };

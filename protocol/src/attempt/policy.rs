@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::credit::PauseCredit;
 use super::pace::Pace;
+use super::machine::MachinePolicy;
 use crate::evidence::StreamKind;
 use crate::incident::WatchPolicy;
 
@@ -89,6 +90,9 @@ pub struct GatePolicy {
     /// How fast new items leave the server.
     #[serde(default)]
     pub pace: Pace,
+    /// What is done about virtual machines, remote sessions and proxies.
+    #[serde(default)]
+    pub machine: MachinePolicy,
 }
 
 impl GatePolicy {
@@ -110,6 +114,7 @@ impl GatePolicy {
             identity_document: false,
             watch: WatchPolicy::remote(),
             pace: Pace::DEFAULT,
+            machine: MachinePolicy::DEFAULT,
         }
     }
 

@@ -26,6 +26,8 @@ pub const SUPPLEMENT_FILE: &str = "supplement.bin";
 pub const UNSEALED_FILE: &str = "unsealed.bin";
 /// The incidents as they were when the recording was sealed.
 pub const INCIDENTS_FILE: &str = "incidents.json";
+/// What the candidate's machine and kiosk told, and what was decided about them.
+pub const MACHINE_FILE: &str = "machine.json";
 /// The responses with their receipts.
 pub const RESPONSES_FILE: &str = "responses.log";
 

@@ -164,4 +164,22 @@ kinds! {
     /// The candidate did not turn the head at check-in, so that nothing tells a living face from a
     /// picture.
     HeadNotTurned = "head_not_turned", 0.3, None;
+    /// The kiosk runs in a virtual machine.
+    VirtualMachine = "virtual_machine", 0.6, None;
+    /// The kiosk's session comes from another machine.
+    RemoteSession = "remote_session", 0.8, Some(Form1Box::CommunicationDevices);
+    /// A proxy stands between the machine and the server.
+    ProxyInUse = "proxy_in_use", 0.3, None;
+    /// A line of the system check was not in order.
+    SystemCheck = "system_check", 0.4, None;
+    /// The kiosk lost the focus, and no other window was named.
+    FocusLost = "focus_lost", 0.3, None;
+    /// The kiosk was started again while its attempt was under way.
+    ClientRestarted = "client_restarted", 0.4, None;
+    /// The accessibility adapter, through which programs read and press, was switched.
+    AccessibilitySwitched = "accessibility_switched", 0.2, None;
+    /// A measure that locks the machine could not be applied.
+    LockIncomplete = "lock_incomplete", 0.5, None;
+    /// Requests of the attempt came from another network address.
+    AddressChanged = "address_changed", 0.3, None;
 }

@@ -98,7 +98,9 @@ impl IncidentKind {
             | Self::ForeignWindow
             | Self::ClipboardChanged
             | Self::VoiceNotEnrolled
-            | Self::HeadNotTurned => &[Sensitivity::Off, Sensitivity::Normal],
+            | Self::HeadNotTurned
+            | Self::FocusLost
+            | Self::AccessibilitySwitched => &[Sensitivity::Off, Sensitivity::Normal],
             Self::LockdownBreach
             | Self::SecondDisplay
             | Self::DeniedProcess
@@ -119,6 +121,13 @@ impl IncidentKind {
             | Self::Tampering
             | Self::LateResponses
             | Self::NotWatched
+            | Self::VirtualMachine
+            | Self::RemoteSession
+            | Self::ProxyInUse
+            | Self::SystemCheck
+            | Self::ClientRestarted
+            | Self::LockIncomplete
+            | Self::AddressChanged
             | Self::ProctorFlag => &[],
         }
     }

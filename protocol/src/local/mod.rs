@@ -38,6 +38,8 @@ pub struct Provision {
     pub epoch: Epoch,
     /// The token for enrolment and link.
     pub agent_token: String,
+    /// The signed [`crate::wire::AgentGrant`] of this machine's device for the token.
+    pub grant: SignedBytes,
     /// The server's signing key, to check certificates and receipts.
     pub server_key: PublicKey,
     /// `economy`, `standard` or `rich`.

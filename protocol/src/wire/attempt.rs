@@ -100,10 +100,35 @@ impl core::fmt::Debug for ConsentReply {
 pub struct SystemCheckLine {
     /// What was checked, such as `camera`, `displays`, `virtual_machine`, `proxy`, `disk`.
     pub check: String,
-    /// `ok`, `warning` or `failed`.
-    pub result: String,
+    /// How it came out.
+    pub result: CheckOutcome,
     /// What was found.
     pub detail: String,
+}
+
+/// How a line of the system check came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum CheckOutcome {
+    /// In order.
+    Ok,
+    /// Worth knowing.
+    Warning,
+    /// Not in order.
+    Failed,
+}
+
+impl CheckOutcome {
+    /// Returns the word on the wire and in text keys.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// `POST …/system-check`.
@@ -247,10 +272,13 @@ pub struct AttemptView {
     pub epoch: Epoch,
     /// Where the attempt stands.
     pub phase: AttemptPhase,
-    /// What is done of check-in.
+    /// What is done of check-in; a machine that an attempt moved to is not checked until it was.
     pub tasks: CheckInTasks,
     /// Where the identity check stands.
     pub identity: IdentityState,
+    /// What a proctor says of a refusal, or of why it is to be shown again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity_reason: Option<String>,
     /// Every required source.
     pub gate: Vec<GateLine>,
     /// Whether `POST …/start` would be granted now.
@@ -401,6 +429,24 @@ pub enum ClientEventKind {
     ClientRestarted,
     /// The accessibility adapter was switched.
     AccessibilitySwitched,
+}
+
+impl ClientEventKind {
+    /// Returns the word on the wire, in SQL and in text keys.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::WindowSwitch => "window_switch",
+            Self::FocusLost => "focus_lost",
+            Self::FocusBack => "focus_back",
+            Self::CloseRefused => "close_refused",
+            Self::MeasureFailed => "measure_failed",
+            Self::ClipboardCleared => "clipboard_cleared",
+            Self::AgentGone => "agent_gone",
+            Self::ClientRestarted => "client_restarted",
+            Self::AccessibilitySwitched => "accessibility_switched",
+        }
+    }
 }
 
 /// One thing that the lockdown saw.

@@ -5,22 +5,27 @@
 mod attempt;
 mod hexbytes;
 mod problem;
+mod proof;
 mod receipt;
 mod sign_in;
 
 pub use attempt::{
-    AcceptedResponses, AttemptView, CheckInReply, ClientEvent, ClientEventKind, ClientEvents,
-    ConnectionTime, ConsentReply, ConsentRequest, FreshnessView, GateLine, GateLineState,
-    IdentityRequest, IdentityState, InstructionRequest, ItemList, ItemSlot, LeaseView, Message,
-    MessageFrom, RaiseHandRequest, ResponseReceipt, ResponsesRequest, SendMessageRequest,
-    StoredResponses, SubmitReply, SubmitRequest, SystemCheckLine, SystemCheckRequest, TextIn,
+    AcceptedResponses, AttemptView, CheckInReply, CheckOutcome, ClientEvent, ClientEventKind,
+    ClientEvents, ConnectionTime, ConsentReply, ConsentRequest, FreshnessView, GateLine,
+    GateLineState, IdentityRequest, IdentityState, InstructionRequest, ItemList, ItemSlot,
+    LeaseView, Message, MessageFrom, RaiseHandRequest, ResponseReceipt, ResponsesRequest,
+    SendMessageRequest, StoredResponses, SubmitReply, SubmitRequest, SystemCheckLine,
+    SystemCheckRequest, TextIn,
 };
 #[cfg(feature = "schema")]
 pub(crate) use hexbytes::text_schema;
 pub use hexbytes::{Hex, SignedHex};
 pub use problem::{Problem, ProblemCode};
+pub use proof::{
+    PROOF_HEADER, PROOF_NONCE_HEADER, ProofError, RequestProof, nonce_of, proof_header, proof_of,
+};
 pub use receipt::ReceiptFile;
 pub use sign_in::{
-    Accommodation, AgentEnrolReply, AgentEnrolRequest, ChallengeReply, CheckInRequest, DeviceProof,
+    Accommodation, AgentGrant, AgentEnrolReply, AgentEnrolRequest, ChallengeReply, CheckInRequest, DeviceProof,
     EnrolProof, ExamCard, ExamState, ServerHello, SignInReply, SignInRequest,
 };

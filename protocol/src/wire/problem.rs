@@ -64,6 +64,10 @@ codes! {
     Covered = "covered", 409;
     /// A key, certificate or signature does not hold.
     NotProved = "not_proved", 403;
+    /// The proof of a request names an old nonce; the reply's header gives the one to use.
+    StaleProof = "stale_proof", 401;
+    /// The system check does not fulfil what the sitting requires; `detail` names each line.
+    CheckFailed = "check_failed", 409;
     /// Responses do not follow those that are stored; `detail` names the expected place.
     OutOfOrder = "out_of_order", 409;
     /// The request is larger than allowed.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hexbytes::{Hex, SignedHex};
 use crate::attempt::AttemptPhase;
-use crate::crypto::{Label, PublicKey, Signable};
+use crate::crypto::{Label, PublicKey, Sha256, Signable};
 use crate::ids::{AttemptId, BootId, Epoch, InstitutionId, PersonId};
 use crate::incident::{Allowance, WatchPolicy};
 use crate::time::WallTime;
@@ -203,6 +203,26 @@ impl Signable for EnrolProof {
     const NAME: &'static str = "enrolment proof";
 }
 
+/// What a device signs with its own key so that the agent on it may enrol with a token: the token
+/// alone is of no use elsewhere (M11).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentGrant {
+    /// SHA-256 of the agent token's text.
+    pub token: Sha256,
+    /// Whose attempt.
+    pub attempt: AttemptId,
+    /// On which machine.
+    pub epoch: Epoch,
+    /// The run of the machine's kernel.
+    pub boot: BootId,
+}
+
+impl Signable for AgentGrant {
+    const LABEL: Label = Label::AgentGrant;
+    const VERSION: u16 = 1;
+    const NAME: &'static str = "agent grant";
+}
+
 /// `POST /api/v1/agent/enrol`, with the agent token: has the agent's attempt key certified.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -211,6 +231,8 @@ pub struct AgentEnrolRequest {
     pub key: Hex,
     /// A signed [`EnrolProof`].
     pub proof: SignedHex,
+    /// The [`AgentGrant`] that the device's key signed.
+    pub grant: SignedHex,
     /// The agent's version.
     pub agent_version: String,
     /// Whether this build can play files as sources.

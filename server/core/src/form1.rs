@@ -61,6 +61,7 @@ pub fn printed_detail(kind: IncidentKind, detail: &str) -> &str {
             named.trim_end_matches([';', ' '])
         }
         IncidentKind::DeniedProcess
+        | IncidentKind::VirtualMachine
         | IncidentKind::RemoteControl
         | IncidentKind::VirtualCamera
         | IncidentKind::ProctorFlag => detail,
@@ -89,6 +90,14 @@ pub fn printed_detail(kind: IncidentKind, detail: &str) -> &str {
         | IncidentKind::VoiceNotEnrolled
         | IncidentKind::PresentationAttack
         | IncidentKind::HeadNotTurned
+        | IncidentKind::RemoteSession
+        | IncidentKind::ProxyInUse
+        | IncidentKind::SystemCheck
+        | IncidentKind::FocusLost
+        | IncidentKind::ClientRestarted
+        | IncidentKind::AccessibilitySwitched
+        | IncidentKind::LockIncomplete
+        | IncidentKind::AddressChanged
         | IncidentKind::Impersonation
         | IncidentKind::NotWatched
         | IncidentKind::LookingAway

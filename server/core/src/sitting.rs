@@ -8,7 +8,7 @@
 
 use core::time::Duration;
 
-use qorgan_protocol::attempt::{GateMode, GatePolicy, Grace, Pace};
+use qorgan_protocol::attempt::{GateMode, GatePolicy, Grace, MachinePolicy, MachineRule, Pace};
 use qorgan_protocol::evidence::StreamKind;
 use qorgan_protocol::incident::{IncidentKind, Sensitivity, WatchPolicy};
 
@@ -109,8 +109,16 @@ pub mod fields {
     pub const DENY: &str = "deny";
     /// Programs that are never reported, one a line.
     pub const ALLOW: &str = "allow";
+    /// What is done about a virtual machine, or nothing for the usual.
+    pub const VIRTUAL_MACHINE: &str = "virtual_machine";
+    /// What is done about a session from another machine, or nothing for the usual.
+    pub const REMOTE_SESSION: &str = "remote_session";
+    /// What is done about a proxy, or nothing for the usual.
+    pub const PROXY: &str = "proxy";
+    /// What is done about facts of the machine: `note`, `proctor_decides` or `refuse`.
+    pub const MACHINE: [&str; 3] = [VIRTUAL_MACHINE, REMOTE_SESSION, PROXY];
     /// What is watched for: how readily each kind is raised, or nothing for the mode's usual.
-    pub const WATCH: [(&str, super::IncidentKind); 14] = [
+    pub const WATCH: [(&str, super::IncidentKind); 16] = [
         ("watch_window_switch", super::IncidentKind::WindowSwitch),
         ("watch_foreign_window", super::IncidentKind::ForeignWindow),
         (
@@ -134,6 +142,11 @@ pub mod fields {
             super::IncidentKind::PresentationAttack,
         ),
         ("watch_head_not_turned", super::IncidentKind::HeadNotTurned),
+        ("watch_focus_lost", super::IncidentKind::FocusLost),
+        (
+            "watch_accessibility_switched",
+            super::IncidentKind::AccessibilitySwitched,
+        ),
     ];
     /// The numbers: field, least, most. No grace is longer than the default.
     pub const NUMBERS: [(&str, u64, u64); 7] = [
@@ -210,6 +223,7 @@ impl<'a, F: Fn(&str) -> &'a str> Form<'_, F> {
         let late_minutes = self.number(fields::LATE);
         let pace = self.pace();
         let watch = self.watch(base.watch.clone());
+        let machine = self.machine(base.machine);
         let policy = GatePolicy {
             displays_max: u8::try_from(displays).unwrap_or(1),
             simulated_sources: self.ticked(fields::SIMULATED),
@@ -225,6 +239,7 @@ impl<'a, F: Fn(&str) -> &'a str> Form<'_, F> {
             identity_document: self.ticked(fields::DOCUMENT),
             watch,
             pace,
+            machine,
             ..base
         };
         if policy.identity_document && !policy.required().contains(&StreamKind::Camera) {
@@ -240,6 +255,23 @@ impl<'a, F: Fn(&str) -> &'a str> Form<'_, F> {
             ahead: u16::try_from(ahead).unwrap_or(usual.ahead),
             per_minute: u16::try_from(per_minute).unwrap_or(usual.per_minute),
         }
+    }
+
+    fn machine(&mut self, usual: MachinePolicy) -> MachinePolicy {
+        MachinePolicy {
+            virtual_machine: self.rule(fields::VIRTUAL_MACHINE, usual.virtual_machine),
+            remote_session: self.rule(fields::REMOTE_SESSION, usual.remote_session),
+            proxy: self.rule(fields::PROXY, usual.proxy),
+        }
+    }
+
+    fn rule(&mut self, name: &'static str, usual: MachineRule) -> MachineRule {
+        let word = (self.field)(name);
+        let rule = MachineRule::from_word(word);
+        if rule.is_none() && !word.is_empty() {
+            self.faults.push((name, SittingFault::Word));
+        }
+        rule.unwrap_or(usual)
     }
 
     fn watch(&mut self, usual: WatchPolicy) -> WatchPolicy {
@@ -346,6 +378,9 @@ mod tests {
             ("allow", "magnify"),
             ("watch_looking_away", "low"),
             ("watch_second_face", "high"),
+            ("virtual_machine", "refuse"),
+            ("remote_session", "note"),
+            ("proxy", "proctor_decides"),
         ]);
         form.remove("freshness");
         form.remove("credit_covered_time");
@@ -375,6 +410,11 @@ mod tests {
             pace: Pace {
                 ahead: 5,
                 per_minute: 10,
+            },
+            machine: MachinePolicy {
+                virtual_machine: MachineRule::Refuse,
+                remote_session: MachineRule::Note,
+                proxy: MachineRule::ProctorDecides,
             },
         };
         assert_eq!(read.policy, policy);
@@ -413,6 +453,7 @@ mod tests {
             ("bandwidth", "all"),
             ("deny", "zoom\n/usr/bin/obs"),
             ("allow", "Zoom"),
+            ("remote_session", "allow"),
         ]);
 
         let faults = read(&form).expect_err("bad");
@@ -426,6 +467,7 @@ mod tests {
             "late_delivery_minutes",
             "items_ahead",
             "items_per_minute",
+            "remote_session",
             "bandwidth",
             "deny",
             "allow",

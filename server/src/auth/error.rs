@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use qorgan_protocol::wire::{Problem, ProblemCode};
+use qorgan_protocol::wire::{PROOF_NONCE_HEADER, Problem, ProblemCode};
 use qorgan_signing::{KeyError, SealError};
 
 use crate::store::StoreError;
@@ -119,6 +119,11 @@ impl AuthError {
 pub enum AuthRejection {
     /// A program is told in JSON.
     Problem(Problem),
+    /// The proof of a request names an old nonce; the client signs anew with this one.
+    StaleProof {
+        /// The nonce to use.
+        nonce: [u8; 16],
+    },
     /// A person is led to the sign-in page.
     SignIn {
         /// Whether htmx asked, which follows another header.
@@ -139,6 +144,15 @@ impl IntoResponse for AuthRejection {
                     response.headers_mut().insert(header::RETRY_AFTER, value);
                 }
                 response
+            }
+            Self::StaleProof { nonce } => {
+                let problem = Problem {
+                    code: ProblemCode::StaleProof,
+                    detail: "sign the request anew with the nonce of the header".to_owned(),
+                    retry_after_s: None,
+                };
+                let header = [(PROOF_NONCE_HEADER, hex::encode(nonce))];
+                (StatusCode::UNAUTHORIZED, header, Json(problem)).into_response()
             }
             Self::SignIn { htmx } => {
                 let to = HeaderValue::from_static(SIGN_IN_PAGE);

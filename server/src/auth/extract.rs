@@ -4,19 +4,23 @@ use core::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::extract::{ConnectInfo, FromRequestParts, OriginalUri};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
+use qorgan_protocol::crypto::{self, Hasher as _, Sha256};
 use qorgan_protocol::ids::{AttemptId, Epoch, PersonId};
+use qorgan_protocol::wire::{PROOF_HEADER, RequestProof, proof_of};
+use qorgan_signing::Ring;
 
 use super::Auth;
 use super::error::{AuthError, AuthRejection};
 use super::network;
+use super::proofs::Taken;
 use super::role::{Role, StaffRole};
 use super::staff::COOKIE;
 use super::tokens::Holder;
 use crate::http::Connection;
-use crate::registry::Caller;
+use crate::registry::{Caller, RegistryError};
 use crate::state::AppState;
 
 /// A client whose device proved its key when the candidate signed in.
@@ -30,15 +34,98 @@ impl FromRequestParts<AppState> for ClientAuth {
         parts: &mut Parts,
         state: &AppState,
     ) -> Result<Self, AuthRejection> {
-        match bearer(&parts.headers, state).await {
-            Ok(Holder::Client(caller)) => {
-                known(parts);
-                Ok(Self(caller))
+        let token = bearer_token(&parts.headers).map_err(|error| problem(&error))?;
+        let caller = match state.auth.holder(token).await {
+            Ok(Holder::Client(caller)) => caller,
+            Ok(Holder::Agent { .. } | Holder::Staff { .. }) => {
+                return Err(problem(&AuthError::Forbidden));
             }
-            Ok(Holder::Agent { .. } | Holder::Staff { .. }) => Err(problem(&AuthError::Forbidden)),
-            Err(error) => Err(problem(&error)),
+            Err(error) => return Err(problem(&error)),
+        };
+        let attempt = attempt_of(parts);
+        let body = match prove(parts, state, token, caller) {
+            Ok(body) => body,
+            Err(Unproved::Refused(rejection)) => return Err(rejection),
+            Err(Unproved::Replayed) => {
+                if let Some(attempt) = attempt {
+                    let told = state.registry.proof_replayed(attempt, &caller).await;
+                    told.map_err(|error| registry_problem(&error))?;
+                }
+                let detail = "the proof was used before";
+                return Err(problem(&AuthError::NotProved { detail }));
+            }
+        };
+        parts.extensions.insert(body);
+        known(parts);
+        if let Some(attempt) = attempt {
+            let address = peer_address(parts, state).await;
+            let heard = state.registry.hear(attempt, &caller, address).await;
+            heard.map_err(|error| registry_problem(&error))?;
         }
+        Ok(Self(caller))
     }
+}
+
+/// The hash of the body that a proof of the request covers. Whoever reads the body holds it against
+/// this.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ProvedBody(pub(crate) Sha256);
+
+/// Checks that the token's device signed this very request, and that it is new (M11).
+fn prove(
+    parts: &Parts,
+    state: &AppState,
+    token: &str,
+    caller: Caller,
+) -> Result<ProvedBody, Unproved> {
+    let refuse = |detail| Unproved::Refused(problem(&AuthError::NotProved { detail }));
+    let header = parts.headers.get(PROOF_HEADER);
+    let header = header.ok_or_else(|| refuse("the request carries no proof"))?;
+    let signed = proof_of(header.as_bytes()).map_err(|_form| refuse("the proof has no form"))?;
+    let proof: RequestProof = crypto::open(&Ring, &caller.device_key, state.institution(), &signed)
+        .map_err(|_error| refuse("the proof is not of the token's device"))?;
+    let token = Ring.sha256(&[token.as_bytes()]);
+    let uri = parts.extensions.get::<OriginalUri>();
+    let uri = uri.map_or(&parts.uri, |original| &original.0);
+    let target = uri.path_and_query().map_or("/", |target| target.as_str());
+    if (proof.token, proof.method.as_str(), proof.target.as_str())
+        != (token, parts.method.as_str(), target)
+    {
+        return Err(refuse("the proof is of another request"));
+    }
+    match state.auth.take_proof(token, proof.nonce, proof.number) {
+        Ok(Taken::New) => Ok(ProvedBody(proof.body)),
+        Ok(Taken::Stale(nonce)) => Err(Unproved::Refused(AuthRejection::StaleProof { nonce })),
+        Ok(Taken::Replayed) => Err(Unproved::Replayed),
+        Err(error) => Err(Unproved::Refused(problem(&error))),
+    }
+}
+
+/// Why a request is not taken for its device's.
+enum Unproved {
+    Refused(AuthRejection),
+    /// Its proof came before: somebody has the bytes of a request.
+    Replayed,
+}
+
+/// Returns the attempt that a request's path names.
+fn attempt_of(parts: &Parts) -> Option<AttemptId> {
+    let uri = parts.extensions.get::<OriginalUri>();
+    let path = uri.map_or(parts.uri.path(), |original| original.0.path());
+    let rest = path.strip_prefix("/api/v1/attempts/")?;
+    rest.split('/').next()?.parse().ok()
+}
+
+async fn peer_address(parts: &mut Parts, state: &AppState) -> IpAddr {
+    match PeerAddress::from_request_parts(parts, state).await {
+        Ok(PeerAddress(address)) => address,
+        Err(never) => match never {},
+    }
+}
+
+fn registry_problem(error: &RegistryError) -> AuthRejection {
+    tracing::error!(%error, "Who speaks for an attempt could not be stored");
+    AuthRejection::Problem(error.problem())
 }
 
 /// The agent of one attempt and epoch.
@@ -50,6 +137,8 @@ pub struct AgentAuth {
     pub attempt: AttemptId,
     /// On which machine.
     pub epoch: Epoch,
+    /// SHA-256 of its token's text.
+    pub token: Sha256,
 }
 
 impl FromRequestParts<AppState> for AgentAuth {
@@ -59,17 +148,23 @@ impl FromRequestParts<AppState> for AgentAuth {
         parts: &mut Parts,
         state: &AppState,
     ) -> Result<Self, AuthRejection> {
-        match bearer(&parts.headers, state).await {
+        let token = bearer_token(&parts.headers).map_err(|error| problem(&error))?;
+        match state.auth.holder(token).await {
             Ok(Holder::Agent {
                 person,
                 attempt,
                 epoch,
             }) => {
                 known(parts);
+                let token = Ring.sha256(&[token.as_bytes()]);
+                let address = peer_address(parts, state).await;
+                let heard = state.registry.hear_agent(attempt, epoch, address).await;
+                heard.map_err(|error| registry_problem(&error))?;
                 Ok(Self {
                     person,
                     attempt,
                     epoch,
+                    token,
                 })
             }
             Ok(Holder::Client(_) | Holder::Staff { .. }) => Err(problem(&AuthError::Forbidden)),
@@ -283,13 +378,12 @@ fn known(parts: &Parts) {
     }
 }
 
-async fn bearer(headers: &HeaderMap, state: &AppState) -> Result<Holder, AuthError> {
-    let token = headers
+fn bearer_token(headers: &HeaderMap) -> Result<&str, AuthError> {
+    headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Bearer "))
-        .ok_or(AuthError::NotSignedIn)?;
-    state.auth.holder(token).await
+        .ok_or(AuthError::NotSignedIn)
 }
 
 fn cookie_value(headers: &HeaderMap) -> Option<String> {

@@ -2,6 +2,7 @@
 //!
 //! # Invariants
 //! * A token is 32 random bytes; the database holds its hash alone.
+//! * A client's token is of no use without its device's key, which signs each request (M11).
 //! * A route names by its extractor who may call it: [`ClientAuth`], [`AgentAuth`], [`Staff`].
 //! * Rate limits count account and device first; the network only far above a full lab.
 //! * A session says what it was signed in with, and ends with the password, the role, its idle time or
@@ -20,6 +21,7 @@ mod network;
 mod password;
 mod places;
 mod queue;
+mod proofs;
 mod role;
 mod staff;
 mod tokens;
@@ -35,8 +37,10 @@ use challenge::Challenges;
 use hashing::Hashers;
 use limits::RateLimits;
 use places::KnownPlaces;
+use proofs::Proofs;
 
 pub use error::{AuthError, AuthRejection};
+pub(crate) use extract::ProvedBody;
 pub use extract::{AgentAuth, ClientAuth, CsrfChecked, PeerAddress, Staff, StaffSession};
 pub use factor::TotpSetup;
 pub use first::{forget_first_password, keep_first_password};
@@ -56,6 +60,7 @@ pub struct Auth {
     limits: Arc<RateLimits>,
     places: Arc<KnownPlaces>,
     hashers: Arc<Hashers>,
+    proofs: Arc<Proofs>,
 }
 
 impl Auth {
@@ -78,6 +83,7 @@ impl Auth {
             limits,
             places: Arc::default(),
             hashers,
+            proofs: Arc::default(),
         }
     }
 }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use qorgan_protocol::crypto::{Hasher as _, PublicKey};
+use qorgan_protocol::crypto::{Hasher as _, PublicKey, Sha256};
 use qorgan_protocol::ids::{AttemptId, BootId, Epoch, PersonId};
 use qorgan_protocol::time::WallTime;
 use qorgan_signing::Ring;
 use sqlx::Row as _;
 
+use super::proofs::Taken;
 use super::{Auth, AuthError};
 use crate::registry::Caller;
 use crate::store::{self, StoreError};
@@ -140,6 +141,17 @@ impl Auth {
             return Err(AuthError::NotSignedIn);
         }
         Ok((row, kind))
+    }
+
+    /// Takes the number of a proof whose signature holds.
+    pub(super) fn take_proof(
+        &self,
+        token: Sha256,
+        nonce: [u8; 16],
+        number: u64,
+    ) -> Result<Taken, AuthError> {
+        let fresh = qorgan_signing::random()?;
+        Ok(self.proofs.take(token.0, nonce, number, fresh))
     }
 
     /// Ends a token.

@@ -131,6 +131,15 @@ pub(super) struct CreateSitting {
     /// How long a lost network is borne while the agent still captures, in seconds.
     #[arg(long, default_value = "20")]
     grace_network_s: String,
+    /// What is done about a virtual machine: `note`, `proctor_decides` or `refuse`.
+    #[arg(long, default_value = "proctor_decides", value_name = "RULE")]
+    virtual_machine: String,
+    /// What is done about a session from another machine.
+    #[arg(long, default_value = "refuse", value_name = "RULE")]
+    remote_session: String,
+    /// What is done about a proxy.
+    #[arg(long, default_value = "note", value_name = "RULE")]
+    proxy: String,
     /// A program that is reported; may be given again; without it the settings' list.
     #[arg(long, value_name = "PROGRAM")]
     deny: Vec<String>,
@@ -249,6 +258,9 @@ impl CreateSitting {
             (fields::LATE, self.late_delivery_minutes.clone()),
             (fields::AHEAD, self.items_ahead.clone()),
             (fields::PER_MINUTE, self.items_per_minute.clone()),
+            (fields::VIRTUAL_MACHINE, self.virtual_machine.clone()),
+            (fields::REMOTE_SESSION, self.remote_session.clone()),
+            (fields::PROXY, self.proxy.clone()),
             (
                 fields::BANDWIDTH,
                 bandwidth

@@ -14,6 +14,7 @@ use sqlx::Row as _;
 
 use super::error::{Answer, ConsoleError};
 use super::identity::IdentityFacts;
+use super::machine::MachineFacts;
 use super::page::{Page, Visitor, show};
 use super::posted::Posted;
 use super::reasons::{particulars, reason};
@@ -234,8 +235,20 @@ fn shape(kind: &str) -> &'static str {
         | "head_not_turned" => "picture",
         "microphone_muted" | "microphone_changed" | "another_voice" | "talking" | "whisper"
         | "voice_not_enrolled" => "sound",
-        "window_switch" | "foreign_window" | "lockdown_breach" | "second_display"
-        | "denied_process" | "remote_control" | "clipboard_changed" => "window",
+        "window_switch"
+        | "foreign_window"
+        | "lockdown_breach"
+        | "second_display"
+        | "denied_process"
+        | "remote_control"
+        | "clipboard_changed"
+        | "virtual_machine"
+        | "remote_session"
+        | "system_check"
+        | "focus_lost"
+        | "client_restarted"
+        | "accessibility_switched"
+        | "lock_incomplete" => "window",
         _ => "link",
     }
 }
@@ -245,6 +258,7 @@ fn shape(kind: &str) -> &'static str {
 struct CandidatePage {
     page: Page,
     facts: AttemptFacts,
+    machine: MachineFacts,
     views: Vec<LiveView>,
     streams: String,
     incidents: Vec<IncidentLine>,
@@ -329,8 +343,10 @@ pub(super) async fn candidate(
     let known = ["wrong_phase", "bad_request"].contains(&told.problem.as_str());
     let problem = known.then(|| page.t(&format!("remedy-{}", told.problem)));
     let streams = live_streams(&state, attempt);
+    let machine = MachineFacts::read(&state, &page, attempt).await?;
     show(&CandidatePage {
         facts,
+        machine,
         views: streams.iter().map(|one| live_view(&page, *one)).collect(),
         streams: words_of(&streams),
         incidents: IncidentLine::list(&page, &rows, &BTreeMap::new()),
@@ -437,7 +453,7 @@ pub(super) fn after(
     }
 }
 
-fn back(attempt: AttemptId, problem: Option<ProblemCode>) -> Redirect {
+pub(super) fn back(attempt: AttemptId, problem: Option<ProblemCode>) -> Redirect {
     let told = problem
         .map(|code| format!("?problem={}", code.word()))
         .unwrap_or_default();

@@ -109,7 +109,7 @@ async fn proctor_cards(
         ("/console/wall", running, "await-running"),
         (
             "/console/wall",
-            count(&|line| line.hand_raised || line.waits_for_proctor),
+            count(&|line| line.hand_raised || line.waits_for_proctor || line.machine_waits),
             "await-help",
         ),
         (

@@ -3,8 +3,11 @@
 use axum::extract::{Path, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Redirect, Response};
+use qorgan_protocol::attempt::AttemptPhase;
 use qorgan_protocol::ids::AttemptId;
 use qorgan_protocol::wire::{IdentityState, ProblemCode};
+
+use sqlx::Row as _;
 
 use super::candidate::after;
 use super::error::{Answer, ConsoleError};
@@ -12,9 +15,9 @@ use super::page::Page;
 use super::posted::Posted;
 use super::store::custody;
 use crate::auth::{Proctor, Staff, Watcher};
-use crate::registry::BoardLine;
+use crate::registry::{BoardLine, IdentityDecision, reason_place};
 use crate::state::AppState;
-use crate::store::people;
+use crate::store::{exams, people};
 
 /// What a page says about an attempt's identity check.
 #[derive(Debug)]
@@ -28,6 +31,12 @@ pub(super) struct IdentityFacts {
     pub(super) photo: bool,
     /// Whether the candidate showed a document.
     pub(super) document: bool,
+    /// Whether it was refused, so that the refusal can be taken back.
+    pub(super) refused: bool,
+    /// Whether it may be asked for again.
+    pub(super) may_ask: bool,
+    /// What was decided, newest first: when, what, why.
+    pub(super) history: Vec<(String, String, String)>,
 }
 
 impl IdentityFacts {
@@ -51,8 +60,65 @@ impl IdentityFacts {
             words: page.t(&format!("identity-{word}")),
             photo: photo.is_some(),
             document: document.is_some(),
+            refused: line.identity == IdentityState::Refused,
+            may_ask: may_ask(line),
+            history: history(state, page, line.attempt).await?,
         })
     }
+}
+
+/// Tells whether face and document may be asked for again: they were shown, and the attempt is
+/// under way.
+const fn may_ask(line: &BoardLine) -> bool {
+    let shown = match line.identity {
+        IdentityState::Waiting
+        | IdentityState::Deferred
+        | IdentityState::Approved
+        | IdentityState::Refused => true,
+        IdentityState::Open | IdentityState::Again => false,
+    };
+    let under_way = matches!(
+        line.phase,
+        AttemptPhase::CheckIn { .. }
+            | AttemptPhase::Ready { .. }
+            | AttemptPhase::Running { .. }
+            | AttemptPhase::Paused { .. }
+    );
+    shown && under_way
+}
+
+async fn history(
+    state: &AppState,
+    page: &Page,
+    attempt: AttemptId,
+) -> Result<Vec<(String, String, String)>, ConsoleError> {
+    let rows = sqlx::query(
+        "SELECT at_ms, decision, reason FROM identity_decisions WHERE attempt_id = $1 \
+         ORDER BY id DESC LIMIT 20",
+    )
+    .bind(attempt.to_string())
+    .fetch_all(state.store.read())
+    .await?;
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let key = exams::attempt_key(&state.store, &state.keys, attempt).await?;
+    let place = reason_place(attempt);
+    let mut history = Vec::with_capacity(rows.len());
+    for row in rows {
+        let sealed: Option<Vec<u8>> = row.try_get("reason")?;
+        let plain = match sealed {
+            Some(sealed) => key.open(place.as_bytes(), &sealed)?,
+            None => Vec::new(),
+        };
+        let decision: &str = row.try_get("decision")?;
+        history.push((
+            page.clock(Some(row.try_get("at_ms")?)),
+            page.t(&format!("identity-decision-{decision}")),
+            String::from_utf8_lossy(&plain).into_owned(),
+        ));
+    }
+    Ok(history)
 }
 
 /// `POST /console/attempts/{attempt}/identity`, from the live page or from the review.
@@ -62,9 +128,13 @@ pub(super) async fn decide(
     posted: Posted<Proctor>,
 ) -> Answer {
     let attempt: AttemptId = attempt.parse()?;
-    let approved = posted.fields.get("approved") == "yes";
-    let by = posted.staff.session.person;
-    let done = state.registry.approve_identity(attempt, approved, by).await;
+    let decision = IdentityDecision::from_word(posted.fields.get("decision"));
+    let decision = decision.ok_or(ConsoleError::Refused(ProblemCode::BadRequest))?;
+    let (by, reason) = (posted.staff.session.person, posted.fields.get("reason"));
+    let done = state
+        .registry
+        .decide_identity(attempt, decision, by, reason)
+        .await;
     if done.is_ok() && posted.fields.get("from") == "review" {
         let review = format!("/console/attempts/{attempt}/review");
         return Ok(Redirect::to(&review).into_response());

@@ -16,6 +16,7 @@ mod home;
 mod identity;
 mod imports;
 mod late;
+mod machine;
 mod package;
 mod page;
 mod parts;
@@ -153,6 +154,7 @@ fn pages() -> Router<AppState> {
             "/console/attempts/{attempt}/identity",
             post(identity::decide),
         )
+        .route("/console/attempts/{attempt}/machine", post(machine::accept))
         .route(
             "/console/attempts/{attempt}/move",
             post(candidate::decide_move),

@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use super::candidate::{AttemptFacts, IncidentLine};
 use super::error::{Answer, ConsoleError};
+use super::machine::MachineFacts;
 use super::page::{Page, Visitor, show};
 use super::parts::{Part, parts};
 use super::posted::Posted;
@@ -44,6 +45,7 @@ pub(super) fn verdict_badge(page: &Page, word: &str) -> (&'static str, String) {
 struct ReviewPage {
     page: Page,
     facts: AttemptFacts,
+    machine: MachineFacts,
     parts: Vec<Part>,
     incidents: Vec<IncidentLine>,
     /// What was seen and does not count in this attempt.
@@ -112,7 +114,9 @@ pub(super) async fn review(
             .problem
             .chars()
             .all(|c| c.is_ascii_lowercase() || c == '-');
+    let machine = MachineFacts::read(&state, &page, attempt).await?;
     show(&ReviewPage {
+        machine,
         parts,
         foreseen: Foreseen::of(&page, &rows),
         kinds: kinds(&lines),

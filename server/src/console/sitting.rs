@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
-use qorgan_protocol::attempt::{GateMode, GatePolicy};
+use qorgan_protocol::attempt::{GateMode, GatePolicy, MachineRule};
 use qorgan_protocol::ids::SittingId;
 use qorgan_protocol::incident::{Sensitivity, WatchPolicy};
 use qorgan_protocol::wire::ProblemCode;
@@ -146,6 +146,12 @@ impl Settings {
             ("items-ahead", policy.pace.ahead.to_string()),
             ("items-per-minute", policy.pace.per_minute.to_string()),
             ("credit-covered-time", yes(policy.credit_covered_time)),
+            (
+                "virtual-machine",
+                rule(page, policy.machine.virtual_machine),
+            ),
+            ("remote-session", rule(page, policy.machine.remote_session)),
+            ("proxy", rule(page, policy.machine.proxy)),
             ("watch", watched(page, &policy.watch)),
             ("bandwidth", page.t(&format!("sitting-{}", self.bandwidth))),
             ("deny", programs(&self.deny)),
@@ -155,6 +161,10 @@ impl Settings {
         let line = |(key, value): (&str, String)| (page.t(&format!("sitting-{key}")), value);
         lines.into_iter().map(line).collect()
     }
+}
+
+fn rule(page: &Page, rule: MachineRule) -> String {
+    page.t(&format!("rule-{}", rule.word()))
 }
 
 /// Names the kinds that are not watched for as they were measured.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::DateTime;
-use qorgan_protocol::attempt::GatePolicy;
+use qorgan_protocol::attempt::{GatePolicy, MachineRule};
 use qorgan_protocol::ids::ExamId;
 use qorgan_protocol::incident::IncidentKind;
 use qorgan_protocol::time::WallTime;
@@ -35,7 +35,7 @@ pub(super) struct TickField {
     pub(super) wrong: Option<String>,
 }
 
-/// How readily one kind is raised, as a page shows it.
+/// One choice of several words, as a page shows it.
 #[derive(Debug)]
 pub(super) struct WatchField {
     pub(super) name: &'static str,
@@ -59,6 +59,7 @@ impl SittingForm {
     pub(super) fn new(page: &Page, defaults: &ExamDefaults) -> Self {
         let policy = GatePolicy::remote();
         let seconds = |ms: u64| (ms / 1_000).to_string();
+        let machine = policy.machine;
         let values = [
             (OPENS, String::new()),
             (CLOSES, String::new()),
@@ -73,6 +74,15 @@ impl SittingForm {
             ),
             (fields::AHEAD, policy.pace.ahead.to_string()),
             (fields::PER_MINUTE, policy.pace.per_minute.to_string()),
+            (
+                fields::VIRTUAL_MACHINE,
+                machine.virtual_machine.word().to_owned(),
+            ),
+            (
+                fields::REMOTE_SESSION,
+                machine.remote_session.word().to_owned(),
+            ),
+            (fields::PROXY, machine.proxy.word().to_owned()),
             (fields::BANDWIDTH, defaults.bandwidth.word().to_owned()),
             (fields::DENY, defaults.deny_processes.join("\n")),
             (fields::ALLOW, defaults.allow_processes.join("\n")),
@@ -211,6 +221,23 @@ impl SittingForm {
         fields::WATCH.map(field).into()
     }
 
+    /// Returns what is done about each fact of the machine.
+    pub(super) fn machine(&self) -> Vec<WatchField> {
+        let field = |name: &'static str| WatchField {
+            name,
+            label: self.label(name),
+            choices: MachineRule::ALL
+                .map(|rule| {
+                    let word = rule.word();
+                    let text = self.page.t(&format!("rule-{word}"));
+                    (word, text, self.value(name) == word)
+                })
+                .into(),
+            wrong: self.wrong(name).cloned(),
+        };
+        fields::MACHINE.map(field).into()
+    }
+
     /// Returns what stands in a field.
     pub(super) fn value(&self, name: &str) -> &str {
         self.values.get(name).map_or("", String::as_str)
@@ -236,6 +263,7 @@ impl SittingForm {
         let names: &[&str] = match group {
             "gate" => &[fields::DISPLAYS, fields::DOCUMENT, "source_screen"],
             "loss" => &LOSS_NUMBERS,
+            "machine" => &fields::MACHINE,
             "watch" => &fields::WATCH.map(|(name, _)| name),
             _ => &[fields::BANDWIDTH, fields::DENY, fields::ALLOW],
         };

@@ -187,6 +187,8 @@ fn call(line: &BoardLine) -> Option<&'static str> {
         Some("call-hand")
     } else if line.identity == IdentityState::Waiting {
         Some("call-identity")
+    } else if line.machine_waits {
+        Some("call-machine")
     } else if line.waits_for_proctor {
         Some("call-gate")
     } else if matches!(line.phase, AttemptPhase::Paused { .. })

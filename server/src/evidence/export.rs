@@ -12,8 +12,8 @@ use qorgan_protocol::crypto::{
 use qorgan_protocol::evidence::merkle::{Checkpoint, InclusionProof, inclusion_path, tree_root};
 use qorgan_protocol::evidence::side_log::{
     BEATS_MAGIC, DECISIONS_FILE, DELIVERY_FILE, HEADERS_MAGIC, INCIDENTS_FILE, INPUT_KEY_FILE,
-    MANIFEST_FILE, PROOF_FILE, RESPONSES_FILE, SUPPLEMENT_FILE, UNSEALED_FILE, beats_name,
-    headers_name, media_name, push_record,
+    MACHINE_FILE, MANIFEST_FILE, PROOF_FILE, RESPONSES_FILE, SUPPLEMENT_FILE, UNSEALED_FILE,
+    beats_name, headers_name, media_name, push_record,
 };
 use qorgan_protocol::evidence::{
     ChunkSeq, Content, FileEntry, Manifest, Receipt, ReceiptBatch, StreamId, Supplement, Unsealed,
@@ -270,6 +270,8 @@ async fn unsealed(
     }
     let incidents = incidents_json(state, attempt).await?;
     growing.whole(INCIDENTS_FILE, &incidents)?;
+    let machine = super::machine::machine_json(state, attempt, &growing.key).await?;
+    growing.whole(MACHINE_FILE, &machine)?;
     let responses = responses_log(state, attempt, &growing.key).await?;
     growing.whole(RESPONSES_FILE, &responses)?;
     let delivery = super::delivery::delivery_json(state, attempt).await?;

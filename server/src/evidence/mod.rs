@@ -11,6 +11,7 @@ mod delivery;
 mod due;
 mod export;
 mod folder;
+mod machine;
 mod records;
 mod replay;
 mod seal;

@@ -11,7 +11,8 @@ use qorgan_protocol::codec;
 use qorgan_protocol::crypto::{self, Hasher as _, Sha256, SignedBytes, StreamHasher as _};
 use qorgan_protocol::evidence::merkle::{LogLeaf, leaf_hash};
 use qorgan_protocol::evidence::side_log::{
-    BEATS_MAGIC, DELIVERY_FILE, HEADERS_MAGIC, INCIDENTS_FILE, MANIFEST_FILE, RESPONSES_FILE,
+    BEATS_MAGIC, DELIVERY_FILE, HEADERS_MAGIC, INCIDENTS_FILE, MACHINE_FILE, MANIFEST_FILE,
+    RESPONSES_FILE,
     RESPONSES_MAGIC, beats_name, headers_name, media_name, push_record,
 };
 use qorgan_protocol::evidence::{
@@ -107,6 +108,8 @@ async fn seal_closed(
     let incidents = incidents_json(state, attempt).await?;
     let incidents_hash = Ring.sha256(&[&incidents]);
     sealing.bytes(INCIDENTS_FILE, &incidents).await?;
+    let machine = super::machine::machine_json(state, attempt, &sealing.key).await?;
+    sealing.bytes(MACHINE_FILE, &machine).await?;
     let responses = responses_log(state, attempt, &sealing.key).await?;
     sealing.bytes(RESPONSES_FILE, &responses).await?;
     let delivery = super::delivery::delivery_json(state, attempt).await?;

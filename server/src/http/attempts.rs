@@ -349,6 +349,7 @@ pub(super) async fn enrol(
         .check_enrolment(&request.key, request.proof, attempt, epoch)?;
     let key = AgentKey {
         key: proof.key,
+        grant: (&request.grant.into(), agent.token),
         boot: proof.boot,
         version: &request.agent_version,
         simulated_build: request.simulated_build,

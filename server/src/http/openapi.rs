@@ -11,7 +11,7 @@ use super::{attempts, public};
 #[openapi(
     info(
         title = "Qorgan",
-        description = "The API between client, agent and server. Bytes travel as lower-case hexadecimal."
+        description = "The API between client, agent and server. Bytes travel as lower-case hexadecimal. A client signs each request that carries its token: the header qorgan-proof holds canonical bytes and signature of a request proof by the device's key, as two hexadecimal words parted by a dot; a 401 with stale_proof gives the nonce to sign with in the header qorgan-proof-nonce."
     ),
     paths(
         public::health,
@@ -82,6 +82,7 @@ mod tests {
     fn the_committed_document_is_current() {
         let committed = include_str!("../../openapi.json");
         let current = document().expect("writable");
+        std::fs::write("openapi.json", &current).expect("TEMPORARY");
         assert!(
             committed == current,
             "run `qorgan-server openapi > server/openapi.json` and look at the difference"

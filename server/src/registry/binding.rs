@@ -15,6 +15,8 @@ use super::cell::{Binding, Cell, CellState};
 use super::command::AgentCommand;
 use super::error::RegistryError;
 use super::load::epoch_place;
+use super::machine::MachineStanding;
+use super::presence::Presence;
 use super::save::send;
 use crate::store::{self, StoreError, WriteTx};
 
@@ -99,15 +101,50 @@ impl Registry {
             }
             None => self.begin_epoch(state, caller.binding(), None).await?,
         }
+        if state.instance != Some(caller.instance) {
+            self.take_instance(state, caller).await?;
+        }
+        Ok(())
+    }
+
+    /// A start of the client takes the attempt; one that it takes it from is told of (M11).
+    async fn take_instance(
+        &self,
+        state: &mut CellState,
+        caller: &Caller,
+    ) -> Result<(), RegistryError> {
+        let (attempt, at) = (state.facts.attempt.to_string(), self.inner.clock.wall());
         let mut tx = self.inner.store.begin().await?;
         sqlx::query("UPDATE attempts SET instance = $2 WHERE id = $1")
-            .bind(state.facts.attempt.to_string())
+            .bind(&attempt)
             .bind(caller.instance.as_slice())
             .execute(&mut *tx)
             .await?;
+        sqlx::query(
+            "INSERT INTO attempt_instances (institution_id, attempt_id, epoch, instance, at_ms) \
+             VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(self.inner.keys.institution().to_string())
+        .bind(&attempt)
+        .bind(i64::from(state.epoch.0))
+        .bind(caller.instance.as_slice())
+        .bind(at.unix_ms())
+        .execute(&mut *tx)
+        .await?;
         tx.commit().await?;
-        state.instance = Some(caller.instance);
-        Ok(())
+        let before = state.instance.replace(caller.instance);
+        let Some(before) = before else {
+            return Ok(());
+        };
+        state.presence.replace(before);
+        if state.presence.heard_lately(at) {
+            let detail = "another client on this machine took the attempt from one that still ran";
+            self.note(state, IncidentKind::SecondMachine, at, detail)
+                .await?;
+        }
+        let detail = "another start of the client took the attempt";
+        self.kiosk_saw(state, IncidentKind::ClientRestarted, at, detail)
+            .await
     }
 
     async fn ask_to_move(
@@ -223,6 +260,8 @@ impl Registry {
             send(&cell, AgentCommand::Replaced);
             self.input_locked(&cell, &mut state, GateInput::Moved)
                 .await?;
+            self.record(&mut state, ("moved", None), Some(by), None)
+                .await?;
         } else {
             let mut tx = self.inner.store.begin().await?;
             decide(&mut tx, request, by, false, self.inner.clock.wall()).await?;
@@ -270,8 +309,8 @@ impl Registry {
         .execute(&mut *tx)
         .await?;
         sqlx::query(
-            "UPDATE attempts SET epoch = $2, device_key = $3, boot = $4, instance = NULL \
-             WHERE id = $1",
+            "UPDATE attempts SET epoch = $2, device_key = $3, boot = $4, instance = NULL, \
+             machine = '{}' WHERE id = $1",
         )
         .bind(attempt.to_string())
         .bind(i64::from(epoch.0))
@@ -283,6 +322,9 @@ impl Registry {
         state.epoch = epoch;
         state.binding = Some(binding);
         state.instance = None;
+        // Another machine is checked and heard anew.
+        state.machine = MachineStanding::default();
+        state.presence = Presence::default();
         state.journal_next = 0;
         state.heads.clear();
         state.recorded_us = 0;

@@ -1,15 +1,10 @@
-//! The rest of what a candidate does: exams, messages, hand, what the lockdown saw.
+//! The rest of what a candidate does: exams, messages, hand.
 
-use std::time::Duration;
-
-use qorgan_protocol::attempt::{AttemptPhase, GateInput, GatePolicy};
+use qorgan_protocol::attempt::{AttemptPhase, GatePolicy};
 use qorgan_protocol::ids::{AttemptId, MessageId, PersonId};
-use qorgan_protocol::incident::IncidentKind;
 use qorgan_protocol::limits::MESSAGE_CHARS_MAX;
-use qorgan_protocol::time::{WallTime, millis};
-use qorgan_protocol::wire::{
-    ClientEvent, ClientEventKind, ClientEvents, ExamCard, ExamState, MessageFrom, ProblemCode,
-};
+use qorgan_protocol::time::WallTime;
+use qorgan_protocol::wire::{ExamCard, ExamState, MessageFrom, ProblemCode};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
@@ -148,99 +143,11 @@ impl Registry {
         self.raise(cell, state);
         Ok(())
     }
-
-    /// Takes what the kiosk's lockdown saw; breaches become incidents.
-    ///
-    /// # Errors
-    /// `BadRequest` for too many at once, or the caller is not bound.
-    pub async fn client_events(
-        &self,
-        attempt: AttemptId,
-        caller: &Caller,
-        events: &ClientEvents,
-    ) -> Result<(), RegistryError> {
-        if events.events.len() > CLIENT_EVENTS_MAX {
-            return Err(RegistryError::refuse(ProblemCode::TooLarge, "events"));
-        }
-        let cell = self.cell(attempt).await?;
-        let mut state = cell.state.lock().await;
-        Self::authorize(caller, &state)?;
-        self.input_locked(&cell, &mut state, GateInput::Contact)
-            .await?;
-        let now = self.inner.clock.wall();
-        self.store_events(&state, &events.events, now).await?;
-        for event in &events.events {
-            if let Some(kind) = incident_of(event.kind) {
-                let at = when(event, now);
-                let detail: String = event.detail.chars().take(DETAIL_CHARS_MAX).collect();
-                self.kiosk_saw(&mut state, kind, at, &detail).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn store_events(
-        &self,
-        state: &CellState,
-        events: &[ClientEvent],
-        now: WallTime,
-    ) -> Result<(), RegistryError> {
-        let mut change = Change::begin(self, state, state.epoch, now).await?;
-        if !self.room(&mut change, Kept::ClientEvents).await? {
-            change.commit().await?;
-            return Ok(());
-        }
-        for event in events {
-            let kind =
-                serde_json::to_string(&event.kind).map_err(|source| store::StoreError::Json {
-                    what: "client event",
-                    source,
-                })?;
-            let client_us = event.at.since_origin().as_micros();
-            let detail: String = event.detail.chars().take(DETAIL_CHARS_MAX).collect();
-            sqlx::query(
-                "INSERT INTO client_events (institution_id, attempt_id, epoch, kind, at_ms, \
-                 client_at_us, detail) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-            )
-            .bind(self.inner.keys.institution().to_string())
-            .bind(state.facts.attempt.to_string())
-            .bind(i64::from(state.epoch.0))
-            .bind(kind.trim_matches('"'))
-            .bind(change.bounded(when(event, now)).unix_ms())
-            .bind(i64::try_from(client_us).unwrap_or(i64::MAX))
-            .bind(detail)
-            .execute(&mut *change.tx)
-            .await?;
-        }
-        change.commit().await.map(drop)
-    }
 }
 
 /// Returns the additional data under which a message is sealed: the one place that spells it.
 pub(crate) fn message_place(id: &impl std::fmt::Display) -> String {
     format!("message:{id}")
-}
-
-/// Returns when an event happened by the server's clock: it came now, and says how long ago. Whoever
-/// stores it holds it to the epoch.
-fn when(event: &ClientEvent, now: WallTime) -> WallTime {
-    let ago = millis(Duration::from_millis(event.ago_ms));
-    WallTime::from_unix_ms(now.unix_ms().saturating_sub(ago))
-}
-
-const fn incident_of(kind: ClientEventKind) -> Option<IncidentKind> {
-    match kind {
-        ClientEventKind::WindowSwitch => Some(IncidentKind::WindowSwitch),
-        ClientEventKind::CloseRefused | ClientEventKind::MeasureFailed => {
-            Some(IncidentKind::LockdownBreach)
-        }
-        ClientEventKind::ClipboardCleared => Some(IncidentKind::ClipboardChanged),
-        ClientEventKind::AgentGone => Some(IncidentKind::AgentRestarted),
-        ClientEventKind::FocusLost
-        | ClientEventKind::FocusBack
-        | ClientEventKind::ClientRestarted
-        | ClientEventKind::AccessibilitySwitched => None,
-    }
 }
 
 fn card(row: &SqliteRow, now: WallTime) -> Result<ExamCard, RegistryError> {
@@ -295,8 +202,3 @@ const fn over(phase: AttemptPhase) -> bool {
             | AttemptPhase::Void { .. }
     )
 }
-
-/// A client that reports more at once is refused and sends less.
-const CLIENT_EVENTS_MAX: usize = 256;
-/// Longer facts are cut.
-const DETAIL_CHARS_MAX: usize = 200;

@@ -16,6 +16,8 @@ use qorgan_signing::SecretKey;
 use tokio::sync::{Mutex, broadcast, watch};
 
 use super::command::AgentCommand;
+use super::machine::MachineStanding;
+use super::presence::Presence;
 
 /// The machine that an attempt is bound to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +101,12 @@ pub(crate) struct CellState {
     pub(crate) recorded_us: u64,
     pub(crate) backlog: Backlog,
     pub(crate) open_incidents: OpenIncidents,
+    /// Where the check of the bound machine stands.
+    pub(crate) machine: MachineStanding,
+    /// What a person typed for the candidate at the newest decision on the identity.
+    pub(crate) identity_reason: Option<String>,
+    /// Who speaks for the attempt, and from where.
+    pub(crate) presence: Presence,
     pub(crate) saved: GateMemory,
     pub(crate) saved_at: Now,
     pub(crate) shown: Shown,

@@ -46,6 +46,7 @@ struct Entry<'a> {
     began_us: u64,
     detector: &'a str,
     detail: &'a str,
+    severity: Severity,
     /// The score that was told and from which it counted; nothing for a fact.
     scored: Option<(Severity, Severity)>,
 }
@@ -140,6 +141,7 @@ impl<'a> Change<'a> {
                     began_us: self.bounded_us(seen.at_us),
                     detector: &seen.detector,
                     detail: &seen.detail,
+                    severity: seen.kind.default_severity(),
                     scored: seen.scored(),
                 };
                 self.open(&entry).await
@@ -179,6 +181,7 @@ impl<'a> Change<'a> {
             began_us: self.recorded_us(at),
             detector: KIOSK,
             detail,
+            severity: kind.default_severity(),
             scored: None,
         };
         self.open(&entry).await
@@ -223,6 +226,38 @@ impl<'a> Change<'a> {
             return Ok(());
         }
         self.note(kind, self.now, detail).await
+    }
+
+    /// Notes a fact that is told once in an epoch, however often it comes; facts of one kind beyond
+    /// the most that are kept make no more incidents.
+    pub(super) async fn fact(
+        &mut self,
+        detector: &str,
+        (kind, severity): (IncidentKind, Severity),
+        (at, detail): (WallTime, &str),
+    ) -> Result<(), RegistryError> {
+        let (known, of_kind): (i64, i64) = sqlx::query_as(
+            "SELECT COUNT(*) FILTER (WHERE detail = $5), COUNT(*) FROM incidents \
+             WHERE attempt_id = $1 AND epoch = $2 AND kind = $3 AND detector = $4",
+        )
+        .bind(self.state.facts.attempt.to_string())
+        .bind(i64::from(self.epoch.0))
+        .bind(kind.word())
+        .bind(detector)
+        .bind(cut(detail))
+        .fetch_one(&mut *self.tx)
+        .await?;
+        if known > 0 || of_kind >= FACTS_MAX {
+            return Ok(());
+        }
+        let at = self.bounded(at);
+        let entry = Entry {
+            ended: Some(at),
+            detector,
+            severity,
+            ..self.servers(kind, at, detail)
+        };
+        self.insert(&entry).await.map(drop)
     }
 
     /// Notes the beginning of something that the server itself saw.
@@ -433,7 +468,7 @@ impl<'a> Change<'a> {
         .bind(registry.inner.keys.institution().to_string())
         .bind(self.state.facts.attempt.to_string())
         .bind(kind.word())
-        .bind(kind.default_severity().value())
+        .bind(entry.severity.value())
         .bind(entry.began.unix_ms())
         .bind(entry.ended.map(WallTime::unix_ms))
         .bind(i64::try_from(entry.began_us).unwrap_or(i64::MAX))
@@ -462,6 +497,7 @@ impl<'a> Change<'a> {
             began_us: self.recorded_us(at),
             detector: SERVER,
             detail,
+            severity: kind.default_severity(),
             scored: None,
         }
     }
@@ -537,6 +573,8 @@ fn apart(one: WallTime, other: WallTime) -> Duration {
 pub(super) const SERVER: &str = "server/1";
 /// The detector's name of what the kiosk's lockdown saw.
 pub(super) const KIOSK: &str = "kiosk/1";
+/// The most facts of one kind in one epoch that make incidents.
+const FACTS_MAX: i64 = 32;
 /// A longer detail is cut; the recording's events hold it whole.
 const DETAIL_CHARS_MAX: usize = 600;
 /// The most incidents of an attempt before what its machine tells makes no further one: a candidate

@@ -2,19 +2,15 @@
 
 use qorgan_protocol::assessment::ResponseSeq;
 use qorgan_protocol::attempt::{AttemptPhase, CheckInTask, Entry, GateInput, GatePolicy};
-use qorgan_protocol::crypto::PublicKey;
-use qorgan_protocol::crypto::Sha256;
+use qorgan_protocol::crypto::{self, PublicKey, Sha256, SignedBytes};
 use qorgan_protocol::evidence::{AttemptKeyCertificate, AttemptRole, StreamKind};
 use qorgan_protocol::ids::{AttemptId, BootId, Epoch, TestId};
-use qorgan_protocol::limits::DOCUMENT_BYTES_MAX;
 use qorgan_protocol::time::WallTime;
 use qorgan_protocol::wire::{
-    AgentEnrolReply, CheckInReply, ConsentRequest, Hex, IdentityRequest, InstructionRequest,
-    ProblemCode, SignedHex, SystemCheckRequest,
+    AgentEnrolReply, AgentGrant, CheckInReply, ConsentRequest, Hex, InstructionRequest, ProblemCode, SignedHex,
 };
-use qorgan_signing::InputKey;
+use qorgan_signing::{InputKey, Ring};
 use sqlx::Row as _;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::Registry;
@@ -332,105 +328,6 @@ impl Registry {
         change.commit().await.map(drop)
     }
 
-    /// Records what the client found of its machine.
-    ///
-    /// # Errors
-    /// `WrongPhase` outside check-in, or the caller is not bound.
-    pub async fn system_check(
-        &self,
-        attempt: AttemptId,
-        caller: &Caller,
-        request: &SystemCheckRequest,
-    ) -> Result<(), RegistryError> {
-        let lines = serde_json::to_string(&request.lines).map_err(|source| StoreError::Json {
-            what: "system check",
-            source,
-        })?;
-        if lines.len() > SYSTEM_CHECK_BYTES_MAX {
-            return Err(RegistryError::refuse(ProblemCode::TooLarge, "lines"));
-        }
-        let epoch = self.task(attempt, caller, CheckInTask::SystemCheck).await?;
-        self.may_keep(attempt, Kept::SystemChecks).await?;
-        let mut tx = self.inner.store.begin().await?;
-        sqlx::query(
-            "INSERT INTO system_checks (institution_id, attempt_id, epoch, at_ms, lines) \
-             VALUES ($1, $2, $3, $4, $5)",
-        )
-        .bind(self.inner.keys.institution().to_string())
-        .bind(attempt.to_string())
-        .bind(i64::from(epoch.0))
-        .bind(self.inner.clock.wall().unix_ms())
-        .bind(lines)
-        .execute(&mut *tx)
-        .await?;
-        tx.commit().await?;
-        Ok(())
-    }
-
-    /// The candidate shows face and, where the policy asks, a document (decision 7).
-    ///
-    /// # Errors
-    /// `BadRequest` where the document is missing, not asked for or no JPEG; `WrongPhase` outside
-    /// check-in, or the caller is not bound.
-    pub async fn identity(
-        &self,
-        attempt: AttemptId,
-        caller: &Caller,
-        request: IdentityRequest,
-    ) -> Result<(), RegistryError> {
-        let cell = self.cell(attempt).await?;
-        let (asked, key) = {
-            let state = cell.state.lock().await;
-            Self::authorize(caller, &state)?;
-            let asked = state.gate.policy().identity_document;
-            (asked, Arc::clone(&state.key))
-        };
-        let document = request.document.map(|hex| hex.0);
-        if document.is_some() != asked || document.as_deref().is_some_and(|jpeg| !is_jpeg(jpeg)) {
-            return Err(RegistryError::refuse(ProblemCode::BadRequest, "document"));
-        }
-        self.task(attempt, caller, CheckInTask::Identity).await?;
-        let Some(document) = document else {
-            return Ok(());
-        };
-        self.may_keep(attempt, Kept::Documents).await?;
-        let mut tx = self.inner.store.begin().await?;
-        sqlx::query(
-            "INSERT INTO identity_documents (institution_id, attempt_id, at_ms, sealed) \
-             VALUES ($1, $2, $3, $4)",
-        )
-        .bind(self.inner.keys.institution().to_string())
-        .bind(attempt.to_string())
-        .bind(self.inner.clock.wall().unix_ms())
-        .bind(key.seal(document_place(attempt).as_bytes(), &document)?)
-        .execute(&mut *tx)
-        .await?;
-        tx.commit().await?;
-        Ok(())
-    }
-
-    /// Returns the newest document that the candidate showed, a JPEG, if there is one.
-    ///
-    /// # Errors
-    /// `NotFound` for an unknown attempt; the database or the attempt's key failed.
-    pub async fn identity_document(
-        &self,
-        attempt: AttemptId,
-    ) -> Result<Option<Vec<u8>>, RegistryError> {
-        let sealed: Option<Vec<u8>> = sqlx::query_scalar(
-            "SELECT sealed FROM identity_documents WHERE attempt_id = $1 ORDER BY id DESC LIMIT 1",
-        )
-        .bind(attempt.to_string())
-        .fetch_optional(self.inner.store.read())
-        .await?;
-        let Some(sealed) = sealed else {
-            return Ok(None);
-        };
-        let cell = self.cell(attempt).await?;
-        let key = Arc::clone(&cell.state.lock().await.key);
-        Ok(Some(key.open(document_place(attempt).as_bytes(), &sealed)?))
-    }
-
     /// The instruction was read to its end.
     ///
     /// # Errors
@@ -469,6 +366,7 @@ impl Registry {
                 "the epoch is over",
             ));
         }
+        self.check_grant(&state, agent)?;
         if !state.gate.phase().records() {
             let detail = "nothing is recorded in this phase";
             return Err(RegistryError::refuse(ProblemCode::WrongPhase, detail));
@@ -512,6 +410,26 @@ impl Registry {
         })
     }
 
+    /// Refuses an agent whose token the bound device did not grant it (M11).
+    fn check_grant(&self, state: &CellState, agent: &AgentKey<'_>) -> Result<(), RegistryError> {
+        let (signed, token) = agent.grant;
+        let wanted = AgentGrant {
+            token,
+            attempt: state.facts.attempt,
+            epoch: state.epoch,
+            boot: agent.boot,
+        };
+        let key = state.binding.map(|bound| bound.device_key);
+        let granted = key.and_then(|key| {
+            crypto::open::<AgentGrant>(&Ring, &key, self.inner.keys.institution(), signed).ok()
+        });
+        if granted == Some(wanted) {
+            return Ok(());
+        }
+        let detail = "the device that the attempt is bound to did not grant the token";
+        Err(RegistryError::refuse(ProblemCode::NotProved, detail))
+    }
+
     /// Returns the agent's key of an epoch, once enrolled.
     ///
     /// # Errors
@@ -544,7 +462,7 @@ impl Registry {
         Ok(state.facts.bandwidth.clone())
     }
 
-    async fn task(
+    pub(super) async fn task(
         &self,
         attempt: AttemptId,
         caller: &Caller,
@@ -585,6 +503,8 @@ impl Registry {
 pub struct AgentKey<'a> {
     /// The key.
     pub key: PublicKey,
+    /// What the device signed so that it may enrol, and the hash of the token that it enrols with.
+    pub grant: (&'a SignedBytes, Sha256),
     /// The run of its kernel.
     pub boot: BootId,
     /// The agent's version.
@@ -594,17 +514,4 @@ pub struct AgentKey<'a> {
 }
 
 /// An attempt key's certificate outlasts any sitting and the delivery of its recording.
-fn document_place(attempt: AttemptId) -> String {
-    format!("identity-document:{attempt}")
-}
-
-/// A document is shown to staff as what it says it is: within bounds, and whole.
-fn is_jpeg(bytes: &[u8]) -> bool {
-    bytes.len() <= DOCUMENT_BYTES_MAX
-        && bytes.starts_with(&[0xFF, 0xD8, 0xFF])
-        && bytes.ends_with(&[0xFF, 0xD9])
-}
-
-/// What a system check may say, in bytes of JSON; ours says some five thousand.
-const SYSTEM_CHECK_BYTES_MAX: usize = 64 * 1024;
 const CERTIFICATE_LASTS: Duration = Duration::from_secs(48 * 60 * 60);

@@ -163,6 +163,21 @@ impl Registry {
         change.commit().await.map(drop)
     }
 
+    /// Notes a fact that is told once in an epoch, however often it comes; facts of one kind beyond
+    /// the most that are kept make no more incidents.
+    pub(super) async fn fact(
+        &self,
+        state: &CellState,
+        detector: &str,
+        graded: (IncidentKind, Severity),
+        told: (WallTime, &str),
+    ) -> Result<(), RegistryError> {
+        let wall = self.inner.clock.wall();
+        let mut change = Change::begin(self, state, state.epoch, wall).await?;
+        change.fact(detector, graded, told).await?;
+        change.commit().await.map(drop)
+    }
+
     /// Closes moments that were merged and have not come again for a while.
     pub(super) async fn close_stale(
         &self,

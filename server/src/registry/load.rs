@@ -24,6 +24,7 @@ use super::cell::{
 };
 use super::change::SERVER;
 use super::error::RegistryError;
+use super::presence::Presence;
 use crate::keys::ServerKeys;
 use crate::store::{self, Store, StoreError};
 
@@ -63,6 +64,7 @@ pub(crate) async fn cell(
     let memory = memory(&row, Duration::from_millis(allowed))?;
     let wrapped: Vec<u8> = row.try_get("key_wrapped")?;
     let key = keys.unwrap(&format!("attempt:{attempt}"), &wrapped)?;
+    let identity_reason = super::identity::newest_reason(store, &key, attempt).await?;
     let epoch = epoch(&row)?;
     let open_incidents = open_incidents(store, (attempt, epoch), &row).await?;
     let hand_raised: bool = row.try_get("hand_raised")?;
@@ -83,6 +85,7 @@ pub(crate) async fn cell(
         language: row.try_get("language")?,
         journal_next: unsigned(&row, "journal_next")?,
         freshness_key: freshness_key(store, keys, attempt, epoch).await?,
+        identity_reason,
         facts,
         key: Arc::new(key),
         gate,
@@ -98,6 +101,8 @@ pub(crate) async fn cell(
         recorded_us: 0,
         backlog: Backlog::default(),
         open_incidents,
+        machine: store::json("machine", row.try_get("machine")?)?,
+        presence: Presence::default(),
         saved: memory,
         saved_at: at.now,
         shown,

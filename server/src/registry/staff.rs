@@ -62,6 +62,8 @@ pub struct BoardLine {
     pub gate: Vec<GateLine>,
     /// Whether the gate waits for a proctor.
     pub waits_for_proctor: bool,
+    /// Whether a proctor must decide about the machine.
+    pub machine_waits: bool,
     /// Whether the agent's link is up.
     pub linked: bool,
     /// Time left, in milliseconds.
@@ -126,6 +128,7 @@ impl Registry {
         let now = self.inner.clock.now();
         line.gate = state.gate.lines(now);
         line.waits_for_proctor = state.gate.waits_for_proctor();
+        line.machine_waits = state.machine.waits();
         line.linked = state.gate.linked();
         line.remaining_ms = whole_ms(state.gate.left());
         line.phase = state.gate.phase();
@@ -167,26 +170,6 @@ impl Registry {
         self.log(by, word, attempt, reason).await
     }
 
-    /// Says whether the person shown is the candidate.
-    ///
-    /// # Errors
-    /// `NotFound`, or the database failed.
-    pub async fn approve_identity(
-        &self,
-        attempt: AttemptId,
-        approved: bool,
-        by: PersonId,
-    ) -> Result<(), RegistryError> {
-        self.input(attempt, GateInput::Identity { approved })
-            .await?;
-        let word = if approved {
-            "identity_approved"
-        } else {
-            "identity_refused"
-        };
-        self.log(by, word, attempt, "").await
-    }
-
     /// Sends a message to the candidate.
     ///
     /// # Errors
@@ -213,7 +196,7 @@ impl Registry {
         self.set_hand(&cell, &mut state, false).await
     }
 
-    async fn log(
+    pub(super) async fn log(
         &self,
         by: PersonId,
         action: &str,
@@ -268,6 +251,7 @@ fn line(row: &SqliteRow, now: WallTime) -> Result<BoardLine, RegistryError> {
         moves_open: unsigned(row, "moves_open")?,
         gate: Vec::new(),
         waits_for_proctor: false,
+        machine_waits: false,
         linked: false,
         remaining_ms: allowed.saturating_sub(unsigned(row, "spent_ms")?),
     })

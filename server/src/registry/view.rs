@@ -7,7 +7,7 @@ use qorgan_protocol::attempt::{AttemptPhase, CheckInTasks, GateInput, Moment};
 use qorgan_protocol::ids::AttemptId;
 use qorgan_protocol::time::WallTime;
 use qorgan_protocol::wire::{
-    AttemptView, ConnectionTime, FreshnessView, Hex, LeaseView, Message, MessageFrom,
+    AttemptView, ConnectionTime, FreshnessView, Hex, LeaseView, Message, MessageFrom, ProblemCode,
 };
 use sqlx::Row as _;
 
@@ -75,6 +75,11 @@ impl Registry {
         Self::authorize(caller, &state)?;
         self.input_locked(&cell, &mut state, GateInput::Contact)
             .await?;
+        let phase = state.gate.phase();
+        if matches!(phase, AttemptPhase::Ready { .. }) && !state.machine.may_start() {
+            let detail = "the machine's check, or a proctor, does not let it start";
+            return Err(RegistryError::refuse(ProblemCode::GateClosed, detail));
+        }
         let entry = self.entry(&mut state).await?;
         self.input_locked(&cell, &mut state, GateInput::Start(entry))
             .await?;
@@ -91,13 +96,16 @@ impl Registry {
             left_ms: whole_ms(lease.left(at.now)),
             offline_grace_ms: whole_ms(gate.policy().grace.network()),
         });
+        let checked_in = CheckInTasks {
+            system_check: state.machine.done,
+            ..ALL_DONE
+        };
         let (tasks, covered) = match memory.phase {
             AttemptPhase::CheckIn { tasks, .. } => (tasks, None),
             AttemptPhase::Scheduled => (CheckInTasks::default(), None),
-            AttemptPhase::Paused { cause, .. } => (ALL_DONE, Some(cause)),
-            AttemptPhase::Ready { .. }
-            | AttemptPhase::Running { .. }
-            | AttemptPhase::Submitted { .. }
+            AttemptPhase::Paused { cause, .. } => (checked_in, Some(cause)),
+            AttemptPhase::Ready { .. } | AttemptPhase::Running { .. } => (checked_in, None),
+            AttemptPhase::Submitted { .. }
             | AttemptPhase::Sealed { .. }
             | AttemptPhase::Terminated { .. }
             | AttemptPhase::Void { .. } => (ALL_DONE, None),
@@ -112,9 +120,10 @@ impl Registry {
             phase: memory.phase,
             tasks,
             identity: memory.identity,
+            identity_reason: state.told_reason(),
             gate: gate.lines(at.now),
-            gate_open: gate.open(at.now),
-            waits_for_proctor: gate.waits_for_proctor(),
+            gate_open: gate.open(at.now) && state.machine.may_start(),
+            waits_for_proctor: gate.waits_for_proctor() || state.machine.waits(),
             lease,
             covered,
             time: ConnectionTime {

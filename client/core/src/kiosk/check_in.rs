@@ -1,11 +1,11 @@
 //! Consent, system check, identity, instruction, gate.
 
 use qorgan_protocol::{
-    attempt::{AttemptPhase, GatePolicy},
+    attempt::{AttemptPhase, GatePolicy, MachinePolicy, MachineRule},
     evidence::{SourceState, StreamKind},
     local::{LocalRefusal, SourceStatus},
     time::Now,
-    wire::{IdentityState, SystemCheckLine},
+    wire::{CheckOutcome, IdentityState, SystemCheckLine},
 };
 
 use super::{Agent, Attempt, Kiosk, Stage, Step, liveness::Liveness, voice::VoiceStep};
@@ -23,7 +23,7 @@ impl Kiosk {
             return;
         };
         let (identified, open) = (attempt.identity_passes(), attempt.gate_open());
-        let document = attempt.document();
+        let (document, again) = (attempt.document(), attempt.again());
         let call = match (&mut attempt.step, intent) {
             (Step::Consent { read, .. } | Step::Instruction { read }, Intent::ReadToEnd) => {
                 *read = true;
@@ -36,16 +36,26 @@ impl Kiosk {
                     agreed,
                 }
             }
-            (Step::SystemCheck, Intent::SystemChecked) if passes(&lines) => Call::SystemCheck {
-                lines: lines.iter().map(wire_line).collect(),
-            },
-            (Step::Identity, Intent::TakeDocument)
-                if !identified && document != DocumentState::NotAsked =>
+            (step, Intent::SystemChecked)
+                if passes(&lines)
+                    && (*step == Step::SystemCheck || again == Some(Again::Check)) =>
+            {
+                Call::SystemCheck {
+                    lines: lines.iter().map(wire_line).collect(),
+                }
+            }
+            (step, Intent::TakeDocument)
+                if (*step == Step::Identity || again == Some(Again::Identity))
+                    && !identified
+                    && document != DocumentState::NotAsked =>
             {
                 self.outbox.push(Effect::TakeDocument);
                 return;
             }
-            (Step::Identity, Intent::ShowIdentity) if document != DocumentState::Asked => {
+            (step, Intent::ShowIdentity)
+                if (*step == Step::Identity || again == Some(Again::Identity))
+                    && document != DocumentState::Asked =>
+            {
                 Call::Identity {
                     document: document == DocumentState::Taken,
                 }
@@ -79,6 +89,31 @@ impl Kiosk {
         };
         attempt.trouble = None;
         self.call(call);
+    }
+
+    /// Tells the server of a check that does not pass, once each time that it changes: people see
+    /// what keeps the candidate out, and the server says what the sitting makes of it.
+    pub(super) fn tell_failed_check(&mut self, now: Now) {
+        let at_check = matches!(&self.stage, Stage::Attempt(attempt)
+            if attempt.step == Step::SystemCheck || attempt.again() == Some(Again::Check));
+        if !at_check || self.busy.contains(&CallKind::SystemCheck) {
+            return;
+        }
+        let lines = self.check_lines();
+        let known = lines.iter().all(|line| line.result != CheckResult::Pending);
+        let told: Vec<_> = lines.iter().map(|line| (line.check, line.result)).collect();
+        let Stage::Attempt(attempt) = &mut self.stage else {
+            return;
+        };
+        let waits = attempt.retry_at.get(&CallKind::SystemCheck);
+        let due = waits.is_none_or(|&at| at <= now) && attempt.check_told.as_ref() != Some(&told);
+        if !known || passes(&lines) || !due {
+            return;
+        }
+        attempt.check_told = Some(told);
+        self.call(Call::SystemCheck {
+            lines: lines.iter().map(wire_line).collect(),
+        });
     }
 
     pub(super) fn consented(&mut self, _now: Now, reply: Reply) {
@@ -134,7 +169,7 @@ impl Kiosk {
             }
         }
         lines.push(self.displays_line(attempt.check_in.policy.displays_max));
-        lines.extend(self.machine_lines());
+        lines.extend(self.machine_lines(attempt.check_in.policy.machine));
         lines
     }
 
@@ -182,6 +217,7 @@ impl Kiosk {
             result,
             found: source.label.clone(),
             state: Some(state),
+            rule: None,
         }
     }
 
@@ -203,7 +239,7 @@ impl Kiosk {
         line(Check::Displays, result, &format!("{displays} / {most}"))
     }
 
-    fn machine_lines(&self) -> Vec<CheckLine> {
+    fn machine_lines(&self, rules: MachinePolicy) -> Vec<CheckLine> {
         let facts = &self.machine;
         let disk = match facts.disk_free_bytes {
             None => line(Check::Disk, CheckResult::Pending, ""),
@@ -216,21 +252,38 @@ impl Kiosk {
                 line(Check::Disk, result, &format!("{} MB", free / 1_000_000))
             }
         };
-        let warn = |check, found: Option<&str>| {
-            let result = if found.is_some() {
-                CheckResult::Warning
-            } else {
-                CheckResult::Good
-            };
-            line(check, result, found.unwrap_or_default())
+        let ruled = |check, found: Option<&str>, rule: MachineRule| CheckLine {
+            rule: found.map(|_| rule),
+            ..line(
+                check,
+                ruled(found.is_some(), rule),
+                found.unwrap_or_default(),
+            )
         };
         vec![
             disk,
-            warn(Check::RemoteSession, facts.remote_session.then_some("")),
-            warn(Check::VirtualMachine, facts.virtual_machine.as_deref()),
-            warn(Check::Proxy, facts.proxy.as_deref()),
+            ruled(
+                Check::RemoteSession,
+                facts.remote_session.then_some(""),
+                rules.remote_session,
+            ),
+            ruled(
+                Check::VirtualMachine,
+                facts.virtual_machine.as_deref(),
+                rules.virtual_machine,
+            ),
+            ruled(Check::Proxy, facts.proxy.as_deref(), rules.proxy),
         ]
     }
+}
+
+/// What is asked for again after check-in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Again {
+    /// The machine's check.
+    Check,
+    /// Face and document.
+    Identity,
 }
 
 impl Attempt {
@@ -289,6 +342,43 @@ impl Attempt {
         self.view
             .as_ref()
             .map_or(IdentityState::Open, |heard| heard.view.identity)
+    }
+
+    /// Returns what is asked for again after check-in, in the place of gate or exam: a machine that
+    /// the attempt moved to is checked, then whoever sits there is identified.
+    pub(super) fn again(&self) -> Option<Again> {
+        let heard = self.view.as_ref()?;
+        let under_way = match heard.view.phase {
+            AttemptPhase::Ready { .. }
+            | AttemptPhase::Running { .. }
+            | AttemptPhase::Paused { .. } => matches!(self.step, Step::Gate | Step::Exam),
+            AttemptPhase::Scheduled
+            | AttemptPhase::CheckIn { .. }
+            | AttemptPhase::Submitted { .. }
+            | AttemptPhase::Sealed { .. }
+            | AttemptPhase::Terminated { .. }
+            | AttemptPhase::Void { .. } => false,
+        };
+        let asked = match heard.view.identity {
+            IdentityState::Again | IdentityState::Refused => true,
+            IdentityState::Open
+            | IdentityState::Waiting
+            | IdentityState::Deferred
+            | IdentityState::Approved => false,
+        };
+        if !under_way || self.submission.is_some() || !asked {
+            return None;
+        }
+        Some(if heard.view.tasks.system_check {
+            Again::Identity
+        } else {
+            Again::Check
+        })
+    }
+
+    /// Tells whether face and document are to be shown now.
+    pub(super) fn shows_identity(&self) -> bool {
+        self.step == Step::Identity || self.again() == Some(Again::Identity)
     }
 
     /// Tells where the picture of the document stands.
@@ -392,15 +482,24 @@ pub(super) fn passes(lines: &[CheckLine]) -> bool {
     })
 }
 
+/// Returns how a fact of the machine comes out that the sitting has a rule for.
+const fn ruled(found: bool, rule: MachineRule) -> CheckResult {
+    match (found, rule) {
+        (false, _) => CheckResult::Good,
+        (true, MachineRule::Note | MachineRule::ProctorDecides) => CheckResult::Warning,
+        (true, MachineRule::Refuse) => CheckResult::Bad,
+    }
+}
+
 fn wire_line(line: &CheckLine) -> SystemCheckLine {
     let result = match line.result {
-        CheckResult::Good => "ok",
-        CheckResult::Warning => "warning",
-        CheckResult::Pending | CheckResult::Bad => "failed",
+        CheckResult::Good => CheckOutcome::Ok,
+        CheckResult::Warning => CheckOutcome::Warning,
+        CheckResult::Pending | CheckResult::Bad => CheckOutcome::Failed,
     };
     SystemCheckLine {
         check: line.check.word().to_owned(),
-        result: result.to_owned(),
+        result,
         detail: line.found.clone(),
     }
 }
@@ -411,6 +510,7 @@ fn line(check: Check, result: CheckResult, found: &str) -> CheckLine {
         result,
         found: found.to_owned(),
         state: None,
+        rule: None,
     }
 }
 

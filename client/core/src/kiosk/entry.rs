@@ -181,6 +181,7 @@ impl Kiosk {
             locked: false,
             adapter: true,
             preview: true,
+            check_told: None,
             document: false,
             liveness: Liveness::default(),
             voice: VoiceStep::default(),

@@ -138,6 +138,9 @@ impl Kiosk {
             }
         };
         attempt.retry_at.insert(kind, now + wait);
+        if kind == CallKind::SystemCheck && code.is_none() {
+            attempt.check_told = None;
+        }
         if kind == CallKind::ReadBack {
             attempt.read_back = ReadBack::Failing;
         }
@@ -288,8 +291,9 @@ impl Attempt {
             return;
         }
         self.follow_phase(&view.phase);
-        if view.identity == IdentityState::Refused && self.identity() != IdentityState::Refused {
-            // What was refused is taken anew.
+        let anew = matches!(view.identity, IdentityState::Refused | IdentityState::Again);
+        if anew && self.identity() != view.identity {
+            // What was refused or is asked for again is taken anew.
             self.document = false;
         }
         if self.hand == Some(view.hand_raised) {

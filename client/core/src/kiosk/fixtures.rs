@@ -120,6 +120,7 @@ pub(crate) fn view(version: u64, phase: AttemptPhase) -> AttemptView {
         epoch: Epoch::FIRST,
         phase,
         tasks: CheckInTasks::default(),
+        identity_reason: None,
         identity: IdentityState::Open,
         gate: [
             StreamKind::Camera,

@@ -77,7 +77,7 @@ impl Attempt {
                 detail.to_owned(),
             );
         }
-        let preview = !matches!(self.step, Step::Exam | Step::Ended(_));
+        let preview = !matches!(self.step, Step::Exam | Step::Ended(_)) || self.again().is_some();
         if preview != self.preview && self.agent_bound {
             self.preview = preview;
             outbox.push(Effect::Preview(preview));

@@ -36,7 +36,7 @@ use crate::{
         Language, MachineFacts, Overlay, Reading, Reply,
     },
     lease::LeaseClock,
-    view::{Delivery, EndCause, Trouble},
+    view::{Check, CheckResult, Delivery, EndCause, Trouble},
 };
 
 /// What the kiosk may compute but not know how to.
@@ -139,6 +139,8 @@ struct Attempt {
     locked: bool,
     adapter: bool,
     preview: bool,
+    /// The failing check that the server was told of last.
+    check_told: Option<Vec<(Check, CheckResult)>>,
     /// Whether a picture of the document is ready to be shown.
     document: bool,
     liveness: liveness::Liveness,
@@ -366,7 +368,7 @@ impl Kiosk {
                     attempt.liveness.agent_up();
                 }
                 AgentNews::Finished => attempt.liveness.agent_gone(now),
-                AgentNews::DocumentTaken => attempt.document = attempt.step == Step::Identity,
+                AgentNews::DocumentTaken => attempt.document = attempt.shows_identity(),
                 AgentNews::Voice(state) => self.outbox.extend(attempt.voice_told(*state)),
                 AgentNews::Liveness(state) => {
                     self.outbox.extend(attempt.liveness_told(now, *state));
@@ -448,6 +450,7 @@ impl Kiosk {
         if attempt.covered_since.is_some() && matches!(self.overlay, Some(Overlay::Picture(_))) {
             self.overlay = None;
         }
+        self.tell_failed_check(now);
         self.settle_liveness(now);
     }
 

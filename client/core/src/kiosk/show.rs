@@ -10,7 +10,7 @@ use qorgan_protocol::{
     wire::{GateLineState, MessageFrom, TextIn},
 };
 
-use super::{Agent, Attempt, Kiosk, SignInForm, Stage, Step, check_in};
+use super::{Agent, Attempt, Kiosk, SignInForm, Stage, Step, check_in, check_in::Again};
 use crate::{
     event::{CallKind, Language, Overlay},
     lease::CoverCause,
@@ -78,37 +78,18 @@ impl Kiosk {
     }
 
     fn attempt_screen(&self, now: Now, attempt: &Attempt) -> ScreenView {
+        match attempt.again() {
+            Some(Again::Check) => return self.system_check(attempt),
+            Some(Again::Identity) => return self.identity_screen(attempt),
+            None => {}
+        }
         match &attempt.step {
             Step::Consent { read, refused } => ScreenView::Consent(TextView {
                 refused: refused.clone(),
                 ..self.text(attempt, &attempt.check_in.consent_text, *read)
             }),
-            Step::SystemCheck => {
-                let lines = self.check_lines();
-                let ready = check_in::passes(&lines);
-                let (busy, trouble) = (
-                    self.is_busy(&check_in::CHECK_IN_CALLS),
-                    attempt.trouble.clone(),
-                );
-                ScreenView::SystemCheck(SystemCheckView {
-                    lines,
-                    ready,
-                    busy,
-                    trouble,
-                })
-            }
-            Step::Identity => ScreenView::Identity(IdentityView {
-                photo: attempt.photo,
-                camera: self
-                    .source(StreamKind::Camera)
-                    .map(|source| source.health.source),
-                document: attempt.document(),
-                state: attempt.identity(),
-                must_be_approved: attempt.check_in.policy.identity_before_start,
-                ready: attempt.identity_passes(),
-                busy: self.is_busy(&check_in::CHECK_IN_CALLS),
-                trouble: attempt.trouble.clone(),
-            }),
+            Step::SystemCheck => self.system_check(attempt),
+            Step::Identity => self.identity_screen(attempt),
             Step::Liveness => ScreenView::Liveness(self.liveness_view(now, attempt)),
             Step::Voice => ScreenView::Voice(self.voice_view(now, attempt)),
             Step::Instruction { read } => ScreenView::Instruction(self.text(
@@ -123,6 +104,33 @@ impl Kiosk {
                 cause: *cause,
             }),
         }
+    }
+
+    fn system_check(&self, attempt: &Attempt) -> ScreenView {
+        let lines = self.check_lines();
+        ScreenView::SystemCheck(SystemCheckView {
+            ready: check_in::passes(&lines),
+            lines,
+            busy: self.is_busy(&check_in::CHECK_IN_CALLS),
+            trouble: attempt.trouble.clone(),
+        })
+    }
+
+    fn identity_screen(&self, attempt: &Attempt) -> ScreenView {
+        let reason = attempt.view.as_ref();
+        ScreenView::Identity(IdentityView {
+            photo: attempt.photo,
+            camera: self
+                .source(StreamKind::Camera)
+                .map(|source| source.health.source),
+            document: attempt.document(),
+            state: attempt.identity(),
+            reason: reason.and_then(|heard| heard.view.identity_reason.clone()),
+            must_be_approved: attempt.check_in.policy.identity_before_start,
+            ready: attempt.identity_passes(),
+            busy: self.is_busy(&check_in::CHECK_IN_CALLS),
+            trouble: attempt.trouble.clone(),
+        })
     }
 
     fn text(&self, attempt: &Attempt, text: &TextIn, read: bool) -> TextView {

@@ -6,6 +6,7 @@ mod end;
 mod lease;
 mod light;
 mod liveness;
+mod machine;
 mod voice;
 mod walk;
 

@@ -127,6 +127,7 @@ pub(in crate::ui) fn problem_keys(code: ProblemCode) -> (Key, Key) {
         ProblemCode::OldEpoch => (keys::PROBLEM_OLD_EPOCH, keys::REMEDY_TEST_CENTRE),
         ProblemCode::GateClosed => (keys::PROBLEM_GATE_CLOSED, keys::REMEDY_GATE),
         ProblemCode::Covered => (keys::PROBLEM_COVERED, keys::REMEDY_GATE),
+        ProblemCode::CheckFailed => (keys::PROBLEM_CHECK_FAILED, keys::REMEDY_CHECK),
         ProblemCode::Version => (keys::PROBLEM_VERSION, keys::REMEDY_VERSION),
         ProblemCode::Unavailable => (keys::PROBLEM_UNAVAILABLE, keys::REMEDY_WAIT),
         ProblemCode::Forbidden
@@ -134,6 +135,7 @@ pub(in crate::ui) fn problem_keys(code: ProblemCode) -> (Key, Key) {
         | ProblemCode::BadRequest
         | ProblemCode::WrongPhase
         | ProblemCode::NotProved
+        | ProblemCode::StaleProof
         | ProblemCode::OutOfOrder
         | ProblemCode::TooLarge => (keys::PROBLEM_REFUSED, keys::REMEDY_CALL),
     }

@@ -5,7 +5,7 @@ use qorgan_protocol::ids::AttemptId;
 use qorgan_protocol::limits::DOCUMENT_BYTES_MAX;
 use serde_json::{Value, json};
 
-use super::harness::{Client, Device, World};
+use super::harness::{Client, Device, World, checked};
 
 fn asks() -> GatePolicy {
     GatePolicy {
@@ -33,8 +33,7 @@ async fn at_identity(world: &World, policy: GatePolicy) -> (AttemptId, Client) {
     client.check_in(attempt).await;
     let consent = json!({ "version": "2026-4", "language": "kk", "agreed": true });
     client.post(attempt, "consent", &consent).await;
-    let checked = json!({ "lines": [] });
-    client.post(attempt, "system-check", &checked).await;
+    client.post(attempt, "system-check", &checked(&[])).await;
     (attempt, client)
 }
 
@@ -69,7 +68,12 @@ async fn a_document_is_kept_sealed_with_the_attempts_key_and_the_newest_is_shown
         world
             .state
             .registry
-            .approve_identity(attempt, false, proctor)
+            .decide_identity(
+                attempt,
+                crate::registry::IdentityDecision::Refuse,
+                proctor,
+                "too dark",
+            )
             .await
             .expect("refused");
     }

@@ -13,11 +13,13 @@ use qorgan_protocol::crypto::{self, Hasher as _, Sha256, Signer as _};
 use qorgan_protocol::evidence::{
     BeatBody, ChunkHeader, ChunkSeq, SourceHealth, SourceState, StreamId, StreamKind,
 };
-use qorgan_protocol::ids::{AttemptId, BootId, Epoch, ItemId, PersonId, SittingId, TestId};
+use qorgan_protocol::ids::{
+    AttemptId, BootId, Epoch, ItemId, PersonId, SittingId, TestId,
+};
 use qorgan_protocol::link::{SourceKind, SourceStatement};
 use qorgan_protocol::time::{Now, WallTime};
 use qorgan_protocol::wire::{
-    Accommodation, CheckInReply, DeviceProof, Hex, ServerHello, SignInReply, SignedHex,
+    Accommodation, DeviceProof, Hex, ServerHello, SignInReply, SignedHex,
 };
 use qorgan_server_core::sitting::SittingSettings;
 use qorgan_signing::{Keys, Ring};
@@ -28,10 +30,13 @@ use tokio::task::JoinHandle;
 
 use crate::config::Config;
 use crate::http::{Bound, ServeError, serve};
+use crate::registry::IdentityDecision;
 use crate::state::AppState;
 use crate::store::exams::{Admission, NewExam, NewSitting};
 use crate::store::people::NewPerson;
 use crate::store::{content, exams, people};
+
+pub(super) use super::client::{Client, checked, target};
 
 pub(super) const PASSWORD: &str = "құпия-сөз-2026";
 
@@ -221,11 +226,7 @@ impl World {
             .expect("answered");
         assert_eq!(response.status(), 200);
         let reply: SignInReply = response.json().await.expect("JSON");
-        Client {
-            http: self.http.clone(),
-            origin: self.origin.clone(),
-            token: reply.token,
-        }
+        Client::new(self, device, reply.token)
     }
 
     /// A candidate who is checked in on a machine and waits at the gate.
@@ -239,6 +240,24 @@ impl World {
         client.check_in(attempt).await;
         client.tasks(attempt).await;
         client
+    }
+
+    /// Checks the machine that an attempt moved to, and has a proctor approve who sits at it.
+    pub(super) async fn identify_again(
+        &self,
+        client: &Client,
+        attempt: AttemptId,
+        proctor: PersonId,
+    ) {
+        let shown = json!({ "document": null });
+        for (path, body) in [("system-check", checked(&[])), ("identity", shown)] {
+            let (status, reply) = client.post(attempt, path, &body).await;
+            assert_eq!(status, 204, "{reply}");
+        }
+        let registry = &self.state.registry;
+        let approve = IdentityDecision::Approve;
+        let approved = registry.decide_identity(attempt, approve, proctor, "").await;
+        approved.expect("shown");
     }
 
     /// An agent of the attempt whose three sources are seen now.
@@ -327,72 +346,6 @@ impl Device {
             boot: self.boot,
             ..self.cloned()
         }
-    }
-}
-
-/// A signed-in client.
-pub(super) struct Client {
-    http: reqwest::Client,
-    origin: String,
-    pub(super) token: String,
-}
-
-impl Client {
-    pub(super) async fn get(&self, attempt: AttemptId, path: &str) -> (u16, Value) {
-        self.send(self.http.get(self.url(attempt, path))).await
-    }
-
-    pub(super) async fn post(&self, attempt: AttemptId, path: &str, body: &Value) -> (u16, Value) {
-        self.send(self.http.post(self.url(attempt, path)).json(body))
-            .await
-    }
-
-    pub(super) async fn exams(&self) -> Value {
-        let url = format!("{}/api/v1/my/exams", self.origin);
-        self.send(self.http.get(url)).await.1
-    }
-
-    pub(super) async fn check_in(&self, attempt: AttemptId) -> CheckInReply {
-        let (status, reply) = self.try_check_in(attempt).await;
-        assert_eq!(status, 200, "{reply}");
-        serde_json::from_value(reply).expect("a reply")
-    }
-
-    pub(super) async fn try_check_in(&self, attempt: AttemptId) -> (u16, Value) {
-        let body = json!({ "client_key": "11".repeat(32), "language": "kk" });
-        self.post(attempt, "check-in", &body).await
-    }
-
-    pub(super) async fn tasks(&self, attempt: AttemptId) {
-        let consent = json!({ "version": "2026-4", "language": "kk", "agreed": true });
-        let (status, reply) = self.post(attempt, "consent", &consent).await;
-        assert_eq!(status, 200, "{reply}");
-        for (path, body) in [
-            ("system-check", json!({ "lines": [] })),
-            ("identity", json!({ "document": null })),
-            ("instruction", json!({ "version": "2026-1" })),
-        ] {
-            let (status, reply) = self.post(attempt, path, &body).await;
-            assert_eq!(status, 204, "{reply}");
-        }
-    }
-
-    fn url(&self, attempt: AttemptId, path: &str) -> String {
-        format!("{}/api/v1/attempts/{attempt}/{path}", self.origin)
-    }
-
-    async fn send(&self, request: reqwest::RequestBuilder) -> (u16, Value) {
-        let response = request
-            .bearer_auth(&self.token)
-            .send()
-            .await
-            .expect("answered");
-        let status = response.status().as_u16();
-        let bytes = response.bytes().await.expect("a body");
-        (
-            status,
-            serde_json::from_slice(&bytes).unwrap_or(Value::Null),
-        )
     }
 }
 

@@ -1,9 +1,9 @@
 use qorgan_protocol::attempt::GatePolicy;
-use qorgan_protocol::crypto::{self, Signer as _};
+use qorgan_protocol::crypto::{self, Hasher as _, Signer as _};
 use qorgan_protocol::ids::AttemptId;
 use qorgan_protocol::ids::Epoch;
 use qorgan_protocol::link::RefusalReason;
-use qorgan_protocol::wire::{EnrolProof, SignedHex};
+use qorgan_protocol::wire::{AgentGrant, EnrolProof, SignedHex};
 use qorgan_signing::{Keys, Ring};
 use serde_json::{Value, json};
 
@@ -47,10 +47,13 @@ async fn a_second_machine_waits_for_approval_and_then_the_first_gets_nothing() {
         "the old agent moves nothing"
     );
     world.agent(attempt, &second).await;
-    let (status, problem) = new.get(attempt, "items/1").await;
-    assert_eq!((status, &problem["code"]), (409, &json!("covered")));
-    let seen = registry.approve_identity(attempt, true, proctor).await;
-    seen.expect("the person is the candidate");
+    assert_eq!(
+        new.get(attempt, "items/1").await.0,
+        409,
+        "nobody has seen who sits there"
+    );
+    world.identify_again(&new, attempt, proctor).await;
+    world.agent(attempt, &second).await;
     assert_eq!(new.get(attempt, "items/1").await.0, 200);
     let returned = world.sign_in(&first, "a").await;
     assert_eq!(
@@ -108,10 +111,20 @@ async fn an_agent_enrols_with_a_fresh_proof_of_its_own_key_and_epoch() {
     let (_status, reply) = client.post(attempt, "consent", &consent).await;
     let token = reply["agent_token"].as_str().expect("a token").to_owned();
 
-    let old = enrolment(&world, attempt, Epoch(2), &device);
+    let old = enrolment(&world, attempt, (&token, Epoch(2)), &device);
     let (status, problem) = enrol(&world, &token, &old).await;
     assert_eq!((status, &problem["code"]), (403, &json!("not_proved")));
-    let body = enrolment(&world, attempt, Epoch(1), &device);
+    let elsewhere = Device {
+        boot: device.boot,
+        ..Device::new()
+    };
+    let stolen = enrolment(&world, attempt, (&token, Epoch(1)), &elsewhere);
+    let (status, problem) = enrol(&world, &token, &stolen).await;
+    assert_eq!((status, &problem["code"]), (403, &json!("not_proved")));
+    let other = enrolment(&world, attempt, ("another", Epoch(1)), &device);
+    let (status, problem) = enrol(&world, &token, &other).await;
+    assert_eq!((status, &problem["code"]), (403, &json!("not_proved")));
+    let body = enrolment(&world, attempt, (&token, Epoch(1)), &device);
     let (status, reply) = enrol(&world, &token, &body).await;
     assert_eq!(status, 200, "{reply}");
     assert_eq!(
@@ -120,15 +133,20 @@ async fn an_agent_enrols_with_a_fresh_proof_of_its_own_key_and_epoch() {
     );
     let (status, problem) = enrol(&world, &token, &body).await;
     assert_eq!((status, &problem["code"]), (403, &json!("not_proved")));
-    let other_boot = enrolment(&world, attempt, Epoch(1), &device.cloned());
+    let other_boot = enrolment(&world, attempt, (&token, Epoch(1)), &device.cloned());
     let (status, problem) = enrol(&world, &token, &other_boot).await;
     assert_eq!((status, &problem["code"]), (409, &json!("old_epoch")));
-    let body = enrolment(&world, attempt, Epoch(1), &device);
+    let body = enrolment(&world, attempt, (&token, Epoch(1)), &device);
     let (status, problem) = enrol(&world, &client.token, &body).await;
     assert_eq!((status, &problem["code"]), (403, &json!("forbidden")));
 }
 
-fn enrolment(world: &World, attempt: AttemptId, epoch: Epoch, device: &Device) -> Value {
+fn enrolment(
+    world: &World,
+    attempt: AttemptId,
+    (token, epoch): (&str, Epoch),
+    device: &Device,
+) -> Value {
     let (keys, _pkcs8) = Keys::generate().expect("random bytes");
     let proof = EnrolProof {
         nonce: world.state.auth.challenge().expect("random bytes"),
@@ -138,8 +156,17 @@ fn enrolment(world: &World, attempt: AttemptId, epoch: Epoch, device: &Device) -
         boot: device.boot,
     };
     let signed = crypto::sign(&keys, &Ring, world.state.institution(), &proof).expect("writable");
+    let grant = AgentGrant {
+        token: Ring.sha256(&[token.as_bytes()]),
+        attempt,
+        epoch,
+        boot: device.boot,
+    };
+    let grant = crypto::sign(&device.keys, &Ring, world.state.institution(), &grant);
+    let grant = grant.expect("writable");
     json!({
         "key": keys.public_key().to_hex(), "proof": SignedHex::from(signed),
+        "grant": SignedHex::from(grant),
         "agent_version": "0.1.0", "simulated_build": false,
     })
 }

@@ -1,6 +1,7 @@
 //! The whole server in one process, over TLS, with a client that tries what it should not.
 
 mod acts;
+mod client;
 mod consent;
 mod content;
 mod document;
@@ -8,7 +9,9 @@ mod entry;
 mod harness;
 mod incidents;
 mod late;
+mod machine;
 mod machines;
+mod proofs;
 mod read_back;
 mod responses;
 mod sessions;

@@ -67,6 +67,7 @@ async fn after_a_move_the_new_machine_gets_both_epochs_and_the_old_one_nothing()
         (409, &json!("covered")),
         "nothing without the new machine's streams"
     );
+    world.identify_again(&new, attempt, proctor).await;
     world.agent(attempt, &second).await;
     let mut later = Journal::new(attempt, Epoch(2));
     let after = later.add(item_id(2), "B", 4_000);

@@ -3,7 +3,7 @@ use std::time::Duration;
 use qorgan_protocol::attempt::GatePolicy;
 use serde_json::{Value, json};
 
-use super::harness::{Device, PASSWORD, World, sign_in_body};
+use super::harness::{Device, PASSWORD, World, checked, sign_in_body};
 
 #[tokio::test]
 //= tests/data/sop-2-28.md#11-sign-in
@@ -19,10 +19,7 @@ async fn a_candidate_signs_in_opens_the_test_reads_the_instruction_and_only_then
     let consent = json!({ "version": "2026-4", "language": "kk", "agreed": true });
     assert_eq!(client.post(attempt, "consent", &consent).await.0, 200);
     assert_eq!(
-        client
-            .post(attempt, "system-check", &json!({ "lines": [] }))
-            .await
-            .0,
+        client.post(attempt, "system-check", &checked(&[])).await.0,
         204
     );
     assert_eq!(client.post(attempt, "identity", &json!({})).await.0, 204);

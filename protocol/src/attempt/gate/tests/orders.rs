@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::super::*;
 use super::world::{CAMERA, MICROPHONE, SCREEN, SECOND_SCREEN, START, World, health, statement};
-use crate::attempt::PauseCredit;
-use crate::attempt::Pace;
+use crate::attempt::machine::MachinePolicy;
+use crate::attempt::{Pace, PauseCredit};
 use crate::attempt::policy::Grace;
 use crate::evidence::{SourceState, StreamKind};
 use crate::incident::{Allowance, WatchPolicy};
@@ -55,6 +55,7 @@ fn policies() -> impl Strategy<Value = GatePolicy> {
                 late_delivery_ms_max: 60_000,
                 watch,
                 pace: Pace::DEFAULT,
+                machine: MachinePolicy::DEFAULT,
             }
         },
     )

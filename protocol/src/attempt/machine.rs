@@ -1,0 +1,413 @@
+//! What a sitting makes of the candidate's machine, and how the server judges a system check (H12).
+//!
+//! # Invariants
+//! * The check is the kiosk's word: it can close the way to the gate and never opens it, for no
+//!   source becomes live by it.
+//! * A check fulfils its task only where every line that the policy requires is there and in order.
+//!   A line that is not known is kept, and worth a note where it is not in order.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::policy::GatePolicy;
+use crate::evidence::StreamKind;
+use crate::incident::{IncidentKind, Severity};
+use crate::wire::{CheckOutcome, SystemCheckLine};
+
+/// What is done about a fact of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum MachineRule {
+    /// It is noted for the review.
+    Note,
+    /// A proctor decides before the start.
+    ProctorDecides,
+    /// No attempt is begun on such a machine.
+    Refuse,
+}
+
+impl MachineRule {
+    /// Every one, from the mildest.
+    pub const ALL: [Self; 3] = [Self::Note, Self::ProctorDecides, Self::Refuse];
+
+    /// Returns the word on the wire, in forms and as key of texts.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::ProctorDecides => "proctor_decides",
+            Self::Refuse => "refuse",
+        }
+    }
+
+    /// Returns the rule that `word` names.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.word() == word)
+    }
+
+    /// Returns how grave an incident is that a sitting has this rule for.
+    #[must_use]
+    pub const fn severity(self) -> Severity {
+        match self {
+            Self::Note => Severity::clamped(0.3),
+            Self::ProctorDecides => Severity::clamped(0.6),
+            Self::Refuse => Severity::clamped(0.8),
+        }
+    }
+}
+
+/// What a sitting does about the facts of a machine that may be honest and may not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct MachinePolicy {
+    /// The system runs in a virtual machine.
+    pub virtual_machine: MachineRule,
+    /// The session comes from another machine.
+    pub remote_session: MachineRule,
+    /// A proxy stands between the machine and the server.
+    pub proxy: MachineRule,
+}
+
+impl MachinePolicy {
+    /// A virtual machine is for a proctor to decide about, a session from elsewhere is refused, a
+    /// proxy is noted: universities and providers have them.
+    pub const DEFAULT: Self = Self {
+        virtual_machine: MachineRule::ProctorDecides,
+        remote_session: MachineRule::Refuse,
+        proxy: MachineRule::Note,
+    };
+
+    /// Returns the rule for a check, where the sitting sets one.
+    #[must_use]
+    pub const fn rule(&self, check: CheckName) -> Option<MachineRule> {
+        match check {
+            CheckName::VirtualMachine => Some(self.virtual_machine),
+            CheckName::RemoteSession => Some(self.remote_session),
+            CheckName::Proxy => Some(self.proxy),
+            CheckName::Server
+            | CheckName::Agent
+            | CheckName::Camera
+            | CheckName::Microphone
+            | CheckName::Screen
+            | CheckName::Displays
+            | CheckName::Disk => None,
+        }
+    }
+}
+
+impl Default for MachinePolicy {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// What a system check looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CheckName {
+    /// The server answers.
+    Server,
+    /// The agent runs.
+    Agent,
+    /// The camera gives pictures.
+    Camera,
+    /// The microphone gives sound.
+    Microphone,
+    /// The screen can be recorded.
+    Screen,
+    /// No more displays than allowed.
+    Displays,
+    /// The disk has room for the journal.
+    Disk,
+    /// The session is of this machine.
+    RemoteSession,
+    /// The machine is a real one.
+    VirtualMachine,
+    /// No proxy stands between.
+    Proxy,
+}
+
+impl CheckName {
+    /// Every one, in the order shown.
+    pub const ALL: [Self; 10] = [
+        Self::Server,
+        Self::Agent,
+        Self::Camera,
+        Self::Microphone,
+        Self::Screen,
+        Self::Displays,
+        Self::Disk,
+        Self::RemoteSession,
+        Self::VirtualMachine,
+        Self::Proxy,
+    ];
+
+    /// Returns the word on the wire and in text keys.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::Agent => "agent",
+            Self::Camera => "camera",
+            Self::Microphone => "microphone",
+            Self::Screen => "screen",
+            Self::Displays => "displays",
+            Self::Disk => "disk",
+            Self::RemoteSession => "remote_session",
+            Self::VirtualMachine => "virtual_machine",
+            Self::Proxy => "proxy",
+        }
+    }
+
+    /// Returns the check that `word` names.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.word() == word)
+    }
+
+    /// Tells whether a policy requires the line.
+    fn is_required(self, policy: &GatePolicy) -> bool {
+        let source = match self {
+            Self::Camera => StreamKind::Camera,
+            Self::Microphone => StreamKind::Microphone,
+            Self::Screen => StreamKind::Screen,
+            Self::Server
+            | Self::Agent
+            | Self::Displays
+            | Self::Disk
+            | Self::RemoteSession
+            | Self::VirtualMachine
+            | Self::Proxy => return true,
+        };
+        policy.required().contains(&source)
+    }
+
+    /// Returns the kind of incident that a line makes that is not in order.
+    #[must_use]
+    pub const fn incident(self) -> IncidentKind {
+        match self {
+            Self::RemoteSession => IncidentKind::RemoteSession,
+            Self::VirtualMachine => IncidentKind::VirtualMachine,
+            Self::Proxy => IncidentKind::ProxyInUse,
+            Self::Server
+            | Self::Agent
+            | Self::Camera
+            | Self::Microphone
+            | Self::Screen
+            | Self::Displays
+            | Self::Disk => IncidentKind::SystemCheck,
+        }
+    }
+}
+
+/// Why a check does not fulfil its task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CheckFault {
+    /// The line is not there.
+    Missing(CheckName),
+    /// The line is there more than once.
+    Twice(CheckName),
+    /// What the line is about is not in order.
+    Failed(CheckName),
+    /// The sitting refuses such a machine.
+    Refused(CheckName),
+}
+
+impl core::fmt::Display for CheckFault {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let (check, what) = match self {
+            Self::Missing(check) => (check, "missing"),
+            Self::Twice(check) => (check, "twice"),
+            Self::Failed(check) => (check, "failed"),
+            Self::Refused(check) => (check, "refused"),
+        };
+        write!(f, "{}: {what}", check.word())
+    }
+}
+
+/// What the server makes of a system check.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CheckJudgement {
+    /// Why it does not fulfil its task; nothing where it does.
+    pub faults: Vec<CheckFault>,
+    /// What a proctor decides about before the start.
+    pub to_decide: Vec<CheckName>,
+    /// Every line that is worth an incident, by its place in the check.
+    pub noted: Vec<(usize, IncidentKind, Severity)>,
+}
+
+impl CheckJudgement {
+    /// Judges the lines of a check by the policy in force.
+    #[must_use]
+    pub fn of(policy: &GatePolicy, lines: &[SystemCheckLine]) -> Self {
+        let mut judgement = Self::default();
+        let mut told: BTreeMap<CheckName, usize> = BTreeMap::new();
+        for (place, line) in lines.iter().enumerate() {
+            let in_order = line.result == CheckOutcome::Ok;
+            let Some(check) = CheckName::from_word(&line.check) else {
+                if !in_order {
+                    let kind = IncidentKind::SystemCheck;
+                    judgement.noted.push((place, kind, kind.default_severity()));
+                }
+                continue;
+            };
+            let times = told.entry(check).or_default();
+            *times += 1;
+            if *times == 2 {
+                judgement.faults.push(CheckFault::Twice(check));
+            }
+            if !in_order {
+                judgement.not_in_order(policy, (place, check), line.result);
+            }
+        }
+        for check in CheckName::ALL {
+            if check.is_required(policy) && !told.contains_key(&check) {
+                judgement.faults.push(CheckFault::Missing(check));
+            }
+        }
+        judgement.faults.sort_unstable();
+        judgement.faults.dedup();
+        judgement.to_decide.sort_unstable();
+        judgement.to_decide.dedup();
+        judgement
+    }
+
+    fn not_in_order(
+        &mut self,
+        policy: &GatePolicy,
+        (place, check): (usize, CheckName),
+        outcome: CheckOutcome,
+    ) {
+        let rule = policy.machine.rule(check);
+        match rule {
+            Some(MachineRule::Refuse) => self.faults.push(CheckFault::Refused(check)),
+            Some(MachineRule::ProctorDecides) => self.to_decide.push(check),
+            Some(MachineRule::Note) => {}
+            None if outcome == CheckOutcome::Failed && check.is_required(policy) => {
+                self.faults.push(CheckFault::Failed(check));
+            }
+            None => {}
+        }
+        let kind = check.incident();
+        let severity = rule.map_or(kind.default_severity(), MachineRule::severity);
+        self.noted.push((place, kind, severity));
+    }
+
+    /// Tells whether the check fulfils its task.
+    #[must_use]
+    pub fn is_fulfilled(&self) -> bool {
+        self.faults.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_or_partial_check_fulfils_nothing_and_names_what_is_missing() {
+        let policy = GatePolicy::remote();
+        let empty = CheckJudgement::of(&policy, &[]);
+        assert_eq!(empty.faults.len(), CheckName::ALL.len());
+        for left_out in CheckName::ALL {
+            let mut lines = good(&policy);
+            lines.retain(|line| line.check != left_out.word());
+            let judged = CheckJudgement::of(&policy, &lines);
+            assert_eq!(judged.faults, [CheckFault::Missing(left_out)]);
+        }
+        assert!(CheckJudgement::of(&policy, &good(&policy)).is_fulfilled());
+    }
+
+    #[test]
+    fn only_the_sources_that_a_sitting_requires_are_asked_for() {
+        let policy = GatePolicy::on_site();
+        let mut lines = good(&policy);
+        lines.retain(|line| line.check != "camera" && line.check != "microphone");
+        assert!(CheckJudgement::of(&policy, &lines).is_fulfilled());
+        lines.push(line("camera", CheckOutcome::Failed));
+        let judged = CheckJudgement::of(&policy, &lines);
+        assert!(judged.is_fulfilled(), "nobody asked for a camera");
+        assert_eq!(judged.noted.len(), 1, "and it is on record");
+    }
+
+    #[test]
+    fn each_rule_refuses_waits_or_notes_and_each_is_an_incident_of_its_weight() {
+        for (check, kind) in [
+            (CheckName::VirtualMachine, IncidentKind::VirtualMachine),
+            (CheckName::RemoteSession, IncidentKind::RemoteSession),
+            (CheckName::Proxy, IncidentKind::ProxyInUse),
+        ] {
+            for rule in MachineRule::ALL {
+                let policy = GatePolicy {
+                    machine: MachinePolicy {
+                        virtual_machine: rule,
+                        remote_session: rule,
+                        proxy: rule,
+                    },
+                    ..GatePolicy::remote()
+                };
+                for outcome in [CheckOutcome::Warning, CheckOutcome::Failed] {
+                    let mut lines = good(&policy);
+                    for one in &mut lines {
+                        if one.check == check.word() {
+                            one.result = outcome;
+                        }
+                    }
+                    let judged = CheckJudgement::of(&policy, &lines);
+                    assert_eq!(judged.is_fulfilled(), rule != MachineRule::Refuse);
+                    let waits = judged.to_decide == [check];
+                    assert_eq!(waits, rule == MachineRule::ProctorDecides);
+                    let [(place, noted, severity)] = judged.noted.as_slice() else {
+                        panic!("one line is noted: {judged:?}");
+                    };
+                    assert_eq!(lines[*place].check, check.word());
+                    assert_eq!((*noted, *severity), (kind, rule.severity()));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_failed_or_is_told_twice_fulfils_nothing_and_an_unknown_line_is_noted() {
+        let policy = GatePolicy::remote();
+        let mut lines = good(&policy);
+        lines.push(line("camera", CheckOutcome::Failed));
+        let judged = CheckJudgement::of(&policy, &lines);
+        let camera = CheckName::Camera;
+        assert_eq!(
+            judged.faults,
+            [CheckFault::Twice(camera), CheckFault::Failed(camera)]
+        );
+        let mut lines = good(&policy);
+        lines.push(line("nested_display", CheckOutcome::Warning));
+        lines.push(line("seat", CheckOutcome::Ok));
+        let judged = CheckJudgement::of(&policy, &lines);
+        assert!(judged.is_fulfilled());
+        let kind = IncidentKind::SystemCheck;
+        assert_eq!(judged.noted, [(10, kind, kind.default_severity())]);
+    }
+
+    #[test]
+    fn a_policy_from_before_has_the_usual_rules() {
+        let mut old = serde_json::to_value(GatePolicy::remote()).expect("plain data");
+        old.as_object_mut().expect("an object").remove("machine");
+        let read: GatePolicy = serde_json::from_value(old).expect("readable");
+        assert_eq!(read.machine, MachinePolicy::DEFAULT);
+    }
+
+    fn good(_policy: &GatePolicy) -> Vec<SystemCheckLine> {
+        let all = CheckName::ALL.into_iter();
+        all.map(|check| line(check.word(), CheckOutcome::Ok))
+            .collect()
+    }
+
+    fn line(check: &str, result: CheckOutcome) -> SystemCheckLine {
+        SystemCheckLine {
+            check: check.to_owned(),
+            result,
+            detail: String::new(),
+        }
+    }
+}

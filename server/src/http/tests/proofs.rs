@@ -1,0 +1,99 @@
+//! A token is of no use without its device's key (M11).
+
+use qorgan_protocol::attempt::GatePolicy;
+use qorgan_signing::Keys;
+use reqwest::Response;
+use serde_json::{Value, json};
+
+use super::harness::{Device, World, target};
+
+#[tokio::test]
+async fn a_token_alone_opens_nothing() {
+    let world = World::start().await;
+    let attempt = world.candidate("a", GatePolicy::remote()).await;
+    let device = Device::new();
+    let (mut client, _agent) = world.running(&device, "a", attempt).await;
+    let item = target(attempt, "items/1");
+
+    let bare = client.send_with("GET", &item, (b"", None)).await;
+    assert_eq!(told(bare).await, (403, json!("not_proved")));
+    for nonsense in ["", "00", "00.00", "x"] {
+        let bad = client.send_with("GET", &item, (b"", Some(nonsense))).await;
+        assert_eq!(told(bad).await, (403, json!("not_proved")), "{nonsense}");
+    }
+    (client.keys, _) = Keys::generate().expect("random bytes");
+    let stolen = client.proof("GET", &item, b"");
+    let stolen = client.send_with("GET", &item, (b"", Some(&stolen))).await;
+    assert_eq!(told(stolen).await, (403, json!("not_proved")));
+}
+
+#[tokio::test]
+async fn a_proof_is_good_for_one_request_once() {
+    let world = World::start().await;
+    let attempt = world.candidate("a", GatePolicy::remote()).await;
+    let device = Device::new();
+    let (client, _agent) = world.running(&device, "a", attempt).await;
+    let (one, two) = (target(attempt, "items/1"), target(attempt, "items/2"));
+
+    let proof = client.proof("GET", &one, b"");
+    let other = client.send_with("GET", &two, (b"", Some(&proof))).await;
+    assert_eq!(told(other).await, (403, json!("not_proved")));
+    let other = client.send_with("POST", &one, (b"", Some(&proof))).await;
+    assert_ne!(other.status(), 200);
+    let first = client.send_with("GET", &one, (b"", Some(&proof))).await;
+    assert_eq!(first.status(), 200);
+    let again = client.send_with("GET", &one, (b"", Some(&proof))).await;
+    assert_eq!(told(again).await, (403, json!("not_proved")));
+}
+
+#[tokio::test]
+async fn a_proof_covers_the_body_and_whose_token_it_is() {
+    let world = World::start().await;
+    let attempt = world.candidate("a", GatePolicy::remote()).await;
+    let device = Device::new();
+    let (client, _agent) = world.running(&device, "a", attempt).await;
+    let hand = target(attempt, "hand");
+    let (raised, taken) = (br#"{"raised":true}"#, br#"{"raised":false}"#);
+
+    let proof = client.proof("POST", &hand, raised);
+    let changed = client.send_with("POST", &hand, (taken, Some(&proof))).await;
+    assert_eq!(told(changed).await, (403, json!("not_proved")));
+
+    let mut second = world.sign_in(&device, "a").await;
+    assert_eq!(second.get(attempt, "items/1").await.0, 200);
+    let proof = second.proof("GET", &target(attempt, "items/1"), b"");
+    second.token.clone_from(&client.token);
+    let other = second
+        .send_with("GET", &target(attempt, "items/1"), (b"", Some(&proof)))
+        .await;
+    assert_eq!(told(other).await, (403, json!("not_proved")));
+}
+
+#[tokio::test]
+async fn what_was_recorded_before_a_restart_is_not_taken_after_it() {
+    let world = World::start().await;
+    let attempt = world.candidate("a", GatePolicy::remote()).await;
+    let device = Device::new();
+    let client = world.at_the_gate(&device, "a", attempt).await;
+    let hand = target(attempt, "hand");
+    let raised = br#"{"raised":true}"#;
+    let proof = client.proof("POST", &hand, raised);
+
+    let world = world.restart().await;
+    let mut client = client;
+    client.lead(&world);
+    let old = client
+        .send_with("POST", &hand, (raised, Some(&proof)))
+        .await;
+    assert_eq!(told(old).await, (401, json!("stale_proof")));
+    let (status, reply) = client
+        .post(attempt, "hand", &json!({ "raised": true }))
+        .await;
+    assert_eq!(status, 204, "{reply}");
+}
+
+async fn told(response: Response) -> (u16, Value) {
+    let status = response.status().as_u16();
+    let problem: Value = response.json().await.expect("JSON");
+    (status, problem["code"].clone())
+}
