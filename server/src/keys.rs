@@ -38,6 +38,18 @@ pub enum KeysError {
         /// Which file.
         path: PathBuf,
     },
+    /// Others may read a private file, and this process may not change that.
+    #[error(
+        "others of this machine may use {path}, and this process may not change that: make it the \
+         server's own (`chown`) and take the others' rights away (`chmod go-rwx`)"
+    )]
+    OpenToOthers {
+        /// Which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
     /// A sealed key does not open.
     #[error("{what} does not open with this key-encryption key")]
     DoesNotOpen {
@@ -196,11 +208,12 @@ pub(crate) struct AuthorityKeys {
 ///
 /// A systemd credential named `qorgan.kek` comes before the file.
 pub(crate) fn key_encryption_key(path: &Path, first: bool) -> Result<SecretKey, KeysError> {
-    let credential = std::env::var_os("CREDENTIALS_DIRECTORY")
-        .map(|folder| PathBuf::from(folder).join("qorgan.kek"))
-        .filter(|file| file.is_file());
-    let path = credential.as_deref().unwrap_or(path);
+    if let Some(credential) = credential() {
+        // The service manager keeps its access list.
+        return read_kek(&credential);
+    }
     if path.is_file() {
+        close_to_others(path)?;
         return read_kek(path);
     }
     if !first {
@@ -214,6 +227,53 @@ pub(crate) fn key_encryption_key(path: &Path, first: bool) -> Result<SecretKey, 
     Ok(key)
 }
 
+/// Returns the service manager's credential that holds the key-encryption key, if there is one.
+pub(crate) fn credential() -> Option<PathBuf> {
+    std::env::var_os("CREDENTIALS_DIRECTORY")
+        .map(|folder| PathBuf::from(folder).join("qorgan.kek"))
+        .filter(|file| file.is_file())
+}
+
+/// Takes the rights of group and others from a private file or folder, and says so in the log.
+///
+/// # Errors
+/// `OpenToOthers` where this process may not.
+pub(crate) fn close_to_others(path: &Path) -> Result<(), KeysError> {
+    match crate::platform::close_to_others(path) {
+        Ok(false) => Ok(()),
+        Ok(true) => {
+            tracing::warn!("A private file or folder was open to others of this machine; mended");
+            Ok(())
+        }
+        Err(source) => Err(KeysError::OpenToOthers {
+            path: path.to_path_buf(),
+            source,
+        }),
+    }
+}
+
+/// Closes what a data folder holds at its top, and the folder itself, to others (M14).
+///
+/// # Errors
+/// `OpenToOthers` names what this process may not close, and the remedy.
+pub(crate) fn close_data_folder(data: &Path) -> Result<(), KeysError> {
+    close_to_others(data)?;
+    for entry in fs::read_dir(data).map_err(|e| file_error(data, e))? {
+        let entry = entry.map_err(|e| file_error(data, e))?;
+        // Settings are no secret, and may belong to whoever keeps the machine.
+        if entry.file_name() == "config.toml" || entry.path().is_symlink() {
+            continue;
+        }
+        match close_to_others(&entry.path()) {
+            // SQLite takes its journals away as it likes.
+            Err(KeysError::OpenToOthers { source, .. })
+                if source.kind() == std::io::ErrorKind::NotFound => {}
+            closed => closed?,
+        }
+    }
+    Ok(())
+}
+
 /// Returns a key-encryption key as its file holds it.
 pub(crate) fn key_file_of(key: &SecretKey) -> String {
     hex::encode(key.expose())
@@ -225,7 +285,12 @@ pub(crate) fn key_file_of(key: &SecretKey) -> String {
 /// Where a server or a rotation of keys holds it already.
 pub(crate) fn hold(data: &Path) -> Result<fs::File, KeysError> {
     let path = data.join("running.lock");
-    let file = fs::File::create(&path).map_err(|source| file_error(&path, source))?;
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    crate::platform::owner_only(&mut options);
+    let file = options
+        .open(&path)
+        .map_err(|source| file_error(&path, source))?;
     file.try_lock()
         .map_err(|error| file_error(&path, error.into()))?;
     Ok(file)
@@ -243,12 +308,14 @@ pub(crate) fn read_kek(path: &Path) -> Result<SecretKey, KeysError> {
     Ok(SecretKey::new(bytes))
 }
 
-/// Writes a file that only its owner may read.
+/// Writes a file that only its owner may read; one that is there and is open to others is closed to
+/// them before a byte is written.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), KeysError> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
     crate::platform::owner_only(&mut options);
     let mut file = options.open(path).map_err(|e| file_error(path, e))?;
+    close_to_others(path)?;
     file.write_all(bytes).map_err(|e| file_error(path, e))?;
     file.sync_all().map_err(|e| file_error(path, e))
 }

@@ -10,6 +10,7 @@
 
 pub mod acts;
 pub mod auth;
+mod backup;
 pub mod cli;
 pub mod config;
 pub mod console;
@@ -22,6 +23,8 @@ pub mod live;
 mod platform;
 pub mod recordings;
 pub mod registry;
+pub mod retention;
+pub mod rights;
 pub mod rotation;
 pub mod state;
 pub mod store;

@@ -273,7 +273,7 @@ struct Wrapped {
     place: &'static str,
 }
 
-/// Everything that the key-encryption key seals.
+/// Everything that the key-encryption key seals; a key that was destroyed is empty.
 const WRAPPED: [Wrapped; 8] = [
     Wrapped {
         select: "SELECT rowid, id, key_wrapped FROM exams \
@@ -283,25 +283,25 @@ const WRAPPED: [Wrapped; 8] = [
     },
     Wrapped {
         select: "SELECT rowid, id, key_wrapped FROM attempts \
-                 WHERE rowid > $1 ORDER BY rowid LIMIT 64",
+                 WHERE key_wrapped <> x'' AND rowid > $1 ORDER BY rowid LIMIT 64",
         update: "UPDATE attempts SET key_wrapped = $2 WHERE rowid = $1",
         place: "attempt",
     },
     Wrapped {
         select: "SELECT rowid, attempt_id || ':e' || epoch, journal_key_wrapped FROM epochs \
-                 WHERE rowid > $1 ORDER BY rowid LIMIT 64",
+                 WHERE journal_key_wrapped <> x'' AND rowid > $1 ORDER BY rowid LIMIT 64",
         update: "UPDATE epochs SET journal_key_wrapped = $2 WHERE rowid = $1",
         place: "journal",
     },
     Wrapped {
         select: "SELECT rowid, attempt_id || ':e' || epoch, freshness_key_wrapped FROM epochs \
-                 WHERE rowid > $1 ORDER BY rowid LIMIT 64",
+                 WHERE freshness_key_wrapped <> x'' AND rowid > $1 ORDER BY rowid LIMIT 64",
         update: "UPDATE epochs SET freshness_key_wrapped = $2 WHERE rowid = $1",
         place: "freshness",
     },
     Wrapped {
         select: "SELECT rowid, attempt_id || ':e' || epoch, spool_key_wrapped FROM epochs \
-                 WHERE rowid > $1 ORDER BY rowid LIMIT 64",
+                 WHERE spool_key_wrapped <> x'' AND rowid > $1 ORDER BY rowid LIMIT 64",
         update: "UPDATE epochs SET spool_key_wrapped = $2 WHERE rowid = $1",
         place: "spool",
     },

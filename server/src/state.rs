@@ -133,10 +133,11 @@ impl AppState {
     /// # Errors
     /// Where the folder, a key or the database cannot be used.
     pub async fn open(data: &Path, config: Config) -> Result<Self, StartError> {
-        std::fs::create_dir_all(data).map_err(|source| StartError::DataFolder {
+        crate::platform::private_folders(data).map_err(|source| StartError::DataFolder {
             path: data.to_path_buf(),
             source,
         })?;
+        crate::keys::close_data_folder(data)?;
         let clock = ServerClock::start();
         let store = Store::open(&data.join("qorgan.db")).await?;
         let institution = institution(&store, clock).await?;

@@ -73,7 +73,7 @@ fn open_authority(
     let ca_pair = open_pair(&data.join("ca.pk8"), kek)?;
     if !ca_file.is_file() {
         let certificate = ca_params(institution)?.self_signed(&ca_pair)?;
-        fs::write(&ca_file, certificate.pem()).map_err(|e| file_error(&ca_file, e))?;
+        write_private(&ca_file, certificate.pem().as_bytes())?;
     }
     let ca_pem = fs::read_to_string(&ca_file).map_err(|e| file_error(&ca_file, e))?;
     let ca_der = CertificateDer::from_pem_slice(ca_pem.as_bytes())
@@ -85,7 +85,7 @@ fn open_authority(
         let params = ca_params(institution)?;
         let issuer = Issuer::from_params(&params, &ca_pair);
         let certificate = seal_params()?.signed_by(&seal_pair, &issuer)?;
-        fs::write(&seal_file, certificate.pem()).map_err(|e| file_error(&seal_file, e))?;
+        write_private(&seal_file, certificate.pem().as_bytes())?;
     }
     Ok(AuthorityKeys {
         ca_pem,
@@ -161,9 +161,9 @@ fn issue_leaf(
     let issuer = Issuer::from_params(&ca_params, &ca_pair);
     let leaf = params.signed_by(&pair, &issuer)?;
     let chain = format!("{}{}", leaf.pem(), keys.ca_pem());
-    fs::write(&pem_file, chain).map_err(|e| file_error(&pem_file, e))?;
+    write_private(&pem_file, chain.as_bytes())?;
     write_private(&key_file, pair.serialize_pem().as_bytes())?;
-    fs::write(&names_file, wanted).map_err(|e| file_error(&names_file, e))
+    write_private(&names_file, wanted.as_bytes())
 }
 
 fn leaf_names(config: &Config, bound: SocketAddr) -> BTreeSet<String> {

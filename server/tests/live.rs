@@ -117,6 +117,54 @@ async fn strangers_and_the_testing_centre_see_nothing_live() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_wall_shows_the_pictures_of_ones_own_sittings_alone_and_a_feed_ends_with_them() {
+    let data = tempfile::tempdir().expect("a folder");
+    let server = Server::start_without_totp(&data.path().join("data")).await;
+    let own = server.attempts(1).await.remove(0);
+    let cookie = server.staff("proctor", StaffRole::Proctor).await;
+    let other = server.attempts(1).await.remove(0);
+    let mut wall = socket(&server, &cookie, "/console/wall/live")
+        .await
+        .expect("shown");
+    let mut agents = Vec::new();
+    for provision in [&other, &own] {
+        let mut agent = Agent::new(&server.place, provision, &connector(&server.place.ca));
+        begin(&mut agent);
+        agent.settle().await;
+        agent.thumbnail("screen-0", JPEG.to_vec());
+        agent.run(Duration::from_millis(300)).await;
+        agents.push(agent);
+    }
+    let shown = next(&mut wall).await;
+    assert_eq!(
+        shown[..16],
+        own.attempt.as_bytes()[..],
+        "the other came first"
+    );
+
+    assert!(look(&server, &cookie, other.attempt).await.is_none());
+    let mut feed = look(&server, &cookie, own.attempt).await.expect("shown");
+    assert_eq!(next(&mut feed).await, JPEG);
+    let sitting: String = sqlx::query_scalar("SELECT sitting_id FROM attempts WHERE id = $1")
+        .bind(own.attempt.to_string())
+        .fetch_one(server.state.store.read())
+        .await
+        .expect("a sitting");
+    server.assign(&sitting, "proctor", false).await;
+    let ended = async {
+        while let Some(Ok(message)) = feed.next().await {
+            if message.is_close() {
+                break;
+            }
+        }
+    };
+    timeout(Duration::from_secs(10), ended)
+        .await
+        .expect("who was withdrawn is shown no more");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_view_of_a_recording_stands_once_for_each_sign_in_in_the_custody_record() {
     let data = tempfile::tempdir().expect("a folder");
     let server = Server::start_without_totp(&data.path().join("data")).await;
@@ -182,12 +230,17 @@ type Socket = WebSocketStream<TlsStream<TcpStream>>;
 
 /// Opens the screen of an attempt as a browser does; `None` where the server refuses.
 async fn look(server: &Server, cookie: &str, attempt: AttemptId) -> Option<Socket> {
+    socket(server, cookie, &format!("/console/live/{attempt}/screen-0")).await
+}
+
+/// Opens a WebSocket as a browser does; `None` where the server refuses.
+async fn socket(server: &Server, cookie: &str, path: &str) -> Option<Socket> {
     let tcp = TcpStream::connect(server.place.address).await.ok()?;
     let name = "localhost".try_into().expect("a name");
     let connector = connector(&server.place.ca);
     let tls = connector.connect(name, tcp).await.expect("TLS");
     let host = format!("localhost:{}", server.place.address.port());
-    let url = format!("wss://{host}/console/live/{attempt}/screen-0");
+    let url = format!("wss://{host}{path}");
     let mut request = url.into_client_request().expect("a request");
     let headers = request.headers_mut();
     headers.insert(

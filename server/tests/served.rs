@@ -10,16 +10,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use clap::Parser as _;
 use common::{Agent, Provision, Server, cmaf, connector};
 use qorgan_protocol::attempt::TerminationCause;
 use qorgan_protocol::evidence::verify::{Report, verify};
 use qorgan_protocol::ids::{AttemptId, PersonId};
 use qorgan_server::acts;
+use qorgan_server::cli::Cli;
 use qorgan_server::config::Config;
 use qorgan_server::console::Language;
 use qorgan_server::evidence::{FolderSource, ScoredInputs, export, seal};
 use qorgan_server::http::{enrol_link, origin, served_address};
 use qorgan_server::registry::ControlAction;
+use qorgan_server::retention;
 use qorgan_server::state::AppState;
 use qorgan_signing::Ring;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -321,6 +324,88 @@ async fn a_certificate_is_sealed_as_it_was_issued() {
         .any(|fault| fault.what.contains("a certificate is bad"));
     assert!(told && !report.is_valid(), "{:?}", report.faults);
     server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_beside_the_server_restores_a_sealed_recording_that_verifies() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = started(folder.path(), "").await;
+    let provision = server.attempts(1).await.remove(0);
+    let attempt = provision.attempt;
+    recorded(&server, &provision).await;
+    seal(&server.state, attempt).await.expect("sealed");
+    let copy = folder.path().join("copy");
+    command(
+        &folder.path().join("data"),
+        &["backup", "--out", text(&copy)],
+    )
+    .await
+    .expect("copied and opened");
+    let kek = folder.path().join("data.kek");
+    std::fs::copy(kek, folder.path().join("copy.kek")).expect("the key from the safe");
+
+    let restored = open(&copy, Config::default()).await;
+    let out = folder.path().join("export");
+    export(&restored, attempt, ScoredInputs::Sealed, &out)
+        .await
+        .expect("exported");
+    let report = check(&server, &out);
+    assert!(report.is_valid(), "{:?}", report.faults);
+
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_recording_is_gone_and_leaves_the_others_valid() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = started(folder.path(), "").await;
+    let both = server.attempts(2).await;
+    for provision in &both {
+        recorded(&server, provision).await;
+        seal(&server.state, provision.attempt)
+            .await
+            .expect("sealed");
+    }
+    let (gone, kept) = (both[0].attempt, both[1].attempt);
+    let state = &server.state;
+    let by = PersonId::new(state.clock.wall(), [1; 10]);
+    retention::ask(state, gone, (by, "the candidate asked"))
+        .await
+        .expect("asked");
+    retention::delete_due(state).await.expect("looked");
+
+    let out = folder.path().join("gone");
+    let refused = export(state, gone, ScoredInputs::Sealed, &out).await;
+    let told = refused.expect_err("no key").to_string();
+    assert!(told.contains("destroyed"), "{told}");
+    let files = folder
+        .path()
+        .join("data/recordings/sealed")
+        .join(gone.to_string());
+    let left = std::fs::read_dir(files).map_or(0, Iterator::count);
+    assert_eq!(left, 0, "no file is left");
+    let out = folder.path().join("kept");
+    export(state, kept, ScoredInputs::Sealed, &out)
+        .await
+        .expect("exported");
+    let report = check(&server, &out);
+    assert!(report.is_valid(), "{:?}", report.faults);
+    command(&folder.path().join("data"), &["audit", "verify"])
+        .await
+        .expect("whole");
+    server.stop().await;
+}
+
+/// Runs a command beside the server.
+async fn command(data: &Path, words: &[&str]) -> anyhow::Result<()> {
+    let all = ["qorgan-server", "--data", text(data)].into_iter();
+    Cli::try_parse_from(all.chain(words.iter().copied()))?
+        .run()
+        .await
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("text")
 }
 
 async fn started(folder: &Path, config: &str) -> Server {

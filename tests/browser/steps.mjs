@@ -243,6 +243,9 @@ async function goodAdmission(world) {
   await page.click("#granted form button");
   await page.waitForSelector("#granted dl");
   assert.match(await page.textContent("#granted dl"), /көмекші/);
+  await page.selectOption("#proctor-login", "proctor");
+  await page.click("form:has(#proctor-login) button");
+  await page.waitForSelector("#proctors li");
   await clean(world, "granted");
 }
 

@@ -28,12 +28,8 @@ fn a_killed_server_comes_back_with_its_key_its_link_and_its_exams() {
     let exam = server
         .command(&create)
         .expect("an exam is made beside the running server");
-    let moments = [
-        "--opens",
-        "2026-06-01T09:00",
-        "--closes",
-        "2026-06-01T12:00",
-    ];
+    let (opens, closes) = (tomorrow("09:00"), tomorrow("12:00"));
+    let moments = ["--opens", &opens, "--closes", &closes];
     let sitting = [
         "sitting",
         "create",
@@ -62,6 +58,20 @@ fn a_killed_server_comes_back_with_its_key_its_link_and_its_exams() {
         .command(&["list", "sittings"])
         .expect("they are listed");
     assert!(sittings.contains(exam.trim()), "{sittings}");
+}
+
+#[test]
+fn a_reader_who_leaves_early_ends_a_command_quietly() {
+    let mut command = Command::new(places::program("qorgan-server").expect("it was built"));
+    command.arg("openapi");
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    drop(child.stdout.take());
+
+    let ended = child.wait_with_output().expect("it ends");
+
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success() && !said.contains("panicked"), "{said}");
 }
 
 #[test]
@@ -136,6 +146,15 @@ fn the_key_that_encrypts_the_data_lies_outside_the_data() {
         !inside.iter().any(|name| name.ends_with(".kek")),
         "{inside:?}"
     );
+}
+
+/// Returns a time of tomorrow as the command line takes it.
+fn tomorrow(time: &str) -> String {
+    let said = Command::new("date")
+        .args(["--date", "tomorrow", &format!("+%Y-%m-%dT{time}")])
+        .output()
+        .expect("date is there");
+    String::from_utf8_lossy(&said.stdout).trim().to_owned()
 }
 
 fn names(folder: &Path) -> Vec<String> {

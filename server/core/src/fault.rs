@@ -450,6 +450,16 @@ kinds! {
         /// It.
         login: String,
     } = "not-a-candidate";
+    /// A row would give a right, which only an administrator does.
+    RoleByAdministrator {
+        /// Whose.
+        login: String,
+    } = "role-by-administrator";
+    /// A row would set the password of a member of staff.
+    StaffPassword {
+        /// Whose.
+        login: String,
+    } = "staff-password";
     /// A word that is none of those allowed.
     BadWord {
         /// It.

@@ -11,6 +11,7 @@
 mod facts;
 mod stills;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -32,6 +33,7 @@ use sqlx::Row as _;
 use crate::console::Language;
 use crate::registry::RegistryError;
 use crate::state::AppState;
+use crate::store::assigned::Scope;
 use crate::store::{StoreError, WriteTx, audit, id};
 
 pub(crate) use stills::streams;
@@ -371,14 +373,23 @@ pub(crate) struct RegisterLine {
     pub(crate) code: String,
 }
 
-/// Returns every act, newest first.
-pub(crate) async fn register(state: &AppState) -> Result<Vec<RegisterLine>, ActError> {
+/// Returns a page of the acts in a scope, newest first.
+pub(crate) async fn register(
+    state: &AppState,
+    scope: Scope,
+    (offset, limit): (u32, u32),
+) -> Result<Vec<RegisterLine>, ActError> {
     let rows = sqlx::query(
         "SELECT c.id, c.form, c.year, c.ordinal, c.registered_ms, c.attempt_id, c.state, c.code, \
          p.display_name, e.title FROM acts c JOIN attempts a ON a.id = c.attempt_id \
          JOIN people p ON p.id = a.person_id JOIN sittings s ON s.id = a.sitting_id \
-         JOIN exams e ON e.id = s.exam_id ORDER BY c.registered_ms DESC",
+         JOIN exams e ON e.id = s.exam_id WHERE $3 IS NULL OR EXISTS (SELECT 1 \
+         FROM sitting_proctors g WHERE g.sitting_id = a.sitting_id AND g.person_id = $3) \
+         ORDER BY c.registered_ms DESC, c.id LIMIT $1 OFFSET $2",
     )
+    .bind(limit)
+    .bind(offset)
+    .bind(scope.proctor())
     .fetch_all(state.store.read())
     .await?;
     let mut lines = Vec::with_capacity(rows.len());
@@ -408,6 +419,26 @@ pub(crate) async fn of_attempt(
         .await?;
     row.map(|row| Ok((row.try_get("id")?, number_of(&row)?)))
         .transpose()
+}
+
+/// Returns the acts on several attempts, by the attempt: identifier and number.
+pub(crate) async fn of_attempts(
+    state: &AppState,
+    attempts: &[String],
+) -> Result<BTreeMap<String, (String, String)>, ActError> {
+    let rows = sqlx::query(
+        "SELECT attempt_id, id, form, year, ordinal FROM acts \
+         WHERE attempt_id IN (SELECT value FROM json_each($1))",
+    )
+    .bind(serde_json::to_string(attempts)?)
+    .fetch_all(state.store.read())
+    .await?;
+    let mut acts = BTreeMap::new();
+    for row in rows {
+        let act = (row.try_get("id")?, number_of(&row)?);
+        acts.insert(row.try_get("attempt_id")?, act);
+    }
+    Ok(acts)
 }
 
 /// A sealed act.

@@ -4,7 +4,7 @@ use core::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, FromRequestParts, OriginalUri};
+use axum::extract::{ConnectInfo, FromRequestParts, OriginalUri, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use qorgan_protocol::crypto::{self, Hasher as _, Sha256};
@@ -22,6 +22,7 @@ use super::tokens::Holder;
 use crate::http::Connection;
 use crate::registry::{Caller, RegistryError};
 use crate::state::AppState;
+use crate::store::assigned::{Named, Scope, is_assigned};
 
 /// A client whose device proved its key when the candidate signed in.
 #[derive(Debug, Clone, Copy)]
@@ -213,6 +214,18 @@ impl StaffSession {
         !self.must_change && !self.needs_totp
     }
 
+    /// Returns what a page that `R` admits shows of sittings and attempts: who is let in as a proctor
+    /// alone sees the sittings that are assigned to them (M12).
+    #[must_use]
+    pub fn scope<R: Role>(&self) -> Scope {
+        let wider = |role: &StaffRole| R::ADMITS.contains(role) && *role != StaffRole::Proctor;
+        if self.roles.iter().any(wider) {
+            Scope::All
+        } else {
+            Scope::Proctor(self.person)
+        }
+    }
+
     /// Tells whether the person has one of the roles that `R` admits.
     #[must_use]
     pub fn has<R: Role>(&self) -> bool {
@@ -320,11 +333,37 @@ impl<R: Role> FromRequestParts<AppState> for Staff<R> {
         if !session.has::<R>() {
             return Err(problem(&AuthError::Forbidden));
         }
+        in_scope(session.scope::<R>(), parts, state).await?;
         Ok(Self {
             session,
             role: PhantomData,
         })
     }
+}
+
+/// Refuses a path that names a sitting, an attempt or an act outside `scope`. Every route of staff
+/// passes here, so that none can forget it.
+async fn in_scope(scope: Scope, parts: &mut Parts, state: &AppState) -> Result<(), AuthRejection> {
+    let Scope::Proctor(person) = scope else {
+        return Ok(());
+    };
+    let forbidden = || problem(&AuthError::Forbidden);
+    let params = RawPathParams::from_request_parts(parts, state)
+        .await
+        .map_err(|_not_text| forbidden())?;
+    for (name, value) in &params {
+        let named = match name {
+            "sitting" => Named::Sitting(value),
+            "attempt" => Named::Attempt(value),
+            "act" => Named::Act(value),
+            _ => continue,
+        };
+        let assigned = is_assigned(&state.store, person, named).await;
+        if !assigned.map_err(|error| problem(&AuthError::Store(error)))? {
+            return Err(forbidden());
+        }
+    }
+    Ok(())
 }
 
 /// A changing request whose header `x-csrf-token` carries the session's token.

@@ -46,7 +46,8 @@ pub use factor::TotpSetup;
 pub use first::{forget_first_password, keep_first_password};
 pub use network::Network;
 pub(crate) use network::is_trusted;
-pub use role::{Administrator, AnyStaff, Proctor, Role, StaffRole, TestCentre, Watcher};
+pub(crate) use password::one_time;
+pub use role::{Administrator, AnyStaff, Office, Proctor, Role, StaffRole, TestCentre, Watcher};
 pub use staff::{OneTimePassword, StaffSignIn, clear_cookie, cookie};
 
 /// Signs people and programs in; cloning is cheap.

@@ -61,6 +61,8 @@ roles! {
     Administrator = [Administrator];
     /// Proctors and the testing centre: who may approve a move.
     Watcher = [Proctor, TestCentre];
+    /// The testing centre and administrators: who keeps lists of people and assigns proctors.
+    Office = [TestCentre, Administrator];
     /// Everybody who is signed in to the console.
     AnyStaff = [Proctor, TestCentre, Administrator];
 }

@@ -8,8 +8,9 @@ use clap::Subcommand;
 use super::say;
 use crate::auth::{OneTimePassword, StaffRole, forget_first_password, keep_first_password};
 use crate::http::{enrol_link, served_address};
+use crate::rights::{self, Changer};
 use crate::state::AppState;
-use crate::store::people::NewPerson;
+use crate::store::people::{NewPerson, by_login};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Admin {
@@ -56,29 +57,36 @@ pub(super) enum Staff {
         #[arg(long, default_value = "kk")]
         language: String,
     },
+    /// Give an account exactly these rights; it ends the account's sessions.
+    Rights {
+        /// The login.
+        #[arg(long)]
+        login: String,
+        /// `proctor`, `test_centre` or `administrator`; may be given again; without it every right is
+        /// taken.
+        #[arg(long, value_parser = role)]
+        role: Vec<StaffRole>,
+    },
 }
 
 impl Staff {
     pub(super) async fn run(self, state: &AppState) -> anyhow::Result<()> {
-        let Self::Add {
-            login,
-            role,
-            name,
-            language,
-        } = self;
-        let person = NewPerson {
-            display_name: if name.is_empty() { login.clone() } else { name },
-            login,
-            language,
-            ..NewPerson::default()
-        };
-        let added = state.auth.add_staff(&person, role, "command line").await?;
-        match added {
-            Some(one) => say(&format!(
-                "{}  one-time password: {}",
-                one.login, one.password
-            )),
-            None => say(&format!("{} is now {} too", person.login, role.word())),
+        match self {
+            Self::Add {
+                login,
+                role,
+                name,
+                language,
+            } => {
+                let person = NewPerson {
+                    display_name: if name.is_empty() { login.clone() } else { name },
+                    login,
+                    language,
+                    ..NewPerson::default()
+                };
+                add(state, &person, role).await?;
+            }
+            Self::Rights { login, role } => change(state, &login, &role).await?,
         }
         state.store.close().await;
         Ok(())
@@ -102,6 +110,43 @@ pub(super) fn hand_over(state: &AppState, first: &OneTimePassword) -> anyhow::Re
         path.display()
     ));
     Ok(())
+}
+
+async fn add(state: &AppState, person: &NewPerson, role: StaffRole) -> anyhow::Result<()> {
+    if let Some(known) = by_login(&state.store, &person.login).await? {
+        let mut rights = state.auth.roles(known).await?;
+        rights.push(role);
+        return change(state, &person.login, &rights).await;
+    }
+    let added = state.auth.add_staff(person, role, "command line").await?;
+    let one = added.context("somebody else added this login just now")?;
+    tell(&one);
+    Ok(())
+}
+
+async fn change(state: &AppState, login: &str, rights: &[StaffRole]) -> anyhow::Result<()> {
+    let changed = rights::set(state, login, rights, Changer::CommandLine).await?;
+    let words = |roles: &[StaffRole]| {
+        let words: Vec<&str> = roles.iter().map(|role| role.word()).collect();
+        if words.is_empty() {
+            "none".to_owned()
+        } else {
+            words.join(", ")
+        }
+    };
+    let (old, new) = (words(&changed.old), words(&changed.new));
+    say(&format!("{login}: rights were {old}, are {new}"));
+    if let Some(one) = &changed.password {
+        tell(one);
+    }
+    Ok(())
+}
+
+fn tell(one: &OneTimePassword) {
+    say(&format!(
+        "{}  one-time password: {}",
+        one.login, one.password
+    ));
 }
 
 /// Makes the data folder and says what must be noted down.

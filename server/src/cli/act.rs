@@ -10,6 +10,7 @@ use super::say;
 use crate::acts;
 use crate::console::{Language, review_by_hand};
 use crate::state::AppState;
+use crate::store::assigned::{Named, is_assigned};
 use crate::store::people::by_login;
 
 /// Reviews an attempt: the named incidents are confirmed, the others dismissed.
@@ -27,7 +28,7 @@ pub(super) struct Review {
 
 impl Review {
     pub(super) async fn run(self, state: &AppState) -> anyhow::Result<()> {
-        let by = proctor(state, &self.by).await?;
+        let by = proctor(state, self.attempt, &self.by).await?;
         let verdict = review_by_hand(state, self.attempt, by, &self.confirm).await?;
         say(verdict.word());
         state.store.close().await;
@@ -67,14 +68,14 @@ impl Act {
             Some((id, _number)) => id.parse()?,
             None => {
                 let by = by.context("say with --by whose act it is")?;
-                let by = proctor(state, &by).await?;
+                let by = proctor(state, attempt, &by).await?;
                 acts::make(state, attempt, by, language).await?.id
             }
         };
         let sealed = acts::sealed_pdf(state, act)
             .await?
             .context("the act is gone")?;
-        std::fs::write(&out, &sealed.pdf)
+        crate::platform::write_new_private(&out, &sealed.pdf)
             .with_context(|| format!("cannot write {}", out.display()))?;
         say(&sealed.number);
         state.store.close().await;
@@ -82,7 +83,8 @@ impl Act {
     }
 }
 
-async fn proctor(state: &AppState, login: &str) -> anyhow::Result<PersonId> {
+/// Returns the proctor with a login, to whom the attempt's sitting is assigned.
+async fn proctor(state: &AppState, attempt: AttemptId, login: &str) -> anyhow::Result<PersonId> {
     let person = by_login(&state.store, login)
         .await?
         .with_context(|| format!("nobody has the login `{login}`"))?;
@@ -93,6 +95,10 @@ async fn proctor(state: &AppState, login: &str) -> anyhow::Result<PersonId> {
         .contains(&crate::auth::StaffRole::Proctor)
     {
         bail!("`{login}` is no proctor");
+    }
+    let named = attempt.to_string();
+    if !is_assigned(&state.store, person, Named::Attempt(&named)).await? {
+        bail!("`{login}` is not assigned to this attempt's sitting; `sitting assign` assigns");
     }
     Ok(person)
 }

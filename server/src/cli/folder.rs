@@ -1,60 +1,36 @@
 //! `backup`.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::Args;
 
 use super::say;
+use crate::backup::backup;
 use crate::state::AppState;
 
 #[derive(Debug, Args)]
 pub(super) struct Backup {
-    /// A new folder for the copy.
+    /// A new folder for the copy, outside the data folder.
     #[arg(long)]
     out: PathBuf,
 }
 
 impl Backup {
     pub(super) async fn run(self, state: &AppState) -> anyhow::Result<()> {
-        if self.out.exists() {
-            bail!("{} is there already", self.out.display());
-        }
-        fs::create_dir_all(&self.out)?;
-        let database = self.out.join("qorgan.db");
-        // VACUUM INTO gives a whole and consistent database beside a running server.
-        sqlx::query("VACUUM INTO $1")
-            .bind(database.to_string_lossy().into_owned())
-            .execute(state.store.read())
+        let out = self.out.display();
+        let copied = backup(state, &self.out)
             .await
-            .context("the database cannot be copied")?;
-        copy_rest(&state.data, &self.out)?;
+            .with_context(|| format!("{out} is no backup"))?;
+        for name in &copied.left_out {
+            say(&format!("Left out: {name}"));
+        }
         say(&format!(
-            "{} (without the key-encryption key)",
-            self.out.display()
+            "{out} (without the key-encryption key): {} files copied; opened again, the database and \
+             {} sealed recordings are whole",
+            copied.files, copied.sealed
         ));
         state.store.close().await;
         Ok(())
     }
-}
-
-/// Copies every file but the database and temporary ones.
-fn copy_rest(from: &Path, to: &Path) -> anyhow::Result<()> {
-    for entry in fs::read_dir(from).with_context(|| from.display().to_string())? {
-        let entry = entry?;
-        let (source, target) = (entry.path(), to.join(entry.file_name()));
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let passing = name.ends_with(".lock") || name.ends_with(".next");
-        if name.starts_with("qorgan.db") || name == "tls.key" || passing {
-            continue;
-        }
-        if entry.file_type()?.is_dir() {
-            fs::create_dir_all(&target)?;
-            copy_rest(&source, &target)?;
-        } else {
-            fs::copy(&source, &target).with_context(|| source.display().to_string())?;
-        }
-    }
-    Ok(())
 }

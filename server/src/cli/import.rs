@@ -1,6 +1,7 @@
 //! `import`: people, tests, admission sheets; the same checks as the console.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -16,7 +17,7 @@ use qorgan_server_core::sheets::read_people;
 use super::say;
 use crate::console::{
     Language, apply_admission, apply_people, apply_photos, apply_test, exam_facts, package_of,
-    read_admission_sheet, read_photos,
+    read_admission_sheet, read_photos, staff_faults,
 };
 use crate::state::AppState;
 
@@ -76,6 +77,12 @@ impl Import {
 
 async fn people(state: &AppState, file: &Path) -> anyhow::Result<()> {
     let rows = good(read_people(&name(file), &read(file)?))?;
+    let faults = staff_faults(&state.store, &name(file), &rows).await?;
+    good(if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(faults)
+    })?;
     let report = apply_people(state, &rows, ACTOR).await?;
     say(&format!("{} people imported", report.imported));
     for (_name, login, code) in report.codes {
@@ -171,8 +178,21 @@ fn language() -> Language {
         .unwrap_or(Language::English)
 }
 
+/// Reads a file whole, or what a pipe gives until it ends; more than a package may hold is refused.
 fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
-    fs::read(file).with_context(|| format!("cannot read {}", file.display()))
+    let cannot = || format!("cannot read {}", file.display());
+    let most = u64::try_from(PACKAGE_BYTES_MAX).unwrap_or(u64::MAX);
+    let mut bytes = Vec::new();
+    let opened = fs::File::open(file).with_context(cannot)?;
+    opened
+        .take(most.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .with_context(cannot)?;
+    if bytes.len() > PACKAGE_BYTES_MAX {
+        let mib = PACKAGE_BYTES_MAX >> 20;
+        bail!("{} is larger than {mib} MiB", file.display());
+    }
+    Ok(bytes)
 }
 
 fn name(path: &Path) -> String {
@@ -198,10 +218,22 @@ fn folder(root: &Path) -> anyhow::Result<Package> {
     while let Some(folder) = open.pop() {
         let entries = fs::read_dir(&folder);
         for entry in entries.with_context(|| format!("cannot read {}", folder.display()))? {
-            let path = entry?.path();
-            if path.is_dir() {
+            let entry = entry?;
+            let path = entry.path();
+            let kind = entry
+                .file_type()
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            if kind.is_dir() {
                 open.push(path);
                 continue;
+            }
+            // A link may lead out of the folder or round in it; a pipe or device may never end (C2).
+            if !kind.is_file() {
+                bail!(
+                    "{} is neither a file nor a folder (a link, pipe or device): take it out of the \
+                     folder",
+                    path.display()
+                );
             }
             let name = path.strip_prefix(root)?.to_string_lossy().into_owned();
             let Some(name) = entry_name(name.as_bytes()) else {

@@ -2,6 +2,8 @@
 
 mod accounts;
 mod act;
+mod attempt;
+mod audit;
 mod evidence;
 mod folder;
 mod import;
@@ -10,7 +12,9 @@ mod receipt;
 mod schedule;
 mod serve;
 
+use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use anyhow::bail;
 use clap::{Parser, Subcommand};
@@ -46,9 +50,15 @@ enum Command {
     /// Recover an administrator's account.
     #[command(subcommand)]
     Admin(accounts::Admin),
-    /// Add members of staff.
+    /// Members of staff and their rights.
     #[command(subcommand)]
     Staff(accounts::Staff),
+    /// Legal holds and deletion of recordings.
+    #[command(subcommand)]
+    Attempt(attempt::Attempt),
+    /// The log of who did what.
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Exams.
     #[command(subcommand)]
     Exam(schedule::Exam),
@@ -76,7 +86,8 @@ enum Command {
     Replay(evidence::Replay),
     /// Check a receipt that a candidate kept, offline.
     Receipt(receipt::Receipt),
-    /// Copy the data folder while the server runs; the key-encryption key stays out.
+    /// Copy the data folder, also while the server runs, and open the copy again; key-encryption keys
+    /// stay out.
     Backup(folder::Backup),
     /// The key-encryption key.
     #[command(subcommand)]
@@ -101,6 +112,16 @@ impl Cli {
     /// # Errors
     /// Says what failed and why.
     pub async fn run(self) -> anyhow::Result<()> {
+        self.answer().await?;
+        match REFUSED.get() {
+            // Whoever read the answer has read enough (C1).
+            None | Some(io::ErrorKind::BrokenPipe) => Ok(()),
+            Some(kind) => bail!("the answer cannot be written: {kind}"),
+        }
+    }
+
+    async fn answer(self) -> anyhow::Result<()> {
+        crate::platform::private_umask();
         let folder = Folder {
             config: Config::load(&self.data, self.config.as_deref())?,
             data: self.data,
@@ -110,6 +131,8 @@ impl Cli {
             Command::Serve(serve) => serve.run(folder).await,
             Command::Admin(admin) => admin.run(&folder.open().await?).await,
             Command::Staff(staff) => staff.run(&folder.open().await?).await,
+            Command::Attempt(attempt) => attempt.run(&folder.open().await?).await,
+            Command::Audit(audit) => audit.run(&folder.open().await?).await,
             Command::Exam(exam) => exam.run(&folder.open().await?).await,
             Command::Sitting(sitting) => sitting.run(&folder.open().await?).await,
             Command::Import(import) => import.run(&folder.open().await?).await,
@@ -161,11 +184,21 @@ impl Folder {
     }
 }
 
-/// Writes a line for the person or program that called.
-#[expect(clippy::print_stdout, reason = "the command line's answer")]
+/// Writes a line for the person or program that called. A reader who left does not end the work: what
+/// is left of the answer is not written.
 pub(crate) fn say(line: &str) {
-    println!("{line}");
+    if REFUSED.get().is_some() {
+        return;
+    }
+    let mut out = io::stdout().lock();
+    if let Err(error) = writeln!(out, "{line}").and_then(|()| out.flush()) {
+        // Another line may have been first.
+        let _known = REFUSED.set(error.kind());
+    }
 }
+
+/// Why standard output took no more.
+static REFUSED: OnceLock<io::ErrorKind> = OnceLock::new();
 
 #[cfg(test)]
 mod tests {
@@ -241,6 +274,135 @@ mod tests {
         .await
         .expect_err("no folder");
         assert!(error.to_string().contains("init"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn the_command_line_makes_no_exam_or_sitting_that_the_form_refuses() {
+        let temporary = tempfile::TempDir::new().expect("a temporary folder");
+        let data = temporary.path().join("data");
+        run(&data, &["init"]).await.expect("a new folder");
+        for title in ["", " ", &"t".repeat(201)] {
+            let words = ["exam", "create", "--discipline", "d", "--title", title];
+            let told = run(&data, &words).await.expect_err("no title").to_string();
+            assert!(told.contains("title"), "{told}");
+        }
+        let exam = "01890000-0000-7000-8000-000000000000";
+        for (opens, closes, fault) in [
+            ("2020-01-01T09:00", "2020-01-01T12:00", "past"),
+            ("9000-01-01T09:00", "9000-01-01T12:00", "ahead"),
+            ("2026-01-01T12:00", "2026-01-01T09:00", "after it opens"),
+        ] {
+            let words = [
+                "sitting",
+                "create",
+                "--exam",
+                exam,
+                "--minutes",
+                "40",
+                "--opens",
+                opens,
+                "--closes",
+                closes,
+            ];
+            let told = run(&data, &words).await.expect_err("no window").to_string();
+            assert!(told.contains(fault), "{told}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_list_of_people_gives_no_right_and_sets_no_password_of_staff() {
+        let temporary = tempfile::TempDir::new().expect("a temporary folder");
+        let data = temporary.path().join("data");
+        run(&data, &["init"]).await.expect("a new folder");
+        run(
+            &data,
+            &["staff", "add", "--login", "p", "--role", "proctor"],
+        )
+        .await
+        .expect("added");
+        let before = accounts(&data).await;
+        let file = temporary.path().join("people.csv");
+        for (row, fault) in [
+            ("a;F;G;administrator;long-password", "administrator"),
+            ("p;F;G;proctor;long-password", "p"),
+            ("p;F;G;test_centre;", "administrator"),
+            ("admin;F;G;candidate;long-password", "admin"),
+        ] {
+            let sheet = format!("login;surname;name;role;password\n{row}\n");
+            std::fs::write(&file, sheet).expect("written");
+            let refused = run(&data, &["import", "people", path(&file)]).await;
+            let told = refused.expect_err("refused").to_string();
+            assert!(told.contains(fault), "{told}");
+        }
+        let sheet = "login;surname;name;role\np;F;G;proctor\nb;F;G;candidate\n";
+        std::fs::write(&file, sheet).expect("written");
+        run(&data, &["import", "people", path(&file)])
+            .await
+            .expect("the proctor's row says what is so");
+        assert_eq!(accounts(&data).await, before);
+    }
+
+    #[tokio::test]
+    async fn rights_on_the_command_line_leave_an_administrator_and_stand_in_the_log() {
+        let temporary = tempfile::TempDir::new().expect("a temporary folder");
+        let data = temporary.path().join("data");
+        run(&data, &["init"]).await.expect("a new folder");
+        let none = ["staff", "rights", "--login", "admin"];
+        let told = run(&data, &none).await.expect_err("the last").to_string();
+        assert!(told.contains("administrator"), "{told}");
+        for words in [
+            ["staff", "add", "--login", "p", "--role", "proctor"],
+            ["staff", "add", "--login", "p", "--role", "administrator"],
+        ] {
+            run(&data, &words).await.expect("added");
+        }
+        run(&data, &none).await.expect("another is left");
+        let state = open(&data).await;
+        let logged: Vec<String> = sqlx::query_scalar(
+            "SELECT detail FROM audit_log WHERE action = 'rights_changed' ORDER BY id",
+        )
+        .fetch_all(state.store.read())
+        .await
+        .expect("readable");
+        assert_eq!(
+            logged,
+            ["proctor > proctor+administrator", "administrator > -"]
+        );
+        state.store.close().await;
+        run(&data, &["audit", "verify"]).await.expect("whole");
+    }
+
+    #[tokio::test]
+    async fn a_broken_log_ends_its_verification_with_the_entry() {
+        let temporary = tempfile::TempDir::new().expect("a temporary folder");
+        let data = temporary.path().join("data");
+        run(&data, &["init"]).await.expect("a new folder");
+        let state = open(&data).await;
+        let mut tx = state.store.begin().await.expect("a writer");
+        sqlx::raw_sql("DROP TRIGGER audit_log_unchanged; UPDATE audit_log SET actor = 'nobody';")
+            .execute(&mut *tx)
+            .await
+            .expect("changed");
+        tx.commit().await.expect("stored");
+        state.store.close().await;
+        let told = run(&data, &["audit", "verify"]).await;
+        let told = told.expect_err("broken").to_string();
+        assert!(told.contains("entry 1"), "{told}");
+    }
+
+    /// Logins, rights and passwords of staff.
+    async fn accounts(data: &std::path::Path) -> Vec<(String, String, String)> {
+        let state = open(data).await;
+        let rows = sqlx::query_as(
+            "SELECT p.login, r.role, c.password_hash FROM staff_roles r \
+             JOIN people p ON p.id = r.person_id JOIN credentials c ON c.person_id = p.id \
+             ORDER BY p.login, r.role",
+        )
+        .fetch_all(state.store.read())
+        .await
+        .expect("readable");
+        state.store.close().await;
+        rows
     }
 
     async fn run(data: &std::path::Path, arguments: &[&str]) -> anyhow::Result<()> {

@@ -10,11 +10,16 @@ use jiff::tz::TimeZone;
 use qorgan_protocol::ids::{ExamId, SittingId};
 use qorgan_protocol::incident::Allowance;
 use qorgan_protocol::time::WallTime;
-use qorgan_server_core::sitting::{SittingFault, SittingSettings, fields, read_sitting};
+use qorgan_server_core::sitting::{
+    CODE_CHARS_MAX, SittingFault, SittingSettings, TITLE_CHARS_MAX, check_window, fields, is_exam,
+    read_sitting,
+};
 
 use super::say;
 use crate::config::ExamDefaults;
+use crate::registry::{BoardOf, BoardQuery};
 use crate::state::AppState;
+use crate::store::assigned::{Scope, assign};
 use crate::store::exams::{self, NewExam, NewSitting};
 
 #[derive(Debug, Subcommand)]
@@ -40,6 +45,12 @@ impl Exam {
             discipline,
             code,
         } = self;
+        if !is_exam(&title, &discipline, &code) {
+            bail!(
+                "an exam needs a title and a discipline of at most {TITLE_CHARS_MAX} characters, and \
+                 a code of at most {CODE_CHARS_MAX}"
+            );
+        }
         let exam = NewExam {
             title,
             discipline,
@@ -68,6 +79,33 @@ pub(super) enum Sitting {
     Create(Box<CreateSitting>),
     /// Grant a candidate what then does not count against them, until they check in.
     Grant(Grant),
+    /// Let a proctor watch and review a sitting.
+    Assign(Assign),
+    /// Take a sitting from a proctor again.
+    Withdraw(Assign),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Assign {
+    /// The sitting's identifier.
+    #[arg(long)]
+    sitting: SittingId,
+    /// The proctor's login.
+    #[arg(long)]
+    login: String,
+}
+
+impl Assign {
+    async fn run(self, state: &AppState, assigned: bool) -> anyhow::Result<()> {
+        let mut tx = state.store.begin().await?;
+        let by = (state.clock.wall(), "command line");
+        let whom = (self.sitting, self.login.as_str());
+        assign(&mut tx, &state.keys, by, whom, assigned).await?;
+        tx.commit().await?;
+        let done = if assigned { "assigned" } else { "withdrawn" };
+        say(&format!("{} is {done}", self.login));
+        Ok(())
+    }
 }
 
 #[derive(Debug, Args)]
@@ -171,6 +209,8 @@ impl Sitting {
         match self {
             Self::Create(create) => create.run(state).await?,
             Self::Grant(grant) => grant.run(state).await?,
+            Self::Assign(assign) => assign.run(state, true).await?,
+            Self::Withdraw(assign) => assign.run(state, false).await?,
         }
         state.store.close().await;
         Ok(())
@@ -203,9 +243,7 @@ impl CreateSitting {
             closes: moment(&create.closes, zone)?,
             settings: create.settings(&state.config.exam)?,
         };
-        if sitting.closes <= sitting.opens {
-            bail!("the start window closes before it opens");
-        }
+        check_window(sitting.opens, sitting.closes, state.clock.wall())?;
         let mut tx = state.store.begin().await?;
         let id = exams::create_sitting(&mut tx, &state.keys, state.clock.wall(), &sitting)
             .await
@@ -311,34 +349,64 @@ pub(super) enum List {
 impl List {
     pub(super) async fn run(self, state: &AppState) -> anyhow::Result<()> {
         match self {
-            Self::Attempts => {
-                for line in state.registry.board().await? {
-                    let since = local(line.since, state)?;
-                    let (attempt, login, exam) = (line.attempt, line.login, line.exam_title);
-                    say(&format!(
-                        "{attempt}\t{login}\t{exam}\t{}\t{since}",
-                        line.phase.word()
-                    ));
-                }
-            }
-            Self::Sittings => {
-                let rows: Vec<(String, String, String, i64, i64)> = sqlx::query_as(
-                    "SELECT s.id, e.id, e.title, s.opens_ms, s.closes_ms FROM sittings s \
-                     JOIN exams e ON e.id = s.exam_id ORDER BY s.opens_ms",
-                )
-                .fetch_all(state.store.read())
-                .await?;
-                for (sitting, exam, title, opens, closes) in rows {
-                    let opens = local(WallTime::from_unix_ms(opens), state)?;
-                    let closes = local(WallTime::from_unix_ms(closes), state)?;
-                    say(&format!("{sitting}\t{exam}\t{title}\t{opens}\t{closes}"));
-                }
-            }
+            Self::Attempts => attempts(state).await?,
+            Self::Sittings => sittings(state).await?,
         }
         state.store.close().await;
         Ok(())
     }
 }
+
+async fn attempts(state: &AppState) -> anyhow::Result<()> {
+    let mut query = BoardQuery {
+        scope: Scope::All,
+        of: BoardOf::All,
+        named: String::new(),
+        offset: 0,
+        limit: LINES_AT_ONCE,
+    };
+    loop {
+        let lines = state.registry.board(&query).await?;
+        for line in &lines {
+            let since = local(line.since, state)?;
+            let (attempt, login, exam) = (line.attempt, &line.login, &line.exam_title);
+            say(&format!(
+                "{attempt}\t{login}\t{exam}\t{}\t{since}",
+                line.phase.word()
+            ));
+        }
+        if lines.is_empty() {
+            return Ok(());
+        }
+        query.offset = query.offset.saturating_add(LINES_AT_ONCE);
+    }
+}
+
+async fn sittings(state: &AppState) -> anyhow::Result<()> {
+    let mut offset = 0_u32;
+    loop {
+        let rows: Vec<(String, String, String, i64, i64)> = sqlx::query_as(
+            "SELECT s.id, e.id, e.title, s.opens_ms, s.closes_ms FROM sittings s \
+             JOIN exams e ON e.id = s.exam_id ORDER BY s.opens_ms, s.id LIMIT $1 OFFSET $2",
+        )
+        .bind(LINES_AT_ONCE)
+        .bind(offset)
+        .fetch_all(state.store.read())
+        .await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        for (sitting, exam, title, opens, closes) in rows {
+            let opens = local(WallTime::from_unix_ms(opens), state)?;
+            let closes = local(WallTime::from_unix_ms(closes), state)?;
+            say(&format!("{sitting}\t{exam}\t{title}\t{opens}\t{closes}"));
+        }
+        offset = offset.saturating_add(LINES_AT_ONCE);
+    }
+}
+
+/// So many lines are read at once.
+const LINES_AT_ONCE: u32 = 500;
 
 /// Returns the programs that were named, or those of the settings, one a line.
 fn programs(named: &[String], settings: &[String]) -> String {
@@ -359,7 +427,7 @@ fn moment(text: &str, zone: &str) -> anyhow::Result<WallTime> {
 }
 
 /// Writes a moment in the institution's zone, with its offset.
-fn local(at: WallTime, state: &AppState) -> anyhow::Result<String> {
+pub(super) fn local(at: WallTime, state: &AppState) -> anyhow::Result<String> {
     let zone = TimeZone::get(state.config.institution.time_zone.as_str())?;
     let zoned = Timestamp::from_millisecond(at.unix_ms())?.to_zoned(zone);
     Ok(zoned.strftime("%Y-%m-%d %H:%M:%S %:z").to_string())

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use qorgan_protocol::attempt::{AttemptPhase, GateMode};
-use qorgan_protocol::ids::SittingId;
 use sqlx::Row as _;
 
 use super::error::ConsoleError;
 use super::page::Page;
+use super::paging::PageOf;
 use super::store::SittingFacts;
-use crate::registry::BoardLine;
+use crate::registry::{BoardLine, BoardOf, BoardQuery};
 use crate::state::AppState;
+use crate::store::StoreError;
+use crate::store::assigned::Scope;
 
 /// One candidate on the board.
 #[derive(Debug, Clone)]
@@ -35,36 +37,41 @@ struct Listed {
     submitted_ms: Option<i64>,
 }
 
-/// Returns a sitting's board and its summary in words.
+/// Returns a page of a sitting's board, one line more where others follow, and the summary of the
+/// whole sitting in words.
 //= tests/data/sop-2-28.md#9-board
 pub(super) async fn board(
     state: &AppState,
     page: &Page,
-    sitting: &SittingFacts,
+    (sitting, part): (&SittingFacts, PageOf),
 ) -> Result<(Vec<BoardRow>, String), ConsoleError> {
-    let listed = listed(state, sitting.id).await?;
-    let lines = state.registry.board().await?;
+    let (offset, limit) = part.range();
+    let query = BoardQuery {
+        // Whether the reader may see this sitting was asked before.
+        scope: Scope::All,
+        of: BoardOf::Sitting(sitting.id),
+        named: String::new(),
+        offset,
+        limit,
+    };
+    let lines = state.registry.board(&query).await?;
+    let listed = listed(state, &lines).await?;
     let now_ms = state.clock.wall().unix_ms();
-    let mut rows = Vec::new();
-    let (mut running, mut done, mut absent) = (0, 0, 0);
-    for line in lines.iter().filter(|line| line.sitting == sitting.id) {
-        match line.phase {
-            AttemptPhase::Running { .. } | AttemptPhase::Paused { .. } => running += 1,
-            AttemptPhase::Submitted { .. } | AttemptPhase::Sealed { .. } => done += 1,
-            AttemptPhase::Scheduled => absent += 1,
-            AttemptPhase::CheckIn { .. }
-            | AttemptPhase::Ready { .. }
-            | AttemptPhase::Terminated { .. }
-            | AttemptPhase::Void { .. } => {}
-        }
+    let mut rows = Vec::with_capacity(lines.len());
+    for line in &lines {
         let entry = listed.get(&line.attempt.to_string());
         rows.push(row(page, sitting, line, entry, now_ms));
     }
+    let phases = state.registry.phases(sitting.id).await?;
+    let in_all = |words: &[&str]| {
+        let counted = words.iter().filter_map(|word| phases.get(*word));
+        counted.sum::<u64>().to_string()
+    };
     let counts = [
-        ("all", rows.len().to_string()),
-        ("running", running.to_string()),
-        ("done", done.to_string()),
-        ("absent", absent.to_string()),
+        ("all", phases.values().sum::<u64>().to_string()),
+        ("running", in_all(&["running", "paused"])),
+        ("done", in_all(&["submitted", "sealed"])),
+        ("absent", in_all(&["scheduled"])),
     ];
     Ok((rows, page.in_language().fill("board-summary", &counts)))
 }
@@ -144,16 +151,22 @@ fn is_late(opens_ms: i64, came_ms: Option<i64>, now_ms: i64) -> bool {
 
 async fn listed(
     state: &AppState,
-    sitting: SittingId,
+    lines: &[BoardLine],
 ) -> Result<BTreeMap<String, Listed>, ConsoleError> {
+    let attempts: Vec<String> = lines.iter().map(|line| line.attempt.to_string()).collect();
+    let attempts = serde_json::to_string(&attempts).map_err(|source| StoreError::Json {
+        what: "list of attempts",
+        source,
+    })?;
     let rows = sqlx::query(
         "SELECT a.id, a.submitted_ms, a.extra_ms + COALESCE(s.extra_minutes, 0) * 60000 \
          + a.credited_ms AS extra_ms, COALESCE(s.admitted, 1) AS admitted, \
          COALESCE(d.group_name, '') AS group_name FROM attempts a \
          LEFT JOIN admissions s ON s.sitting_id = a.sitting_id AND s.person_id = a.person_id \
-         LEFT JOIN person_details d ON d.person_id = a.person_id WHERE a.sitting_id = $1",
+         LEFT JOIN person_details d ON d.person_id = a.person_id \
+         WHERE a.id IN (SELECT value FROM json_each($1))",
     )
-    .bind(sitting.to_string())
+    .bind(attempts)
     .fetch_all(state.store.read())
     .await?;
     let mut listed = BTreeMap::new();

@@ -18,7 +18,7 @@ use super::machine::MachineFacts;
 use super::page::{Page, Visitor, show};
 use super::posted::Posted;
 use super::reasons::{particulars, reason};
-use super::store::{IncidentRow, custody, incidents, person};
+use super::store::{IncidentRow, custody, newest_incidents, person};
 use super::wall::sources;
 use crate::auth::{Proctor, Staff, Watcher};
 use crate::evidence::clip::Clip;
@@ -105,9 +105,10 @@ async fn moves(
 ) -> Result<Vec<(i64, String)>, ConsoleError> {
     let moves: Vec<(i64, i64)> = sqlx::query_as(
         "SELECT id, asked_ms FROM move_requests \
-         WHERE attempt_id = $1 AND decided_ms IS NULL ORDER BY id",
+         WHERE attempt_id = $1 AND decided_ms IS NULL ORDER BY id LIMIT $2",
     )
     .bind(attempt.to_string())
+    .bind(MOVES_SHOWN)
     .fetch_all(state.store.read())
     .await?;
     Ok(moves
@@ -122,9 +123,11 @@ async fn talk(
     attempt: AttemptId,
 ) -> Result<Vec<(String, String, String)>, ConsoleError> {
     let rows = sqlx::query(
-        "SELECT id, sender, at_ms, sealed FROM messages WHERE attempt_id = $1 ORDER BY at_ms, id",
+        "SELECT * FROM (SELECT id, sender, at_ms, sealed FROM messages WHERE attempt_id = $1 \
+         ORDER BY at_ms DESC, id DESC LIMIT $2) ORDER BY at_ms, id",
     )
     .bind(attempt.to_string())
+    .bind(TALK_SHOWN)
     .fetch_all(state.store.read())
     .await?;
     if rows.is_empty() {
@@ -338,8 +341,7 @@ pub(super) async fn candidate(
     let at = state.clock.wall();
     custody(&mut tx, state.institution(), who, at, ("watched_live", "")).await?;
     tx.commit().await?;
-    let mut rows = incidents(&state.store, attempt).await?;
-    rows.reverse();
+    let rows = newest_incidents(&state.store, attempt, INCIDENTS_SHOWN).await?;
     let known = ["wrong_phase", "bad_request"].contains(&told.problem.as_str());
     let problem = known.then(|| page.t(&format!("remedy-{}", told.problem)));
     let streams = live_streams(&state, attempt);
@@ -365,8 +367,7 @@ pub(super) async fn now(
     let attempt: AttemptId = attempt.parse()?;
     let page = Page::new(&state, &visitor, Some(&staff.session));
     let facts = AttemptFacts::read(&state, &page, attempt).await?;
-    let mut rows = incidents(&state.store, attempt).await?;
-    rows.reverse();
+    let rows = newest_incidents(&state.store, attempt, INCIDENTS_SHOWN).await?;
     show(&NowPart {
         facts,
         streams: words_of(&live_streams(&state, attempt)),
@@ -459,3 +460,10 @@ pub(super) fn back(attempt: AttemptId, problem: Option<ProblemCode>) -> Redirect
         .unwrap_or_default();
     Redirect::to(&format!("/console/attempts/{attempt}{told}"))
 }
+
+/// The newest messages that a page shows.
+const TALK_SHOWN: u32 = 100;
+/// The oldest open requests to move that a page shows.
+const MOVES_SHOWN: u32 = 20;
+/// The newest incidents that a live page shows; the review shows all.
+const INCIDENTS_SHOWN: u32 = 200;

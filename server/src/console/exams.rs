@@ -1,23 +1,26 @@
 //! Exams: the list, one exam with its tests and sittings, what is made there.
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect};
 use qorgan_protocol::assessment::AssessmentTest;
 use qorgan_protocol::ids::ExamId;
 use qorgan_protocol::wire::ProblemCode;
 use qorgan_server_core::qti::{Identifiers, Stated, read_package};
+use qorgan_server_core::sitting::is_exam;
+use serde::Deserialize;
 
 use super::error::{Answer, ConsoleError};
 use super::home::SittingLine;
 use super::imports::{PreviewTable, PreviewWords, identifiers, show_checked, show_faults};
 use super::package::package_of;
 use super::page::{Page, Visitor, show};
+use super::paging::{PageOf, Pager};
 use super::posted::{Fields, Posted, Uploaded};
 use super::preview::Checked;
 use super::sitting_form::SittingForm;
-use super::store::{exam_facts, exams, sittings};
+use super::store::{SittingsOf, exam_facts, exams, sittings};
 use crate::auth::{Staff, TestCentre};
 use crate::state::AppState;
 use crate::store::audit;
@@ -28,6 +31,7 @@ use crate::store::exams::{NewExam, create_exam, create_sitting as create_sitting
 struct ExamsPage {
     page: Page,
     exams: Vec<ExamLine>,
+    pager: Pager,
     problem: Option<String>,
     form_title: String,
     form_discipline: String,
@@ -44,24 +48,34 @@ struct ExamLine {
     sittings: i64,
 }
 
+/// Which page of a list.
+#[derive(Debug, Deserialize)]
+pub(super) struct Which {
+    #[serde(default)]
+    page: String,
+}
+
 /// `GET /console/exams`.
 pub(super) async fn list(
     visitor: Visitor,
     State(state): State<AppState>,
+    Query(which): Query<Which>,
     staff: Staff<TestCentre>,
 ) -> Answer {
     let page = Page::new(&state, &visitor, Some(&staff.session));
-    exams_page(&state, page, None, &Fields::default()).await
+    let part = PageOf::read(&which.page, LINES);
+    exams_page(&state, (page, part), None, &Fields::default()).await
 }
 
 async fn exams_page(
     state: &AppState,
-    page: Page,
+    (page, part): (Page, PageOf),
     problem: Option<String>,
     fields: &Fields,
 ) -> Answer {
-    let lines = exams(&state.store)
-        .await?
+    let mut found = exams(&state.store, part.range()).await?;
+    let pager = part.cut(&mut found, "/console/exams", &[]);
+    let lines = found
         .into_iter()
         .map(|one| ExamLine {
             id: one.id,
@@ -80,6 +94,7 @@ async fn exams_page(
     show(&ExamsPage {
         page,
         exams: lines,
+        pager,
         problem,
         form_title: fields.get("title").to_owned(),
         form_discipline: fields.get("discipline").to_owned(),
@@ -94,16 +109,17 @@ pub(super) async fn create(
     posted: Posted<TestCentre>,
 ) -> Answer {
     let (title, discipline) = (posted.fields.get("title"), posted.fields.get("discipline"));
-    let long = |text: &str| text.is_empty() || text.chars().count() > 200;
-    if long(title) || long(discipline) {
+    let code = posted.fields.get("discipline_code");
+    if !is_exam(title, discipline, code) {
         let page = Page::new(&state, &visitor, Some(&posted.staff.session));
         let problem = Some(page.t("exam-problem"));
-        return exams_page(&state, page, problem, &posted.fields).await;
+        let part = PageOf::read("1", LINES);
+        return exams_page(&state, (page, part), problem, &posted.fields).await;
     }
     let new = NewExam {
         title: title.to_owned(),
         discipline: discipline.to_owned(),
-        discipline_code: posted.fields.get("discipline_code").to_owned(),
+        discipline_code: code.to_owned(),
     };
     let mut tx = state.store.begin().await?;
     let exam = create_exam(&mut tx, &state.keys, state.clock.wall(), &new).await?;
@@ -121,6 +137,7 @@ struct ExamPage {
     code: String,
     tests: Vec<String>,
     sittings: Vec<SittingLine>,
+    pager: Pager,
     form: SittingForm,
     zone: String,
 }
@@ -130,18 +147,26 @@ pub(super) async fn exam(
     visitor: Visitor,
     State(state): State<AppState>,
     Path(exam): Path<String>,
+    Query(which): Query<Which>,
     staff: Staff<TestCentre>,
 ) -> Answer {
     let page = Page::new(&state, &visitor, Some(&staff.session));
     let form = SittingForm::new(&page, &state.config.exam);
-    exam_page(&state, page, exam.parse()?, form).await
+    let part = PageOf::read(&which.page, LINES);
+    exam_page(&state, (page, part), exam.parse()?, form).await
 }
 
-async fn exam_page(state: &AppState, page: Page, exam: ExamId, form: SittingForm) -> Answer {
+async fn exam_page(
+    state: &AppState,
+    (page, part): (Page, PageOf),
+    exam: ExamId,
+    form: SittingForm,
+) -> Answer {
     let facts = exam_facts(&state.store, exam)
         .await?
         .ok_or(ConsoleError::Refused(ProblemCode::NotFound))?;
-    let own = sittings(&state.store).await?;
+    let mut own = sittings(&state.store, SittingsOf::Exam(exam), part.range()).await?;
+    let pager = part.cut(&mut own, &format!("/console/exams/{exam}"), &[]);
     show(&ExamPage {
         id: exam,
         title: facts.title,
@@ -157,11 +182,8 @@ async fn exam_page(state: &AppState, page: Page, exam: ExamId, form: SittingForm
                 )
             })
             .collect(),
-        sittings: own
-            .iter()
-            .filter(|one| one.exam == exam)
-            .map(|one| SittingLine::of(&page, one))
-            .collect(),
+        sittings: own.iter().map(|one| SittingLine::of(&page, one)).collect(),
+        pager,
         form,
         zone: state.config.institution.time_zone.as_str().to_owned(),
         page,
@@ -178,10 +200,11 @@ pub(super) async fn create_sitting(
     let exam: ExamId = exam.parse()?;
     let page = Page::new(&state, &visitor, Some(&posted.staff.session));
     let form = SittingForm::new(&page, &state.config.exam);
-    let sitting = match form.read(exam, &posted.fields) {
+    let sitting = match form.read(exam, &posted.fields, state.clock.wall()) {
         Ok(sitting) => sitting,
         Err(form) => {
-            let mut response = exam_page(&state, page, exam, *form).await?;
+            let part = PageOf::read("1", LINES);
+            let mut response = exam_page(&state, (page, part), exam, *form).await?;
             *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
             return Ok(response);
         }
@@ -276,3 +299,6 @@ fn table(page: &Page, test: &AssessmentTest) -> PreviewTable {
             .collect(),
     }
 }
+
+/// The most exams, and sittings of one, that a page shows.
+const LINES: u32 = 100;

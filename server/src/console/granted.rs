@@ -39,9 +39,10 @@ impl Granted {
              WHERE a.sitting_id = d.sitting_id AND a.person_id = d.person_id \
              AND a.watch IS NOT NULL AND a.phase_word <> 'void') AS checked_in \
              FROM admissions d JOIN people p ON p.id = d.person_id \
-             WHERE d.sitting_id = $1 AND d.admitted = 1 ORDER BY p.display_name, p.login",
+             WHERE d.sitting_id = $1 AND d.admitted = 1 ORDER BY p.folded LIMIT $2",
         )
         .bind(sitting.to_string())
+        .bind(LISTED_MAX)
         .fetch_all(state.store.read())
         .await?;
         let (mut open, mut lines) = (Vec::new(), Vec::new());
@@ -113,3 +114,6 @@ pub(super) async fn change(
 fn back(sitting: SittingId, problem: &str) -> axum::response::Response {
     Redirect::to(&format!("/console/sittings/{sitting}{problem}#granted")).into_response()
 }
+
+/// The most candidates that the form offers; the admission sheet grants to any.
+const LISTED_MAX: u32 = 2_000;

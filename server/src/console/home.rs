@@ -7,10 +7,11 @@ use qorgan_protocol::attempt::AttemptPhase;
 use super::board::mode_word;
 use super::error::Answer;
 use super::page::{Page, Visitor, show};
-use super::store::{SittingFacts, exams, sittings};
-use crate::auth::{AnyStaff, Staff};
-use crate::registry::BoardLine;
+use super::store::{SittingFacts, SittingsOf, sittings};
+use crate::auth::{AnyStaff, Proctor, Staff};
+use crate::registry::{BoardLine, BoardOf, BoardQuery};
 use crate::state::AppState;
+use crate::store::assigned::Scope;
 
 #[derive(Debug, Template)]
 #[template(path = "console/home.html")]
@@ -64,20 +65,18 @@ pub(super) async fn home(
     staff: Staff<AnyStaff>,
 ) -> Answer {
     let page = Page::new(&state, &visitor, Some(&staff.session));
-    let lines = state.registry.board().await?;
     let mut cards = Vec::new();
     if page.may("proctor") {
-        cards.extend(proctor_cards(&page, &state, &lines).await?);
+        let scope = staff.session.scope::<Proctor>();
+        cards.extend(proctor_cards(&page, &state, scope).await?);
     }
     if page.may("test_centre") || page.may("administrator") {
         cards.extend(centre_cards(&page, &state).await?);
     }
     let now = state.clock.wall().unix_ms();
     let day_ms = 24 * 60 * 60 * 1_000;
-    let mut near: Vec<_> = sittings(&state.store).await?;
-    near.retain(|one| one.closes_ms > now - day_ms);
-    near.sort_by_key(|one| one.opens_ms);
-    near.truncate(NEAR_MAX);
+    let after = SittingsOf::After(now - day_ms, staff.session.scope::<AnyStaff>());
+    let near = sittings(&state.store, after, (0, NEAR_MAX)).await?;
     show(&HomePage {
         today: page.moment(Some(now), "%d.%m.%Y"),
         cards,
@@ -89,8 +88,16 @@ pub(super) async fn home(
 async fn proctor_cards(
     page: &Page,
     state: &AppState,
-    lines: &[BoardLine],
+    scope: Scope,
 ) -> Result<Vec<Card>, super::error::ConsoleError> {
+    let query = BoardQuery {
+        scope,
+        of: BoardOf::UnderWay(None),
+        named: String::new(),
+        offset: 0,
+        limit: COUNTED_MAX,
+    };
+    let lines = state.registry.board(&query).await?;
     let count = |wanted: &dyn Fn(&BoardLine) -> bool| lines.iter().filter(|l| wanted(l)).count();
     let running = count(&|line| {
         matches!(
@@ -101,8 +108,11 @@ async fn proctor_cards(
     let open: i64 = sqlx::query_scalar(
         "SELECT COUNT(*) FROM attempts a LEFT JOIN reviews r ON r.attempt_id = a.id \
          WHERE a.phase_word IN ('submitted', 'sealed', 'terminated') \
-         AND COALESCE(r.verdict, 'not_reviewed') IN ('not_reviewed', 'suspicious')",
+         AND COALESCE(r.verdict, 'not_reviewed') IN ('not_reviewed', 'suspicious') \
+         AND ($1 IS NULL OR EXISTS (SELECT 1 FROM sitting_proctors g \
+         WHERE g.sitting_id = a.sitting_id AND g.person_id = $1))",
     )
+    .bind(scope.proctor())
     .fetch_one(state.store.read())
     .await?;
     let entries = [
@@ -138,16 +148,16 @@ async fn centre_cards(
     state: &AppState,
 ) -> Result<Vec<Card>, super::error::ConsoleError> {
     let now = state.clock.wall().unix_ms();
-    let ahead = sittings(&state.store)
-        .await?
-        .iter()
-        .filter(|one| one.closes_ms > now)
-        .count();
-    let no_test = exams(&state.store)
-        .await?
-        .iter()
-        .filter(|one| one.tests.is_empty())
-        .count();
+    let ahead: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM sittings WHERE closes_ms > $1")
+        .bind(now)
+        .fetch_one(state.store.read())
+        .await?;
+    let no_test: i64 = sqlx::query_scalar(
+        "SELECT COUNT(*) FROM exams e WHERE NOT EXISTS \
+         (SELECT 1 FROM tests t WHERE t.exam_id = e.id AND t.replaced_ms IS NULL)",
+    )
+    .fetch_one(state.store.read())
+    .await?;
     let people: i64 = sqlx::query_scalar(
         "SELECT COUNT(*) FROM people p \
          WHERE NOT EXISTS (SELECT 1 FROM staff_roles r WHERE r.person_id = p.id)",
@@ -160,8 +170,8 @@ async fn centre_cards(
     let whole = |count: i64| usize::try_from(count).unwrap_or_default();
     let mut entries = vec![("/console/people", whole(people), "await-people")];
     if page.may("test_centre") {
-        entries.insert(0, ("/console/exams", ahead, "await-sittings"));
-        entries.push(("/console/exams", no_test, "await-no-test"));
+        entries.insert(0, ("/console/exams", whole(ahead), "await-sittings"));
+        entries.push(("/console/exams", whole(no_test), "await-no-test"));
         entries.push(("/console/acts", whole(acts), "await-acts"));
     }
     Ok(entries
@@ -175,4 +185,6 @@ async fn centre_cards(
 }
 
 /// The most sittings on the first page.
-const NEAR_MAX: usize = 12;
+const NEAR_MAX: u32 = 12;
+/// The most attempts under way that are counted for one proctor.
+const COUNTED_MAX: u32 = 2_000;

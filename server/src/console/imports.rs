@@ -12,7 +12,7 @@ use qorgan_protocol::time::WallTime;
 use qorgan_protocol::wire::{Accommodation, ProblemCode};
 use qorgan_server_core::fault::{Fault, FaultKind, Place};
 use qorgan_server_core::sheets::{
-    AdmissionRow, POSITIVE_RATING_DEFAULT, PersonRow, Role, foreign_disciplines, read_admission,
+    AdmissionRow, POSITIVE_RATING_DEFAULT, PersonRow, foreign_disciplines, read_admission,
 };
 
 use super::error::{Answer, ConsoleError};
@@ -20,11 +20,12 @@ use super::page::{Page, Visitor, show};
 use super::photos::apply_photos;
 use super::posted::Posted;
 use super::preview::Checked;
+use super::rights::{RowRights, StaffRights, row_rights, staff_rights};
 use super::store::{exam_facts, sitting_exam};
 use crate::auth::{AuthError, Staff, TestCentre};
 use crate::state::AppState;
 use crate::store::exams::{Admission, admit, allowances};
-use crate::store::people::{NewPerson, add_role, put_person};
+use crate::store::people::{NewPerson, put_person};
 use crate::store::{StoreError, WriteTx, audit, content, id};
 
 /// Says why an import that was checked cannot be applied.
@@ -39,6 +40,9 @@ pub enum ImportError {
     /// There is no randomness.
     #[error("no randomness")]
     Key(#[from] qorgan_signing::KeyError),
+    /// Somebody on the sheet has rights, or would get some: an administrator gives rights.
+    #[error("somebody on the sheet has rights here, or would get some; check the sheet again")]
+    Rights,
     /// Somebody on the sheet has no account any more.
     #[error("somebody on the sheet has no account; check the sheet again")]
     Gone,
@@ -56,7 +60,7 @@ impl From<ImportError> for ConsoleError {
             ImportError::Store(error) => Self::Store(error),
             ImportError::Auth(error) => Self::Auth(error),
             ImportError::Key(error) => Self::Key(error),
-            ImportError::Gone => Self::Refused(ProblemCode::NotFound),
+            ImportError::Gone | ImportError::Rights => Self::Refused(ProblemCode::NotFound),
         }
     }
 }
@@ -79,10 +83,12 @@ impl core::fmt::Debug for PeopleReport {
     }
 }
 
-/// Imports people in one transaction; who has no password yet gets a one-time code.
+/// Imports candidates in one transaction; who has no password yet gets a one-time code. No right is
+/// given, and no account of staff is changed (M1).
 ///
 /// # Errors
-/// The database failed or there is no randomness; nothing is changed then.
+/// `Rights` where a row would do either; the database failed or there is no randomness. Nothing is
+/// changed then.
 pub async fn apply_people(
     state: &AppState,
     rows: &[PersonRow],
@@ -100,7 +106,9 @@ pub async fn apply_people(
     .collect();
     let mut report = PeopleReport::default();
     let mut hashes = BTreeMap::new();
-    for row in rows {
+    let staff = staff_rights(state.store.read()).await?;
+    let theirs = candidates_of(&staff, rows)?;
+    for row in &theirs {
         let password = match (&row.password, known.contains(&row.login)) {
             (Some(password), _) => password.clone(),
             (None, true) => continue,
@@ -118,13 +126,16 @@ pub async fn apply_people(
         );
     }
     let mut tx = state.store.begin().await?;
-    for row in rows {
+    // Somebody may have become staff since.
+    if staff_rights(&mut *tx).await? != staff {
+        candidates_of(&staff_rights(&mut *tx).await?, rows)?;
+    }
+    for row in &theirs {
         let person = put_row(&mut tx, state, row).await?;
         if let Some(hash) = hashes.get(row.login.as_str()) {
-            let must_change = row.role != Role::Candidate && row.password.is_none();
             state
                 .auth
-                .put_credentials(&mut tx, person, hash, must_change)
+                .put_credentials(&mut tx, person, hash, false)
                 .await?;
             if row.password.is_none() {
                 state.auth.put_code_end(&mut tx, person).await?;
@@ -136,11 +147,27 @@ pub async fn apply_people(
         &mut tx,
         state,
         actor,
-        ("people_imported", "people", &rows.len().to_string()),
+        ("people_imported", "people", &theirs.len().to_string()),
     )
     .await?;
     tx.commit().await?;
     Ok(report)
+}
+
+/// Returns the rows of candidates; those of staff that change nothing are left out.
+fn candidates_of<'r>(
+    staff: &StaffRights,
+    rows: &'r [PersonRow],
+) -> Result<Vec<&'r PersonRow>, ImportError> {
+    let mut theirs = Vec::with_capacity(rows.len());
+    for row in rows {
+        match row_rights(staff, row) {
+            RowRights::Candidate => theirs.push(row),
+            RowRights::StaffAsItIs => {}
+            RowRights::Refused { .. } => return Err(ImportError::Rights),
+        }
+    }
+    Ok(theirs)
 }
 
 async fn put_row(
@@ -159,9 +186,6 @@ async fn put_row(
         email: row.email.clone(),
     };
     let person = put_person(tx, &state.keys, state.clock.wall(), &new).await?;
-    if row.role != Role::Candidate {
-        add_role(tx, &state.keys, person, row.role.word()).await?;
-    }
     sqlx::query(
         "INSERT INTO person_details (person_id, institution_id, family_name, given_name, \
          patronymic, faculty, year, group_name, speciality) \

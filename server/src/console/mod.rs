@@ -7,6 +7,7 @@
 //! * Each view of a recording stands in the custody record.
 
 mod assets;
+mod assign;
 mod board;
 mod candidate;
 mod error;
@@ -19,6 +20,7 @@ mod late;
 mod machine;
 mod package;
 mod page;
+mod paging;
 mod parts;
 mod people;
 mod photos;
@@ -27,6 +29,7 @@ mod preview;
 mod reasons;
 mod review;
 mod reviews;
+mod rights;
 mod sign_in;
 mod sitting;
 mod sitting_form;
@@ -60,6 +63,7 @@ pub use imports::{
 pub use package::package_of;
 pub use photos::{Photo, apply_photos, read_photos};
 pub use review::{ReviewError, review_by_hand};
+pub use rights::staff_faults;
 pub use store::{ExamFacts, exam_facts, sitting_exam};
 pub use texts::Language;
 
@@ -123,6 +127,7 @@ fn pages() -> Router<AppState> {
         .route("/console/totp", get(sign_in::totp_form).post(sign_in::totp))
         .route("/console/people", get(people::list))
         .route("/console/people.csv", get(people::export))
+        .route("/console/rights", get(rights::list).post(rights::change))
         .route("/console/imports/{id}", post(imports::apply))
         .route("/console/exams", get(exams::list).post(exams::create))
         .route("/console/exams/{exam}", get(exams::exam))
@@ -137,6 +142,7 @@ fn pages() -> Router<AppState> {
             get(sitting::export),
         )
         .route("/console/sittings/{sitting}/granted", post(granted::change))
+        .route("/console/sittings/{sitting}/proctors", post(assign::change))
         .route("/console/wall", get(wall::wall))
         .route("/console/wall/tiles", get(wall::tiles))
         .route("/console/attempts/{attempt}", get(candidate::candidate))

@@ -217,6 +217,7 @@ impl Page {
                 "people",
                 centre || self.may("administrator"),
             ),
+            ("/console/rights", "rights", self.may("administrator")),
             ("/console/exams", "exams", centre),
             ("/console/acts", "acts", centre || proctor),
         ];

@@ -45,6 +45,14 @@ pub(super) async fn parts(
     .map_err(StoreError::from)?;
     let first = began.first().map_or(0, |(_, ms)| *ms);
     let mut parts: Vec<Part> = Vec::new();
+    let deleted: Option<Option<i64>> =
+        sqlx::query_scalar("SELECT deleted_ms FROM attempts WHERE id = $1")
+            .bind(attempt.to_string())
+            .fetch_optional(state.store.read())
+            .await?;
+    if deleted.flatten().is_some() {
+        return Ok(Vec::new());
+    }
     for (epoch, stream) in acts::streams(state, attempt).await? {
         if stream.kind == StreamKind::Events {
             continue;

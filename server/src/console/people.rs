@@ -4,16 +4,18 @@ use askama::Template;
 use axum::extract::{Query, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::IntoResponse as _;
-use qorgan_server_core::sheets::{PersonRow, read_people};
+use qorgan_server_core::sheets::{PersonRow, Role, read_people};
 use serde::Deserialize;
 use sqlx::Row as _;
 
 use super::error::Answer;
-use super::imports::{PreviewTable, PreviewWords, show_checked, show_faults};
+use super::imports::{PreviewTable, PreviewWords, log, show_checked, show_faults};
 use super::page::{Page, Visitor, encode, show};
+use super::paging::{PageOf, Pager};
 use super::posted::Uploaded;
 use super::preview::Checked;
-use crate::auth::{AnyStaff, Staff, TestCentre};
+use super::rights::staff_faults;
+use crate::auth::{Office, Staff, TestCentre};
 use crate::state::AppState;
 use crate::store::{Store, StoreError};
 
@@ -24,9 +26,10 @@ struct PeoplePage {
     q: String,
     role: String,
     roles: Vec<(&'static str, String)>,
-    total: usize,
+    total: i64,
     columns: Vec<SortColumn>,
     people: Vec<PersonLine>,
+    pager: Pager,
 }
 
 #[derive(Debug)]
@@ -41,7 +44,6 @@ struct SortColumn {
 struct PersonLine {
     name: String,
     login: String,
-    role_words: Vec<String>,
     role: String,
     faculty: String,
     year: String,
@@ -49,8 +51,8 @@ struct PersonLine {
     language: String,
 }
 
-/// What is searched for, and how it is sorted.
-#[derive(Debug, Deserialize)]
+/// What is searched for, how it is sorted, and which page.
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct Wanted {
     #[serde(default)]
     q: String,
@@ -58,6 +60,8 @@ pub(super) struct Wanted {
     role: String,
     #[serde(default)]
     sort: String,
+    #[serde(default)]
+    page: String,
 }
 
 const COLUMNS: [(&str, &str); 7] = [
@@ -76,36 +80,32 @@ pub(super) async fn list(
     visitor: Visitor,
     State(state): State<AppState>,
     Query(wanted): Query<Wanted>,
-    staff: Staff<AnyStaff>,
+    staff: Staff<Office>,
 ) -> Answer {
     let page = Page::new(&state, &visitor, Some(&staff.session));
-    let mut people = people(&state.store, &page).await?;
-    let needle = wanted.q.to_lowercase();
-    people.retain(|one| {
-        let text = format!("{} {} {}", one.name, one.login, one.group).to_lowercase();
-        let role = wanted.role.is_empty() || one.role_words.contains(&wanted.role);
-        role && text.contains(&needle)
-    });
     let (key, falling) = match wanted.sort.strip_prefix('-') {
         Some(key) => (key, true),
         None => (wanted.sort.as_str(), false),
     };
-    people.sort_by_key(|one| sort_key(one, key));
-    if falling {
-        people.reverse();
-    }
-    let total = people.len();
-    people.truncate(PEOPLE_SHOWN);
+    let part = PageOf::read(&wanted.page, PEOPLE_SHOWN);
+    let mut people = people(&state.store, &page, &wanted, part.range()).await?;
+    let asked = [
+        ("q", wanted.q.as_str()),
+        ("role", wanted.role.as_str()),
+        ("sort", wanted.sort.as_str()),
+    ];
+    let pager = part.cut(&mut people, "/console/people", &asked);
     show(&PeoplePage {
         columns: columns(&page, &wanted, key, falling),
         roles: ROLES
             .iter()
             .map(|word| (*word, page.t(&format!("role-{word}"))))
             .collect(),
+        total: count(&state.store, &wanted).await?,
         q: wanted.q,
         role: wanted.role,
-        total,
         people,
+        pager,
         page,
     })
 }
@@ -130,42 +130,84 @@ fn columns(page: &Page, wanted: &Wanted, key: &str, falling: bool) -> Vec<SortCo
         .collect()
 }
 
-fn sort_key(one: &PersonLine, key: &str) -> String {
-    let value = match key {
-        "login" => &one.login,
-        "role" => &one.role,
-        "faculty" => &one.faculty,
-        "year" => &one.year,
-        "group" => &one.group,
-        "language" => &one.language,
-        _ => &one.name,
+/// Whom a search finds: $1 in lower case and $2 as typed are what is searched for, $3 the role.
+macro_rules! people_sql {
+    ($columns:literal, $rest:literal) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            " FROM (SELECT p.folded, p.display_name, p.login, p.language, \
+             COALESCE(d.faculty, '') AS faculty, COALESCE(d.year, '') AS year, \
+             COALESCE(d.group_name, '') AS group_name, \
+             COALESCE((SELECT group_concat(r.role, ' ') FROM (SELECT role FROM staff_roles \
+             WHERE person_id = p.id ORDER BY role) r), 'candidate') AS roles \
+             FROM people p LEFT JOIN person_details d ON d.person_id = p.id) \
+             WHERE ($1 = '' OR instr(folded, $1) > 0 OR instr(group_name, $2) > 0 \
+             OR instr(upper(group_name), upper($2)) > 0) \
+             AND ($3 = '' OR instr(' ' || roles || ' ', ' ' || $3 || ' ') > 0) ",
+            $rest
+        )
     };
-    format!("{}\u{0}{}", value.to_lowercase(), one.name.to_lowercase())
 }
 
-async fn people(store: &Store, page: &Page) -> Result<Vec<PersonLine>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT p.display_name, p.login, p.language, COALESCE(d.faculty, '') AS faculty, \
-         COALESCE(d.year, '') AS year, COALESCE(d.group_name, '') AS group_name, \
-         COALESCE((SELECT group_concat(r.role, ' ') FROM staff_roles r \
-         WHERE r.person_id = p.id), 'candidate') AS roles \
-         FROM people p LEFT JOIN person_details d ON d.person_id = p.id",
-    )
-    .fetch_all(store.read())
-    .await?;
+/// Returns the statement that sorts by a column.
+fn sorted(sort: &str) -> &'static str {
+    match sort {
+        "login" => people_sql!("*", "ORDER BY login, folded LIMIT $4 OFFSET $5"),
+        "-login" => people_sql!("*", "ORDER BY login DESC, folded DESC LIMIT $4 OFFSET $5"),
+        "role" => people_sql!("*", "ORDER BY roles, folded LIMIT $4 OFFSET $5"),
+        "-role" => people_sql!("*", "ORDER BY roles DESC, folded DESC LIMIT $4 OFFSET $5"),
+        "faculty" => people_sql!("*", "ORDER BY faculty, folded LIMIT $4 OFFSET $5"),
+        "-faculty" => {
+            people_sql!("*", "ORDER BY faculty DESC, folded DESC LIMIT $4 OFFSET $5")
+        }
+        "year" => people_sql!("*", "ORDER BY year, folded LIMIT $4 OFFSET $5"),
+        "-year" => people_sql!("*", "ORDER BY year DESC, folded DESC LIMIT $4 OFFSET $5"),
+        "group" => people_sql!("*", "ORDER BY group_name, folded LIMIT $4 OFFSET $5"),
+        "-group" => {
+            people_sql!(
+                "*",
+                "ORDER BY group_name DESC, folded DESC LIMIT $4 OFFSET $5"
+            )
+        }
+        "language" => people_sql!("*", "ORDER BY language, folded LIMIT $4 OFFSET $5"),
+        "-language" => {
+            people_sql!(
+                "*",
+                "ORDER BY language DESC, folded DESC LIMIT $4 OFFSET $5"
+            )
+        }
+        "-name" => people_sql!("*", "ORDER BY folded DESC LIMIT $4 OFFSET $5"),
+        _ => people_sql!("*", "ORDER BY folded LIMIT $4 OFFSET $5"),
+    }
+}
+
+async fn people(
+    store: &Store,
+    page: &Page,
+    wanted: &Wanted,
+    (offset, limit): (u32, u32),
+) -> Result<Vec<PersonLine>, StoreError> {
+    let needle = wanted.q.trim();
+    let rows = sqlx::query(sorted(&wanted.sort))
+        .bind(needle.to_lowercase())
+        .bind(needle)
+        .bind(&wanted.role)
+        .bind(limit)
+        .bind(offset)
+        .fetch_all(store.read())
+        .await?;
     let mut people = Vec::with_capacity(rows.len());
     for row in rows {
         let roles: String = row.try_get("roles")?;
-        let role_words: Vec<String> = roles.split(' ').map(str::to_owned).collect();
-        let shown: Vec<String> = role_words
-            .iter()
+        let shown: Vec<String> = roles
+            .split(' ')
             .map(|word| page.t(&format!("role-{word}")))
             .collect();
         people.push(PersonLine {
             name: row.try_get("display_name")?,
             login: row.try_get("login")?,
             role: shown.join(", "),
-            role_words,
             faculty: row.try_get("faculty")?,
             year: row.try_get("year")?,
             group: row.try_get("group_name")?,
@@ -175,15 +217,32 @@ async fn people(store: &Store, page: &Page) -> Result<Vec<PersonLine>, StoreErro
     Ok(people)
 }
 
-/// `GET /console/people.csv`.
+async fn count(store: &Store, wanted: &Wanted) -> Result<i64, StoreError> {
+    let needle = wanted.q.trim();
+    Ok(sqlx::query_scalar(people_sql!("COUNT(*)", ""))
+        .bind(needle.to_lowercase())
+        .bind(needle)
+        .bind(&wanted.role)
+        .fetch_one(store.read())
+        .await?)
+}
+
+/// `GET /console/people.csv`; that it was taken stands in the audit log (M12).
 pub(super) async fn export(
     visitor: Visitor,
     State(state): State<AppState>,
-    staff: Staff<AnyStaff>,
+    staff: Staff<Office>,
 ) -> Answer {
     let page = Page::new(&state, &visitor, Some(&staff.session));
+    let everybody = Wanted::default();
+    let people = people(&state.store, &page, &everybody, (0, EXPORTED_MAX)).await?;
+    let mut tx = state.store.begin().await?;
+    let detail = people.len().to_string();
+    let taken = ("people_exported", "people", detail.as_str());
+    log(&mut tx, &state, &staff.session.person.to_string(), taken).await?;
+    tx.commit().await?;
     let mut rows = vec![COLUMNS.iter().map(|(_, key)| page.t(key)).collect()];
-    for one in people(&state.store, &page).await? {
+    for one in people {
         rows.push(vec![
             one.name,
             one.login,
@@ -244,7 +303,18 @@ pub(super) async fn import(
     match read_people(&upload.name, &upload.bytes) {
         Err(faults) => show_faults(page, words, &faults),
         Ok(rows) => {
-            let table = table(&state.store, &page, &rows).await?;
+            let faults = staff_faults(&state.store, &upload.name, &rows).await?;
+            if !faults.is_empty() {
+                return show_faults(page, words, &faults);
+            }
+            let mut table = table(&state.store, &page, &rows).await?;
+            let left = rows
+                .iter()
+                .filter(|row| row.role != Role::Candidate)
+                .count();
+            if left > 0 {
+                table.summary.push(page.t1("preview-staff-left", "n", left));
+            }
             let checked = (Checked::People(rows), table);
             show_checked(&state, &visitor, &upload.staff, words, checked)
         }
@@ -284,8 +354,10 @@ async fn table(store: &Store, page: &Page, rows: &[PersonRow]) -> Result<Preview
     })
 }
 
-/// The most people that a page shows; a search finds the others.
-const PEOPLE_SHOWN: usize = 500;
+/// The most people that a page shows.
+const PEOPLE_SHOWN: u32 = 500;
+/// The most people of an export.
+const EXPORTED_MAX: u32 = 500_000;
 
 #[cfg(test)]
 mod tests {

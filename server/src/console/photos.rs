@@ -33,6 +33,23 @@ pub struct Photo {
     jpeg: Vec<u8>,
 }
 
+impl Photo {
+    /// Returns how many bytes of memory it takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.jpeg.len().saturating_add(self.login.len())
+    }
+
+    /// Makes a photo of so many bytes.
+    #[cfg(test)]
+    pub(super) fn of_bytes(person: PersonId, bytes: usize) -> Self {
+        Self {
+            person,
+            login: String::new(),
+            jpeg: vec![0; bytes],
+        }
+    }
+}
+
 /// A photo is personal: it is never printed.
 impl core::fmt::Debug for Photo {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {

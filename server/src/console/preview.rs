@@ -8,10 +8,15 @@ use super::photos::Photo;
 use qorgan_protocol::assessment::AssessmentTest;
 use qorgan_protocol::ids::{ExamId, PersonId, SittingId};
 use qorgan_protocol::time::Now;
+use qorgan_server_core::qti::PACKAGE_BYTES_MAX;
 use qorgan_server_core::sheets::{AdmissionRow, PersonRow};
 
 /// The most imports that wait; a further one drops the oldest, whose owner checks the file again.
 const WAITING_MAX: usize = 16;
+/// The most imports of one person that wait.
+const OWN_MAX: usize = 2;
+/// The most bytes of imports that wait, in all: two of the largest packages.
+const WAITING_BYTES_MAX: usize = 2 * PACKAGE_BYTES_MAX;
 /// How long an import waits.
 const WAITING: Duration = Duration::from_secs(30 * 60);
 
@@ -28,11 +33,32 @@ pub(crate) enum Checked {
     Admission(SittingId, Vec<AdmissionRow>),
 }
 
+impl Checked {
+    /// Returns about how many bytes of memory it takes.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::People(rows) => rows.len().saturating_mul(ROW_BYTES),
+            Self::Photos(photos) => photos.iter().map(Photo::bytes).sum(),
+            Self::Test(_, test) => {
+                let pictures: usize = test.pictures.iter().map(|one| one.bytes.len()).sum();
+                pictures.saturating_add(test.items.len().saturating_mul(ITEM_BYTES))
+            }
+            Self::Admission(_, rows) => rows.len().saturating_mul(ROW_BYTES),
+        }
+    }
+}
+
+/// About what a row of a sheet takes in memory.
+const ROW_BYTES: usize = 1024;
+/// About what an item without its pictures takes in memory.
+const ITEM_BYTES: usize = 16 * 1024;
+
 #[derive(Debug)]
 struct Waiting {
     id: String,
     owner: PersonId,
     since: Now,
+    bytes: usize,
     checked: Checked,
 }
 
@@ -45,13 +71,26 @@ impl Previews {
     pub(super) fn keep(&self, id: String, owner: PersonId, now: Now, checked: Checked) {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.retain(|one| now.since(one.since) < WAITING);
-        while waiting.len() >= WAITING_MAX {
-            waiting.pop_front();
+        let bytes = checked.bytes();
+        while waiting.iter().filter(|one| one.owner == owner).count() >= OWN_MAX {
+            let Some(oldest) = waiting.iter().position(|one| one.owner == owner) else {
+                break;
+            };
+            waiting.remove(oldest);
+        }
+        let held = |waiting: &VecDeque<Waiting>| waiting.iter().map(|one| one.bytes).sum::<usize>();
+        while waiting.len() >= WAITING_MAX
+            || held(&waiting).saturating_add(bytes) > WAITING_BYTES_MAX
+        {
+            if waiting.pop_front().is_none() {
+                break;
+            }
         }
         waiting.push_back(Waiting {
             id,
             owner,
             since: now,
+            bytes,
             checked,
         });
     }
@@ -84,6 +123,29 @@ mod tests {
         assert!(previews.take("x", other, now).is_none());
         assert!(previews.take("x", owner, now).is_some());
         assert!(previews.take("x", owner, now).is_none());
+    }
+
+    #[test]
+    fn imports_that_wait_are_bounded_for_one_person_and_in_bytes() {
+        let previews = Previews::default();
+        let person = |number| PersonId::new(WallTime::from_unix_ms(1), [number; 10]);
+        let now = Now::default();
+        let keep = |id: &str, owner: PersonId, jpeg_bytes: usize| {
+            let photo = Photo::of_bytes(owner, jpeg_bytes);
+            previews.keep(id.to_owned(), owner, now, Checked::Photos(vec![photo]));
+        };
+        for id in ["a", "b", "c"] {
+            keep(id, person(1), 1);
+        }
+        assert!(previews.take("a", person(1), now).is_none(), "one's oldest");
+        keep("d", person(2), PACKAGE_BYTES_MAX);
+        keep("e", person(3), PACKAGE_BYTES_MAX);
+        for (id, owner) in [("b", 1), ("c", 1)] {
+            let taken = previews.take(id, person(owner), now);
+            assert!(taken.is_none(), "{id} made room");
+        }
+        assert!(previews.take("d", person(2), now).is_some());
+        assert!(previews.take("e", person(3), now).is_some());
     }
 
     #[test]

@@ -10,19 +10,23 @@ use qorgan_server_core::queue::{Queued, Urgency};
 use qorgan_server_core::review::{IncidentVerdict, ReviewVerdict};
 use serde::Deserialize;
 use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
 
-use super::error::Answer;
+use super::error::{Answer, ConsoleError};
 use super::page::{Page, Visitor, show};
+use super::paging::{PageOf, Pager};
 use super::review::verdict_badge;
 use crate::acts;
 use crate::auth::{Proctor, Staff};
 use crate::state::AppState;
+use crate::store::assigned::Scope;
 use crate::store::{Store, StoreError, id};
 
 #[derive(Debug, Template)]
 #[template(path = "console/reviews.html")]
 struct ReviewsPage {
     page: Page,
+    pager: Pager,
     wanted: Wanted,
     exams: Vec<(String, String)>,
     verdicts: Vec<(&'static str, String)>,
@@ -38,6 +42,8 @@ pub(super) struct Wanted {
     exam: String,
     #[serde(default)]
     verdict: String,
+    #[serde(default)]
+    page: String,
 }
 
 impl Wanted {
@@ -62,47 +68,67 @@ struct ReviewLine {
     act: Option<(String, String)>,
 }
 
-/// What the queue knows of one attempt's incidents.
+/// What the queue knows of one attempt's incidents: kind, gravest severity, verdict, how many.
 #[derive(Debug, Default)]
-struct Seen(Vec<(String, Severity, Option<IncidentVerdict>)>);
+struct Seen(Vec<(String, Severity, Option<IncidentVerdict>, usize)>);
 
 impl Seen {
     fn urgency(&self) -> Urgency {
-        let all = self.0.iter();
-        Urgency::of(all.map(|(kind, severity, verdict)| (kind.as_str(), *severity, *verdict)))
+        let all = self.0.iter().flat_map(|(kind, severity, verdict, count)| {
+            let one = (kind.as_str(), *severity, *verdict);
+            core::iter::repeat_n(one, (*count).min(WEIGHED_MAX))
+        });
+        Urgency::of(all)
+    }
+
+    fn count(&self) -> usize {
+        self.0.iter().map(|(.., count)| count).sum()
     }
 
     fn unjudged(&self) -> usize {
-        self.0
-            .iter()
-            .filter(|(_, _, verdict)| verdict.is_none())
-            .count()
+        let open = self.0.iter().filter(|(_, _, verdict, _)| verdict.is_none());
+        open.map(|(.., count)| count).sum()
     }
 
     /// Returns the gravest kind that nobody dismissed.
     fn gravest(&self) -> Option<&str> {
         let open = self.0.iter();
-        open.filter(|(_, _, verdict)| *verdict != Some(IncidentVerdict::Dismissed))
-            .max_by(|(_, one, _), (_, other, _)| one.value().total_cmp(&other.value()))
-            .map(|(kind, _, _)| kind.as_str())
+        open.filter(|(_, _, verdict, _)| *verdict != Some(IncidentVerdict::Dismissed))
+            .max_by(|(_, one, ..), (_, other, ..)| one.value().total_cmp(&other.value()))
+            .map(|(kind, ..)| kind.as_str())
     }
 }
 
+/// The attempts that ended, as the queue orders them but for how often a kind was raised.
 const LIST_SQL: &str = "SELECT a.id, p.display_name, COALESCE(d.group_name, '') AS group_name, \
-    e.id AS exam_id, e.title, a.submitted_ms, a.ended_ms, \
-    COALESCE(r.verdict, 'not_reviewed') AS verdict \
+    e.title, a.submitted_ms, a.ended_ms, COALESCE(r.verdict, 'not_reviewed') AS verdict \
     FROM attempts a JOIN people p ON p.id = a.person_id \
     JOIN sittings s ON s.id = a.sitting_id JOIN exams e ON e.id = s.exam_id \
     LEFT JOIN person_details d ON d.person_id = p.id LEFT JOIN reviews r ON r.attempt_id = a.id \
     WHERE a.phase_word IN ('submitted', 'sealed', 'terminated') AND a.check_in_ms IS NOT NULL \
-    ORDER BY a.id";
+    AND ($1 IS NULL OR EXISTS (SELECT 1 FROM sitting_proctors g \
+        WHERE g.sitting_id = a.sitting_id AND g.person_id = $1)) \
+    AND ($2 = '' OR e.id = $2) AND ($3 = '' OR COALESCE(r.verdict, 'not_reviewed') = $3) \
+    AND ($4 = '' OR instr(p.folded, $4) > 0 OR instr(d.group_name, $5) > 0 \
+        OR instr(upper(d.group_name), upper($5)) > 0 OR instr(e.title, $5) > 0) \
+    ORDER BY CASE COALESCE(r.verdict, 'not_reviewed') WHEN 'not_reviewed' THEN 0 \
+        WHEN 'suspicious' THEN 1 ELSE 2 END, \
+    (SELECT MAX(i.severity) FROM incidents i WHERE i.attempt_id = a.id AND i.counts = 1 \
+        AND COALESCE(i.verdict, '') <> 'dismissed') DESC, a.ended_ms, a.id LIMIT $6";
 
-const SEEN_SQL: &str = "SELECT i.attempt_id, i.kind, i.severity, i.verdict FROM incidents i \
-    JOIN attempts a ON a.id = i.attempt_id \
-    WHERE i.counts = 1 AND a.phase_word IN ('submitted', 'sealed', 'terminated') \
-    ORDER BY i.began_ms, i.id";
+const SEEN_SQL: &str = "SELECT attempt_id, kind, verdict, MAX(severity) AS severity, \
+    COUNT(*) AS raised FROM incidents WHERE counts = 1 \
+    AND attempt_id IN (SELECT value FROM json_each($1)) \
+    GROUP BY attempt_id, kind, verdict ORDER BY MIN(began_ms)";
 
-/// `GET /console/reviews`: every attempt that ended, also those without incidents (SOP 16, 17).
+const EXAMS_SQL: &str = "SELECT e.id, e.title FROM exams e WHERE EXISTS (SELECT 1 FROM sittings s \
+    JOIN attempts a ON a.sitting_id = s.id WHERE s.exam_id = e.id AND a.check_in_ms IS NOT NULL \
+    AND a.phase_word IN ('submitted', 'sealed', 'terminated') \
+    AND ($1 IS NULL OR EXISTS (SELECT 1 FROM sitting_proctors g \
+        WHERE g.sitting_id = s.id AND g.person_id = $1))) ORDER BY e.id DESC LIMIT 200";
+
+/// `GET /console/reviews`: every attempt of the reader's sittings that ended, also those without
+/// incidents (SOP 16, 17).
 pub(super) async fn list(
     visitor: Visitor,
     State(state): State<AppState>,
@@ -110,74 +136,132 @@ pub(super) async fn list(
     staff: Staff<Proctor>,
 ) -> Answer {
     let page = Page::new(&state, &visitor, Some(&staff.session));
-    let mut seen = seen(&state.store).await?;
-    let needle = wanted.q.trim().to_lowercase();
-    let rows = sqlx::query(LIST_SQL).fetch_all(state.store.read()).await?;
-    let mut attempts = Vec::with_capacity(rows.len());
-    let mut exams = BTreeMap::new();
-    for row in rows {
-        let attempt: AttemptId = id(&row.try_get::<String, _>("id")?)?;
-        let (name, group, exam): (String, String, String) = (
-            row.try_get("display_name")?,
-            row.try_get("group_name")?,
-            row.try_get("title")?,
-        );
-        let exam_id: String = row.try_get("exam_id")?;
-        let word: String = row.try_get("verdict")?;
-        exams.insert(exam_id.clone(), exam.clone());
-        let text = format!("{name} {group} {exam}").to_lowercase();
-        let fits = |asked: &str, is: &str| asked.is_empty() || asked == is;
-        if !text.contains(&needle) || !fits(&wanted.exam, &exam_id) || !fits(&wanted.verdict, &word)
-        {
-            continue;
-        }
-        let submitted: Option<i64> = row.try_get("submitted_ms")?;
-        let ended: Option<i64> = row.try_get("ended_ms")?;
-        let seen = seen.remove(&attempt).unwrap_or_default();
-        let urgency = seen.urgency();
-        let gravest = seen.gravest().map(|kind| page.t(&format!("kind-{kind}")));
-        attempts.push(ReviewLine {
-            queued: Queued {
-                verdict: ReviewVerdict::from_word(&word).unwrap_or_default(),
-                urgency,
-                ended_ms: submitted.or(ended).unwrap_or_default(),
-            },
-            attempt: attempt.to_string(),
-            name,
-            group,
-            exam,
-            submitted: page.date_time(submitted.or(ended)),
-            urgency: urgency.hundredths(),
-            gravest: gravest.unwrap_or_default(),
-            incidents: seen.0.len(),
-            unjudged: seen.unjudged(),
-            verdict: verdict_badge(&page, &word),
-            act: acts::of_attempt(&state, attempt).await?,
-        });
-    }
-    attempts.sort_by(|one, other| one.queued.before(&other.queued));
+    let scope = staff.session.scope::<Proctor>();
+    let mut attempts = queue(&state, &page, &wanted, scope).await?;
+    let part = PageOf::read(&wanted.page, LINES);
+    let (before, limit) = part.range();
+    let whole = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    attempts.drain(..whole(before).min(attempts.len()));
+    attempts.truncate(whole(limit));
+    let asked = [
+        ("q", wanted.q.as_str()),
+        ("exam", wanted.exam.as_str()),
+        ("verdict", wanted.verdict.as_str()),
+    ];
+    let pager = part.cut(&mut attempts, "/console/reviews", &asked);
+    add_acts(&state, &mut attempts).await?;
+    let exams: Vec<(String, String)> = sqlx::query_as(EXAMS_SQL)
+        .bind(scope.proctor())
+        .fetch_all(state.store.read())
+        .await?;
     let verdict = |one: ReviewVerdict| (one.word(), page.t(&format!("verdict-{}", one.word())));
     show(&ReviewsPage {
         verdicts: ReviewVerdict::ALL.map(verdict).into(),
-        exams: exams.into_iter().collect(),
+        exams,
         wanted,
         attempts,
+        pager,
         page,
     })
 }
 
-async fn seen(store: &Store) -> Result<BTreeMap<AttemptId, Seen>, StoreError> {
-    let rows = sqlx::query(SEEN_SQL).fetch_all(store.read()).await?;
+/// Returns the first [`QUEUED_MAX`] attempts in the order in which they are to be looked at.
+async fn queue(
+    state: &AppState,
+    page: &Page,
+    wanted: &Wanted,
+    scope: Scope,
+) -> Result<Vec<ReviewLine>, ConsoleError> {
+    let needle = wanted.q.trim();
+    let rows = sqlx::query(LIST_SQL)
+        .bind(scope.proctor())
+        .bind(&wanted.exam)
+        .bind(&wanted.verdict)
+        .bind(needle.to_lowercase())
+        .bind(needle)
+        .bind(QUEUED_MAX)
+        .fetch_all(state.store.read())
+        .await?;
+    let ids = rows.iter().map(|row| row.try_get("id"));
+    let mut seen = seen(&state.store, &ids.collect::<Result<Vec<String>, _>>()?).await?;
+    let mut attempts = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let attempt: AttemptId = id(&row.try_get::<String, _>("id")?)?;
+        let seen = seen.remove(&attempt).unwrap_or_default();
+        attempts.push(line(page, row, attempt, &seen)?);
+    }
+    attempts.sort_by(|one, other| one.queued.before(&other.queued));
+    Ok(attempts)
+}
+
+fn line(
+    page: &Page,
+    row: &SqliteRow,
+    attempt: AttemptId,
+    seen: &Seen,
+) -> Result<ReviewLine, ConsoleError> {
+    let word: String = row.try_get("verdict")?;
+    let submitted: Option<i64> = row.try_get("submitted_ms")?;
+    let ended: Option<i64> = row.try_get("ended_ms")?;
+    let urgency = seen.urgency();
+    let gravest = seen.gravest().map(|kind| page.t(&format!("kind-{kind}")));
+    Ok(ReviewLine {
+        queued: Queued {
+            verdict: ReviewVerdict::from_word(&word).unwrap_or_default(),
+            urgency,
+            ended_ms: submitted.or(ended).unwrap_or_default(),
+        },
+        attempt: attempt.to_string(),
+        name: row.try_get("display_name")?,
+        group: row.try_get("group_name")?,
+        exam: row.try_get("title")?,
+        submitted: page.date_time(submitted.or(ended)),
+        urgency: urgency.hundredths(),
+        gravest: gravest.unwrap_or_default(),
+        incidents: seen.count(),
+        unjudged: seen.unjudged(),
+        verdict: verdict_badge(page, &word),
+        act: None,
+    })
+}
+
+async fn add_acts(state: &AppState, lines: &mut [ReviewLine]) -> Result<(), ConsoleError> {
+    let attempts: Vec<String> = lines.iter().map(|line| line.attempt.clone()).collect();
+    let mut acts = acts::of_attempts(state, &attempts).await?;
+    for line in lines {
+        line.act = acts.remove(&line.attempt);
+    }
+    Ok(())
+}
+
+async fn seen(store: &Store, attempts: &[String]) -> Result<BTreeMap<AttemptId, Seen>, StoreError> {
+    let attempts = serde_json::to_string(attempts).map_err(|source| StoreError::Json {
+        what: "list of attempts",
+        source,
+    })?;
+    let rows = sqlx::query(SEEN_SQL)
+        .bind(attempts)
+        .fetch_all(store.read())
+        .await?;
     let mut seen: BTreeMap<AttemptId, Seen> = BTreeMap::new();
     for row in rows {
         let attempt: AttemptId = id(&row.try_get::<String, _>("attempt_id")?)?;
         let verdict: Option<String> = row.try_get("verdict")?;
+        let raised: i64 = row.try_get("raised")?;
         let one = (
             row.try_get("kind")?,
             Severity::clamped(row.try_get("severity")?),
             verdict.as_deref().and_then(IncidentVerdict::from_word),
+            usize::try_from(raised).unwrap_or_default(),
         );
         seen.entry(attempt).or_default().0.push(one);
     }
     Ok(seen)
 }
+
+/// The most attempts that a page shows.
+const LINES: u32 = 100;
+/// The most attempts that are put in order for one search: those left out are less urgent.
+const QUEUED_MAX: u32 = 2_000;
+/// So often raised, a kind weighs as if without end, within a five-thousandth.
+const WEIGHED_MAX: usize = 1_000;

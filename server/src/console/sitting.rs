@@ -14,13 +14,15 @@ use super::granted::{self, Granted};
 use super::home::SittingLine;
 use super::imports::{PreviewTable, PreviewWords, read_admission_sheet, show_checked, show_faults};
 use super::page::{Page, Visitor, show};
+use super::paging::{PageOf, Pager};
 use super::people::csv_file;
 use super::posted::Uploaded;
 use super::preview::Checked;
 use super::store::{SittingFacts, sitting as facts_of};
-use crate::auth::{Staff, TestCentre, Watcher};
+use crate::auth::{AnyStaff, Staff, TestCentre, Watcher};
 use crate::state::AppState;
-use crate::store::{self, StoreError};
+use crate::store::assigned::{Proctors, proctors};
+use crate::store::{self, StoreError, audit};
 
 #[derive(Debug, Template)]
 #[template(path = "console/sitting.html")]
@@ -32,17 +34,34 @@ struct SittingPage {
     minutes: i64,
     board: Vec<BoardRow>,
     board_summary: String,
+    pager: Pager,
     settings: Vec<(String, String)>,
     simulated: bool,
     granted: Granted,
+    proctors: Proctors,
     problem: Option<String>,
 }
 
-/// What went wrong on the way here.
+/// Which page of the board, and what went wrong on the way here.
 #[derive(Debug, Deserialize)]
 pub(super) struct Told {
     #[serde(default)]
     problem: String,
+    #[serde(default)]
+    page: String,
+}
+
+/// Reads a page of the board, its summary and the links.
+async fn board_page(
+    state: &AppState,
+    page: &Page,
+    facts: &SittingFacts,
+    typed: &str,
+) -> Result<(Vec<BoardRow>, String, Pager), ConsoleError> {
+    let part = PageOf::read(typed, BOARD_LINES);
+    let (mut board, summary) = board_of(state, page, (facts, part)).await?;
+    let pager = part.cut(&mut board, &format!("/console/sittings/{}", facts.id), &[]);
+    Ok((board, summary, pager))
 }
 
 #[derive(Debug, Template)]
@@ -66,16 +85,17 @@ pub(super) async fn sitting(
     State(state): State<AppState>,
     Path(id): Path<String>,
     Query(told): Query<Told>,
-    staff: Staff<Watcher>,
+    staff: Staff<AnyStaff>,
 ) -> Answer {
     let page = Page::new(&state, &visitor, Some(&staff.session));
     let facts = facts(&state, &id).await?;
-    let (board, board_summary) = board_of(&state, &page, &facts).await?;
-    let known = ["granted-not-listed", "granted-checked-in"].contains(&told.problem.as_str());
+    let (board, board_summary, pager) = board_page(&state, &page, &facts, &told.page).await?;
+    let known = PROBLEMS.contains(&told.problem.as_str());
     let set = settings(&state, facts.id).await?;
     show(&SittingPage {
         id: facts.id,
         granted: Granted::read(&state, &page, facts.id).await?,
+        proctors: proctors(&state.store, facts.id).await?,
         problem: known.then(|| page.t(&told.problem)),
         simulated: set.policy.simulated_sources,
         settings: set.lines(&page),
@@ -84,6 +104,7 @@ pub(super) async fn sitting(
         minutes: facts.duration_ms / 60_000,
         board,
         board_summary,
+        pager,
         page,
     })
 }
@@ -194,11 +215,12 @@ pub(super) async fn board(
     visitor: Visitor,
     State(state): State<AppState>,
     Path(id): Path<String>,
-    staff: Staff<Watcher>,
+    Query(told): Query<Told>,
+    staff: Staff<AnyStaff>,
 ) -> Answer {
     let page = Page::new(&state, &visitor, Some(&staff.session));
     let facts = facts(&state, &id).await?;
-    let (board, board_summary) = board_of(&state, &page, &facts).await?;
+    let (board, board_summary, _pager) = board_page(&state, &page, &facts, &told.page).await?;
     show(&BoardPart {
         page,
         board,
@@ -206,7 +228,7 @@ pub(super) async fn board(
     })
 }
 
-/// `GET /console/sittings/{sitting}/board.csv`.
+/// `GET /console/sittings/{sitting}/board.csv`; that it was taken stands in the audit log (M12).
 pub(super) async fn export(
     visitor: Visitor,
     State(state): State<AppState>,
@@ -226,7 +248,20 @@ pub(super) async fn export(
         "remarks",
     ];
     let mut rows = vec![keys.iter().map(|key| page.t(key)).collect::<Vec<_>>()];
-    for one in board_of(&state, &page, &facts).await?.0 {
+    let whole = PageOf::read("1", EXPORT_LINES_MAX);
+    let lines = board_of(&state, &page, (&facts, whole)).await?.0;
+    let mut tx = state.store.begin().await?;
+    let entry = audit::Entry {
+        institution: state.institution(),
+        at: state.clock.wall(),
+        actor: &staff.session.person.to_string(),
+        action: "board_exported",
+        subject: &facts.id.to_string(),
+        detail: &lines.len().to_string(),
+    };
+    audit::write(&mut tx, &entry).await?;
+    tx.commit().await?;
+    for one in lines {
         let remarks: Vec<String> = one.remarks.into_iter().map(|(_, text)| text).collect();
         rows.push(vec![
             one.name,
@@ -299,3 +334,14 @@ pub(super) async fn import(
     let checked = (Checked::Admission(facts.id, rows), table);
     show_checked(&state, &visitor, &upload.staff, words, checked)
 }
+
+/// What a page of this kind may say that went wrong.
+const PROBLEMS: [&str; 3] = [
+    "granted-not-listed",
+    "granted-checked-in",
+    "proctors-no-proctor",
+];
+/// The most candidates that a page of the board shows.
+const BOARD_LINES: u32 = 250;
+/// The most candidates of an exported board: more than a sitting can have.
+const EXPORT_LINES_MAX: u32 = 50_000;

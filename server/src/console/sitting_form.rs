@@ -8,7 +8,7 @@ use qorgan_protocol::attempt::{GatePolicy, MachineRule};
 use qorgan_protocol::ids::ExamId;
 use qorgan_protocol::incident::IncidentKind;
 use qorgan_protocol::time::WallTime;
-use qorgan_server_core::sitting::{SittingFault, fields, read_sitting};
+use qorgan_server_core::sitting::{SittingFault, WindowFault, check_window, fields, read_sitting};
 
 use super::page::Page;
 use super::posted::Fields;
@@ -110,7 +110,12 @@ impl SittingForm {
     }
 
     /// Reads what was posted: a sitting, or the form as it was typed with every fault.
-    pub(super) fn read(mut self, exam: ExamId, posted: &Fields) -> Result<NewSitting, Box<Self>> {
+    pub(super) fn read(
+        mut self,
+        exam: ExamId,
+        posted: &Fields,
+        now: WallTime,
+    ) -> Result<NewSitting, Box<Self>> {
         for (name, value) in &mut self.values {
             posted.get(name).clone_into(value);
         }
@@ -120,9 +125,14 @@ impl SittingForm {
         let opens = self.moment(OPENS);
         let closes = self.moment(CLOSES);
         if let (Some(opens), Some(closes)) = (opens, closes)
-            && closes <= opens
+            && let Err(fault) = check_window(opens, closes, now)
         {
-            self.wrong.insert(CLOSES, self.page.t("wrong-order"));
+            let key = match fault {
+                WindowFault::Order => "wrong-order",
+                WindowFault::Past => "wrong-past",
+                WindowFault::Far => "wrong-far",
+            };
+            self.wrong.insert(CLOSES, self.page.t(key));
         }
         let read = read_sitting(|name| posted.get(name));
         if let Err(faults) = &read {
@@ -309,6 +319,9 @@ mod tests {
 
     use super::*;
 
+    /// The beginning of November 2026.
+    const NOW: WallTime = WallTime::from_unix_ms(1_793_500_000_000);
+
     #[test]
     fn a_form_sent_as_it_was_shown_is_the_remote_policy() {
         let page = Page::for_test();
@@ -326,7 +339,7 @@ mod tests {
         let exam = ExamId::new(WallTime::from_unix_ms(1), [1; 10]);
 
         let read = form
-            .read(exam, &Fields::of(sent))
+            .read(exam, &Fields::of(sent), NOW)
             .expect("good as it was shown");
 
         assert_eq!(read.settings.policy, GatePolicy::remote());
@@ -350,7 +363,7 @@ mod tests {
         let exam = ExamId::new(WallTime::from_unix_ms(1), [1; 10]);
 
         let form = SittingForm::new(&page, &ExamDefaults::default())
-            .read(exam, &Fields::of(sent.to_vec()))
+            .read(exam, &Fields::of(sent.to_vec()), NOW)
             .expect_err("bad");
 
         assert_eq!(form.value(fields::MINUTES), "abc");

@@ -7,7 +7,9 @@ use qorgan_protocol::ids::{
 use qorgan_protocol::time::WallTime;
 use qorgan_server_core::review::{IncidentVerdict, Judgement, Review, ReviewEvent};
 use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
 
+use crate::store::assigned::Scope;
 use crate::store::{self, Store, StoreError, WriteTx, id};
 
 /// An exam as lists and checks need it.
@@ -27,28 +29,31 @@ pub struct ExamFacts {
     pub sittings: i64,
 }
 
-/// Returns every exam, newest first.
-pub(super) async fn exams(store: &Store) -> Result<Vec<ExamFacts>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT e.id, e.title, e.discipline, e.discipline_code, \
-         (SELECT COUNT(*) FROM sittings s WHERE s.exam_id = e.id) AS sittings \
-         FROM exams e ORDER BY e.created_ms DESC",
-    )
-    .fetch_all(store.read())
-    .await?;
-    let mut exams = Vec::with_capacity(rows.len());
-    for row in rows {
-        let exam: ExamId = id(&row.try_get::<String, _>("id")?)?;
-        exams.push(ExamFacts {
-            id: exam,
-            title: row.try_get("title")?,
-            discipline: row.try_get("discipline")?,
-            code: row.try_get("discipline_code")?,
-            tests: tests(store, exam).await?,
-            sittings: row.try_get("sittings")?,
-        });
-    }
-    Ok(exams)
+macro_rules! exams_sql {
+    ($rest:literal) => {
+        concat!(
+            "SELECT e.id, e.title, e.discipline, e.discipline_code, \
+             (SELECT COUNT(*) FROM sittings s WHERE s.exam_id = e.id) AS sittings, \
+             (SELECT json_group_array(json_array(t.language, t.title, t.items)) FROM (SELECT * \
+                FROM tests WHERE exam_id = e.id AND replaced_ms IS NULL ORDER BY language) t) \
+                AS tests FROM exams e ",
+            $rest
+        )
+    };
+}
+
+/// Returns a page of exams, newest first.
+pub(super) async fn exams(
+    store: &Store,
+    (offset, limit): (u32, u32),
+) -> Result<Vec<ExamFacts>, StoreError> {
+    let sql = exams_sql!("ORDER BY e.created_ms DESC, e.id DESC LIMIT $1 OFFSET $2");
+    let rows = sqlx::query(sql)
+        .bind(limit)
+        .bind(offset)
+        .fetch_all(store.read())
+        .await?;
+    rows.iter().map(exam_of).collect()
 }
 
 /// Returns one exam.
@@ -56,17 +61,22 @@ pub(super) async fn exams(store: &Store) -> Result<Vec<ExamFacts>, StoreError> {
 /// # Errors
 /// The database failed.
 pub async fn exam_facts(store: &Store, exam: ExamId) -> Result<Option<ExamFacts>, StoreError> {
-    Ok(exams(store).await?.into_iter().find(|one| one.id == exam))
+    let row = sqlx::query(exams_sql!("WHERE e.id = $1"))
+        .bind(exam.to_string())
+        .fetch_optional(store.read())
+        .await?;
+    row.as_ref().map(exam_of).transpose()
 }
 
-async fn tests(store: &Store, exam: ExamId) -> Result<Vec<(String, String, i64)>, StoreError> {
-    Ok(sqlx::query_as(
-        "SELECT language, title, items FROM tests \
-         WHERE exam_id = $1 AND replaced_ms IS NULL ORDER BY language",
-    )
-    .bind(exam.to_string())
-    .fetch_all(store.read())
-    .await?)
+fn exam_of(row: &SqliteRow) -> Result<ExamFacts, StoreError> {
+    Ok(ExamFacts {
+        id: id(&row.try_get::<String, _>("id")?)?,
+        title: row.try_get("title")?,
+        discipline: row.try_get("discipline")?,
+        code: row.try_get("discipline_code")?,
+        tests: store::json("list of tests", row.try_get("tests")?)?,
+        sittings: row.try_get("sittings")?,
+    })
 }
 
 /// A sitting as lists need it.
@@ -84,33 +94,55 @@ pub(super) struct SittingFacts {
     pub(super) running: i64,
 }
 
-const SITTINGS_SQL: &str = "SELECT s.id, s.exam_id, e.title, e.discipline, s.opens_ms, \
-    s.closes_ms, s.duration_ms, s.policy, \
-    (SELECT COUNT(*) FROM admissions d WHERE d.sitting_id = s.id AND d.admitted = 1) AS admitted, \
-    (SELECT COUNT(*) FROM attempts a WHERE a.sitting_id = s.id \
-        AND a.phase_word IN ('running', 'paused')) AS running \
-    FROM sittings s JOIN exams e ON e.id = s.exam_id ORDER BY s.opens_ms DESC";
+macro_rules! sittings_sql {
+    ($rest:literal) => {
+        concat!(
+            "SELECT s.id, s.exam_id, e.title, e.discipline, s.opens_ms, s.closes_ms, \
+             s.duration_ms, s.policy, (SELECT COUNT(*) FROM admissions d \
+                WHERE d.sitting_id = s.id AND d.admitted = 1) AS admitted, \
+             (SELECT COUNT(*) FROM attempts a WHERE a.sitting_id = s.id \
+                AND a.phase_word IN ('running', 'paused')) AS running \
+             FROM sittings s JOIN exams e ON e.id = s.exam_id ",
+            $rest
+        )
+    };
+}
 
-/// Returns every sitting, newest first.
-pub(super) async fn sittings(store: &Store) -> Result<Vec<SittingFacts>, StoreError> {
-    let rows = sqlx::query(SITTINGS_SQL).fetch_all(store.read()).await?;
-    let mut sittings = Vec::with_capacity(rows.len());
-    for row in rows {
-        let policy: GatePolicy = store::json("gate policy", row.try_get("policy")?)?;
-        sittings.push(SittingFacts {
-            id: id(&row.try_get::<String, _>("id")?)?,
-            exam: id(&row.try_get::<String, _>("exam_id")?)?,
-            title: row.try_get("title")?,
-            discipline: row.try_get("discipline")?,
-            opens_ms: row.try_get("opens_ms")?,
-            closes_ms: row.try_get("closes_ms")?,
-            duration_ms: row.try_get("duration_ms")?,
-            mode: policy.mode,
-            admitted: row.try_get("admitted")?,
-            running: row.try_get("running")?,
-        });
-    }
-    Ok(sittings)
+/// Which sittings are listed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum SittingsOf {
+    /// Those of an exam, newest first.
+    Exam(ExamId),
+    /// Those whose exams may still be sat after a moment, UTC in milliseconds, the next first.
+    After(i64, Scope),
+}
+
+/// Returns a page of sittings.
+pub(super) async fn sittings(
+    store: &Store,
+    of: SittingsOf,
+    (offset, limit): (u32, u32),
+) -> Result<Vec<SittingFacts>, StoreError> {
+    let query = match of {
+        SittingsOf::Exam(exam) => sqlx::query(sittings_sql!(
+            "WHERE s.exam_id = $3 ORDER BY s.opens_ms DESC, s.id LIMIT $1 OFFSET $2"
+        ))
+        .bind(limit)
+        .bind(offset)
+        .bind(exam.to_string()),
+        SittingsOf::After(ms, scope) => sqlx::query(sittings_sql!(
+            "WHERE s.closes_ms + s.duration_ms > $3 \
+             AND ($4 IS NULL OR EXISTS (SELECT 1 FROM sitting_proctors g \
+             WHERE g.sitting_id = s.id AND g.person_id = $4)) \
+             ORDER BY s.opens_ms, s.id LIMIT $1 OFFSET $2"
+        ))
+        .bind(limit)
+        .bind(offset)
+        .bind(ms)
+        .bind(scope.proctor()),
+    };
+    let rows = query.fetch_all(store.read()).await?;
+    rows.iter().map(sitting_of).collect()
 }
 
 /// Returns one sitting.
@@ -118,10 +150,27 @@ pub(super) async fn sitting(
     store: &Store,
     sitting: SittingId,
 ) -> Result<Option<SittingFacts>, StoreError> {
-    Ok(sittings(store)
-        .await?
-        .into_iter()
-        .find(|one| one.id == sitting))
+    let row = sqlx::query(sittings_sql!("WHERE s.id = $1"))
+        .bind(sitting.to_string())
+        .fetch_optional(store.read())
+        .await?;
+    row.as_ref().map(sitting_of).transpose()
+}
+
+fn sitting_of(row: &SqliteRow) -> Result<SittingFacts, StoreError> {
+    let policy: GatePolicy = store::json("gate policy", row.try_get("policy")?)?;
+    Ok(SittingFacts {
+        id: id(&row.try_get::<String, _>("id")?)?,
+        exam: id(&row.try_get::<String, _>("exam_id")?)?,
+        title: row.try_get("title")?,
+        discipline: row.try_get("discipline")?,
+        opens_ms: row.try_get("opens_ms")?,
+        closes_ms: row.try_get("closes_ms")?,
+        duration_ms: row.try_get("duration_ms")?,
+        mode: policy.mode,
+        admitted: row.try_get("admitted")?,
+        running: row.try_get("running")?,
+    })
 }
 
 /// Returns the exam that a sitting belongs to.
@@ -194,6 +243,22 @@ pub(crate) async fn incidents(
     seen(store, attempt, true).await
 }
 
+/// Returns an attempt's newest incidents, newest first.
+pub(super) async fn newest_incidents(
+    store: &Store,
+    attempt: AttemptId,
+    limit: u32,
+) -> Result<Vec<IncidentRow>, StoreError> {
+    let sql = "SELECT * FROM incidents WHERE attempt_id = $1 AND counts = 1 \
+               ORDER BY began_ms DESC, id DESC LIMIT $2";
+    let rows = sqlx::query(sql)
+        .bind(attempt.to_string())
+        .bind(limit)
+        .fetch_all(store.read())
+        .await?;
+    rows.iter().map(incident_of).collect()
+}
+
 /// Returns what was seen in an attempt and does not count in it, oldest first.
 pub(crate) async fn not_counted(
     store: &Store,
@@ -213,32 +278,32 @@ async fn seen(
         .bind(counts)
         .fetch_all(store.read())
         .await?;
-    let mut incidents = Vec::with_capacity(rows.len());
-    for row in rows {
-        let began_us: i64 = row.try_get("began_us")?;
-        let epoch: i64 = row.try_get("epoch")?;
-        incidents.push(IncidentRow {
-            id: id(&row.try_get::<String, _>("id")?)?,
-            kind: row.try_get("kind")?,
-            severity: row.try_get("severity")?,
-            began_ms: row.try_get("began_ms")?,
-            ended_ms: row.try_get("ended_ms")?,
-            began_us: u64::try_from(began_us).unwrap_or_default(),
-            epoch: u32::try_from(epoch).map_or(Epoch::FIRST, Epoch),
-            stream: row.try_get("stream")?,
-            observations: row.try_get("observations")?,
-            detector: row.try_get("detector")?,
-            models: row.try_get("models")?,
-            score: row.try_get("score")?,
-            threshold: row.try_get("threshold")?,
-            detail: row.try_get("detail")?,
-            judgement: judgement(&row)?,
-        });
-    }
-    Ok(incidents)
+    rows.iter().map(incident_of).collect()
 }
 
-fn judgement(row: &sqlx::sqlite::SqliteRow) -> Result<Option<Judgement>, StoreError> {
+fn incident_of(row: &SqliteRow) -> Result<IncidentRow, StoreError> {
+    let began_us: i64 = row.try_get("began_us")?;
+    let epoch: i64 = row.try_get("epoch")?;
+    Ok(IncidentRow {
+        id: id(&row.try_get::<String, _>("id")?)?,
+        kind: row.try_get("kind")?,
+        severity: row.try_get("severity")?,
+        began_ms: row.try_get("began_ms")?,
+        ended_ms: row.try_get("ended_ms")?,
+        began_us: u64::try_from(began_us).unwrap_or_default(),
+        epoch: u32::try_from(epoch).map_or(Epoch::FIRST, Epoch),
+        stream: row.try_get("stream")?,
+        observations: row.try_get("observations")?,
+        detector: row.try_get("detector")?,
+        models: row.try_get("models")?,
+        score: row.try_get("score")?,
+        threshold: row.try_get("threshold")?,
+        detail: row.try_get("detail")?,
+        judgement: judgement(row)?,
+    })
+}
+
+fn judgement(row: &SqliteRow) -> Result<Option<Judgement>, StoreError> {
     let verdict: Option<String> = row.try_get("verdict")?;
     let by: Option<String> = row.try_get("verdict_by")?;
     let at: Option<i64> = row.try_get("verdict_at_ms")?;

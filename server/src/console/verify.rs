@@ -1,13 +1,15 @@
 //! Acts: the list, the sealed PDF, and the public page that verifies one without naming anybody.
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::IntoResponse as _;
 use qorgan_protocol::wire::ProblemCode;
+use serde::Deserialize;
 
 use super::error::{Answer, ConsoleError};
 use super::page::{Page, Visitor, show};
+use super::paging::{PageOf, Pager};
 use super::store::custody;
 use crate::acts;
 use crate::auth::{Staff, Watcher};
@@ -17,6 +19,7 @@ use crate::state::AppState;
 #[template(path = "console/acts.html")]
 struct ActsPage {
     page: Page,
+    pager: Pager,
     acts: Vec<ActLine>,
 }
 
@@ -32,15 +35,26 @@ struct ActLine {
     verify: String,
 }
 
+/// Which page of the register.
+#[derive(Debug, Deserialize)]
+pub(super) struct Which {
+    #[serde(default)]
+    page: String,
+}
+
 /// `GET /console/acts`.
 pub(super) async fn acts(
     visitor: Visitor,
     State(state): State<AppState>,
+    Query(which): Query<Which>,
     staff: Staff<Watcher>,
 ) -> Answer {
     let page = Page::new(&state, &visitor, Some(&staff.session));
-    let acts = acts::register(&state)
-        .await?
+    let part = PageOf::read(&which.page, LINES);
+    let scope = staff.session.scope::<Watcher>();
+    let mut found = acts::register(&state, scope, part.range()).await?;
+    let pager = part.cut(&mut found, "/console/acts", &[]);
+    let acts = found
         .into_iter()
         .map(|one| ActLine {
             registered: page.date_time(Some(one.registered_ms)),
@@ -53,7 +67,7 @@ pub(super) async fn acts(
             exam: one.exam,
         })
         .collect();
-    show(&ActsPage { page, acts })
+    show(&ActsPage { page, pager, acts })
 }
 
 /// `GET /console/acts/{act}`: the sealed PDF; taking it stands in the custody record.
@@ -116,3 +130,6 @@ pub(super) async fn verify(
         page,
     })
 }
+
+/// The most acts that a page shows.
+const LINES: u32 = 100;

@@ -6,14 +6,15 @@ use qorgan_protocol::attempt::AttemptPhase;
 use qorgan_protocol::ids::AttemptId;
 use qorgan_protocol::wire::{GateLine, GateLineState, IdentityState};
 use serde::Deserialize;
-use sqlx::Row as _;
 
 use super::error::{Answer, ConsoleError};
 use super::page::{Page, Visitor, encode, show};
-use super::store::sittings;
+use super::paging::{PageOf, Pager};
+use super::store::{SittingsOf, sittings};
 use crate::auth::{Proctor, Staff};
-use crate::registry::BoardLine;
+use crate::registry::{BoardLine, BoardOf, BoardQuery};
 use crate::state::AppState;
+use crate::store::assigned::Scope;
 
 /// One tile.
 #[derive(Debug)]
@@ -40,6 +41,7 @@ struct WallPage {
     facts: String,
     sittings: Vec<(String, String)>,
     tiles: Vec<Tile>,
+    pager: Pager,
 }
 
 #[derive(Debug, Template)]
@@ -56,6 +58,8 @@ pub(super) struct Which {
     sitting: String,
     #[serde(default)]
     q: String,
+    #[serde(default)]
+    page: String,
 }
 
 /// `GET /console/wall`.
@@ -67,23 +71,26 @@ pub(super) async fn wall(
 ) -> Answer {
     let page = Page::new(&state, &visitor, Some(&staff.session));
     let now = state.clock.wall().unix_ms();
-    let open = sittings(&state.store).await?;
+    let scope = staff.session.scope::<Proctor>();
+    let open = SittingsOf::After(now, scope);
+    let open = sittings(&state.store, open, (0, CHOICES_MAX)).await?;
     let choices = open
         .iter()
-        .filter(|one| one.closes_ms.saturating_add(one.duration_ms) > now)
         .map(|one| {
             let when = page.date_time(Some(one.opens_ms));
             (one.id.to_string(), format!("{when} · {}", one.title))
         })
         .collect();
-    let tiles = tiles_of(&state, &page, &which).await?;
+    let (tiles, pager) = tiles_of(&state, &page, &which, scope).await?;
     show(&WallPage {
         page,
         facts: format!(
-            "/console/wall/tiles?sitting={}&q={}",
+            "/console/wall/tiles?sitting={}&q={}&page={}",
             encode(&which.sitting),
-            encode(&which.q)
+            encode(&which.q),
+            pager.number
         ),
+        pager,
         sitting: which.sitting,
         q: which.q,
         sittings: choices,
@@ -99,27 +106,43 @@ pub(super) async fn tiles(
     staff: Staff<Proctor>,
 ) -> Answer {
     let page = Page::new(&state, &visitor, Some(&staff.session));
-    let tiles = tiles_of(&state, &page, &which).await?;
+    let scope = staff.session.scope::<Proctor>();
+    let (tiles, _pager) = tiles_of(&state, &page, &which, scope).await?;
     show(&TilesPart { page, tiles })
 }
 
-async fn tiles_of(state: &AppState, page: &Page, which: &Which) -> Result<Vec<Tile>, ConsoleError> {
-    let needle = which.q.trim().to_lowercase();
+async fn tiles_of(
+    state: &AppState,
+    page: &Page,
+    which: &Which,
+    scope: Scope,
+) -> Result<(Vec<Tile>, Pager), ConsoleError> {
+    let part = PageOf::read(&which.page, TILES);
+    let (offset, limit) = part.range();
+    let sitting = match which.sitting.as_str() {
+        "" => None,
+        named => Some(named.parse()?),
+    };
+    let query = BoardQuery {
+        scope,
+        of: BoardOf::UnderWay(sitting),
+        named: which.q.clone(),
+        offset,
+        limit,
+    };
+    let mut lines = state.registry.board(&query).await?;
+    let asked = [("sitting", which.sitting.as_str()), ("q", which.q.as_str())];
+    let pager = part.cut(&mut lines, "/console/wall", &asked);
     let now_ms = state.clock.wall().unix_ms();
-    let mut tiles = Vec::new();
-    for line in state.registry.board().await? {
-        let wanted = which.sitting.is_empty() || line.sitting.to_string() == which.sitting;
-        let named = line.candidate.to_lowercase().contains(&needle);
-        if wanted && named && is_live(&line.phase) {
-            tiles.push(tile(state, page, &line, now_ms).await?);
-        }
-    }
+    // One that ended a moment ago may still be stored as under way.
+    let live = lines.iter().filter(|line| is_live(&line.phase));
+    let mut tiles: Vec<Tile> = live.map(|line| tile(page, line, now_ms)).collect();
     tiles.sort_by(|a, b| {
         b.attention
             .cmp(&a.attention)
             .then_with(|| a.name.cmp(&b.name))
     });
-    Ok(tiles)
+    Ok((tiles, pager))
 }
 
 const fn is_live(phase: &AttemptPhase) -> bool {
@@ -136,27 +159,13 @@ const fn is_live(phase: &AttemptPhase) -> bool {
     }
 }
 
-async fn tile(
-    state: &AppState,
-    page: &Page,
-    line: &BoardLine,
-    now_ms: i64,
-) -> Result<Tile, ConsoleError> {
-    let newest = sqlx::query(
-        "SELECT kind, severity, began_ms FROM incidents WHERE attempt_id = $1 AND counts = 1 \
-         ORDER BY began_ms DESC LIMIT 1",
-    )
-    .bind(line.attempt.to_string())
-    .fetch_optional(state.store.read())
-    .await?;
+fn tile(page: &Page, line: &BoardLine, now_ms: i64) -> Tile {
     let (mut incident, mut incident_at, mut grave) = (None, String::new(), false);
-    if let Some(row) = newest {
-        let kind: String = row.try_get("kind")?;
-        let began: i64 = row.try_get("began_ms")?;
-        let severity: f64 = row.try_get("severity")?;
-        incident = Some(page.t(&format!("kind-{kind}")));
-        incident_at = page.clock(Some(began));
-        grave = severity >= GRAVE && now_ms.saturating_sub(began) < FRESH_MS;
+    if let Some(newest) = &line.newest {
+        incident = Some(page.t(&format!("kind-{}", newest.kind)));
+        incident_at = page.clock(Some(newest.began_ms));
+        let fresh = now_ms.saturating_sub(newest.began_ms) < FRESH_MS;
+        grave = newest.severity >= GRAVE && fresh;
     }
     let call = call(line).map(|key| page.t(key));
     let attention = match (&call, grave, line.unreviewed > 0) {
@@ -165,7 +174,7 @@ async fn tile(
         (None, false, true) => 1,
         (None, false, false) => 0,
     };
-    Ok(Tile {
+    Tile {
         attempt: line.attempt,
         attention,
         name: line.candidate.clone(),
@@ -176,7 +185,7 @@ async fn tile(
         call,
         incident,
         incident_at,
-    })
+    }
 }
 
 /// Returns the key of what waits for a person now.
@@ -232,3 +241,7 @@ fn clock_of(ms: u64) -> String {
 const GRAVE: f64 = 0.6;
 /// How long an incident is fresh.
 const FRESH_MS: i64 = 60_000;
+/// The most tiles of a page.
+const TILES: u32 = 500;
+/// The most sittings that are offered; the address names any.
+const CHOICES_MAX: u32 = 200;

@@ -20,7 +20,7 @@ pub(super) async fn due(state: &AppState) -> Result<Vec<AttemptId>, EvidenceErro
             WHERE p.attempt_id = a.id AND p.submitted = 1) AS told \
          FROM attempts a JOIN sittings s ON s.id = a.sitting_id \
          LEFT JOIN recordings r ON r.attempt_id = a.id AND r.epoch = a.epoch \
-         WHERE a.phase_word IN ('submitted', 'terminated') ORDER BY a.ended_ms",
+         WHERE a.phase_word IN ('submitted', 'terminated') AND a.key_wrapped <> x'' ORDER BY a.ended_ms",
     )
     .fetch_all(state.store.read())
     .await?;

@@ -26,7 +26,7 @@ use sqlx::Row as _;
 use super::EvidenceError;
 use super::records;
 use super::seal::{incidents_json, responses_log};
-use crate::recordings::{Part, RecordingError, parts};
+use crate::recordings::{Objects, Part, RecordingError, parts};
 use crate::state::AppState;
 use crate::store::audit;
 
@@ -118,8 +118,39 @@ pub(super) async fn manifest(
     state: &AppState,
     attempt: AttemptId,
 ) -> Result<(SignedBytes, Manifest), EvidenceError> {
+    manifest_in(state, state.recordings.objects(), attempt).await
+}
+
+/// Returns a file of a sealed recording that a copy of the folder of recordings lacks, or holds a
+/// part of; `None` where it is whole.
+pub(crate) async fn missing_from(
+    state: &AppState,
+    root: &Path,
+    attempt: AttemptId,
+) -> Result<Option<String>, EvidenceError> {
+    let objects = Objects::open(root)?;
     let key = state.recordings.key(attempt).await?;
-    let objects = state.recordings.objects();
+    if objects.len(attempt, MANIFEST_FILE).await?.is_none() {
+        return Ok(Some(MANIFEST_FILE.to_owned()));
+    }
+    let (_, manifest) = manifest_in(state, &objects, attempt).await?;
+    for file in manifest.files {
+        let whole = objects.len(attempt, &file.name).await? == Some(file.len);
+        // The last block opens only where it is the file's last.
+        let end = file.len.saturating_sub(1)..file.len;
+        if !whole || objects.read(&key, attempt, &file.name, end).await.is_err() {
+            return Ok(Some(file.name));
+        }
+    }
+    Ok(None)
+}
+
+async fn manifest_in(
+    state: &AppState,
+    objects: &Objects,
+    attempt: AttemptId,
+) -> Result<(SignedBytes, Manifest), EvidenceError> {
+    let key = state.recordings.key(attempt).await?;
     let len = objects
         .len(attempt, MANIFEST_FILE)
         .await?
@@ -419,7 +450,7 @@ impl Growing<'_> {
 
 fn empty_folder(out: &Path) -> Result<(), EvidenceError> {
     let wrap = |source| folder_error(out, source);
-    std::fs::create_dir_all(out).map_err(wrap)?;
+    crate::platform::private_folders(out).map_err(wrap)?;
     if std::fs::read_dir(out).map_err(wrap)?.next().is_some() {
         let source = std::io::Error::from(std::io::ErrorKind::DirectoryNotEmpty);
         return Err(folder_error(out, source));
@@ -429,7 +460,7 @@ fn empty_folder(out: &Path) -> Result<(), EvidenceError> {
 
 fn create(out: &Path, name: &str) -> Result<File, EvidenceError> {
     let path = out.join(name);
-    File::create_new(&path).map_err(|source| folder_error(&path, source))
+    crate::platform::new_private_file(&path).map_err(|source| folder_error(&path, source))
 }
 
 fn write(out: &Path, name: &str, bytes: &[u8]) -> Result<(), EvidenceError> {

@@ -25,6 +25,7 @@ use crate::recordings::RecordingError;
 use crate::registry::RegistryError;
 use crate::store::StoreError;
 
+pub(crate) use export::missing_from;
 pub use export::{Exported, ScoredInputs, export};
 pub use folder::{FolderSource, trusted_keys};
 pub use replay::{Again, Replayed, ReplayedLine, replay};

@@ -245,6 +245,10 @@ pub async fn serve(
     let sealer = tokio::spawn(crate::evidence::run_sealer(state.clone(), async {
         let _either_way: Result<(), oneshot::error::RecvError> = sealing.await;
     }));
+    let (undeleted, deleting) = oneshot::channel::<()>();
+    let deleter = tokio::spawn(crate::retention::run(state.clone(), async {
+        let _either_way: Result<(), oneshot::error::RecvError> = deleting.await;
+    }));
     let stopping = handle.clone();
     tokio::spawn(async move {
         stop.await;
@@ -271,7 +275,10 @@ pub async fn serve(
         .header_read_timeout(wait)
         .max_buf_size(CONNECTION_BYTES_MAX);
     let served = server.serve(service).await;
-    drop((stopped, unsealed, held));
+    drop((stopped, unsealed, undeleted));
+    if let Err(error) = deleter.await {
+        tracing::error!(%error, "The deletion of recordings ended by itself");
+    }
     if let Err(error) = sealer.await {
         tracing::error!(%error, "The sealer ended by itself");
     }
@@ -280,6 +287,8 @@ pub async fn serve(
         Err(error) => tracing::error!(%error, "The ticker ended by itself"),
     }
     state.store.close().await;
+    // Nothing of this process uses the data folder any more.
+    drop(held);
     Ok(served?)
 }
 

@@ -1,6 +1,6 @@
 //! Systems without file modes, signals and inherited sockets.
 
-use std::fs::OpenOptions;
+use std::fs::{DirBuilder, OpenOptions};
 use std::io;
 use std::net::TcpListener;
 use std::path::Path;
@@ -11,6 +11,17 @@ pub(crate) fn owner_only(_options: &mut OpenOptions) {}
 /// Returns none: how full the disk is is not asked here.
 pub(crate) fn disk_space(_folder: &Path) -> Option<(u64, u64)> {
     None
+}
+
+/// Leaves folders to the access list of the folder around them.
+pub(crate) fn owner_only_folders(_builder: &mut DirBuilder) {}
+
+/// Does nothing: there is no mask.
+pub(crate) fn private_umask() {}
+
+/// Leaves the access list as it is.
+pub(crate) fn close_to_others(_path: &Path) -> io::Result<bool> {
+    Ok(false)
 }
 
 /// Returns none: nothing hands sockets over here.

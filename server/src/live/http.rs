@@ -2,7 +2,7 @@
 //!
 //! Who looks at a feed stands in the custody record before anything is shown.
 
-use std::pin::pin;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::Router;
@@ -13,13 +13,13 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use qorgan_protocol::evidence::{StreamId, StreamKind};
-use qorgan_protocol::ids::AttemptId;
-use tokio::time::{Instant, Interval, interval_at, timeout};
+use qorgan_protocol::ids::{AttemptId, PersonId};
+use tokio::time::{Instant, Interval, interval, interval_at, timeout};
 
-use super::LiveHub;
-use crate::auth::{Auth, Proctor, Staff};
+use crate::auth::{Proctor, Staff};
 use crate::recordings::note_view;
 use crate::state::AppState;
+use crate::store::assigned::{Named, is_assigned, watched};
 
 /// Returns the proctors' live routes.
 pub fn routes() -> Router<AppState> {
@@ -50,8 +50,8 @@ async fn feed(
         .read_buffer_size(VIEWER_MESSAGE_BYTES_MAX)
         .write_buffer_size(0)
         .on_upgrade(move |socket| {
-            let open = Open::new(&state, proctor.session.token);
-            show_feed(open, attempt, stream, socket)
+            let open = Open::new(&state, proctor.session.person, proctor.session.token);
+            show_feed(open, (attempt, stream), socket)
         })
 }
 
@@ -67,7 +67,10 @@ async fn wall(
     up.max_message_size(VIEWER_MESSAGE_BYTES_MAX)
         .read_buffer_size(VIEWER_MESSAGE_BYTES_MAX)
         .write_buffer_size(0)
-        .on_upgrade(move |socket| show_wall(Open::new(&state, proctor.session.token), socket))
+        .on_upgrade(move |socket| {
+            let open = Open::new(&state, proctor.session.person, proctor.session.token);
+            show_wall(open, socket)
+        })
 }
 
 /// A browser names the page that opens a WebSocket; another site's page gets none.
@@ -82,37 +85,59 @@ fn same_origin(headers: &HeaderMap) -> bool {
 
 /// What was opened by a session, and must close with it.
 struct Open {
-    hub: LiveHub,
-    auth: Auth,
+    state: AppState,
+    person: PersonId,
     token: String,
-    again: Interval,
 }
 
 impl Open {
-    fn new(state: &AppState, token: String) -> Self {
+    fn new(state: &AppState, person: PersonId, token: String) -> Self {
         Self {
-            hub: state.live.clone(),
-            auth: state.auth.clone(),
+            state: state.clone(),
+            person,
             token,
-            again: interval_at(Instant::now() + ASK_AGAIN, ASK_AGAIN),
         }
     }
 
-    /// Resolves once the session is over, or the role is gone.
-    async fn over(&mut self) {
-        loop {
-            self.again.tick().await;
-            if !self.auth.still_admits::<Proctor>(&self.token).await {
-                return;
+    /// Tells whether the session goes on and its person is a proctor still.
+    async fn admits(&self) -> bool {
+        self.state.auth.still_admits::<Proctor>(&self.token).await
+    }
+
+    /// Tells whether the attempt's sitting is assigned to the person still (M12).
+    async fn is_assigned(&self, attempt: &str) -> bool {
+        match is_assigned(&self.state.store, self.person, Named::Attempt(attempt)).await {
+            Ok(assigned) => assigned,
+            Err(error) => {
+                tracing::error!(%error, "Could not ask who watches a sitting");
+                false
+            }
+        }
+    }
+
+    /// Returns the attempts that the person watches; none once the session is over.
+    async fn watched(&self) -> Option<BTreeSet<AttemptId>> {
+        if !self.admits().await {
+            return None;
+        }
+        match watched(&self.state.store, self.person).await {
+            Ok(found) => Some(found),
+            Err(error) => {
+                tracing::error!(%error, "Could not ask who watches a sitting");
+                None
             }
         }
     }
 }
 
-async fn show_feed(mut open: Open, attempt: AttemptId, stream: StreamId, mut socket: WebSocket) {
-    let hub = open.hub.clone();
-    let viewer = hub.look(attempt, stream);
-    let mut over = pin!(open.over());
+async fn show_feed(
+    open: Open,
+    (attempt, stream): (AttemptId, StreamId),
+    mut socket: WebSocket,
+) {
+    let viewer = open.state.live.look(attempt, stream);
+    let mut again = later();
+    let named = attempt.to_string();
     loop {
         tokio::select! {
             chunk = viewer.next() => {
@@ -121,18 +146,33 @@ async fn show_feed(mut open: Open, attempt: AttemptId, stream: StreamId, mut soc
                 }
             }
             left = left(&mut socket) => if left { return },
-            () = &mut over => return,
+            // Who signed out, lost the role or was withdrawn from the sitting sees no more of it.
+            _ = again.tick() => {
+                if !open.admits().await || !open.is_assigned(&named).await {
+                    return;
+                }
+            }
         }
     }
 }
 
-async fn show_wall(mut open: Open, mut socket: WebSocket) {
-    let hub = open.hub.clone();
-    let viewer = hub.look_at_wall();
-    let mut over = pin!(open.over());
+/// Shows the attempts under way of the sittings that are assigned to a proctor (M12).
+async fn show_wall(open: Open, mut socket: WebSocket) {
+    let viewer = open.state.live.look_at_wall();
+    // The first tick is at once.
+    let mut again = interval(ASK_AGAIN);
+    let mut theirs = BTreeSet::new();
     loop {
         tokio::select! {
+            biased;
+            _ = again.tick() => match open.watched().await {
+                Some(found) => theirs = found,
+                None => return,
+            },
             ((attempt, stream), jpeg) = viewer.next() => {
+                if !theirs.contains(&attempt) {
+                    continue;
+                }
                 let mut message = Vec::with_capacity(18 + jpeg.len());
                 message.extend_from_slice(attempt.as_bytes());
                 message.push(stream.index);
@@ -143,9 +183,12 @@ async fn show_wall(mut open: Open, mut socket: WebSocket) {
                 }
             }
             left = left(&mut socket) => if left { return },
-            () = &mut over => return,
         }
     }
+}
+
+fn later() -> Interval {
+    interval_at(Instant::now() + ASK_AGAIN, ASK_AGAIN)
 }
 
 const fn kind_byte(kind: StreamKind) -> u8 {
@@ -174,6 +217,7 @@ async fn left(socket: &mut WebSocket) -> bool {
 
 /// A browser has nothing to say here.
 const VIEWER_MESSAGE_BYTES_MAX: usize = 1024;
-/// A session that ended closes what it opened within so long.
-const ASK_AGAIN: Duration = Duration::from_secs(5);
 const SEND_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How soon what a session opened closes with it, and a proctor who was assigned or withdrawn sees
+/// more or less.
+const ASK_AGAIN: Duration = Duration::from_secs(2);

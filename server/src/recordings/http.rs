@@ -54,7 +54,6 @@ async fn file(
             RecordingError::File { .. }
             | RecordingError::Corrupt { .. }
             | RecordingError::TooLong
-            | RecordingError::LegalHold
             | RecordingError::Failed
             | RecordingError::NoRoom
             | RecordingError::Closed

@@ -36,12 +36,14 @@ use qorgan_signing::{SealError, SecretKey};
 use tokio::sync::{OnceCell, Semaphore, mpsc, oneshot, watch};
 
 use crate::keys::ServerKeys;
+use crate::platform::private_folders;
 use crate::store::{Store, StoreError};
 pub use appender::Appender;
 use appender::standing;
 pub(crate) use disk::{Part, Walk, Whose, parts};
 pub use files::{DiskFiles, Files};
 pub use http::routes;
+pub(crate) use objects::Objects;
 pub use reading::RecordingIndex;
 pub(crate) use reading::StoredPlace;
 use room::Room;
@@ -77,9 +79,6 @@ pub enum RecordingError {
     /// There is no such stream.
     #[error("there is no such stream")]
     NoStream,
-    /// The attempt is under legal hold.
-    #[error("the attempt is under legal hold and may not be deleted")]
-    LegalHold,
     /// The disk refused records of this recording before.
     #[error("the disk does not take the recording")]
     Failed,
@@ -170,7 +169,7 @@ struct Inner {
     /// The attempts whose recordings are being sealed: no link is taken up, nothing appended.
     closed: Mutex<BTreeSet<AttemptId>>,
     room: Arc<Room>,
-    objects: objects::Objects,
+    objects: Objects,
     indexes: Mutex<reading::Indexes>,
     views: views::Views,
 }
@@ -196,8 +195,8 @@ impl Recordings {
         files: Arc<dyn Files>,
     ) -> Result<Self, RecordingError> {
         let wrap = |source| RecordingError::file(root, source);
-        std::fs::create_dir_all(root.join(OPEN_FOLDER)).map_err(wrap)?;
-        std::fs::create_dir_all(root.join(objects::FOLDER)).map_err(wrap)?;
+        private_folders(&root.join(OPEN_FOLDER)).map_err(wrap)?;
+        private_folders(&root.join(objects::FOLDER)).map_err(wrap)?;
         let (jobs, queue) = mpsc::channel(JOBS_MAX);
         let room = Arc::new(Room::new(root, Arc::clone(&files)));
         let writer = writer::Writer::new(root, files);
@@ -207,7 +206,7 @@ impl Recordings {
             .map_err(wrap)?;
         Ok(Self {
             inner: Arc::new(Inner {
-                objects: objects::Objects::open(root)?,
+                objects: Objects::open(root)?,
                 root: root.to_path_buf(),
                 store,
                 keys,
@@ -368,26 +367,20 @@ impl Recordings {
         Ok(Arc::new(key))
     }
 
-    /// Deletes a recording: its key is destroyed, so that no copy of the files can be read, then the
-    /// files go.
+    /// Removes every file of a recording whose key was destroyed ([`crate::retention`]).
     ///
     /// # Errors
-    /// `LegalHold`; or where database or disk refuse.
-    pub async fn destroy(&self, attempt: AttemptId) -> Result<(), RecordingError> {
+    /// Where the disk refuses.
+    pub(crate) async fn remove_files(&self, attempt: AttemptId) -> Result<(), RecordingError> {
+        // What was on its way when the key went is written by now, and nothing comes after.
         self.close(attempt).await?;
-        let mut tx = self.inner.store.begin().await?;
-        let changed =
-            sqlx::query("UPDATE attempts SET key_wrapped = x'' WHERE id = $1 AND legal_hold = 0")
-                .bind(attempt.to_string())
-                .execute(&mut *tx)
-                .await?;
-        tx.commit().await?;
-        if changed.rows_affected() == 0 {
-            self.reopen(attempt);
-            return Err(RecordingError::LegalHold);
-        }
-        self.remove_open(attempt)?;
-        self.inner.objects.delete_all(attempt).await
+        let removed = match self.remove_open(attempt) {
+            Ok(()) => self.inner.objects.delete_all(attempt).await,
+            Err(error) => Err(error),
+        };
+        // The key is gone: whoever comes now is refused for that.
+        self.reopen(attempt);
+        removed
     }
 
     /// Removes the open files of an attempt.
@@ -402,7 +395,7 @@ impl Recordings {
     }
 
     /// Returns the object store of sealed recordings.
-    pub(crate) fn objects(&self) -> &objects::Objects {
+    pub(crate) fn objects(&self) -> &Objects {
         &self.inner.objects
     }
 
@@ -436,8 +429,7 @@ impl Recordings {
         let key = self.key(attempt).await?;
         let folder = self.epoch_folder(attempt, epoch);
         tokio::task::spawn_blocking(move || {
-            std::fs::create_dir_all(&folder)
-                .map_err(|source| RecordingError::file(&folder, source))?;
+            private_folders(&folder).map_err(|source| RecordingError::file(&folder, source))?;
             let whose = Whose {
                 attempt,
                 epoch,
@@ -485,7 +477,9 @@ impl Recordings {
 }
 
 /// Folder of the files that still grow.
-const OPEN_FOLDER: &str = "open";
+pub(crate) const OPEN_FOLDER: &str = "open";
+/// Folder of the files that were sealed.
+pub(crate) const SEALED_FOLDER: &str = objects::FOLDER;
 /// The most records on their way to disk.
 const JOBS_MAX: usize = 8_192;
 /// The most bytes on their way to disk, of all links; full: sockets are not read.

@@ -31,7 +31,8 @@ pub(crate) struct Putting<'a> {
 }
 
 impl Objects {
-    pub(super) fn open(root: &Path) -> Result<Self, RecordingError> {
+    /// Opens the store in a folder of recordings.
+    pub(crate) fn open(root: &Path) -> Result<Self, RecordingError> {
         Ok(Self {
             store: Arc::new(LocalFileSystem::new_with_prefix(root.join(FOLDER))?),
         })

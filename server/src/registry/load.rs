@@ -63,6 +63,12 @@ pub(crate) async fn cell(
         .saturating_add(accommodation_ms);
     let memory = memory(&row, Duration::from_millis(allowed))?;
     let wrapped: Vec<u8> = row.try_get("key_wrapped")?;
+    if wrapped.is_empty() {
+        return Err(RegistryError::refuse(
+            ProblemCode::NotFound,
+            "the recording was deleted",
+        ));
+    }
     let key = keys.unwrap(&format!("attempt:{attempt}"), &wrapped)?;
     let identity_reason = super::identity::newest_reason(store, &key, attempt).await?;
     let epoch = epoch(&row)?;

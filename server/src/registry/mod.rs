@@ -57,7 +57,7 @@ pub use machine::MachineStanding;
 pub(crate) use presence::AddressLine;
 pub use quota::ByteBounds;
 pub use responses::stored_place;
-pub use staff::BoardLine;
+pub use staff::{BoardLine, BoardOf, BoardQuery, NewestIncident};
 
 /// Every live attempt; cloning is cheap.
 #[derive(Debug, Clone)]

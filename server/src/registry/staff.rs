@@ -1,12 +1,13 @@
 //! What staff see and do: the board, control of attempts, identity.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use qorgan_protocol::attempt::{AttemptPhase, GateInput};
 use qorgan_protocol::ids::{AttemptId, ExamId, PersonId, SittingId};
 use qorgan_protocol::incident::IncidentKind;
 use qorgan_protocol::time::WallTime;
-use qorgan_protocol::wire::{GateLine, IdentityState, MessageFrom};
+use qorgan_protocol::wire::{GateLine, IdentityState, MessageFrom, ProblemCode};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
@@ -15,10 +16,11 @@ use super::command::ControlAction;
 use super::error::RegistryError;
 use super::load::unsigned;
 use super::view::whole_ms;
+use crate::store::assigned::Scope;
 use crate::store::{self, audit};
 
 /// One attempt on the board.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct BoardLine {
     /// Which attempt.
     pub attempt: AttemptId,
@@ -68,29 +70,111 @@ pub struct BoardLine {
     pub linked: bool,
     /// Time left, in milliseconds.
     pub remaining_ms: u64,
+    /// The newest incident, if there is one.
+    pub newest: Option<NewestIncident>,
 }
 
-const BOARD_SQL: &str = "SELECT a.*, s.exam_id, s.closes_ms, s.duration_ms, e.title, \
-    p.display_name, p.login, COALESCE(d.extra_minutes, 0) AS extra_minutes, \
-    (SELECT COUNT(*) FROM incidents i WHERE i.attempt_id = a.id AND i.counts = 1) AS incidents, \
-    (SELECT COUNT(*) FROM incidents i WHERE i.attempt_id = a.id \
-        AND i.counts = 1 AND i.verdict IS NULL) \
-        AS unreviewed, \
-    (SELECT COUNT(*) FROM move_requests r WHERE r.attempt_id = a.id AND r.decided_ms IS NULL) \
-        AS moves_open \
-    FROM attempts a JOIN sittings s ON s.id = a.sitting_id JOIN exams e ON e.id = s.exam_id \
-    JOIN people p ON p.id = a.person_id \
-    LEFT JOIN admissions d ON d.sitting_id = a.sitting_id AND d.person_id = a.person_id \
-    ORDER BY s.opens_ms DESC, p.display_name, a.number";
+/// The newest incident of an attempt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewestIncident {
+    /// Its kind's word.
+    pub kind: String,
+    /// Its severity, 0.0 to 1.0.
+    pub severity: f64,
+    /// When it began, UTC in milliseconds.
+    pub began_ms: i64,
+}
+
+/// Which attempts a board shows, and which page of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BoardQuery {
+    /// Whose sittings.
+    pub scope: Scope,
+    /// Of them, which attempts.
+    pub of: BoardOf,
+    /// What the candidate's name or login holds; empty for everybody.
+    pub named: String,
+    /// How many lines come before the page.
+    pub offset: u32,
+    /// The most lines of the page.
+    pub limit: u32,
+}
+
+/// Which attempts a board shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BoardOf {
+    /// Those of a sitting.
+    Sitting(SittingId),
+    /// Those under way, of a sitting or of all.
+    UnderWay(Option<SittingId>),
+    /// Every one there ever was.
+    All,
+}
+
+/// Lines are chosen first, and only what is shown of them is counted.
+macro_rules! board_sql {
+    ($which:literal) => {
+        concat!(
+            "SELECT a.*, s.exam_id, s.closes_ms, s.duration_ms, e.title, \
+             p.display_name, p.login, COALESCE(d.extra_minutes, 0) AS extra_minutes, \
+             (SELECT COUNT(*) FROM incidents i WHERE i.attempt_id = a.id AND i.counts = 1) \
+                AS incidents, \
+             (SELECT COUNT(*) FROM incidents i WHERE i.attempt_id = a.id \
+                AND i.counts = 1 AND i.verdict IS NULL) AS unreviewed, \
+             (SELECT COUNT(*) FROM move_requests r WHERE r.attempt_id = a.id \
+                AND r.decided_ms IS NULL) AS moves_open, \
+             n.kind AS newest_kind, n.severity AS newest_severity, n.began_ms AS newest_ms \
+             FROM (SELECT a.id AS chosen FROM attempts a JOIN sittings s ON s.id = a.sitting_id \
+                JOIN people p ON p.id = a.person_id WHERE ",
+            $which,
+            " ORDER BY s.opens_ms DESC, p.folded, a.number, a.id LIMIT $4 OFFSET $5) \
+             JOIN attempts a ON a.id = chosen JOIN sittings s ON s.id = a.sitting_id \
+             JOIN exams e ON e.id = s.exam_id JOIN people p ON p.id = a.person_id \
+             LEFT JOIN admissions d ON d.sitting_id = a.sitting_id AND d.person_id = a.person_id \
+             LEFT JOIN incidents n ON n.id = (SELECT i.id FROM incidents i \
+                WHERE i.attempt_id = a.id AND i.counts = 1 ORDER BY i.began_ms DESC LIMIT 1) \
+             ORDER BY s.opens_ms DESC, p.folded, a.number, a.id"
+        )
+    };
+}
+
+const SITTING_SQL: &str = board_sql!(
+    "a.sitting_id = $1 AND ($2 IS NULL OR EXISTS (SELECT 1 FROM sitting_proctors g \
+     WHERE g.sitting_id = a.sitting_id AND g.person_id = $2)) \
+     AND ($3 = '' OR instr(p.folded, $3) > 0)"
+);
+const UNDER_WAY_SQL: &str = board_sql!(
+    "a.phase_word IN ('check_in', 'ready', 'running', 'paused') \
+     AND ($1 IS NULL OR a.sitting_id = $1) \
+     AND ($2 IS NULL OR EXISTS (SELECT 1 FROM sitting_proctors g \
+     WHERE g.sitting_id = a.sitting_id AND g.person_id = $2)) \
+     AND ($3 = '' OR instr(p.folded, $3) > 0)"
+);
+const ALL_SQL: &str = board_sql!(
+    "$1 IS NULL AND ($2 IS NULL OR EXISTS (SELECT 1 FROM sitting_proctors g \
+     WHERE g.sitting_id = a.sitting_id AND g.person_id = $2)) \
+     AND ($3 = '' OR instr(p.folded, $3) > 0)"
+);
+const ONE_SQL: &str = board_sql!("a.id = $1 AND $2 IS NULL AND $3 = ''");
 
 impl Registry {
-    /// Returns every attempt and where it stands, newest sitting first (SOP 9).
+    /// Returns a page of attempts and where each stands, newest sitting first (SOP 9).
     ///
     /// # Errors
     /// The database failed.
     //= tests/data/sop-2-28.md#9-board
-    pub async fn board(&self) -> Result<Vec<BoardLine>, RegistryError> {
-        let rows = sqlx::query(BOARD_SQL)
+    pub async fn board(&self, query: &BoardQuery) -> Result<Vec<BoardLine>, RegistryError> {
+        let (sql, sitting) = match query.of {
+            BoardOf::Sitting(sitting) => (SITTING_SQL, Some(sitting)),
+            BoardOf::UnderWay(sitting) => (UNDER_WAY_SQL, sitting),
+            BoardOf::All => (ALL_SQL, None),
+        };
+        let rows = sqlx::query(sql)
+            .bind(sitting.map(|sitting| sitting.to_string()))
+            .bind(query.scope.proctor())
+            .bind(query.named.trim().to_lowercase())
+            .bind(query.limit)
+            .bind(query.offset)
             .fetch_all(self.inner.store.read())
             .await?;
         let now = self.inner.clock.wall();
@@ -103,21 +187,43 @@ impl Registry {
         Ok(lines)
     }
 
+    /// Returns how many attempts of a sitting are in each phase, by the phase's word.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn phases(&self, sitting: SittingId) -> Result<BTreeMap<String, u64>, RegistryError> {
+        let rows: Vec<(String, i64)> = sqlx::query_as(
+            "SELECT phase_word, COUNT(*) FROM attempts WHERE sitting_id = $1 GROUP BY phase_word",
+        )
+        .bind(sitting.to_string())
+        .fetch_all(self.inner.store.read())
+        .await?;
+        let counted = |(word, count)| (word, u64::try_from(count).unwrap_or_default());
+        Ok(rows.into_iter().map(counted).collect())
+    }
+
     /// Returns one attempt's line of the board.
     ///
     /// # Errors
     /// `NotFound`, or the database failed.
     pub async fn board_line(&self, attempt: AttemptId) -> Result<BoardLine, RegistryError> {
-        let lines = self.board().await?;
-        lines
-            .into_iter()
-            .find(|line| line.attempt == attempt)
-            .ok_or_else(|| {
-                RegistryError::refuse(
-                    qorgan_protocol::wire::ProblemCode::NotFound,
-                    "no such attempt",
-                )
-            })
+        let row = sqlx::query(ONE_SQL)
+            .bind(attempt.to_string())
+            .bind(None::<String>)
+            .bind("")
+            .bind(1)
+            .bind(0)
+            .fetch_optional(self.inner.store.read())
+            .await?
+            .ok_or_else(|| RegistryError::refuse(ProblemCode::NotFound, "no such attempt"))?;
+        let mut line = line(&row, self.inner.clock.wall())?;
+        self.add_live(&mut line).await;
+        Ok(line)
+    }
+
+    /// Lets an ended attempt's state out of memory, with its key.
+    pub(crate) fn forget(&self, attempt: AttemptId) {
+        self.cells().remove(&attempt);
     }
 
     async fn add_live(&self, line: &mut BoardLine) {
@@ -254,5 +360,18 @@ fn line(row: &SqliteRow, now: WallTime) -> Result<BoardLine, RegistryError> {
         machine_waits: false,
         linked: false,
         remaining_ms: allowed.saturating_sub(unsigned(row, "spent_ms")?),
+        newest: newest(row)?,
     })
+}
+
+fn newest(row: &SqliteRow) -> Result<Option<NewestIncident>, RegistryError> {
+    let kind: Option<String> = row.try_get("newest_kind")?;
+    kind.map(|kind| {
+        Ok(NewestIncident {
+            kind,
+            severity: row.try_get("newest_severity")?,
+            began_ms: row.try_get("newest_ms")?,
+        })
+    })
+    .transpose()
 }

@@ -4,6 +4,7 @@
 //! * Every change goes through [`Store::begin`]; a transaction that is dropped is rolled back.
 //! * Identifiers are stored as UUID texts, times as UTC in milliseconds.
 
+pub mod assigned;
 pub mod audit;
 pub mod content;
 pub mod exams;
@@ -73,9 +74,18 @@ impl Store {
     /// # Errors
     /// Where SQLite refuses or a migration fails.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        // SQLite gives its journals the database's mode; an empty file is a new database.
+        let made = crate::platform::new_private_file(path);
+        if let Err(error) = made
+            && error.kind() != std::io::ErrorKind::AlreadyExists
+        {
+            return Err(sqlx::Error::Io(error).into());
+        }
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
+            // What is deleted is overwritten, so that a copy of the file does not hold it (M13).
+            .pragma("secure_delete", "ON")
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
@@ -91,7 +101,10 @@ impl Store {
             .max_connections(READERS_MAX)
             .connect_with(options.read_only(true))
             .await?;
-        Ok(Self { writer, readers })
+        let store = Self { writer, readers };
+        audit::chain_old(&store).await?;
+        people::fold_old(&store).await?;
+        Ok(store)
     }
 
     /// Begins the one write transaction; others wait.
@@ -106,6 +119,18 @@ impl Store {
     #[must_use]
     pub const fn read(&self) -> &SqlitePool {
         &self.readers
+    }
+
+    /// Writes what was committed to the main file and empties the journal beside it, so that what was
+    /// deleted is in neither.
+    ///
+    /// # Errors
+    /// Where SQLite refuses. Readers of older states keep the journal; the next call empties it.
+    pub async fn empty_journal(&self) -> Result<(), StoreError> {
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+            .execute(&self.writer)
+            .await?;
+        Ok(())
     }
 
     /// Writes everything to the main file and closes the database.

@@ -37,10 +37,10 @@ pub async fn put_person(
     let new = PersonId::new(at, super::exams::random()?);
     let known: String = sqlx::query_scalar(
         "INSERT INTO people (id, institution_id, login, display_name, language, external_id, unit, \
-         email, created_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+         email, created_ms, folded) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
          ON CONFLICT (institution_id, login) DO UPDATE SET display_name = excluded.display_name, \
          language = excluded.language, external_id = excluded.external_id, unit = excluded.unit, \
-         email = excluded.email RETURNING id",
+         email = excluded.email, folded = excluded.folded RETURNING id",
     )
     .bind(new.to_string())
     .bind(keys.institution().to_string())
@@ -51,9 +51,36 @@ pub async fn put_person(
     .bind(&person.unit)
     .bind(&person.email)
     .bind(at.unix_ms())
+    .bind(folded(&person.display_name, &person.login))
     .fetch_one(&mut **tx)
     .await?;
     id(&known)
+}
+
+/// Returns by what people are searched and sorted.
+fn folded(name: &str, login: &str) -> String {
+    format!("{} {}", name.to_lowercase(), login.to_lowercase())
+}
+
+/// Folds the names of people from before they were kept folded.
+pub(super) async fn fold_old(store: &Store) -> Result<(), StoreError> {
+    loop {
+        let sql = "SELECT id, display_name, login FROM people WHERE folded IS NULL LIMIT 1000";
+        let rows: Vec<(String, String, String)> =
+            sqlx::query_as(sql).fetch_all(store.read()).await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let mut tx = store.begin().await?;
+        for (person, name, login) in rows {
+            sqlx::query("UPDATE people SET folded = $2 WHERE id = $1")
+                .bind(person)
+                .bind(folded(&name, &login))
+                .execute(&mut *tx)
+                .await?;
+        }
+        tx.commit().await?;
+    }
 }
 
 /// Returns the person with a login, however it is typed.

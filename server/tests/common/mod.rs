@@ -20,6 +20,7 @@ use qorgan_server::config::Config;
 use qorgan_server::http::{Bound, serve};
 use qorgan_server::recordings::{Files, Recordings};
 use qorgan_server::state::AppState;
+use qorgan_server::store::assigned::assign;
 use qorgan_server::store::exams::{self, Admission, NewExam, NewSitting};
 use qorgan_server::store::people::{self, NewPerson};
 use qorgan_server_core::sitting::SittingSettings;
@@ -111,8 +112,37 @@ impl Server {
         Self::start_with(data, config).await
     }
 
-    /// Signs a member of staff in, who is made the first time; returns the cookie's value.
+    /// Signs a member of staff in, who is made the first time; a proctor is assigned to every sitting
+    /// that there is. Returns the cookie's value.
     pub(crate) async fn staff(&self, login: &str, role: StaffRole) -> String {
+        let token = self.stranger(login, role).await;
+        if role == StaffRole::Proctor {
+            let sittings: Vec<String> = sqlx::query_scalar("SELECT id FROM sittings")
+                .fetch_all(self.state.store.read())
+                .await
+                .expect("sittings");
+            for sitting in sittings {
+                self.assign(&sitting, login, true).await;
+            }
+        }
+        token
+    }
+
+    /// Assigns a proctor to a sitting, or withdraws them.
+    pub(crate) async fn assign(&self, sitting: &str, login: &str, assigned: bool) {
+        let state = &self.state;
+        let mut tx = state.store.begin().await.expect("a transaction");
+        let by = (state.clock.wall(), "test");
+        let whom = (sitting.parse().expect("an identifier"), login);
+        assign(&mut tx, &state.keys, by, whom, assigned)
+            .await
+            .expect("assigned");
+        tx.commit().await.expect("committed");
+    }
+
+    /// Signs a member of staff in, who is made the first time and assigned to nothing; returns the
+    /// cookie's value.
+    pub(crate) async fn stranger(&self, login: &str, role: StaffRole) -> String {
         let auth = &self.state.auth;
         let person = NewPerson {
             login: login.to_owned(),

@@ -128,6 +128,8 @@ impl Stage {
         let proctor = add_proctor(&server)?;
         let escrow = folder.join("escrow.kek");
         server.command(&["keys", "export", "--escrow", text(&escrow)?])?;
+        let words = ["sitting", "assign", "--sitting", &sitting, "--login"];
+        server.command(&[&words[..], &[&proctor.login]].concat())?;
         let candidate = candidate(language)?;
         let photos = folder.join("photos");
         fs::create_dir_all(&photos)?;

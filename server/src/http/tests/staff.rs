@@ -8,7 +8,9 @@ use super::harness::{Device, World};
 use crate::auth::{
     AuthError, CsrfChecked, Proctor, Staff, StaffRole, StaffSession, TestCentre, cookie,
 };
+use crate::registry::{BoardOf, BoardQuery};
 use crate::state::AppState;
+use crate::store::assigned::Scope;
 use crate::store::people::NewPerson;
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -112,7 +114,15 @@ async fn the_board_shows_who_is_at_which_phase_since_when() {
     let absent = world.candidate("absent", GatePolicy::remote()).await;
     let attempt = world.candidate("present", GatePolicy::remote()).await;
     let (_client, _agent) = world.running(&Device::new(), "present", attempt).await;
-    let lines = world.state.registry.board().await.expect("readable");
+    let query = BoardQuery {
+        scope: Scope::All,
+        of: BoardOf::All,
+        named: String::new(),
+        offset: 0,
+        limit: 10,
+    };
+    let lines = world.state.registry.board(&query).await;
+    let lines = lines.expect("readable");
     let line = |wanted| {
         lines
             .iter()
@@ -127,6 +137,30 @@ async fn the_board_shows_who_is_at_which_phase_since_when() {
     assert!(
         running.started >= running.check_in && running.since >= running.started.unwrap_or_default()
     );
+}
+
+#[tokio::test]
+async fn a_board_is_read_a_page_at_a_time_and_in_its_readers_scope() {
+    let world = World::start().await;
+    for login in ["a", "b", "c"] {
+        world.candidate(login, GatePolicy::remote()).await;
+    }
+    let stranger = world.person("p").await;
+    let page = async |scope, named: &str, (offset, limit)| {
+        let query = BoardQuery {
+            scope,
+            of: BoardOf::All,
+            named: named.to_owned(),
+            offset,
+            limit,
+        };
+        let lines = world.state.registry.board(&query).await;
+        lines.expect("readable").len()
+    };
+    assert_eq!(page(Scope::All, "", (0, 2)).await, 2);
+    assert_eq!(page(Scope::All, "", (2, 2)).await, 1);
+    assert_eq!(page(Scope::All, "CANDIDATE B", (0, 10)).await, 1);
+    assert_eq!(page(Scope::Proctor(stranger), "", (0, 10)).await, 0);
 }
 
 /// A proctor who has changed the password and set up the second factor.

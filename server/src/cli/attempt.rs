@@ -1,0 +1,86 @@
+//! `attempt`: legal holds and deletion.
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand};
+use qorgan_protocol::ids::{AttemptId, PersonId};
+
+use super::say;
+use crate::keys;
+use crate::retention;
+use crate::state::AppState;
+use crate::store::people::by_login;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Attempt {
+    /// Keep an attempt's recording whatever its term says, until the hold is lifted.
+    Hold(Decision),
+    /// Lift a legal hold.
+    Release(Decision),
+    /// Destroy the key of an attempt that ended, and remove its recording; a running server does it
+    /// within seconds. Acts, verdicts and the audit log stay.
+    Delete(Decision),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Decision {
+    /// The attempt's identifier.
+    attempt: AttemptId,
+    /// Why; it goes into the audit log.
+    #[arg(long)]
+    reason: String,
+    /// The login of the member of staff who decided.
+    #[arg(long)]
+    by: String,
+}
+
+impl Attempt {
+    pub(super) async fn run(self, state: &AppState) -> anyhow::Result<()> {
+        match self {
+            Self::Hold(decision) => {
+                decision.hold(state, true).await?;
+                say("Held: it is not deleted before the hold is lifted");
+            }
+            Self::Release(decision) => {
+                decision.hold(state, false).await?;
+                say("Released: it is deleted when its term ends");
+            }
+            Self::Delete(decision) => decision.delete(state).await?,
+        }
+        state.store.close().await;
+        Ok(())
+    }
+}
+
+impl Decision {
+    async fn hold(&self, state: &AppState, held: bool) -> anyhow::Result<()> {
+        let by = self.decider(state).await?;
+        retention::hold(state, self.attempt, (by, &self.reason), held).await?;
+        Ok(())
+    }
+
+    async fn delete(&self, state: &AppState) -> anyhow::Result<()> {
+        let by = self.decider(state).await?;
+        retention::ask(state, self.attempt, (by, &self.reason)).await?;
+        // A server may hold the key in memory and the files open: it deletes by itself.
+        match keys::hold(&state.data) {
+            Ok(held) => {
+                retention::delete_due(state).await?;
+                drop(held);
+                say("Deleted");
+            }
+            Err(_runs) => say("Asked for: the running server deletes it within seconds"),
+        }
+        Ok(())
+    }
+
+    async fn decider(&self, state: &AppState) -> anyhow::Result<PersonId> {
+        let login = self.by.to_lowercase();
+        let person = by_login(&state.store, &login)
+            .await?
+            .with_context(|| format!("nobody has the login `{login}`"))?;
+        if state.auth.roles(person).await?.is_empty() {
+            bail!("`{login}` is no member of staff");
+        }
+        Ok(person)
+    }
+}
