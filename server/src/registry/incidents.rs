@@ -12,7 +12,7 @@
 
 use qorgan_protocol::evidence::ChunkSeq;
 use qorgan_protocol::ids::{AttemptId, Epoch};
-use qorgan_protocol::incident::{IncidentKind, Observation};
+use qorgan_protocol::incident::{IncidentKind, Observation, Severity};
 use qorgan_protocol::time::WallTime;
 
 use super::Registry;

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use qorgan_protocol::attempt::{AttemptPhase, GatePolicy, TerminationCause};
-use qorgan_protocol::crypto::PublicKey;
+use qorgan_protocol::crypto::{self, PublicKey, Sha256};
 use qorgan_protocol::evidence::ChunkSeq;
-use qorgan_protocol::ids::{AttemptId, BootId, PersonId};
+use qorgan_protocol::ids::{AttemptId, PersonId};
 use qorgan_protocol::incident::{
     Allowance, Edge, IncidentKind, Observation, Sensitivity, Severity, WatchPolicy,
 };
 use qorgan_protocol::time::Now;
-use qorgan_protocol::wire::ProblemCode;
+use qorgan_protocol::wire::{AgentGrant, ProblemCode};
+use qorgan_signing::Ring;
 use serde_json::json;
 
 use super::harness::{AGENT_CLOCK_AHEAD, Client, Device, SCREEN, World};
@@ -464,18 +465,27 @@ async fn messages_of_one_attempt_have_a_bound_that_is_told() {
 
 #[tokio::test]
 async fn an_epoch_has_few_agents_keys_and_the_one_too_many_is_told_to_wait() {
-    let (world, attempt, _client) = sitting().await;
+    let world = World::start().await;
+    let attempt = world.candidate("a", GatePolicy::remote()).await;
+    let device = Device::new();
+    let _client = world.at_the_gate(&device, "a", attempt).await;
+    world.agent(attempt, &device).await;
     execute(&world, "UPDATE epochs SET began_ms = began_ms + 900000").await;
     let registry = &world.state.registry;
     let (_phase, epoch) = registry.standing(attempt).await.expect("known");
-    let boot: Vec<u8> = sqlx::query_scalar("SELECT boot FROM attempts")
-        .fetch_one(world.state.store.read())
-        .await
-        .expect("bound");
-    let boot = BootId(boot.try_into().expect("16 bytes"));
+    let (boot, token) = (device.boot, Sha256([7; 32]));
+    let grant = AgentGrant {
+        token,
+        attempt,
+        epoch,
+        boot,
+    };
+    let grant = crypto::sign(&device.keys, &Ring, world.state.institution(), &grant);
+    let grant = grant.expect("writable");
     let enrol = async |key: u8| {
         let agent = AgentKey {
             key: PublicKey([key; 32]),
+            grant: (&grant, token),
             boot,
             version: "test",
             simulated_build: true,
