@@ -74,12 +74,13 @@ impl Looking {
         let reader = HeadReader::load()
             .inspect_err(|error| tracing::error!(%error, "No head can be read"))
             .ok();
-        if reader.is_none() {
+        let chance = seed();
+        if reader.is_none() || chance.is_none() {
             looking.cannot("a living face");
         }
         looking.looking = looking
             .looking
-            .with_liveness(liveness_of(candidate), reader);
+            .with_liveness(liveness_of(candidate, chance), reader);
         match candidate.known() {
             Some(known) => looking.expect(&known),
             None => looking.meet(candidate),
@@ -109,7 +110,11 @@ impl Looking {
 
     /// Looks from now on whether it is this candidate who sits there.
     fn expect(&mut self, known: &Known) {
-        if let Err(error) = self.looking.expect(known, seed()) {
+        let Some(chance) = seed() else {
+            self.cannot("identity and attention");
+            return;
+        };
+        if let Err(error) = self.looking.expect(known, chance) {
             tracing::error!(%error, "The candidate cannot be recognised");
             self.cannot("identity and attention");
         }
@@ -175,16 +180,24 @@ impl Looking {
     }
 }
 
-/// Asks for a living face, unless an agent before this one has seen it.
-fn liveness_of(candidate: &Candidate) -> Liveness {
-    let mut liveness = Liveness::new(candidate.watch(), candidate.allowances(), seed());
+/// Asks for a living face, unless an agent before this one has seen it. Without chance nothing is
+/// asked, for what can be foreseen proves nothing (finding D13).
+fn liveness_of(candidate: &Candidate, chance: Option<u64>) -> Liveness {
+    let seed = chance.unwrap_or_default();
+    let mut liveness = Liveness::new(candidate.watch(), candidate.allowances(), seed);
+    if chance.is_none() {
+        liveness.cannot();
+    }
     if let Some(usual) = candidate.alive() {
         liveness.resume(usual);
     }
     liveness
 }
 
-/// Chance that nobody can foresee.
-fn seed() -> u64 {
-    qorgan_signing::random().map_or(0, u64::from_le_bytes)
+/// Chance that nobody can foresee; `None` where the system gives none.
+fn seed() -> Option<u64> {
+    qorgan_signing::random()
+        .inspect_err(|error| tracing::error!(%error, "No randomness for what is asked"))
+        .map(u64::from_le_bytes)
+        .ok()
 }
