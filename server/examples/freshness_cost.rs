@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use openh264::decoder::{DecodeOptions, Decoder, Flush};
-use qorgan_encode::{I420Ref, MediaTime, Profile, VideoEncoder, VideoSettings, annexb_of};
+use qorgan_encode::{
+    I420Ref, MediaTime, Profile, ScreenSettings, VideoEncoder, VideoSettings, annexb_of,
+};
 use qorgan_server::decoding::code_on_picture;
 
 fn main() -> anyhow::Result<()> {
@@ -40,7 +42,38 @@ fn main() -> anyhow::Result<()> {
             ms(quantile(&found, 50)) / 600.0,
         );
     }
+    println!("screens full of finder patterns, the first of which took 58.6 s before:");
+    for (width, height, module) in [(448, 448, 1), (960, 540, 2), (WIDTH, HEIGHT, 1)] {
+        let hostile = full_of_finders(width, height, module);
+        let settings = Profile::Rich.settings().screen;
+        let hostile = Picture::of(&settings, (width, height), &hostile)?;
+        let spent = timed(|| {
+            anyhow::ensure!(code_on_picture(&hostile.avcc, &hostile.sample).is_none());
+            Ok(())
+        })?;
+        let decoded = timed(|| hostile.decode())?;
+        println!(
+            "{width}x{height}, {module} px: p50 {:.1} ms, p95 {:.1} ms, of which decoding {:.1} ms",
+            ms(quantile(&spent, 50)),
+            ms(quantile(&spent, 95)),
+            ms(quantile(&decoded, 50)),
+        );
+    }
     Ok(())
+}
+
+/// A screen that is tiled with finder patterns.
+fn full_of_finders(width: usize, height: usize, module: usize) -> Vec<u8> {
+    let dark = |at: usize| {
+        let (x, y) = (at % width / module % 8, at / width / module % 8);
+        let far = |at: usize| 6_usize.saturating_sub(at);
+        let ring = x.min(y).min(far(x)).min(far(y));
+        x < 7 && y < 7 && ring != 1
+    };
+    let pixels = (0..width * height).map(|at| if dark(at) { 16 } else { 235 });
+    let mut planes: Vec<u8> = pixels.collect();
+    planes.resize(width * height * 3 / 2, 128);
+    planes
 }
 
 /// One encoded key frame.
@@ -52,11 +85,19 @@ struct Picture {
 
 impl Picture {
     fn encoded(profile: Profile, with_code: bool) -> anyhow::Result<Self> {
-        let (width, height) = (u32::try_from(WIDTH)?, u32::try_from(HEIGHT)?);
-        let settings = VideoSettings::screen(&profile.settings().screen, width, height);
+        let settings = profile.settings().screen;
+        Self::of(&settings, (WIDTH, HEIGHT), &screen(with_code)?)
+    }
+
+    fn of(
+        settings: &ScreenSettings,
+        (width, height): (usize, usize),
+        planes: &[u8],
+    ) -> anyhow::Result<Self> {
+        let (width, height) = (u32::try_from(width)?, u32::try_from(height)?);
+        let settings = VideoSettings::screen(settings, width, height);
         let mut encoder = VideoEncoder::new(settings)?;
-        let planes = screen(with_code)?;
-        let picture = I420Ref::tight(width, height, &planes)?;
+        let picture = I420Ref::tight(width, height, planes)?;
         let frame = encoder
             .encode(&picture, MediaTime::ZERO, true)?
             .context("no key frame")?;

@@ -37,7 +37,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
 
-pub(crate) use confinement::confine;
+pub(crate) use confinement::{confine, own_program};
 pub(crate) use imp::{
     close_to_others, disk_space, inherited_listener, open_files, owner_only, private_umask,
     raise_open_files, terminate,

@@ -69,7 +69,7 @@ async fn screens_full_of_finder_patterns_change_nothing_for_others() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_is_killed_in_mid_work_is_followed_by_another() {
     let folder = tempfile::TempDir::new().expect("a folder");
     let script = folder.path().join("worker");

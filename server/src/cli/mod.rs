@@ -171,7 +171,7 @@ impl Folder {
     /// Opens the folder, making it where it is missing.
     pub(crate) async fn make(self) -> anyhow::Result<AppState> {
         let state = AppState::open(&self.data, self.config).await?;
-        Ok(state.decoding_by(std::env::current_exe()?))
+        Ok(state.decoding_by(crate::platform::own_program()?))
     }
 
     /// Opens the folder, which must be there.

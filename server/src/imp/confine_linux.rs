@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::PathBuf;
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 use seccompiler::{
@@ -34,17 +35,26 @@ pub(crate) fn confine() -> io::Result<()> {
     seccompiler::apply_filter(&program).map_err(io::Error::other)
 }
 
+/// Returns the program that runs here, by a name that holds when its file is replaced meanwhile.
+pub(crate) fn own_program() -> io::Result<PathBuf> {
+    Ok(PathBuf::from("/proc/self/exe"))
+}
+
 /// Closes every descriptor but standard input, output and error.
 fn close_inherited() -> io::Result<()> {
-    let mut open = Vec::new();
-    for entry in std::fs::read_dir("/proc/self/fd")? {
+    let mut listed = Vec::new();
+    for entry in std::fs::read_dir(DESCRIPTORS_FOLDER)? {
         let name = entry?.file_name();
         let number = name.to_str().and_then(|name| name.parse::<i32>().ok());
-        open.extend(number.filter(|number| *number > 2));
+        listed.extend(number.filter(|number| *number > 2));
     }
-    for descriptor in open {
-        // SAFETY: the process has one thread and has opened nothing yet, so that nothing else owns
-        // the descriptor; that of the listing itself is closed already, which is no error here.
+    // That of the listing itself is closed already.
+    let still_open = |number: &i32| {
+        std::fs::symlink_metadata(format!("{DESCRIPTORS_FOLDER}/{number}")).is_ok()
+    };
+    for descriptor in listed.into_iter().filter(still_open) {
+        // SAFETY: the descriptor is open, the process has one thread, and it has opened nothing that
+        // lasts, so that nothing in it owns the descriptor.
         unsafe { rustix::io::close(descriptor) };
     }
     Ok(())
@@ -94,6 +104,7 @@ const ALLOWED: [i64; 23] = [
     libc::SYS_exit,
     libc::SYS_exit_group,
 ];
+const DESCRIPTORS_FOLDER: &str = "/proc/self/fd";
 const PROT_EXEC: u64 = 4;
 const EPERM: u32 = 1;
 /// A decoder of the largest picture needs some 100 MiB; the program itself and its stacks as much.
