@@ -13,7 +13,7 @@ fn a_client_that_comes_every_3300_ms_misses_its_codes() {
     let mut told = Told::default();
     for half_second in 1..=1_200_u64 {
         let contact = (half_second * 500) % 3_300 < 500;
-        step(&mut world, contact, true, &mut told);
+        step(&mut world, (contact, true), &mut told);
     }
     assert!(told.missed > 0, "{told:?}");
     assert_eq!(world.cause(), Some(PauseCause::FreshnessMissed));
@@ -25,7 +25,7 @@ fn an_agent_that_sends_every_four_seconds_misses_its_codes() {
     let mut world = World::running(GatePolicy::remote());
     let mut told = Told::default();
     for half_second in 1..=1_200 {
-        step(&mut world, true, half_second % 8 == 0, &mut told);
+        step(&mut world, (true, half_second % 8 == 0), &mut told);
     }
     assert!(told.missed + told.unanswered > 0, "{told:?}");
     assert_eq!(world.cause(), Some(PauseCause::FreshnessMissed));
@@ -36,12 +36,12 @@ fn a_client_that_never_comes_is_covered_and_goes_on_once_it_answers() {
     let mut world = World::running(GatePolicy::remote());
     let mut told = Told::default();
     for _half_second in 0..240 {
-        step(&mut world, false, true, &mut told);
+        step(&mut world, (false, true), &mut told);
     }
     assert_eq!((told.missed, told.unanswered), (0, 2));
     assert_eq!(world.cause(), Some(PauseCause::FreshnessMissed));
     assert_eq!(world.gate.asked_code(), None);
-    step(&mut world, true, true, &mut told);
+    step(&mut world, (true, true), &mut told);
     assert!(world.gate.asked_code().is_some());
     world.input(GateInput::CodeFound).expect("always taken");
     assert!(world.leased());
@@ -52,18 +52,18 @@ fn an_outage_during_a_code_costs_an_honest_candidate_one_more_code() {
     let mut world = World::running(GatePolicy::remote());
     let mut told = Told::default();
     while world.gate.asked_code().is_none() {
-        step(&mut world, true, true, &mut told);
+        step(&mut world, (true, true), &mut told);
     }
     for _half_second in 0..30 {
-        step(&mut world, false, false, &mut told);
+        step(&mut world, (false, false), &mut told);
     }
     assert_eq!((told.missed, told.unanswered), (0, 1));
-    step(&mut world, true, true, &mut told);
+    step(&mut world, (true, true), &mut told);
     assert!(world.leased());
     assert!(world.gate.asked_code().is_some());
     world.input(GateInput::CodeFound).expect("always taken");
     for _half_second in 0..50 {
-        step(&mut world, true, true, &mut told);
+        step(&mut world, (true, true), &mut told);
         assert!(world.leased());
     }
     assert_eq!((told.missed, told.unanswered), (0, 1));
@@ -75,7 +75,7 @@ fn an_honest_client_on_a_slow_line_is_never_covered() {
     let mut told = Told::default();
     for half_second in 1..=1_200_u64 {
         let contact = (half_second * 500) % 3_300 < 500;
-        step(&mut world, contact, true, &mut told);
+        step(&mut world, (contact, true), &mut told);
         let asked = world.gate.asked_code();
         if asked.is_some_and(|code| world.at.now.since(code.asked) >= Duration::from_secs(4)) {
             world.input(GateInput::CodeFound).expect("always taken");
@@ -91,17 +91,17 @@ fn an_agent_that_dies_at_each_code_is_covered_until_one_is_found() {
     let mut told = Told::default();
     for _code in 0..2 {
         while world.gate.asked_code().is_none() {
-            step(&mut world, true, true, &mut told);
+            step(&mut world, (true, true), &mut told);
         }
         world.input(GateInput::LinkDown).expect("always taken");
         for _half_second in 0..14 {
-            step(&mut world, true, false, &mut told);
+            step(&mut world, (true, false), &mut told);
         }
         world.input(GateInput::LinkUp).expect("always taken");
     }
     assert_eq!(told.unanswered, 2);
     for _half_second in 0..60 {
-        step(&mut world, true, true, &mut told);
+        step(&mut world, (true, true), &mut told);
         assert_eq!(world.cause(), Some(PauseCause::FreshnessMissed));
     }
     world.input(GateInput::CodeFound).expect("always taken");
@@ -114,7 +114,7 @@ fn a_move_and_a_distrusted_clock_forgive_no_missed_code() {
         let mut world = World::running(GatePolicy::remote());
         let mut told = Told::default();
         for _half_second in 0..120 {
-            step(&mut world, true, true, &mut told);
+            step(&mut world, (true, true), &mut told);
         }
         assert_eq!(world.cause(), Some(PauseCause::FreshnessMissed));
         world.input(forgets).expect("always taken");
@@ -123,7 +123,7 @@ fn a_move_and_a_distrusted_clock_forgive_no_missed_code() {
             .expect("always taken");
         world.input(GateInput::LinkUp).expect("always taken");
         world.state_devices(SourceKind::Device);
-        step(&mut world, true, true, &mut told);
+        step(&mut world, (true, true), &mut told);
         assert_eq!(world.cause(), Some(PauseCause::FreshnessMissed));
         world.input(GateInput::CodeFound).expect("always taken");
         assert!(world.leased());
@@ -136,7 +136,7 @@ fn without_randomness_items_are_covered_when_a_code_is_due() {
     world.at.random = None;
     let mut told = Told::default();
     for _half_second in 0..60 {
-        step(&mut world, true, true, &mut told);
+        step(&mut world, (true, true), &mut told);
     }
     assert_eq!(world.cause(), Some(PauseCause::FreshnessMissed));
     assert!(!world.leased());
@@ -152,7 +152,7 @@ struct Told {
 }
 
 /// Half a second in which the client comes, the agent sends, both or neither.
-fn step(world: &mut World, contact: bool, media: bool, told: &mut Told) {
+fn step(world: &mut World, (contact, media): (bool, bool), told: &mut Told) {
     world.pass(500);
     if contact {
         world.input(GateInput::Contact).expect("always taken");
