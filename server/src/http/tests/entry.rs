@@ -67,12 +67,6 @@ async fn credit_that_is_used_up_is_told_and_outlives_a_restart() {
         assert!(tokio::time::Instant::now() < late, "nothing was told");
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    let stored: String = sqlx::query_scalar("SELECT phase_word FROM attempts WHERE id = $1")
-        .bind(attempt.to_string())
-        .fetch_one(world.state.store.read())
-        .await
-        .expect("readable");
-    assert_eq!(stored, "paused");
     let world = world.restart().await;
     let credited: String = sqlx::query_scalar("SELECT credited_by FROM attempts WHERE id = $1")
         .bind(attempt.to_string())
