@@ -24,6 +24,8 @@ pub(crate) struct Target {
     pub(crate) ca_pem: String,
     /// The server's process.
     pub(crate) pid: u32,
+    /// Over how many connections the flood comes.
+    pub(crate) connections: u32,
 }
 
 /// From where the flood comes.
@@ -218,7 +220,7 @@ fn hostile(target: &Target, flood: Flood, stop: &AtomicBool, sent: &AtomicU64) {
         return;
     };
     let url = format!("{}/console/sign-in", target.origin);
-    let connections = (0..CONNECTIONS).map(|_| async {
+    let connections = (0..target.connections).map(|_| async {
         while !stop.load(Ordering::Relaxed) {
             let number = sent.fetch_add(1, Ordering::Relaxed);
             // Each a login of its own: no count of an account holds it up.
@@ -259,5 +261,3 @@ pub(crate) fn rss_kib(pid: u32) -> anyhow::Result<u64> {
     let kib = line.and_then(|line| line.split_whitespace().next());
     Ok(kib.context("no VmRSS")?.parse()?)
 }
-
-const CONNECTIONS: u32 = 32;

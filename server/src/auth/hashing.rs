@@ -211,13 +211,7 @@ mod tests {
         let mut tasks = Vec::new();
         let mut begin = |flow, name, job: Job| {
             let (hashers, order) = (Arc::clone(&hashers), Arc::clone(&order));
-            tasks.push(tokio::spawn(async move {
-                let work = move || {
-                    job();
-                    order.lock().expect("no panic").push(name);
-                };
-                hashers.run(flow, work).await
-            }));
+            tasks.push(tokio::spawn(named(hashers, flow, (name, order), job)));
         };
         begin(
             flood,
@@ -239,6 +233,19 @@ mod tests {
         let order = order.lock().expect("no panic");
         let place = order.iter().position(|name| *name == "known");
         assert!(place.is_some_and(|place| place <= 2), "{order:?}");
+    }
+
+    async fn named(
+        hashers: Arc<Hashers>,
+        flow: Flow,
+        (name, order): (&'static str, Arc<Mutex<Vec<&'static str>>>),
+        job: Job,
+    ) -> Result<(), AuthError> {
+        let work = move || {
+            job();
+            order.lock().expect("no panic").push(name);
+        };
+        hashers.run(flow, work).await
     }
 
     #[test]
