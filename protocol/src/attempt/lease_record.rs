@@ -259,7 +259,7 @@ impl LeaseRecord {
     }
 
     fn in_grace(&self, now: Now) -> bool {
-        let end = self.until.or(self.ended.map(|(end, _wall)| end));
+        let end = self.until.or_else(|| self.ended.map(|(end, _wall)| end));
         end.is_some_and(|end| now.since(end) <= self.grace)
     }
 }

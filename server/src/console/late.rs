@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use askama::Template;
+use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Redirect};
+use axum::routing::get;
 use qorgan_protocol::attempt::{ResponseMark, Standing};
 use qorgan_protocol::ids::{AttemptId, Epoch, ItemId, PersonId, TestId};
 use qorgan_protocol::wire::ProblemCode;
@@ -54,15 +56,20 @@ struct LatePage {
 
 /// Which part of the list, and what went wrong on the way here.
 #[derive(Debug, Deserialize)]
-pub(super) struct Wanted {
+struct Wanted {
     #[serde(default)]
     part: u32,
     #[serde(default)]
     problem: bool,
 }
 
+/// Returns the pages of late responses.
+pub(super) fn pages() -> Router<AppState> {
+    Router::new().route("/console/attempts/{attempt}/late", get(list).post(decide))
+}
+
 /// `GET /console/attempts/{attempt}/late`.
-pub(super) async fn list(
+async fn list(
     visitor: Visitor,
     State(state): State<AppState>,
     Path(attempt): Path<String>,
@@ -96,7 +103,7 @@ pub(super) async fn list(
 
 /// `POST /console/attempts/{attempt}/late`: a person decides on one entry or on all that wait, with a
 /// reason; it stands in the audit log, in the custody record and in every export.
-pub(super) async fn decide(
+async fn decide(
     State(state): State<AppState>,
     Path(attempt): Path<String>,
     posted: Posted<Proctor>,

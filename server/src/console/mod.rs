@@ -96,6 +96,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
         )
         .layer(DefaultBodyLimit::max(UPLOAD_BYTES_MAX));
     pages()
+        .merge(late::pages())
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .merge(strangers())
         .merge(uploads)
@@ -177,10 +178,6 @@ fn pages() -> Router<AppState> {
         .route(
             "/console/attempts/{attempt}/incidents/{incident}",
             post(review::judge),
-        )
-        .route(
-            "/console/attempts/{attempt}/late",
-            get(late::list).post(late::decide),
         )
         .route("/console/attempts/{attempt}/act", post(review::make_act))
         .route("/console/acts", get(verify::acts))

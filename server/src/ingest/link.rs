@@ -154,6 +154,7 @@ async fn greet(
         watching: Watched::new(),
         events: EventsPlace::default(),
         quota,
+        slowed: None,
         welcomed: state.clock.now(),
         commands,
         appender,
@@ -208,6 +209,8 @@ struct Link {
     beats_receipted: u64,
     events: EventsPlace,
     quota: ByteQuota,
+    /// When it was last noted that the recording is slowed.
+    slowed: Option<Now>,
     welcomed: Now,
 }
 
@@ -335,7 +338,9 @@ impl Link {
     }
 
     async fn frame(&mut self, socket: &mut WebSocket, bytes: &[u8]) -> Result<(), LinkEnd> {
-        match self.receiver.handle(&Ring, bytes)? {
+        let received = self.receiver.handle(&Ring, bytes)?;
+        self.take_room(cost(&received)).await?;
+        match received {
             Received::Chunk {
                 header,
                 header_bytes,
@@ -344,7 +349,6 @@ impl Link {
                 if header.stream.kind == StreamKind::Events {
                     read_observations(payload)?;
                 }
-                self.take_room(payload.len()).await?;
                 self.appender.chunk(&header, header_bytes, payload).await?;
                 self.chunk(&header, payload).await
             }
@@ -416,16 +420,23 @@ impl Link {
 
     /// Waits where the recording comes faster than its profile allows: what is not read waits in the
     /// agent's spool.
-    async fn take_room(&mut self, bytes: usize) -> Result<(), LinkEnd> {
+    async fn take_room(&mut self, cost: (usize, usize)) -> Result<(), LinkEnd> {
         let registry = &self.state.registry;
         let (attempt, epoch) = (self.attempt, self.epoch);
-        match self.quota.take(bytes, self.state.clock.now()) {
+        let now = self.state.clock.now();
+        match self.quota.take(cost, now) {
             Taken::Now => {}
             Taken::After(wait) => {
-                let detail = "the recording comes faster than its profile allows, and is slowed";
-                registry
-                    .noted(attempt, epoch, IncidentKind::NotWatched, detail)
-                    .await?;
+                let told = self.slowed.replace(now);
+                if told.is_none_or(|told| now.since(told) > SLOWED_GAP) {
+                    let detail =
+                        "the recording comes faster than its profile allows, and is slowed";
+                    registry
+                        .noted(attempt, epoch, IncidentKind::NotWatched, detail)
+                        .await?;
+                } else {
+                    self.slowed = told;
+                }
                 tokio::time::sleep(wait).await;
             }
             Taken::Never => {
@@ -619,6 +630,25 @@ async fn decode(
     Ok(())
 }
 
+/// Returns how many bytes a frame leaves on disk, and what it costs of the rate: little frames make
+/// work too, and those that are written to the database more.
+fn cost(received: &Received<'_>) -> (usize, usize) {
+    let (stored, least) = match received {
+        Received::Chunk { payload, .. } => (payload.len(), FRAME_COST),
+        Received::Beat { signed, .. } => (signed.bytes.len(), FRAME_COST),
+        Received::Thumbnail { jpeg, .. } => return (0, jpeg.len().max(FRAME_COST)),
+        Received::Sources(_) | Received::Finish => (0, WRITE_COST),
+        Received::Clock(_) | Received::Duplicate | Received::Hello(_) => (0, FRAME_COST),
+    };
+    (stored, stored.max(least))
+}
+
+/// What a frame costs of the rate at the least, in bytes.
+const FRAME_COST: usize = 2 * 1024;
+/// What a frame costs of the rate that is written to the database, in bytes.
+const WRITE_COST: usize = 64 * 1024;
+/// How often it is noted that a recording is slowed.
+const SLOWED_GAP: Duration = Duration::from_secs(20);
 /// How long a connection may stay without a hello.
 const HELLO_WAIT_MAX: Duration = Duration::from_secs(10);
 /// How long an agent may say nothing; it beats once a second.

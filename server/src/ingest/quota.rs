@@ -38,10 +38,11 @@ impl ByteQuota {
         }
     }
 
-    /// Takes bytes that came now.
-    pub(super) fn take(&mut self, bytes: usize, now: Now) -> Taken {
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        self.total = self.total.saturating_add(bytes);
+    /// Takes what came now: bytes that are stored, and what they and their handling cost of the rate.
+    pub(super) fn take(&mut self, (stored, bytes): (usize, usize), now: Now) -> Taken {
+        let wide = |len| u64::try_from(len).unwrap_or(u64::MAX);
+        let bytes = wide(bytes);
+        self.total = self.total.saturating_add(wide(stored));
         if self.total > self.bounds.total {
             return Taken::Never;
         }
@@ -83,30 +84,40 @@ mod tests {
     #[test]
     fn a_burst_is_taken_at_once_and_what_follows_no_faster_than_allowed() {
         let mut quota = ByteQuota::of(BOUNDS, 0);
-        assert_eq!(quota.take(10_000, at(0)), Taken::Now);
+        assert_eq!(quota.take((10_000, 10_000), at(0)), Taken::Now);
         assert_eq!(
-            quota.take(500, at(0)),
+            quota.take((500, 500), at(0)),
             Taken::After(Duration::from_millis(500))
         );
         assert_eq!(
-            quota.take(1_000, at(500)),
+            quota.take((1_000, 1_000), at(500)),
             Taken::After(Duration::from_secs(1))
         );
-        assert_eq!(quota.take(1_000, at(2_500)), Taken::Now);
+        assert_eq!(quota.take((1_000, 1_000), at(2_500)), Taken::Now);
     }
 
     #[test]
     fn a_recording_ends_at_its_whole_size_over_all_its_links() {
         let mut quota = ByteQuota::of(BOUNDS, 35_000);
-        assert_eq!(quota.take(5_000, at(0)), Taken::Now);
-        assert_eq!(quota.take(1, at(60_000)), Taken::Never);
+        assert_eq!(quota.take((5_000, 5_000), at(0)), Taken::Now);
+        assert_eq!(quota.take((1, 1), at(60_000)), Taken::Never);
     }
 
     #[test]
     fn a_trickle_is_never_slowed() {
         let mut quota = ByteQuota::of(BOUNDS, 0);
         for ms in 0..30_000 {
-            assert_eq!(quota.take(1, at(ms)), Taken::Now, "{ms}");
+            assert_eq!(quota.take((1, 1), at(ms)), Taken::Now, "{ms}");
         }
+    }
+
+    #[test]
+    fn what_is_small_and_costs_work_is_slowed_and_does_not_fill_the_disk() {
+        let mut quota = ByteQuota::of(BOUNDS, 39_999);
+        assert_eq!(quota.take((1, 10_000), at(0)), Taken::Now);
+        assert_eq!(
+            quota.take((0, 4_000), at(0)),
+            Taken::After(Duration::from_secs(4))
+        );
     }
 }
