@@ -376,7 +376,8 @@ impl Walk {
         let len = source.metadata().map_err(|e| file(&from, e))?.len();
         if len <= SMALL_BYTES_MAX {
             let mut bytes = Vec::new();
-            source.read_to_end(&mut bytes).map_err(|e| file(&from, e))?;
+            let mut small = source.by_ref().take(SMALL_BYTES_MAX);
+            small.read_to_end(&mut bytes).map_err(|e| file(&from, e))?;
             if self.secrets.are_in(&bytes) {
                 self.copied.left_out.insert(inside.to_owned());
                 return Ok(true);

@@ -169,6 +169,43 @@ async fn rights_are_changed_by_an_administrator_alone_and_end_the_accounts_sessi
     server.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pages_of_an_attempt_whose_recording_was_deleted_still_open() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::start_without_totp(&folder.path().join("data")).await;
+    let attempt = server.attempts(1).await.remove(0).attempt;
+    let proctor = server.staff("proctor", StaffRole::Proctor).await;
+    let state = &server.state;
+    let since = state.clock.wall();
+    let phase = qorgan_protocol::attempt::AttemptPhase::Void { since };
+    let mut tx = state.store.begin().await.expect("a writer");
+    sqlx::query("UPDATE attempts SET phase = $2, phase_word = 'void' WHERE id = $1")
+        .bind(attempt.to_string())
+        .bind(serde_json::to_string(&phase).expect("plain data"))
+        .execute(&mut *tx)
+        .await
+        .expect("stored");
+    tx.commit().await.expect("stored");
+    let by = qorgan_protocol::ids::PersonId::new(since, [1; 10]);
+    qorgan_server::retention::ask(state, attempt, (by, "test"))
+        .await
+        .expect("asked");
+    qorgan_server::retention::delete_due(state)
+        .await
+        .expect("looked");
+    let web = Web::new(&server);
+    for page in ["", "/now", "/review"] {
+        web.read(&format!("/console/attempts/{attempt}{page}"), &proctor)
+            .await;
+    }
+    let recording = format!("/console/attempts/{attempt}/recording/1/screen-0.json");
+    assert_eq!(
+        web.ask(reqwest::Method::GET, &recording, &proctor).await,
+        404
+    );
+    server.stop().await;
+}
+
 /// Every route of the source that names an attempt, a sitting or an act.
 fn routes() -> BTreeSet<String> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

@@ -1,6 +1,7 @@
 //! `keys`.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
@@ -29,6 +30,12 @@ impl KeysCommand {
             Self::Export { escrow } => {
                 if escrow.exists() {
                     bail!("{} is there already", escrow.display());
+                }
+                let named = escrow.parent().filter(|path| !path.as_os_str().is_empty());
+                let folder = fs::canonicalize(named.unwrap_or_else(|| Path::new(".")))
+                    .with_context(|| format!("cannot write {}", escrow.display()))?;
+                if folder.starts_with(fs::canonicalize(state.data.as_path())?) {
+                    bail!("name a file outside the data folder: the key opens what lies there");
                 }
                 let text = key_file_of(state.keys.kek());
                 write_private(&escrow, text.as_bytes())?;

@@ -232,6 +232,10 @@ mod tests {
         state.store.close().await;
 
         let escrow = temporary.path().join("escrow");
+        let inside = data.join("escrow");
+        run(&data, &["keys", "export", "--escrow", path(&inside)])
+            .await
+            .expect_err("beside what it opens");
         run(&data, &["keys", "export", "--escrow", path(&escrow)])
             .await
             .expect("written");
