@@ -25,6 +25,7 @@ use qorgan_protocol::link::RefusalReason;
 use qorgan_protocol::time::{Now, WallTime};
 use qorgan_server::evidence::{Again, FolderSource, ScoredInputs, export, replay, seal};
 use qorgan_server::registry::ControlAction;
+use qorgan_server::retention;
 use qorgan_signing::{InputKey, Ring};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -182,19 +183,13 @@ async fn a_destroyed_key_leaves_nothing_to_read_and_a_legal_hold_keeps_it() {
     agent.settle().await;
     agent.cut();
     hold(&server, 1).await;
-    server
-        .state
-        .recordings
-        .destroy(attempt)
+    terminate(&server, attempt).await;
+    let by = PersonId::new(server.state.clock.wall(), [1; 10]);
+    retention::ask(&server.state, attempt, (by, "test"))
         .await
         .expect_err("held");
     hold(&server, 0).await;
-    server
-        .state
-        .recordings
-        .destroy(attempt)
-        .await
-        .expect("destroyed");
+    delete(&server, attempt).await;
     server
         .state
         .recordings
@@ -270,13 +265,21 @@ async fn what_was_scored_stays_sealed_in_an_export_unless_its_key_is_asked_for()
     .expect("a log");
     assert_eq!(noted, 2);
 
-    let recordings = &server.state.recordings;
-    recordings.destroy(attempt).await.expect("destroyed");
+    delete(&server, attempt).await;
     let late = data.path().join("late");
     export(&server.state, attempt, ScoredInputs::WithKey, &late)
         .await
         .expect_err("its key went with the recording");
     server.stop().await;
+}
+
+/// Deletes a recording as somebody who asks for it does.
+async fn delete(server: &Server, attempt: AttemptId) {
+    let by = PersonId::new(server.state.clock.wall(), [1; 10]);
+    retention::ask(&server.state, attempt, (by, "test"))
+        .await
+        .expect("asked");
+    retention::delete_due(&server.state).await.expect("looked");
 }
 
 fn key_opens_the_same_score(server: &Server, out: &std::path::Path) {
