@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use qorgan_protocol::attempt::Tolerance;
 use qorgan_protocol::codec;
 use qorgan_protocol::crypto::{self, PublicKey, Signer as _};
 use qorgan_protocol::evidence::{
@@ -209,6 +210,9 @@ impl FakeServer {
             watch: self.watch.lock().expect("not poisoned").clone(),
             allowances: Vec::new(),
             input_key: Hex(INPUT_KEY.to_vec()),
+            // Tests run on a display of their own and hear what they play.
+            nested_display: Tolerance::Note,
+            monitor_microphone: Tolerance::Note,
         };
         serde_json::to_string(&reply).expect("plain data")
     }

@@ -25,4 +25,4 @@ pub use machine::{CheckFault, CheckJudgement, CheckName, MachinePolicy, MachineR
 pub use phase::{
     AttemptEvent, AttemptPhase, CheckInTask, CheckInTasks, PauseCause, Refused, TerminationCause,
 };
-pub use policy::{GateMode, GatePolicy, Grace};
+pub use policy::{GateMode, GatePolicy, Grace, Tolerance};

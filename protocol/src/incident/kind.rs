@@ -182,4 +182,13 @@ kinds! {
     LockIncomplete = "lock_incomplete", 0.5, None;
     /// Requests of the attempt came from another network address.
     AddressChanged = "address_changed", 0.3, None;
+    /// The display is one inside another display, or one of another machine.
+    NestedDisplay = "nested_display", 0.8, None;
+    /// Another virtual terminal, or another session of the seat, was shown.
+    TerminalSwitched = "terminal_switched", 0.8, None;
+    /// Keys or clicks came from a program, or from a keyboard or pointer that was not there at
+    /// check-in.
+    ForeignInput = "foreign_input", 0.5, None;
+    /// The microphone plays what the machine itself plays, or is no device at all.
+    VirtualMicrophone = "virtual_microphone", 0.8, None;
 }

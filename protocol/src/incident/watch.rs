@@ -128,6 +128,10 @@ impl IncidentKind {
             | Self::ClientRestarted
             | Self::LockIncomplete
             | Self::AddressChanged
+            | Self::NestedDisplay
+            | Self::TerminalSwitched
+            | Self::ForeignInput
+            | Self::VirtualMicrophone
             | Self::ProctorFlag => &[],
         }
     }

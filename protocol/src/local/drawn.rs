@@ -55,6 +55,27 @@ impl DrawnScreen {
         }
     }
 
+    /// Takes the tiles that lie under an area of this picture's pixels from another grid.
+    pub fn take_from(&mut self, other: &Self, columns: Range<u32>, rows: Range<u32>) {
+        let span = |range: &Range<u32>, size: u32, tiles: u16| {
+            let size = u64::from(size.max(1));
+            let tile = |pixel: u32| u64::from(pixel) * u64::from(tiles) / size;
+            let last = tile(range.end.saturating_sub(1)).min(u64::from(tiles.saturating_sub(1)));
+            tile(range.start)..=last
+        };
+        for down in span(&rows, self.height, TILES_DOWN) {
+            for across in span(&columns, self.width, TILES_ACROSS) {
+                let index = usize::try_from(down * u64::from(TILES_ACROSS) + across);
+                if let Ok(index) = index
+                    && let (Some(tile), Some(from)) =
+                        (self.tiles.get_mut(index), other.tiles.get(index))
+                {
+                    *tile = *from;
+                }
+            }
+        }
+    }
+
     /// Returns the tiles of a whole grid; one that a peer cut or lengthened has none.
     #[must_use]
     pub fn tiles(&self) -> Option<&[u8]> {
@@ -107,6 +128,18 @@ mod tests {
         assert!(pairs.clone().count() == TILES && pairs.clone().all(|(a, b)| a.abs_diff(*b) <= 2));
         assert!(!small.same_shape(&DrawnScreen::of(1_024, 768, page)));
         assert!(!DrawnScreen::of(0, 0, page).same_shape(&small));
+    }
+
+    #[test]
+    fn the_tiles_under_an_area_are_taken_from_another_grid_and_no_others() {
+        let mut shown = DrawnScreen::of(960, 540, |_, _| 200);
+        let drawn = DrawnScreen::of(960, 540, |_, _| 30);
+        // Tiles of ten by ten pixels: an area from 15 to 34 touches three across and one down.
+        shown.take_from(&drawn, 15..35, 530..540);
+        let taken: Vec<_> = (0..TILES).filter(|&tile| shown.tiles[tile] == 30).collect();
+        assert_eq!(taken, [53 * 96 + 1, 53 * 96 + 2, 53 * 96 + 3]);
+        shown.take_from(&drawn, 950..5_000, 0..10);
+        assert_eq!(shown.tiles[95], 30, "what lies outside is nothing");
     }
 
     #[test]

@@ -429,6 +429,12 @@ pub enum ClientEventKind {
     ClientRestarted,
     /// The accessibility adapter was switched.
     AccessibilitySwitched,
+    /// Another virtual terminal or session is shown: the exam was covered at once.
+    TerminalLeft,
+    /// The exam's own terminal is shown again.
+    TerminalBack,
+    /// A library was put into the kiosk, or another program traces it.
+    ProgramTouched,
 }
 
 impl ClientEventKind {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::hexbytes::{Hex, SignedHex};
-use crate::attempt::AttemptPhase;
+use crate::attempt::{AttemptPhase, Tolerance};
 use crate::crypto::{Label, PublicKey, Sha256, Signable};
 use crate::ids::{AttemptId, BootId, Epoch, InstitutionId, PersonId};
 use crate::incident::{Allowance, WatchPolicy};
@@ -283,4 +283,10 @@ pub struct AgentEnrolReply {
     /// The key that scored inputs are sealed under before they enter the recording, 32 bytes; the
     /// same for one attempt, kept in memory only.
     pub input_key: Hex,
+    /// What is done about a nested or remote display.
+    #[serde(default)]
+    pub nested_display: Tolerance,
+    /// What is done about a microphone that gives what the machine plays.
+    #[serde(default)]
+    pub monitor_microphone: Tolerance,
 }

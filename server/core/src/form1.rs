@@ -101,6 +101,10 @@ pub fn printed_detail(kind: IncidentKind, detail: &str) -> &str {
         | IncidentKind::Impersonation
         | IncidentKind::NotWatched
         | IncidentKind::LookingAway
+        | IncidentKind::NestedDisplay
+        | IncidentKind::TerminalSwitched
+        | IncidentKind::ForeignInput
+        | IncidentKind::VirtualMicrophone
         | IncidentKind::PhoneInView => "",
     }
 }

@@ -8,7 +8,9 @@
 
 use core::time::Duration;
 
-use qorgan_protocol::attempt::{GateMode, GatePolicy, Grace, MachinePolicy, MachineRule, Pace};
+use qorgan_protocol::attempt::{
+    GateMode, GatePolicy, Grace, MachinePolicy, MachineRule, Pace, Tolerance,
+};
 use qorgan_protocol::evidence::StreamKind;
 use qorgan_protocol::incident::{IncidentKind, Sensitivity, WatchPolicy};
 use qorgan_protocol::time::WallTime;
@@ -140,6 +142,8 @@ pub mod fields {
     pub const DOCUMENT: &str = "identity_document";
     /// Codes on the screen are asked for.
     pub const FRESHNESS: &str = "freshness";
+    /// What is done about a nested or remote display; nothing for the mode's usual.
+    pub const NESTED_DISPLAY: &str = "nested_display";
     /// Files may stand for devices.
     pub const SIMULATED: &str = "simulated_sources";
     /// Seconds of grace for a lost agent or device.
@@ -275,6 +279,7 @@ impl<'a, F: Fn(&str) -> &'a str> Form<'_, F> {
         let pace = self.pace();
         let watch = self.watch(base.watch.clone());
         let machine = self.machine(base.machine);
+        let nested_display = self.tolerance(fields::NESTED_DISPLAY, base.nested_display);
         let policy = GatePolicy {
             displays_max: u8::try_from(displays).unwrap_or(1),
             simulated_sources: self.ticked(fields::SIMULATED),
@@ -291,6 +296,7 @@ impl<'a, F: Fn(&str) -> &'a str> Form<'_, F> {
             watch,
             pace,
             machine,
+            nested_display,
             ..base
         };
         if policy.identity_document && !policy.required().contains(&StreamKind::Camera) {
@@ -323,6 +329,17 @@ impl<'a, F: Fn(&str) -> &'a str> Form<'_, F> {
             self.faults.push((name, SittingFault::Word));
         }
         rule.unwrap_or(usual)
+    }
+
+    fn tolerance(&mut self, name: &'static str, usual: Tolerance) -> Tolerance {
+        let word = (self.field)(name);
+        if word.is_empty() {
+            return usual;
+        }
+        Tolerance::from_word(word).unwrap_or_else(|| {
+            self.faults.push((name, SittingFault::Word));
+            usual
+        })
     }
 
     fn watch(&mut self, usual: WatchPolicy) -> WatchPolicy {
@@ -445,6 +462,7 @@ mod tests {
             ("identity_before_start", "on"),
             ("identity_document", "on"),
             ("simulated_sources", "on"),
+            ("nested_display", "note"),
             ("grace_agent_s", "2"),
             ("grace_network_s", "0"),
             ("late_delivery_minutes", "30"),
@@ -493,6 +511,8 @@ mod tests {
                 remote_session: MachineRule::Note,
                 proxy: MachineRule::ProctorDecides,
             },
+            nested_display: Tolerance::Note,
+            monitor_microphone: Tolerance::Refuse,
         };
         assert_eq!(read.policy, policy);
         assert_eq!(read.duration, Duration::from_secs(5_400));

@@ -133,6 +133,10 @@ pub(super) struct CreateSitting {
     /// Files may stand for devices (demo and tests).
     #[arg(long)]
     simulated_sources: bool,
+    /// What is done about a display inside another one or of another machine: refuse, proctor or
+    /// note (demo and tests); without it the mode's usual.
+    #[arg(long, value_name = "WORD", default_value = "")]
+    nested_display: String,
     /// A proctor opens the gate of a remote sitting too.
     #[arg(long)]
     proctor_opens: bool,
@@ -291,6 +295,7 @@ impl CreateSitting {
             (fields::MINUTES, self.minutes.clone()),
             (fields::MODE, mode.to_owned()),
             (fields::DISPLAYS, self.displays.clone()),
+            (fields::NESTED_DISPLAY, self.nested_display.clone()),
             (fields::GRACE_AGENT, self.grace_agent_s.clone()),
             (fields::GRACE_NETWORK, self.grace_network_s.clone()),
             (fields::LATE, self.late_delivery_minutes.clone()),

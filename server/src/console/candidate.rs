@@ -237,7 +237,8 @@ fn shape(kind: &str) -> &'static str {
         | "presentation_attack"
         | "head_not_turned" => "picture",
         "microphone_muted" | "microphone_changed" | "another_voice" | "talking" | "whisper"
-        | "voice_not_enrolled" => "sound",
+        | "voice_not_enrolled"
+        | "virtual_microphone" => "sound",
         "window_switch"
         | "foreign_window"
         | "lockdown_breach"
@@ -251,7 +252,10 @@ fn shape(kind: &str) -> &'static str {
         | "focus_lost"
         | "client_restarted"
         | "accessibility_switched"
-        | "lock_incomplete" => "window",
+        | "lock_incomplete"
+        | "nested_display"
+        | "terminal_switched"
+        | "foreign_input" => "window",
         _ => "link",
     }
 }

@@ -154,6 +154,10 @@ impl Settings {
         let lines = [
             ("required", required.join(", ")),
             ("displays", policy.displays_max.to_string()),
+            (
+                "nested-display",
+                page.t(&format!("tolerance-{}", policy.nested_display.word())),
+            ),
             ("proctor-opens", yes(opens)),
             ("identity-before-start", yes(policy.identity_before_start)),
             ("identity-document", yes(policy.identity_document)),

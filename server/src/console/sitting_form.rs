@@ -66,6 +66,10 @@ impl SittingForm {
             (fields::MINUTES, "60".to_owned()),
             (fields::MODE, "remote".to_owned()),
             (fields::DISPLAYS, policy.displays_max.to_string()),
+            (
+                fields::NESTED_DISPLAY,
+                policy.nested_display.word().to_owned(),
+            ),
             (fields::GRACE_AGENT, seconds(policy.grace.agent_ms)),
             (fields::GRACE_NETWORK, seconds(policy.grace.network_ms)),
             (
@@ -271,13 +275,23 @@ impl SittingForm {
     /// Tells whether a group of settings is to be shown open: something in it is wrong.
     pub(super) fn opens(&self, group: &str) -> bool {
         let names: &[&str] = match group {
-            "gate" => &[fields::DISPLAYS, fields::DOCUMENT, "source_screen"],
+            "gate" => &[
+                fields::DISPLAYS,
+                fields::NESTED_DISPLAY,
+                fields::DOCUMENT,
+                "source_screen",
+            ],
             "loss" => &LOSS_NUMBERS,
             "machine" => &fields::MACHINE,
             "watch" => &fields::WATCH.map(|(name, _)| name),
             _ => &[fields::BANDWIDTH, fields::DENY, fields::ALLOW],
         };
         names.iter().any(|name| self.wrong.contains_key(name))
+    }
+
+    /// Returns what a word says of what is done about a machine.
+    pub(super) fn tolerance(&self, word: &str) -> String {
+        self.page.t(&format!("tolerance-{word}"))
     }
 
     /// Returns the label of a field.

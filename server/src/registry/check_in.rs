@@ -380,6 +380,8 @@ impl Registry {
             watch: state.facts.watch.clone(),
             allowances: state.facts.accommodation.allowances.clone(),
             input_key: Hex(inputs.expose().to_vec()),
+            nested_display: state.gate.policy().nested_display,
+            monitor_microphone: state.gate.policy().monitor_microphone,
         })
     }
 

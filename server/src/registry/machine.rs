@@ -309,7 +309,9 @@ fn incident_of(event: &ClientEvent, state: &CellState) -> Option<IncidentKind> {
             (in_exam && !granted && event.detail != "off")
                 .then_some(IncidentKind::AccessibilitySwitched)
         }
-        ClientEventKind::FocusBack => None,
+        ClientEventKind::TerminalLeft => Some(IncidentKind::TerminalSwitched),
+        ClientEventKind::ProgramTouched => Some(IncidentKind::DeniedProcess),
+        ClientEventKind::FocusBack | ClientEventKind::TerminalBack => None,
     }
 }
 

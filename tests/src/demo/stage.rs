@@ -319,13 +319,16 @@ fn create_sitting(
         Sitter::Person => &[],
         Sitter::Robot => &["--watch", "presentation_attack=off"],
     };
-    // The demo runs where somebody starts it: in virtual machines, over the network, behind proxies.
+    // The demo runs where somebody starts it: in virtual machines, over the network, behind proxies; its
+    // display lies in a window of another one.
     let machine = [
         "--virtual-machine",
         "note",
         "--remote-session",
         "note",
         "--proxy",
+        "note",
+        "--nested-display",
         "note",
     ];
     let words = [&words[..], &["--minutes", "40"], policy, watch, &machine].concat();

@@ -53,6 +53,8 @@ fn policies() -> impl Strategy<Value = GatePolicy> {
                     network_ms,
                 },
                 late_delivery_ms_max: 60_000,
+                nested_display: crate::attempt::Tolerance::Refuse,
+                monitor_microphone: crate::attempt::Tolerance::Refuse,
                 watch,
                 pace: Pace::DEFAULT,
                 machine: MachinePolicy::DEFAULT,
