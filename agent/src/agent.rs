@@ -325,6 +325,8 @@ impl Bound {
             camera: self.rules.camera,
             microphone: self.rules.microphone,
             screen: self.rules.screen,
+            nested_display: self.rules.nested_display,
+            monitor_microphone: self.rules.monitor_microphone,
         });
         let watches = Watches::start(
             &self.recorder,

@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use crate::handle::CaptureHandle;
-use crate::imp::camera_bus;
+use crate::imp::{camera as device, camera_bus};
 use crate::source::{I420Frame, LossCause};
 use crate::supervise::{self, CAMERA_STALL, Sink, Source};
-
-mod device;
 
 /// A camera that the system lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +65,7 @@ pub fn start(config: CameraConfig) -> std::io::Result<CaptureHandle<I420Frame>> 
     supervise::start(Camera { config })
 }
 
-/// Where a camera's pictures come from; nokhwa stands behind it and nowhere else.
+/// Where a camera's pictures come from; a system's own interface stands behind it.
 pub(crate) trait VideoSource {
     /// Waits for the next picture as the device gives it; nothing for a torn one.
     fn next(&mut self, wanted: bool) -> Result<Option<Vec<u8>>, LossCause>;
@@ -130,6 +128,7 @@ fn pump(source: &mut dyn VideoSource, frames_per_s: u32, sink: &Sink<I420Frame>)
             planes,
             captured_ns,
             unchanged: false,
+            pointer: None,
         };
         if !sink.sample(frame) {
             return LossCause::Stalled;

@@ -23,6 +23,7 @@ mod supervise;
 pub use handle::CaptureHandle;
 pub use photo::frame_of_rgb;
 pub use source::{
-    CaptureEvent, I420Frame, LossCause, PcmBlock, SAMPLES_PER_S, SourceDescription, SourceKind,
+    CaptureEvent, I420Frame, LossCause, PcmBlock, PointerArea, SAMPLES_PER_S, SourceDescription,
+    SourceKind,
 };
 pub use supervise::CAMERA_STALL;

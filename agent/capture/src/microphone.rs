@@ -42,6 +42,16 @@ pub struct MicrophoneDescription {
 pub struct MicrophoneConfig {
     /// The source's id, or the system's default at the time of opening.
     pub source: Option<String>,
+    /// Whether a source that gives what the machine plays may be taken.
+    pub monitors: bool,
+}
+
+/// Tells whether a source gives what the machine itself plays, by the system's own name of it: every
+/// sink of `PulseAudio` and `PipeWire` has such a source, and the kernel has a card of its own for it.
+#[must_use]
+pub fn is_monitor(id: &str) -> bool {
+    let low = id.to_lowercase();
+    low.ends_with(".monitor") || low.contains("snd_aloop") || low.contains("loopback")
 }
 
 /// Returns the microphones that the system lists.
@@ -121,8 +131,7 @@ enum Heard {
 
 fn capture(microphone: &Microphone, sink: &Sink<PcmBlock>) -> Result<(), LossCause> {
     let host = cpal::default_host();
-    let device = find(&host, microphone.config.source.as_deref()).ok_or(LossCause::Missing)?;
-    let id = id_of(&device).ok_or(LossCause::Missing)?;
+    let (device, id) = chosen(&host, &microphone.config)?;
     let native = device
         .default_input_config()
         .map_err(|error| cause_of(&error))?;
@@ -159,6 +168,31 @@ fn capture(microphone: &Microphone, sink: &Sink<PcmBlock>) -> Result<(), LossCau
             watched = Instant::now();
         }
     }
+}
+
+/// Finds the source to open. In place of a default that only gives what the machine plays, the first
+/// real one is taken.
+fn chosen(host: &Host, config: &MicrophoneConfig) -> Result<(Device, String), LossCause> {
+    let device = find(host, config.source.as_deref()).ok_or(LossCause::Missing)?;
+    let id = id_of(&device).ok_or(LossCause::Missing)?;
+    if config.monitors || !is_monitor(&id) {
+        return Ok((device, id));
+    }
+    let refused = || {
+        LossCause::unsupported(format!(
+            "{id} gives what the machine plays and is no microphone: plug one in"
+        ))
+    };
+    if config.source.is_some() {
+        return Err(refused());
+    }
+    let listed = host.input_devices().map_err(|error| cause_of(&error))?;
+    let mut real: Vec<_> = listed
+        .filter_map(|device| id_of(&device).map(|id| (device, id)))
+        .filter(|(_, id)| !is_monitor(id))
+        .collect();
+    real.sort_by(|left, right| left.1.cmp(&right.1));
+    real.into_iter().next().ok_or_else(refused)
 }
 
 fn find(host: &Host, id: Option<&str>) -> Option<Device> {

@@ -32,6 +32,7 @@ pub fn frame_of_rgb(rgb: &[u8], width: u32, height: u32) -> Result<I420Frame, Lo
         planes: Arc::new(convert::rgb(&even, even_width, even_height)?),
         captured_ns: 0,
         unchanged: false,
+        pointer: None,
     })
 }
 

@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-use xcap::Monitor;
-use xcap::image::RgbaImage;
-
 use crate::handle::CaptureHandle;
 use crate::imp::display;
 use crate::source::{I420Frame, LossCause};
@@ -27,30 +24,20 @@ pub struct DisplayDescription {
     pub primary: bool,
 }
 
-/// Returns the displays that the system lists, from left to right and top to bottom.
+/// Returns what must be recorded so that no part of a display is left out, from left to right and top
+/// to bottom.
+///
+/// On X11 these are the parts of the desktop that the server scans out, whatever monitors its clients
+/// have defined (H9).
 ///
 /// # Errors
 ///
 /// [`LossCause`] if this system's displays cannot be read.
 pub fn displays() -> Result<Vec<DisplayDescription>, LossCause> {
     display::readable()?;
-    let mut displays = Vec::new();
-    for monitor in Monitor::all().map_err(|error| cause_of(&error))? {
-        displays.push(described(&monitor).map_err(|error| cause_of(&error))?);
-    }
+    let mut displays = display::displays()?;
     displays.sort_by_key(|display| (display.x, display.y, display.name.clone()));
     Ok(displays)
-}
-
-/// Takes one picture of a display as it is now.
-///
-/// # Errors
-///
-/// [`LossCause`] if the display is gone or cannot be read.
-pub fn still(display: &DisplayDescription) -> Result<RgbaImage, LossCause> {
-    display::readable()?;
-    let monitor = monitor_of(display)?;
-    monitor.capture_image().map_err(|error| cause_of(&error))
 }
 
 /// Starts the stream of a display.
@@ -97,30 +84,6 @@ impl Source for Screen {
     fn samples_max(&self) -> usize {
         FRAMES_MAX
     }
-}
-
-/// Finds a display among those that are there: by name, or by place where names are not told.
-pub(crate) fn monitor_of(display: &DisplayDescription) -> Result<Monitor, LossCause> {
-    let monitors = Monitor::all().map_err(|error| cause_of(&error))?;
-    monitors
-        .into_iter()
-        .find(|monitor| described(monitor).is_ok_and(|found| found.name == display.name))
-        .ok_or(LossCause::Missing)
-}
-
-fn described(monitor: &Monitor) -> Result<DisplayDescription, xcap::XCapError> {
-    Ok(DisplayDescription {
-        name: monitor.name()?,
-        x: monitor.x()?,
-        y: monitor.y()?,
-        width: monitor.width()?,
-        height: monitor.height()?,
-        primary: monitor.is_primary().unwrap_or(false),
-    })
-}
-
-pub(crate) fn cause_of(error: &xcap::XCapError) -> LossCause {
-    LossCause::of_text(&error.to_string())
 }
 
 /// Pictures that wait for a slow owner at most: of a 1080p display nine megabytes.

@@ -159,6 +159,7 @@ impl Player {
                 planes,
                 captured_ns,
                 unchanged,
+                pointer: None,
             };
             if !sink.sample(frame) {
                 return Ok(());

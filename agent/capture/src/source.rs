@@ -106,6 +106,21 @@ pub struct I420Frame {
     pub captured_ns: u64,
     /// Whether it is the same picture as the frame before.
     pub unchanged: bool,
+    /// Where the pointer was drawn into a display's picture; a capture without pointers has none.
+    pub pointer: Option<PointerArea>,
+}
+
+/// Where a pointer was drawn into a picture, in the picture's own pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PointerArea {
+    /// Its left edge.
+    pub left: u32,
+    /// Its upper edge.
+    pub top: u32,
+    /// Its width, within the picture.
+    pub width: u32,
+    /// Its height, within the picture.
+    pub height: u32,
 }
 
 impl I420Frame {
@@ -178,6 +193,7 @@ mod tests {
             planes: Arc::new(vec![201; 6]),
             captured_ns: 1,
             unchanged: false,
+            pointer: None,
         };
         assert!(!format!("{frame:?}").contains("201"));
         assert_eq!(frame.yuv().map(<[u8]>::len), [4, 1, 1]);

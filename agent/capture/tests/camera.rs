@@ -40,6 +40,43 @@ fn a_camera_that_gives_half_planar_pictures_is_read() {
 }
 
 #[test]
+fn cameras_that_give_other_raw_pictures_are_read() {
+    // What is 77 of the full range is 82 in the limited one.
+    for (format, luma) in [
+        ("YU12", "luma 77"),
+        ("UYVY", "luma 77"),
+        ("BGR3", "luma 82"),
+    ] {
+        let seen = probe(2, 15, &[("CAM_FORMAT", format), ("CAM_LUMA", "77")]);
+        assert!(
+            seen.contains("opened Device driver=testcam"),
+            "{format}: {seen}"
+        );
+        assert!(seen.contains(luma), "{format}: {seen}");
+    }
+}
+
+#[test]
+fn a_camera_that_gives_jpeg_pictures_of_odd_width_is_read_by_either_name() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("grey.jpg");
+    image::RgbImage::from_pixel(641, 481, image::Rgb([123; 3]))
+        .save(&file)
+        .expect("the picture is written");
+    let path = file.to_str().expect("text");
+    for format in ["MJPG", "JPEG"] {
+        let plan = [
+            ("CAM_FORMAT", format),
+            ("CAM_FILE", path),
+            ("CAM_SIZE", "641x481"),
+        ];
+        let seen = probe(2, 30, &plan);
+        assert!(seen.contains("640x480"), "{format}: {seen}");
+        assert!(figures(&seen).0 > 20, "{format}: {seen}");
+    }
+}
+
+#[test]
 fn a_camera_that_gives_jpeg_pictures_is_read_and_torn_ones_are_left_out() {
     let dir = tempfile::tempdir().expect("a folder");
     let file = dir.path().join("grey.jpg");

@@ -27,8 +27,10 @@ fn a_tone_is_heard_and_a_source_that_vanishes_is_missed_by_its_name() {
         .iter()
         .find(|source| source.id.ends_with("room.monitor"))
         .unwrap_or_else(|| panic!("{listed:?}"));
+    monitors_are_refused_where_the_policy_refuses_them(&server, &room.id);
     let config = MicrophoneConfig {
         source: Some(room.id.clone()),
+        monitors: true,
     };
     let handle = microphone::start(config).expect("a thread starts");
     let mut player = server.play_tone("room");
@@ -56,6 +58,33 @@ fn a_tone_is_heard_and_a_source_that_vanishes_is_missed_by_its_name() {
         );
     }
     assert!(back, "the source is opened again when its name returns");
+}
+
+fn monitors_are_refused_where_the_policy_refuses_them(server: &SoundServer, monitor: &str) {
+    let named = MicrophoneConfig {
+        source: Some(monitor.to_owned()),
+        monitors: false,
+    };
+    for config in [MicrophoneConfig::default(), named] {
+        let handle = microphone::start(config).expect("a thread starts");
+        let Some(CaptureEvent::Lost(LossCause::Unsupported { reason })) =
+            handle.recv_timeout(Duration::from_secs(10))
+        else {
+            panic!("a source that plays what the machine plays is no microphone");
+        };
+        assert!(reason.contains("monitor"), "{reason}");
+    }
+    // Beside a default that is a monitor, a source that is none is taken.
+    let words = ["load-module", "module-remap-source", "master=other.monitor"];
+    let module = server.control(&[&words[..], &["source_name=desk"]].concat());
+    let handle = microphone::start(MicrophoneConfig::default()).expect("a thread starts");
+    let Some(CaptureEvent::Opened(source)) = handle.recv_timeout(Duration::from_secs(10)) else {
+        panic!("the other source opens");
+    };
+    assert!(source.name.ends_with("desk"), "{}", source.name);
+    drop(handle);
+    server.control(&["unload-module", module.trim()]);
+    server.control(&["set-default-source", "other.monitor"]);
 }
 
 fn two_seconds(handle: &CaptureHandle<PcmBlock>) -> Vec<i16> {

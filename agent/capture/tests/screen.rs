@@ -15,7 +15,10 @@ use std::time::{Duration, Instant};
 use qorgan_capture::{CaptureEvent, CaptureHandle, I420Frame, LossCause, SourceKind, screen};
 use qorgan_tests::display::Display;
 use x11rb::connection::Connection as _;
-use x11rb::protocol::xproto::{ChangeWindowAttributesAux, ConnectionExt as _};
+use x11rb::protocol::randr::{ConnectionExt as _, MonitorInfo};
+use x11rb::protocol::xproto::{
+    ChangeWindowAttributesAux, ConnectionExt as _, CreateGCAux, Rectangle,
+};
 use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
 
@@ -45,11 +48,9 @@ fn a_display_is_streamed_by_shared_memory_and_changes_are_seen() {
     server.paint(0x0020_c040);
     let green = changed(&handle);
     let [y, u, v] = green.yuv();
-    let middle = (y[640 * 720 + 640], u[640 * 180 + 320], v[640 * 180 + 320]);
-    assert_eq!(middle, expected_green(), "the colour of the whole display");
-
-    let still = screen::still(&displays[0]).expect("a still is taken");
-    assert_eq!(still.get_pixel(640, 360).0[..3], [0x20, 0xc0, 0x40]);
+    // In the middle stands the pointer.
+    let beside = (y[1_280 * 200 + 200], u[640 * 100 + 100], v[640 * 100 + 100]);
+    assert_eq!(beside, expected_green(), "the colour of the whole display");
 }
 
 #[test]
@@ -93,6 +94,63 @@ fn a_display_that_is_plugged_in_later_is_listed_and_streamed_on_its_own() {
         CaptureEvent::Opened(_) | CaptureEvent::Sample(_) => false,
     });
     assert!(cause.is_some(), "a display that is gone is lost");
+}
+
+#[test]
+fn a_monitor_that_a_program_defines_takes_nothing_out_of_the_recording() {
+    let server = Server::start("1280x720x24");
+    server.define_monitor("half", 640);
+
+    let displays = screen::displays().expect("the server has a display");
+
+    assert_eq!(displays.len(), 1);
+    assert_eq!((displays[0].width, displays[0].height), (1_280, 720));
+    let handle = screen::start(displays[0].clone(), 10).expect("a thread starts");
+    let Some(CaptureEvent::Opened(source)) = handle.recv_timeout(WAIT) else {
+        panic!("the display opens");
+    };
+    assert_eq!(source.width, 1_280);
+    assert_eq!(frame(&handle).width, 1_280);
+    server.paint(0x0020_c040);
+    let [y, ..] = changed(&handle).yuv().map(<[u8]>::to_vec);
+    assert_eq!(
+        y[1_000 + 1_280 * 360],
+        expected_green().0,
+        "the other half too"
+    );
+}
+
+#[test]
+fn the_pointer_is_in_the_recording_where_it_is_and_not_where_it_was() {
+    let server = Server::start("640x480x24");
+    server.paint(0x0000_0000);
+    server.point_with_a_square(40, (300, 200));
+    let displays = screen::displays().expect("the server has a display");
+    let handle = screen::start(displays[0].clone(), 10).expect("a thread starts");
+    assert!(matches!(
+        handle.recv_timeout(WAIT),
+        Some(CaptureEvent::Opened(_))
+    ));
+    let luma = |frame: &I420Frame, x: usize, y: usize| frame.yuv()[0][y * 640 + x];
+
+    let first = frame(&handle);
+
+    let area = first.pointer.expect("a pointer");
+    assert_eq!(
+        (area.left, area.top, area.width, area.height),
+        (300, 200, 40, 40)
+    );
+    assert_eq!(luma(&first, 320, 220), 235, "white");
+    assert_eq!(luma(&first, 120, 120), 16, "black");
+
+    server.point_at((100, 100));
+    let moved = changed(&handle);
+    assert_eq!(luma(&moved, 120, 120), 235);
+    assert_eq!(luma(&moved, 320, 220), 16, "nothing is left behind");
+    let rests = (0..5)
+        .map(|_| frame(&handle))
+        .filter(|frame| frame.unchanged);
+    assert_eq!(rests.count(), 5, "a pointer that rests changes nothing");
 }
 
 #[test]
@@ -178,6 +236,89 @@ impl Server {
             .clear_area(false, root, 0, 0, 0, 0)
             .expect("the server listens");
         connection.sync().expect("the server paints");
+    }
+
+    /// Defines a monitor of that width on the left, as `xrandr --setmonitor` does.
+    fn define_monitor(&self, name: &str, width: u16) {
+        let (connection, screen) =
+            RustConnection::connect(Some(&self.display)).expect("the server answers");
+        let root = connection.setup().roots[screen].root;
+        connection
+            .randr_query_version(1, 5)
+            .expect("asked")
+            .reply()
+            .expect("told");
+        let resources = connection
+            .randr_get_screen_resources_current(root)
+            .expect("asked")
+            .reply()
+            .expect("told");
+        let name = connection
+            .intern_atom(false, name.as_bytes())
+            .expect("asked")
+            .reply()
+            .expect("told")
+            .atom;
+        let monitor = MonitorInfo {
+            name,
+            primary: true,
+            automatic: false,
+            x: 0,
+            y: 0,
+            width,
+            height: 720,
+            width_in_millimeters: 170,
+            height_in_millimeters: 190,
+            outputs: resources.outputs,
+        };
+        connection
+            .randr_set_monitor(root, monitor)
+            .expect("asked")
+            .check()
+            .expect("defined");
+    }
+
+    /// Gives the desktop a white square for a pointer, held at its upper left corner.
+    fn point_with_a_square(&self, side: u16, to: (i16, i16)) {
+        let (connection, screen) =
+            RustConnection::connect(Some(&self.display)).expect("the server answers");
+        let root = connection.setup().roots[screen].root;
+        let ids = [(); 3].map(|()| connection.generate_id().expect("a number"));
+        let [pixmap, paint, cursor] = ids;
+        connection
+            .create_pixmap(1, pixmap, root, side, side)
+            .expect("asked");
+        let ink = CreateGCAux::new().foreground(1);
+        connection.create_gc(paint, pixmap, &ink).expect("asked");
+        let whole = Rectangle {
+            x: 0,
+            y: 0,
+            width: side,
+            height: side,
+        };
+        connection
+            .poly_fill_rectangle(pixmap, paint, &[whole])
+            .expect("asked");
+        let white = u16::MAX;
+        connection
+            .create_cursor(cursor, pixmap, pixmap, white, white, white, 0, 0, 0, 0, 0)
+            .expect("asked");
+        let shown = ChangeWindowAttributesAux::new().cursor(cursor);
+        connection
+            .change_window_attributes(root, &shown)
+            .expect("asked");
+        connection.sync().expect("the server heeds");
+        self.point_at(to);
+    }
+
+    fn point_at(&self, (x, y): (i16, i16)) {
+        let (connection, screen) =
+            RustConnection::connect(Some(&self.display)).expect("the server answers");
+        let root = connection.setup().roots[screen].root;
+        connection
+            .warp_pointer(x11rb::NONE, root, 0, 0, 0, 0, x, y)
+            .expect("asked");
+        connection.sync().expect("the server heeds");
     }
 }
 

@@ -130,6 +130,7 @@ mod tests {
             planes: Arc::new(planes),
             captured_ns: 0,
             unchanged: false,
+            pointer: None,
         };
         let jpeg = small_jpeg(&frame, 160, 60, Colours::Camera).expect("a JPEG");
         let picture = image::load_from_memory(&jpeg).expect("readable").to_rgb8();

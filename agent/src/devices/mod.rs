@@ -24,6 +24,7 @@ use qorgan_capture::microphone::MicrophoneConfig;
 use qorgan_capture::screen::DisplayDescription;
 use qorgan_capture::{CaptureHandle, I420Frame, LossCause, PcmBlock, SourceDescription};
 use qorgan_encode::ProfileSettings;
+use qorgan_protocol::attempt::Tolerance;
 use qorgan_protocol::evidence::SourceState;
 use qorgan_protocol::link::{SourceKind, SourceStatement};
 
@@ -54,6 +55,10 @@ pub(crate) struct DeviceParts {
     pub(crate) microphone: bool,
     /// Whether displays are required.
     pub(crate) screen: bool,
+    /// What is done about a nested or remote display.
+    pub(crate) nested_display: Tolerance,
+    /// What is done about a microphone that gives what the machine plays.
+    pub(crate) monitor_microphone: Tolerance,
 }
 
 /// Every device's thread.
@@ -163,7 +168,18 @@ fn run_displays(parts: DeviceParts) {
         return;
     }
     let mut known: BTreeMap<String, u8> = BTreeMap::new();
+    let mut refused = None;
     while !parts.controls.is_stopped() {
+        if known.is_empty()
+            && let Some(reason) = nested(&parts)
+        {
+            if refused.as_ref() != Some(&reason) {
+                refused = Some(reason.clone());
+                parts.lost(Device::Screen(0), &LossCause::Unsupported { reason });
+            }
+            wait(&parts, DISPLAYS_EVERY);
+            continue;
+        }
         match qorgan_capture::screen::displays() {
             Ok(displays) => {
                 for display in displays {
@@ -184,6 +200,15 @@ fn run_displays(parts: DeviceParts) {
             }
         }
         wait(&parts, DISPLAYS_EVERY);
+    }
+}
+
+/// Says why the display is not recorded, where the sitting refuses those that are not the machine's
+/// own (H10): the gate stays shut without a screen.
+fn nested(parts: &DeviceParts) -> Option<String> {
+    match parts.nested_display {
+        Tolerance::Refuse => qorgan_seat::platform::nested_words(),
+        Tolerance::Proctor | Tolerance::Note => None,
     }
 }
 
@@ -222,7 +247,10 @@ fn open_microphone(parts: &DeviceParts) -> io::Result<CaptureHandle<PcmBlock>> {
     if let Some(opened) = simulated::microphone(parts) {
         return opened;
     }
-    qorgan_capture::microphone::start(MicrophoneConfig::default())
+    qorgan_capture::microphone::start(MicrophoneConfig {
+        source: None,
+        monitors: parts.monitor_microphone != Tolerance::Refuse,
+    })
 }
 
 fn refused(error: &io::Error) -> LossCause {

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use qorgan_agent_core::looking::Looking;
 use qorgan_agent_core::sighting::Sighting;
-use qorgan_capture::I420Frame;
+use qorgan_capture::{I420Frame, PointerArea};
 use qorgan_protocol::local::DrawnScreen;
 use qorgan_protocol::time::Now;
 
@@ -48,12 +48,26 @@ impl ScreenCheck {
         };
         self.looked = Some(now);
         let shown = self.shown.get_or_insert_with(|| grid_of(frame));
-        let looked = self.looking.screen(now, &drawn, shown);
+        let shown = without_pointer(shown, &drawn, frame);
+        let looked = self.looking.screen(now, &drawn, &shown);
         for error in &looked.failed {
             tracing::warn!(%error, "A display cannot be held against what was drawn");
         }
         looked.said
     }
+}
+
+/// Takes a plain pointer, which the kiosk does not draw, out of what is shown; one that could hold a
+/// text stays and is held against what was drawn (M23).
+fn without_pointer(shown: &DrawnScreen, drawn: &DrawnScreen, frame: &I420Frame) -> DrawnScreen {
+    let mut shown = shown.clone();
+    let plain = |area: &PointerArea| area.width.max(area.height) <= POINTER_PIXELS_MAX;
+    if let Some(area) = frame.pointer.filter(plain) {
+        let columns = area.left..area.left + area.width;
+        let rows = area.top..area.top + area.height;
+        shown.take_from(drawn, columns, rows);
+    }
+    shown
 }
 
 fn grid_of(frame: &I420Frame) -> DrawnScreen {
@@ -65,4 +79,6 @@ fn grid_of(frame: &I420Frame) -> DrawnScreen {
     })
 }
 
+/// A plain pointer on a dense display.
+const POINTER_PIXELS_MAX: u32 = 64;
 const LOOK_EVERY: Duration = Duration::from_millis(500);

@@ -5,6 +5,7 @@ use core::time::Duration;
 use qorgan_agent_core::sighting::Sighting;
 use qorgan_capture::{CaptureEvent, CaptureHandle, PcmBlock, SourceDescription};
 use qorgan_encode::{AudioEncoder, MediaTime};
+use qorgan_protocol::attempt::Tolerance;
 use qorgan_protocol::incident::{Edge, IncidentKind};
 use qorgan_protocol::time::Now;
 
@@ -55,6 +56,18 @@ impl Worker<'_> {
                 clock::now(),
                 "microphone/1",
                 format!("now {}", description.name),
+            );
+            self.see(sighting);
+        }
+        if self.parts.monitor_microphone == Tolerance::Proctor
+            && qorgan_capture::microphone::is_monitor(&description.name)
+        {
+            let sighting = Sighting::fact(
+                IncidentKind::VirtualMicrophone,
+                Edge::Moment,
+                clock::now(),
+                "microphone/1",
+                description.name.clone(),
             );
             self.see(sighting);
         }

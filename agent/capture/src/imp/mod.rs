@@ -3,6 +3,35 @@
 #[cfg(target_os = "linux")]
 mod x11;
 
+/// Cameras.
+pub(crate) mod camera {
+    #[cfg(target_os = "linux")]
+    #[path = "linux.rs"]
+    mod system;
+    #[cfg(not(target_os = "linux"))]
+    #[path = "other.rs"]
+    mod system;
+
+    use crate::camera::{CameraConfig, VideoSource};
+    use crate::source::LossCause;
+
+    /// A camera's number and name.
+    pub(crate) struct Listed {
+        pub(crate) id: String,
+        pub(crate) name: String,
+    }
+
+    /// Lists the cameras of the system.
+    pub(crate) fn listed() -> Result<Vec<Listed>, LossCause> {
+        system::listed()
+    }
+
+    /// Opens a camera in the format that costs least, at the size closest to what is asked.
+    pub(crate) fn open(config: &CameraConfig) -> Result<impl VideoSource, LossCause> {
+        system::open(config)
+    }
+}
+
 /// What a camera's driver says about itself.
 pub(crate) mod camera_bus {
     #[cfg(target_os = "linux")]
@@ -29,6 +58,7 @@ pub(crate) mod camera_bus {
 
 /// The stream of a display's pictures.
 pub(crate) mod display {
+    #[cfg(not(target_os = "linux"))]
     pub(crate) mod stills;
     #[cfg(target_os = "linux")]
     #[path = "linux.rs"]
@@ -43,6 +73,11 @@ pub(crate) mod display {
     /// Refuses a system whose displays cannot be read, with a reason for a person.
     pub(crate) fn readable() -> Result<(), LossCause> {
         system::readable()
+    }
+
+    /// Returns the areas that are recorded, one a display.
+    pub(crate) fn displays() -> Result<Vec<crate::screen::DisplayDescription>, LossCause> {
+        system::displays()
     }
 
     /// Gives a display's pictures to `sink` until it is closed or the display is lost.

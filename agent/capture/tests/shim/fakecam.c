@@ -2,7 +2,7 @@
  *
  * CAM_NODE   the node (default /dev/video7)       CAM_SIZE  WIDTHxHEIGHT (default 640x480)
  * CAM_FPS    pictures a second (default 30)       CAM_LUMA  brightness of every picture (default 100)
- * CAM_FORMAT YUYV (default), NV12 or MJPG
+ * CAM_FORMAT YUYV (default), NV12, YU12, UYVY, BGR3, MJPG or JPEG
  * CAM_FILE   raw pictures of that size and format, played round and round instead of an even one;
  *            for MJPG one JPEG, given again and again
  * CAM_TORN   with MJPG: every picture of this number is cut in half, as a busy bus does
@@ -57,14 +57,23 @@ static void size(unsigned *width, unsigned *height) {
 static unsigned pixel_format(void) {
     const char *name = text("CAM_FORMAT", "YUYV");
     if (strcmp(name, "NV12") == 0) return V4L2_PIX_FMT_NV12;
+    if (strcmp(name, "YU12") == 0) return V4L2_PIX_FMT_YUV420;
+    if (strcmp(name, "UYVY") == 0) return V4L2_PIX_FMT_UYVY;
+    if (strcmp(name, "BGR3") == 0) return V4L2_PIX_FMT_BGR24;
+    if (strcmp(name, "JPEG") == 0) return V4L2_PIX_FMT_JPEG;
     return strcmp(name, "MJPG") == 0 ? V4L2_PIX_FMT_MJPEG : V4L2_PIX_FMT_YUYV;
 }
+
+static int is_jpeg(void) { return pixel_format() == V4L2_PIX_FMT_MJPEG || pixel_format() == V4L2_PIX_FMT_JPEG; }
+
+static int is_planar(void) { return pixel_format() == V4L2_PIX_FMT_NV12 || pixel_format() == V4L2_PIX_FMT_YUV420; }
 
 /* The most that a picture may have; one in MJPG has fewer. */
 static size_t picture_bytes(void) {
     unsigned w, h;
     size(&w, &h);
-    return pixel_format() == V4L2_PIX_FMT_NV12 ? (size_t)w * h * 3 / 2 : (size_t)w * h * 2;
+    if (pixel_format() == V4L2_PIX_FMT_BGR24) return (size_t)w * h * 3;
+    return is_planar() ? (size_t)w * h * 3 / 2 : (size_t)w * h * 2;
 }
 
 static int film(uint8_t *row, size_t bytes) {
@@ -80,7 +89,7 @@ static int film(uint8_t *row, size_t bytes) {
 static size_t picture(uint8_t *row) {
     size_t bytes = picture_bytes();
     uint8_t luma = (uint8_t)number("CAM_LUMA", 100);
-    if (pixel_format() == V4L2_PIX_FMT_MJPEG) {
+    if (is_jpeg()) {
         FILE *file = fopen(text("CAM_FILE", ""), "rb");
         if (!file) return 0;
         size_t read = fread(row, 1, bytes, file);
@@ -89,11 +98,15 @@ static size_t picture(uint8_t *row) {
         return torn && pictures % (unsigned)torn == (unsigned)torn - 1 ? read / 2 : read;
     }
     if (film(row, bytes)) return bytes;
-    if (pixel_format() == V4L2_PIX_FMT_NV12) {
+    if (pixel_format() == V4L2_PIX_FMT_BGR24)
+        memset(row, luma, bytes);
+    else if (is_planar()) {
         memset(row, luma, bytes * 2 / 3);
         memset(row + bytes * 2 / 3, 128, bytes / 3);
-    } else
-        for (size_t i = 0; i < bytes; i += 2) row[i] = luma, row[i + 1] = 128;
+    } else {
+        int first = pixel_format() == V4L2_PIX_FMT_UYVY;
+        for (size_t i = 0; i < bytes; i += 2) row[i + first] = luma, row[i + !first] = 128;
+    }
     return bytes;
 }
 
@@ -198,9 +211,10 @@ static int format(struct v4l2_format *f) {
     size(&p->width, &p->height);
     p->pixelformat = pixel_format();
     p->field = V4L2_FIELD_NONE;
-    p->bytesperline = p->pixelformat == V4L2_PIX_FMT_YUYV   ? p->width * 2
-                      : p->pixelformat == V4L2_PIX_FMT_NV12 ? p->width
-                                                            : 0;
+    p->bytesperline = is_jpeg()                               ? 0
+                      : is_planar()                           ? p->width
+                      : p->pixelformat == V4L2_PIX_FMT_BGR24 ? p->width * 3
+                                                              : p->width * 2;
     p->sizeimage = (unsigned)picture_bytes();
     return 0;
 }

@@ -1,8 +1,7 @@
-//! Linux: X11 by shared memory, by stills where the server shares none; Wayland is refused.
+//! Linux: X11; Wayland is refused.
 
 use std::env;
 
-use super::stills;
 use crate::imp::x11;
 use crate::screen::DisplayDescription;
 use crate::source::{I420Frame, LossCause};
@@ -24,13 +23,14 @@ pub(super) fn readable() -> Result<(), LossCause> {
     }
 }
 
+pub(super) fn displays() -> Result<Vec<DisplayDescription>, LossCause> {
+    x11::displays()
+}
+
 pub(super) fn run(
     display: &DisplayDescription,
     frames_per_s: u32,
     sink: &Sink<I420Frame>,
 ) -> LossCause {
-    match x11::run(display, frames_per_s, sink) {
-        x11::Ended::Lost(cause) => cause,
-        x11::Ended::NoSharedMemory => stills::run(display, frames_per_s, sink),
-    }
+    x11::run(display, frames_per_s, sink)
 }

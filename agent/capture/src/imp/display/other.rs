@@ -9,6 +9,10 @@ pub(super) const fn readable() -> Result<(), LossCause> {
     Ok(())
 }
 
+pub(super) fn displays() -> Result<Vec<DisplayDescription>, LossCause> {
+    stills::displays()
+}
+
 pub(super) fn run(
     display: &DisplayDescription,
     frames_per_s: u32,

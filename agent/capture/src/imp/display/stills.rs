@@ -1,13 +1,24 @@
-//! A display's stream by stills of xcap: every system, at a higher price.
+//! A display's stream by stills of xcap: every system but Linux, at a higher price.
 
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use xcap::Monitor;
+
 use crate::convert::{self, Colours};
-use crate::screen::{DisplayDescription, cause_of, monitor_of};
+use crate::screen::DisplayDescription;
 use crate::source::{I420Frame, LossCause, SourceDescription, SourceKind};
 use crate::supervise::Sink;
+
+/// Returns the displays that the system lists.
+pub(crate) fn displays() -> Result<Vec<DisplayDescription>, LossCause> {
+    let mut displays = Vec::new();
+    for monitor in Monitor::all().map_err(|error| cause_of(&error))? {
+        displays.push(described(&monitor).map_err(|error| cause_of(&error))?);
+    }
+    Ok(displays)
+}
 
 /// Gives a display's pictures to `sink` until it is closed or the display is lost.
 pub(crate) fn run(
@@ -59,6 +70,7 @@ fn pump(
                     planes: Arc::new(planes),
                     captured_ns,
                     unchanged: false,
+                    pointer: None,
                 }
             }
         };
@@ -86,4 +98,28 @@ fn description(
         frames_per_s,
         samples_per_s: 0,
     }
+}
+
+/// Finds a display among those that are there by its name.
+fn monitor_of(display: &DisplayDescription) -> Result<Monitor, LossCause> {
+    let monitors = Monitor::all().map_err(|error| cause_of(&error))?;
+    monitors
+        .into_iter()
+        .find(|monitor| described(monitor).is_ok_and(|found| found.name == display.name))
+        .ok_or(LossCause::Missing)
+}
+
+fn described(monitor: &Monitor) -> Result<DisplayDescription, xcap::XCapError> {
+    Ok(DisplayDescription {
+        name: monitor.name()?,
+        x: monitor.x()?,
+        y: monitor.y()?,
+        width: monitor.width()?,
+        height: monitor.height()?,
+        primary: monitor.is_primary().unwrap_or(false),
+    })
+}
+
+fn cause_of(error: &xcap::XCapError) -> LossCause {
+    LossCause::of_text(&error.to_string())
 }

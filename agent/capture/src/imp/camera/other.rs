@@ -1,20 +1,15 @@
-//! Cameras by nokhwa: raw pictures only, every conversion is ours.
+//! Windows and macOS: cameras by nokhwa; raw pictures only, every conversion is ours.
 
 use nokhwa::utils::{
     ApiBackend, CameraFormat, CameraIndex, FrameFormat, RequestedFormat, RequestedFormatType,
 };
 use nokhwa::{Camera, NokhwaError};
 
-use super::{CameraConfig, VideoSource};
-use crate::convert;
+use super::Listed;
+use crate::camera::{CameraConfig, VideoSource};
+use crate::convert::{self, PixelFormat, Size};
 use crate::imp::camera_bus;
 use crate::source::{LossCause, SourceDescription, SourceKind};
-
-/// A camera's number and name.
-pub(super) struct Listed {
-    pub(super) id: String,
-    pub(super) name: String,
-}
 
 pub(super) fn listed() -> Result<Vec<Listed>, LossCause> {
     let mut cameras: Vec<_> = nokhwa::query(ApiBackend::Auto)
@@ -33,6 +28,7 @@ pub(super) fn listed() -> Result<Vec<Listed>, LossCause> {
 pub(super) struct Device {
     camera: Camera,
     format: FrameFormat,
+    size: Size,
     description: SourceDescription,
 }
 
@@ -41,7 +37,7 @@ pub(super) fn open(config: &CameraConfig) -> Result<Device, LossCause> {
     let id = match &config.device {
         Some(id) => id.clone(),
         None => {
-            super::list()?
+            crate::camera::list()?
                 .into_iter()
                 .next()
                 .ok_or(LossCause::Missing)?
@@ -85,6 +81,7 @@ pub(super) fn open(config: &CameraConfig) -> Result<Device, LossCause> {
     Ok(Device {
         camera,
         format: format.format(),
+        size: Size::packed(format.width(), format.height()),
         description,
     })
 }
@@ -98,17 +95,15 @@ impl VideoSource for Device {
         if !wanted {
             return Ok(None);
         }
-        let (width, height) = (self.description.width, self.description.height);
-        match self.format {
-            FrameFormat::YUYV => convert::yuyv(&bytes, width, height).map(Some),
-            FrameFormat::NV12 => convert::nv12(&bytes, width, height).map(Some),
-            FrameFormat::MJPEG => convert::mjpeg(&bytes, width, height),
-            FrameFormat::RAWRGB => convert::rgb(&bytes, width, height).map(Some),
-            FrameFormat::GRAY | FrameFormat::RAWBGR => Err(LossCause::unsupported(format!(
-                "pictures in {}",
-                self.format
-            ))),
-        }
+        let format = match self.format {
+            FrameFormat::YUYV => PixelFormat::Yuyv,
+            FrameFormat::NV12 => PixelFormat::Nv12,
+            FrameFormat::MJPEG => PixelFormat::Jpeg,
+            FrameFormat::RAWRGB => PixelFormat::Rgb,
+            FrameFormat::RAWBGR => PixelFormat::Bgr,
+            FrameFormat::GRAY => PixelFormat::Grey,
+        };
+        convert::picture(format, &bytes, self.size)
     }
 
     fn description(&self) -> SourceDescription {
@@ -149,11 +144,13 @@ fn read_cause(error: &NokhwaError) -> LossCause {
 }
 
 /// The formats that are read, the cheapest first.
-const FORMATS: [FrameFormat; 4] = [
+const FORMATS: [FrameFormat; 6] = [
     FrameFormat::NV12,
     FrameFormat::YUYV,
     FrameFormat::RAWRGB,
+    FrameFormat::RAWBGR,
     FrameFormat::MJPEG,
+    FrameFormat::GRAY,
 ];
 
 #[cfg(test)]
