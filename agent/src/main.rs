@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use qorgan_agent::{Options, Sources};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, fmt};
 
 /// The proctoring agent of Qorgan: the client starts it.
 #[derive(Debug, Parser)]
@@ -35,11 +38,15 @@ enum Command {
 }
 
 fn main() -> anyhow::Result<()> {
-    tracing_subscriber::fmt()
-        .with_env_filter(
-            EnvFilter::try_from_env("QORGAN_LOG").unwrap_or_else(|_unset| EnvFilter::new("info")),
-        )
-        .with_writer(std::io::stderr)
+    // Before anything is read that the user's other programs should not see.
+    qorgan_seat::platform::guard_process();
+    let filter =
+        EnvFilter::try_from_env("QORGAN_LOG").unwrap_or_else(|_unset| EnvFilter::new("info"));
+    // What libraries tell at TRACE may be frames and tokens: no variable turns it on.
+    tracing_subscriber::registry()
+        .with(LevelFilter::DEBUG)
+        .with(filter)
+        .with(fmt::layer().with_writer(std::io::stderr))
         .init();
     let Command::Run {
         socket_dir,

@@ -17,8 +17,11 @@ use std::thread;
 
 use qorgan_agent_core::clock::ClockWatch;
 use qorgan_agent_core::sighting::Sighting;
+use qorgan_protocol::attempt::Tolerance;
 use qorgan_protocol::incident::{Edge, IncidentKind};
 use qorgan_protocol::wire::AgentEnrolReply;
+use qorgan_seat::platform::{self, OwnWatch};
+use qorgan_seat::terminal::{TerminalChange, TerminalWatch};
 
 use crate::clock;
 use crate::recorder::{Controls, Input};
@@ -55,6 +58,7 @@ pub(crate) struct Watcher {
     controls: Arc<Controls>,
     own: Arc<OwnProcesses>,
     displays_max: usize,
+    nested_display: Tolerance,
 }
 
 impl Watcher {
@@ -83,6 +87,7 @@ impl Watcher {
             controls: Arc::clone(&controls),
             own: Arc::new(OwnProcesses(Mutex::default())),
             displays_max: 1,
+            nested_display: Tolerance::Refuse,
         };
         (watcher, controls)
     }
@@ -95,6 +100,16 @@ impl Watcher {
     /// Returns the exam's own processes.
     pub(crate) fn own(&self) -> BTreeSet<u32> {
         self.own.all()
+    }
+
+    /// Tells whether the sitting declares that its displays are nested or remote: whoever shows such
+    /// a display feeds it with keys and clicks too.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(dead_code, reason = "displays of other systems cannot be asked yet")
+    )]
+    pub(crate) fn declares_nested(&self) -> bool {
+        self.nested_display == Tolerance::Note
     }
 
     /// Returns the most displays that the exam allows.
@@ -122,8 +137,8 @@ impl Watches {
             controls,
             own,
             displays_max: usize::from(rules.displays_max.max(1)),
+            nested_display: rules.nested_display,
         };
-        report_preloaded(&watcher);
         let process_rules = qorgan_agent_core::processes::ProcessRules::new(
             &rules.deny_processes,
             &rules.allow_processes,
@@ -136,6 +151,8 @@ impl Watches {
                 programs::watch(&watcher, &process_rules);
             }),
             spawn("watch-clocks", &watcher, |watcher| watch_clocks(&watcher)),
+            spawn("watch-seat", &watcher, |watcher| watch_seat(&watcher)),
+            spawn("watch-own", &watcher, |watcher| watch_own(&watcher)),
         ];
         Self {
             _threads: threads.into_iter().flatten().collect(),
@@ -161,15 +178,38 @@ fn spawn(
     }
 }
 
-/// A library that was put before the agent's own can forge what its devices give.
-fn report_preloaded(watcher: &Watcher) {
-    for library in imp::preloaded_libraries() {
-        watcher.see(
-            IncidentKind::DeniedProcess,
-            Edge::Moment,
-            "preload/1",
-            format!("a library is loaded into the agent: {library}"),
-        );
+/// Follows the virtual terminal and the seat's session (H11).
+fn watch_seat(watcher: &Watcher) {
+    let server = platform::display(None).and_then(|display| display.terminal);
+    let mut watch = TerminalWatch::of_server(server);
+    while !watcher.is_stopped() {
+        let told = match watch.look(&platform::terminal()) {
+            Some(TerminalChange::Left { to }) => Some((Edge::Began, format!("{to} is shown"))),
+            Some(TerminalChange::Back) => Some((Edge::Ended, String::new())),
+            None => None,
+        };
+        if let Some((edge, detail)) = told {
+            watcher.see(IncidentKind::TerminalSwitched, edge, "terminal/1", detail);
+        }
+        thread::sleep(SEAT_EVERY);
+    }
+}
+
+/// What is put into the exam's own processes can forge what devices give, and read items (M18).
+fn watch_own(watcher: &Watcher) {
+    let mut watch = OwnWatch::default();
+    let mut found = platform::at_start().to_vec();
+    while !watcher.is_stopped() {
+        found.extend(watch.look(watcher.own()));
+        for intrusion in found.drain(..) {
+            let detail = format!("in the agent: {intrusion}");
+            watcher.see(IncidentKind::DeniedProcess, Edge::Moment, "own/1", detail);
+        }
+        for _ in 0..OWN_EVERY_LOOKS {
+            if !watcher.is_stopped() {
+                thread::sleep(SEAT_EVERY);
+            }
+        }
     }
 }
 
@@ -188,4 +228,8 @@ fn watch_clocks(watcher: &Watcher) {
     }
 }
 
+/// Reading two small files costs some ten microseconds.
+const SEAT_EVERY: Duration = Duration::from_millis(200);
+/// The own processes are looked at every two seconds.
+const OWN_EVERY_LOOKS: u32 = 10;
 const CLOCKS_EVERY: Duration = Duration::from_millis(500);

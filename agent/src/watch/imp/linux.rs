@@ -6,6 +6,8 @@ use std::fs;
 use std::thread;
 use std::time::Instant;
 
+use qorgan_agent_core::input::InputWatch;
+use qorgan_agent_core::pointer::PointerWatch;
 use qorgan_agent_core::windows::{WindowFacts, WindowFinding, WindowWatch};
 use qorgan_protocol::incident::{Edge, IncidentKind};
 use x11rb::connection::Connection as _;
@@ -22,6 +24,9 @@ use x11rb::rust_connection::RustConnection;
 
 use super::Watcher;
 use super::displays::DisplayCount;
+
+#[path = "linux_seat.rs"]
+mod seat;
 
 /// Reading process numbers costs under a millisecond.
 pub(super) const PROGRAMS_EVERY: Duration = Duration::from_millis(800);
@@ -71,6 +76,16 @@ struct Desktop<'a> {
     /// Whether windows changed since they were looked at.
     stale: bool,
     looked: Instant,
+    /// The server's name, as it was connected to.
+    name: Option<String>,
+    pointer: PointerWatch,
+    /// Nothing where the server has no XInput 2.2.
+    input: Option<InputWatch>,
+    /// Foreign windows inside the exam's own.
+    inside: BTreeSet<Window>,
+    /// What was told of the server and of monitors that programs defined.
+    told: BTreeSet<String>,
+    checked: Option<Instant>,
 }
 
 pub(super) fn process_ids() -> Option<BTreeSet<u32>> {
@@ -79,17 +94,6 @@ pub(super) fn process_ids() -> Option<BTreeSet<u32>> {
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     Some(numbers.collect())
-}
-
-pub(super) fn preloaded_libraries() -> Vec<String> {
-    let listed = std::env::var("LD_PRELOAD").unwrap_or_default();
-    let system = fs::read_to_string("/etc/ld.so.preload").unwrap_or_default();
-    listed
-        .split([' ', ':'])
-        .chain(system.split_whitespace())
-        .filter(|name| !name.is_empty())
-        .map(|name| name.rsplit('/').next().unwrap_or(name).to_owned())
-        .collect()
 }
 
 /// Watches the desktop; an X server that goes away is connected to again.
@@ -134,7 +138,15 @@ fn watch(watcher: &Watcher, display: Option<&str>) -> Result<(), DesktopError> {
         managed: false,
         stale: false,
         looked: Instant::now(),
+        name: display.map(str::to_owned),
+        pointer: PointerWatch::default(),
+        input: None,
+        inside: BTreeSet::new(),
+        told: BTreeSet::new(),
+        checked: None,
     };
+    desktop.begin_with_input()?;
+    desktop.look_at_pointer()?;
     desktop.look_at_windows()?;
     desktop.look_at_active()?;
     desktop.look_at_displays()?;
@@ -152,6 +164,11 @@ impl Desktop<'_> {
             // A window that is moved about does not have the whole desktop read at each step.
             if self.stale && self.looked.elapsed() >= EVENTS_EVERY {
                 self.look_at_windows()?;
+            }
+            if self.checked.is_none_or(|checked| checked.elapsed() >= CHECK_EVERY) {
+                self.checked = Some(Instant::now());
+                self.look_inside()?;
+                self.look_at_server()?;
             }
         }
         Ok(())
@@ -178,6 +195,16 @@ impl Desktop<'_> {
             }
             Event::ConfigureNotify(moved) if moved.override_redirect || !self.managed => {
                 self.stale = true;
+                Ok(())
+            }
+            Event::XfixesCursorNotify(_) => self.look_at_pointer(),
+            Event::XinputHierarchy(_) => self.look_at_devices(),
+            Event::XinputRawKeyPress(key) => {
+                self.came(key.sourceid);
+                Ok(())
+            }
+            Event::XinputRawButtonPress(button) => {
+                self.came(button.sourceid);
                 Ok(())
             }
             Event::XfixesSelectionNotify(selection) => self.clipboard(selection.owner),
@@ -273,14 +300,11 @@ impl Desktop<'_> {
         Ok(false)
     }
 
+    /// Counts what the server scans out; monitors that clients define play no part (H9).
     fn look_at_displays(&mut self) -> Result<(), DesktopError> {
-        let monitors = self.x.randr_get_monitors(self.root, true)?.reply()?;
-        let mut names = Vec::new();
-        for monitor in monitors.monitors {
-            let name = self.x.get_atom_name(monitor.name)?.reply()?;
-            names.push(String::from_utf8_lossy(&name.name).into_owned());
-        }
-        self.displays.look(self.watcher, &names);
+        let layout = qorgan_seat::platform::layout(&self.x, self.root)?;
+        self.displays.look(self.watcher, &layout.shown());
+        self.checked = None;
         Ok(())
     }
 
@@ -385,6 +409,8 @@ const PROPERTY_WORDS_MAX: u32 = 1_024;
 /// Windows that a window manager puts around another one, one in the other.
 const FRAMES_MAX: usize = 2;
 const EVENTS_EVERY: Duration = Duration::from_millis(150);
+/// Questions to the server about what it tells of in no event.
+const CHECK_EVERY: Duration = Duration::from_secs(2);
 const RECONNECT_EVERY: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use x11rb::wrapper::ConnectionExt as _;
 
 use super::*;
 use crate::recorder::{Controls, Input};
+use crate::watch::OwnProcesses;
 
 #[test]
 fn a_new_window_a_switch_and_the_clipboard_are_reported_within_a_second() {
@@ -103,12 +104,88 @@ fn a_second_display_is_reported_when_it_is_plugged_in_and_when_it_is_gone() {
     assert_eq!(found.edge, Edge::Ended);
 }
 
+#[test]
+fn a_monitor_that_a_program_defines_is_reported_and_is_no_display() {
+    let watched = Watched::start(Display::without_manager);
+
+    let words = ["--setmonitor", "half", "400/100x600/150+0+0", "screen"];
+    watched.display.tool("xrandr", &words).expect("xrandr runs");
+
+    let found = watched.wait(IncidentKind::SecondDisplay);
+    assert_eq!(found.edge, Edge::Moment);
+    assert!(found.detail.contains("half 400x600"), "{}", found.detail);
+}
+
+#[test]
+fn a_display_that_is_not_the_seats_own_is_reported_with_its_sign() {
+    let watched = Watched::start(Display::without_manager);
+
+    watched.wait_for(IncidentKind::NestedDisplay, "its output is screen");
+    watched.wait_for(IncidentKind::NestedDisplay, "Xvfb serves it");
+}
+
+#[test]
+fn keys_that_a_program_sends_are_reported_once() {
+    let watched = Watched::start(Display::without_manager);
+
+    watched.display.press(&["a", "b"]).expect("xdotool runs");
+
+    let found = watched.wait(IncidentKind::ForeignInput);
+    assert_eq!(found.detail, "keys or clicks come from a program");
+}
+
+#[test]
+fn a_pointer_that_could_hold_a_text_is_reported() {
+    let watched = Watched::start(Display::without_manager);
+
+    let [pixmap, cursor] = [(); 2].map(|()| watched.x.generate_id().expect("a number"));
+    let (x, root) = (&watched.x, watched.root);
+    x.create_pixmap(1, pixmap, root, 150, 120).expect("asked");
+    x.create_cursor(cursor, pixmap, pixmap, 0, 0, 0, 0, 0, 0, 0, 0).expect("asked");
+    let shown = ChangeWindowAttributesAux::new().cursor(cursor);
+    x.change_window_attributes(root, &shown).expect("asked");
+    x.flush().expect("sent");
+
+    let found = watched.wait_for(IncidentKind::ForeignWindow, "pointer");
+    assert_eq!(found.detail, "a pointer of 150 by 120 pixels");
+}
+
+#[test]
+fn a_window_inside_the_exams_own_is_reported() {
+    let watched = Watched::start(Display::start);
+    let kiosk = watched.display.open_other_window(watched._folder.path());
+    let kiosk = kiosk.expect("a window stands for the kiosk's");
+    watched.own.add(kiosk.id());
+    let words = ["search", "--sync", "--onlyvisible", "--name", "^Notes$"];
+    let found = watched.display.tool("xdotool", &words).expect("it is shown");
+    let within: Window = found.trim().parse().expect("a number");
+
+    let window = watched.x.generate_id().expect("a number");
+    let class = WindowClass::INPUT_OUTPUT;
+    let aux = CreateWindowAux::new().background_pixel(0x00ff_0000);
+    watched
+        .x
+        .create_window(0, window, within, 5, 5, 90, 40, 0, class, 0, &aux)
+        .expect("asked");
+    let (name, kind) = (watched.atoms._NET_WM_NAME, watched.atoms.UTF8_STRING);
+    watched
+        .x
+        .change_property8(PropMode::REPLACE, window, name, kind, b"crib")
+        .expect("asked");
+    watched.x.map_window(window).expect("asked");
+    watched.x.flush().expect("sent");
+
+    let found = watched.wait_for(IncidentKind::ForeignWindow, "inside");
+    assert_eq!(found.detail, "a window inside the exam's: crib");
+}
+
 /// A display that is watched; every process is foreign to it.
 struct Watched {
     x: RustConnection,
     root: Window,
     atoms: Atoms,
     seen: Receiver<Input>,
+    own: Arc<OwnProcesses>,
     controls: Arc<Controls>,
     watching: Option<thread::JoinHandle<Result<(), DesktopError>>>,
     display: Display,
@@ -122,6 +199,7 @@ impl Watched {
         let name = display.name().to_owned();
         let (sender, seen) = sync_channel(64);
         let (watcher, controls) = Watcher::for_tests(sender);
+        let own = Arc::clone(&watcher.own);
         let watching = thread::spawn(move || watch(&watcher, Some(&name)));
         let (x, screen) = x11rb::connect(Some(display.name())).expect("a server");
         let atoms = Atoms::new(&x).expect("asked").reply().expect("told");
@@ -132,6 +210,7 @@ impl Watched {
             root,
             atoms,
             seen,
+            own,
             controls,
             watching: Some(watching),
             display,
@@ -172,6 +251,15 @@ impl Watched {
             .change_property32(PropMode::REPLACE, self.root, property, kind, &[window])
             .expect("asked");
         self.x.flush().expect("sent");
+    }
+
+    fn wait_for(&self, kind: IncidentKind, words: &str) -> Sighting {
+        loop {
+            let found = self.wait(kind);
+            if found.detail.contains(words) {
+                return found;
+            }
+        }
     }
 
     fn wait(&self, kind: IncidentKind) -> Sighting {

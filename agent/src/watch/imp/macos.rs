@@ -13,12 +13,6 @@ pub(super) fn process_ids() -> Option<BTreeSet<u32>> {
     None
 }
 
-pub(super) fn preloaded_libraries() -> Vec<String> {
-    let listed = std::env::var("DYLD_INSERT_LIBRARIES").unwrap_or_default();
-    let names = listed.split(':').filter(|name| !name.is_empty());
-    names.map(str::to_owned).collect()
-}
-
 pub(super) fn watch_desktop(watcher: &Watcher) {
     super::displays::poll(watcher, |_nothing| {});
 }

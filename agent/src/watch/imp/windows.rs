@@ -24,11 +24,6 @@ pub(super) fn process_ids() -> Option<BTreeSet<u32>> {
     None
 }
 
-/// Windows has no variable that puts a library before a program's own.
-pub(super) const fn preloaded_libraries() -> Vec<String> {
-    Vec::new()
-}
-
 pub(super) fn watch_desktop(watcher: &Watcher) {
     let mut hidden = HiddenWatch::default();
     super::displays::poll(watcher, |watcher| {
