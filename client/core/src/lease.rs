@@ -21,6 +21,8 @@ pub enum CoverCause {
     AgentGone,
     /// The server was not heard in time.
     NetworkLost,
+    /// The machine shows another virtual terminal or session.
+    OtherTerminal,
     /// Time is up.
     TimeUp,
     /// Nothing is known yet.

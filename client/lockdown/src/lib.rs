@@ -9,9 +9,11 @@
 //!   causes is not a window switch and is not reported as one.
 
 mod journal;
+mod layouts;
 mod lockdown;
 mod measure;
 mod platform;
+mod seat;
 mod tracker;
 mod watch;
 
@@ -20,7 +22,9 @@ mod watch;
 pub mod fake;
 
 pub use journal::{Journal, JournalEntry, JournalError, Leftover};
+pub use layouts::Layout;
 pub use lockdown::{Lockdown, revert_leftovers};
 pub use measure::{Measure, MeasureError, MeasureKind, MeasureOutcome, MeasureReport, Undo};
-pub use platform::{WindowTarget, measures, start_watch};
+pub use platform::{Layouts, WindowTarget, measures, start_watch};
+pub use seat::start_seat_watch;
 pub use watch::{WatchError, WatchEvent, WatchHandle, WatchKind, WindowIdentity};

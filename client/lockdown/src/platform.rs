@@ -27,7 +27,7 @@ cfg_select! {
     }
 }
 
-pub use imp::WindowTarget;
+pub use imp::{Layouts, WindowTarget};
 
 /// Returns the measures that this system has for the kiosk's window, in the order to apply them.
 ///

@@ -38,6 +38,18 @@ pub enum WatchKind {
     },
     /// Another program put something on the clipboard.
     ClipboardTaken,
+    /// The machine shows another virtual terminal, or another session of the seat (H11).
+    TerminalLeft {
+        /// Which.
+        to: String,
+    },
+    /// The exam's own terminal is shown again.
+    TerminalBack,
+    /// Something was put into the kiosk's own process (M18).
+    Touched {
+        /// What, in few words.
+        what: String,
+    },
     /// The watch lost its connection to the display server and sees nothing any more.
     Blind,
 }
@@ -53,6 +65,9 @@ impl WatchKind {
             Self::WindowRaised { .. } => "window-raised",
             Self::OverlayShown { .. } => "overlay-shown",
             Self::ClipboardTaken => "clipboard-taken",
+            Self::TerminalLeft { .. } => "terminal-left",
+            Self::TerminalBack => "terminal-back",
+            Self::Touched { .. } => "touched",
             Self::Blind => "blind",
         }
     }

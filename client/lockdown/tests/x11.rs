@@ -18,7 +18,7 @@ use std::{
 };
 
 use qorgan_lockdown::{
-    Lockdown, MeasureOutcome, WindowTarget, measures, revert_leftovers, start_watch,
+    Layouts, Lockdown, MeasureOutcome, WindowTarget, measures, revert_leftovers, start_watch,
 };
 use qorgan_tests::display::Display;
 use x11rb::{
@@ -54,6 +54,20 @@ fn alt_tab_and_alt_f4_reach_the_kiosk_and_not_the_window_manager() {
         "the window manager acted on a combination"
     );
     assert!(kiosk.is_running());
+}
+
+#[test]
+fn the_keyboards_layout_is_read_and_switched_while_the_kiosk_holds_the_keyboard() {
+    let desk = Desk::start();
+    desk.display
+        .tool("setxkbmap", &["-layout", "us,kz,ru"])
+        .expect("layouts are set");
+    let mut kiosk = desk.kiosk("layouts");
+
+    kiosk.expect("layout ENG of 3", SEEN_MAX);
+    kiosk.expect("layout ҚАЗ of 3", SEEN_MAX);
+    kiosk.expect("layout РУС of 3", SEEN_MAX);
+    kiosk.expect("layout ENG of 3", SEEN_MAX);
 }
 
 #[test]
@@ -213,6 +227,14 @@ fn probe() {
     })
     .expect("watches");
     println!("\n@ready");
+    if mode == "layouts" {
+        let layouts = Layouts::open().expect("the display knows layouts");
+        for _ in 0..4 {
+            let layout = layouts.read().expect("reads");
+            println!("\n@layout {} of {}", layout.label(), layout.names.len());
+            layouts.switch().expect("switches");
+        }
+    }
     loop {
         if let Event::KeyPress(key) = conn.wait_for_event().expect("the display lives") {
             println!("\n@key {}", key.detail);
@@ -227,7 +249,12 @@ fn describe(kind: &qorgan_lockdown::WatchKind) -> String {
         WatchKind::WindowOpened { window }
         | WatchKind::WindowRaised { window }
         | WatchKind::OverlayShown { window } => Some(window.clone()),
-        WatchKind::SwitchedBack | WatchKind::ClipboardTaken | WatchKind::Blind => None,
+        WatchKind::SwitchedBack
+        | WatchKind::ClipboardTaken
+        | WatchKind::TerminalLeft { .. }
+        | WatchKind::TerminalBack
+        | WatchKind::Touched { .. }
+        | WatchKind::Blind => None,
     };
     let class = window.and_then(|window| window.class).unwrap_or_default();
     format!("{} {class}", kind.name())

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use qorgan_client_core::event::Event;
 use qorgan_lockdown::{
-    Lockdown, MeasureOutcome, MeasureReport, WatchEvent, WatchHandle, WatchKind, WindowTarget,
-    measures, revert_leftovers, start_watch,
+    Layout, Layouts, Lockdown, MeasureOutcome, MeasureReport, WatchEvent, WatchHandle, WatchKind,
+    WindowTarget, measures, revert_leftovers, start_seat_watch, start_watch,
 };
 use qorgan_protocol::wire::ClientEventKind;
 
@@ -18,6 +18,9 @@ pub struct Lock {
     target: Option<WindowTarget>,
     engaged: Option<Lockdown>,
     watch: Option<WatchHandle>,
+    /// Runs also where nothing can be locked.
+    seat: Option<WatchHandle>,
+    layouts: Option<Layouts>,
 }
 
 impl Lock {
@@ -39,11 +42,20 @@ impl Lock {
             target,
             engaged: None,
             watch: None,
+            seat: None,
+            layouts: None,
         }
     }
 
     /// Locks the machine and begins to watch; what fails is told.
     pub fn engage(&mut self, bell: &Bell) {
+        if self.seat.is_none() {
+            let ring = bell.clone();
+            match start_seat_watch(move |event| seen(&ring, &event)) {
+                Ok(watch) => self.seat = Some(watch),
+                Err(error) => tell(bell, ClientEventKind::MeasureFailed, error.to_string()),
+            }
+        }
         let Some(target) = self.target.clone() else {
             tell(
                 bell,
@@ -55,6 +67,9 @@ impl Lock {
         if self.engaged.is_some() {
             return;
         }
+        self.layouts = Layouts::open()
+            .inspect_err(|error| tracing::info!(%error, "The keyboard's layout is not shown"))
+            .ok();
         match Lockdown::engage(&self.journal, measures(&target)) {
             Ok((lockdown, reports)) => {
                 self.engaged = Some(lockdown);
@@ -74,6 +89,8 @@ impl Lock {
     /// Unlocks the machine.
     pub fn release(&mut self) {
         self.watch = None;
+        self.seat = None;
+        self.layouts = None;
         if let Some(lockdown) = self.engaged.take() {
             for report in lockdown.release() {
                 tracing::info!(measure = report.kind.name(), outcome = ?report.outcome, "Unlocked");
@@ -87,6 +104,21 @@ impl Lock {
             for report in lockdown.renew() {
                 tracing::debug!(measure = report.kind.name(), outcome = ?report.outcome, "Renewed");
             }
+        }
+    }
+
+    /// Returns the keyboard's layout while the keyboard is held, where there are several to switch
+    /// between.
+    #[must_use]
+    pub fn layout(&self) -> Option<Layout> {
+        let layout = self.layouts.as_ref()?.read().ok()?;
+        layout.can_switch().then_some(layout)
+    }
+
+    /// Goes on to the next layout.
+    pub fn switch_layout(&self) {
+        if let Some(Err(error)) = self.layouts.as_ref().map(Layouts::switch) {
+            tracing::warn!(%error, "The keyboard's layout stays");
         }
     }
 
@@ -120,6 +152,15 @@ fn seen(bell: &Bell, event: &WatchEvent) {
         // The agent reports new windows; here only those matter that take the exam's place.
         WatchKind::WindowOpened { .. } => return,
         WatchKind::ClipboardTaken => (ClientEventKind::ClipboardCleared, None),
+        WatchKind::TerminalLeft { to } => {
+            tell(bell, ClientEventKind::TerminalLeft, to.clone());
+            return;
+        }
+        WatchKind::TerminalBack => (ClientEventKind::TerminalBack, None),
+        WatchKind::Touched { what } => {
+            tell(bell, ClientEventKind::ProgramTouched, what.clone());
+            return;
+        }
         WatchKind::Blind => (ClientEventKind::MeasureFailed, None),
     };
     let class = window

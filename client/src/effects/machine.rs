@@ -106,6 +106,7 @@ pub(super) fn look(folder: &Path) -> MachineFacts {
         x11: set("DISPLAY").is_some() && set("WAYLAND_DISPLAY").is_none(),
         remote_session: set("SSH_CONNECTION").is_some() || set("XRDP_SESSION").is_some(),
         virtual_machine: virtual_machine(),
+        nested_display: qorgan_seat::platform::nested_words(),
     }
 }
 

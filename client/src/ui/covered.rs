@@ -145,6 +145,7 @@ fn cause_keys(cause: CoverCause) -> (Key, Key) {
         CoverCause::Server(PauseCause::Identity) => {
             (keys::COVER_IDENTITY, keys::COVER_IDENTITY_HELP)
         }
+        CoverCause::OtherTerminal => (keys::COVER_TERMINAL, keys::COVER_TERMINAL_HELP),
         CoverCause::TimeUp => (keys::COVER_TIME_UP, keys::COVER_TIME_UP_HELP),
     }
 }

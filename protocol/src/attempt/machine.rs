@@ -93,6 +93,7 @@ impl MachinePolicy {
             | CheckName::Microphone
             | CheckName::Screen
             | CheckName::Displays
+            | CheckName::NestedDisplay
             | CheckName::Disk => None,
         }
     }
@@ -119,6 +120,8 @@ pub enum CheckName {
     Screen,
     /// No more displays than allowed.
     Displays,
+    /// The display is this machine's own.
+    NestedDisplay,
     /// The disk has room for the journal.
     Disk,
     /// The session is of this machine.
@@ -131,13 +134,14 @@ pub enum CheckName {
 
 impl CheckName {
     /// Every one, in the order shown.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Server,
         Self::Agent,
         Self::Camera,
         Self::Microphone,
         Self::Screen,
         Self::Displays,
+        Self::NestedDisplay,
         Self::Disk,
         Self::RemoteSession,
         Self::VirtualMachine,
@@ -154,6 +158,7 @@ impl CheckName {
             Self::Microphone => "microphone",
             Self::Screen => "screen",
             Self::Displays => "displays",
+            Self::NestedDisplay => "nested_display",
             Self::Disk => "disk",
             Self::RemoteSession => "remote_session",
             Self::VirtualMachine => "virtual_machine",
@@ -176,6 +181,7 @@ impl CheckName {
             Self::Server
             | Self::Agent
             | Self::Displays
+            | Self::NestedDisplay
             | Self::Disk
             | Self::RemoteSession
             | Self::VirtualMachine
@@ -189,6 +195,7 @@ impl CheckName {
     pub const fn incident(self) -> IncidentKind {
         match self {
             Self::RemoteSession => IncidentKind::RemoteSession,
+            Self::NestedDisplay => IncidentKind::NestedDisplay,
             Self::VirtualMachine => IncidentKind::VirtualMachine,
             Self::Proxy => IncidentKind::ProxyInUse,
             Self::Server
@@ -280,7 +287,11 @@ impl CheckJudgement {
         (place, check): (usize, CheckName),
         outcome: CheckOutcome,
     ) {
-        let rule = policy.machine.rule(check);
+        let rule = if check == CheckName::NestedDisplay {
+            Some(policy.nested_display.rule())
+        } else {
+            policy.machine.rule(check)
+        };
         match rule {
             Some(MachineRule::Refuse) => self.faults.push(CheckFault::Refused(check)),
             Some(MachineRule::ProctorDecides) => self.to_decide.push(check),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::credit::PauseCredit;
 use super::pace::Pace;
-use super::machine::MachinePolicy;
+use super::machine::{MachinePolicy, MachineRule};
 use crate::evidence::StreamKind;
 use crate::incident::WatchPolicy;
 
@@ -79,6 +79,16 @@ impl Tolerance {
             Self::Refuse => "refuse",
             Self::Proctor => "proctor",
             Self::Note => "note",
+        }
+    }
+
+    /// Returns the rule that the system check is judged by.
+    #[must_use]
+    pub const fn rule(self) -> MachineRule {
+        match self {
+            Self::Refuse => MachineRule::Refuse,
+            Self::Proctor => MachineRule::ProctorDecides,
+            Self::Note => MachineRule::Note,
         }
     }
 

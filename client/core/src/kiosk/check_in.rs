@@ -1,7 +1,7 @@
 //! Consent, system check, identity, instruction, gate.
 
 use qorgan_protocol::{
-    attempt::{AttemptPhase, GatePolicy, MachinePolicy, MachineRule},
+    attempt::{AttemptPhase, GatePolicy, MachineRule},
     evidence::{SourceState, StreamKind},
     local::{LocalRefusal, SourceStatus},
     time::Now,
@@ -169,7 +169,7 @@ impl Kiosk {
             }
         }
         lines.push(self.displays_line(attempt.check_in.policy.displays_max));
-        lines.extend(self.machine_lines(attempt.check_in.policy.machine));
+        lines.extend(self.machine_lines(&attempt.check_in.policy));
         lines
     }
 
@@ -239,7 +239,8 @@ impl Kiosk {
         line(Check::Displays, result, &format!("{displays} / {most}"))
     }
 
-    fn machine_lines(&self, rules: MachinePolicy) -> Vec<CheckLine> {
+    fn machine_lines(&self, policy: &GatePolicy) -> Vec<CheckLine> {
+        let rules = policy.machine;
         let facts = &self.machine;
         let disk = match facts.disk_free_bytes {
             None => line(Check::Disk, CheckResult::Pending, ""),
@@ -261,6 +262,11 @@ impl Kiosk {
             )
         };
         vec![
+            ruled(
+                Check::NestedDisplay,
+                facts.nested_display.as_deref(),
+                policy.nested_display.rule(),
+            ),
             disk,
             ruled(
                 Check::RemoteSession,

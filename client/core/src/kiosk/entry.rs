@@ -153,6 +153,7 @@ impl Kiosk {
             check_in,
             step,
             signed_out: None,
+            terminal_away: false,
             consent_due,
             trouble: None,
             view: None,

@@ -13,6 +13,9 @@ impl Attempt {
         if self.remaining(now).is_some_and(|left| left.is_zero()) {
             return Err(CoverCause::TimeUp);
         }
+        if self.terminal_away {
+            return Err(CoverCause::OtherTerminal);
+        }
         if self.signed_out.is_some() {
             return Err(CoverCause::Unknown);
         }
@@ -60,6 +63,8 @@ impl Attempt {
         let lock = !finished && matches!(self.step, Step::Gate | Step::Exam);
         if lock != self.locked {
             self.locked = lock;
+            // The watch that begins with the lock tells anew where the machine is.
+            self.terminal_away = false;
             outbox.push(if lock {
                 Effect::Engage(self.check_in.policy.clone())
             } else {

@@ -113,6 +113,8 @@ struct Attempt {
     step: Step,
     /// The sign-in ran out; until it is renewed everything is covered and nothing is asked.
     signed_out: Option<SignInForm>,
+    /// Whether the machine shows another terminal or session.
+    terminal_away: bool,
     /// The version of the consent changed since the candidate agreed.
     consent_due: bool,
     trouble: Option<Trouble>,
@@ -235,7 +237,10 @@ impl Kiosk {
             Event::Journal(news) => self.journal_news(now, news),
             Event::Receipt(kept) => self.receipt(kept),
             Event::Machine(facts) => self.machine = facts,
-            Event::Seen { kind, detail } => self.note(now, kind, detail),
+            Event::Seen { kind, detail } => {
+                self.follow_terminal(kind);
+                self.note(now, kind, detail);
+            }
             Event::Drew(light) => self.drew(light),
             Event::Tick => {}
         }
@@ -410,6 +415,26 @@ impl Kiosk {
     }
 
     /// Notes what the lockdown saw, to be told to the server; the oldest go when there are too many.
+    /// Items are covered as long as the machine shows another terminal (H11).
+    fn follow_terminal(&mut self, kind: ClientEventKind) {
+        if let Stage::Attempt(attempt) = &mut self.stage {
+            match kind {
+                ClientEventKind::TerminalLeft => attempt.terminal_away = true,
+                ClientEventKind::TerminalBack => attempt.terminal_away = false,
+                ClientEventKind::WindowSwitch
+                | ClientEventKind::FocusLost
+                | ClientEventKind::FocusBack
+                | ClientEventKind::CloseRefused
+                | ClientEventKind::MeasureFailed
+                | ClientEventKind::ClipboardCleared
+                | ClientEventKind::AgentGone
+                | ClientEventKind::ClientRestarted
+                | ClientEventKind::AccessibilitySwitched
+                | ClientEventKind::ProgramTouched => {}
+            }
+        }
+    }
+
     fn note(&mut self, now: Now, kind: ClientEventKind, detail: String) {
         if let Stage::Attempt(attempt) = &mut self.stage {
             attempt.note(now, kind, detail);

@@ -14,7 +14,7 @@ use core::time::Duration;
 
 use qorgan_protocol::{
     assessment::ResponseSeq,
-    attempt::{AttemptPhase, CheckInTask, CheckInTasks},
+    attempt::{AttemptPhase, CheckInTask, CheckInTasks, Tolerance},
     crypto::Sha256,
     ids::Epoch,
     local::{LivenessAsk, LivenessState},
@@ -78,6 +78,17 @@ impl Desk {
         let mut check_in = fx::check_in(phase);
         check_in.policy.identity_document = true;
         self.open_reply(check_in);
+    }
+
+    /// Stands at the system check of a sitting that treats nested displays so.
+    fn at_system_check(nested_display: Tolerance) -> Self {
+        let mut desk = Self::new();
+        desk.walk_to_exams();
+        let mut check_in = fx::check_in(phase_with(&[CheckInTask::Consent]));
+        check_in.policy.nested_display = nested_display;
+        desk.open_reply(check_in);
+        assert_eq!(desk.screen(), "system-check");
+        desk
     }
 
     fn open_reply(&mut self, check_in: CheckInReply) {

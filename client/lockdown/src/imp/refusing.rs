@@ -47,6 +47,36 @@ impl Measure for NotBuilt {
     }
 }
 
+/// No layouts are read on this system yet.
+#[derive(Debug)]
+pub struct Layouts;
+
+impl Layouts {
+    /// Refuses: the system's own switch works while the kiosk is open.
+    ///
+    /// # Errors
+    /// Always.
+    pub const fn open() -> Result<Self, MeasureError> {
+        Err(MeasureError::NotAvailable { reason: REASON })
+    }
+
+    /// Reads nothing.
+    ///
+    /// # Errors
+    /// Always.
+    pub const fn read(&self) -> Result<crate::layouts::Layout, MeasureError> {
+        Err(MeasureError::NotAvailable { reason: REASON })
+    }
+
+    /// Switches nothing.
+    ///
+    /// # Errors
+    /// Always.
+    pub const fn switch(&self) -> Result<(), MeasureError> {
+        Err(MeasureError::NotAvailable { reason: REASON })
+    }
+}
+
 pub(crate) fn measures(_target: &WindowTarget) -> Vec<Box<dyn Measure>> {
     [
         MeasureKind::FullscreenOnTop,

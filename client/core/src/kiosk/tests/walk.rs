@@ -4,11 +4,11 @@ use core::time::Duration;
 
 use qorgan_protocol::{
     assessment::ResponseSeq,
-    attempt::{AttemptPhase, CheckInTask},
+    attempt::{AttemptPhase, CheckInTask, Tolerance},
     ids::Epoch,
     local::{LivenessState, VoiceState},
     time::WallTime,
-    wire::{AttemptView, FreshnessView, Hex, IdentityState},
+    wire::{AttemptView, ClientEventKind, FreshnessView, Hex, IdentityState},
 };
 
 use super::{Desk, agent_token, calls, phase_with, receipt};
@@ -19,7 +19,7 @@ use crate::{
     },
     kiosk::fixtures as fx,
     lease::CoverCause,
-    view::{Delivery, EndCause, ScreenView, Trouble},
+    view::{Check, CheckResult, Delivery, EndCause, ScreenView, Trouble},
 };
 
 #[test]
@@ -155,6 +155,46 @@ fn an_agent_that_is_gone_covers_at_once_and_the_content_is_dropped() {
             .iter()
             .any(|e| matches!(e, Effect::Append(_)))
     );
+}
+
+#[test]
+fn another_terminal_covers_at_once_until_the_exams_own_is_shown_again() {
+    let mut desk = Desk::in_exam();
+    let seen = |kind| Event::Seen {
+        kind,
+        detail: "tty3".to_owned(),
+    };
+    let effects = desk.event(seen(ClientEventKind::TerminalLeft));
+    assert!(effects.contains(&Effect::DropContent));
+    assert_eq!(desk.cover(), Some(CoverCause::OtherTerminal));
+    desk.event(Event::Tick);
+    assert_eq!(desk.cover(), Some(CoverCause::OtherTerminal));
+    desk.event(seen(ClientEventKind::TerminalBack));
+    assert_eq!(desk.cover(), None);
+}
+
+#[test]
+fn the_sitting_says_what_becomes_of_a_nested_display() {
+    let result = |tolerance, found: Option<&str>| {
+        let mut desk = Desk::at_system_check(tolerance);
+        desk.event(Event::Machine(MachineFacts {
+            nested_display: found.map(str::to_owned),
+            ..Default::default()
+        }));
+        let ScreenView::SystemCheck(check) = desk.kiosk.view(desk.now).screen else {
+            panic!("at the system check")
+        };
+        let mut lines = check.lines.into_iter();
+        lines
+            .find(|line| line.check == Check::NestedDisplay)
+            .expect("a line")
+            .result
+    };
+    let found = Some("Xephyr serves it");
+    assert_eq!(result(Tolerance::Refuse, found), CheckResult::Bad);
+    assert_eq!(result(Tolerance::Proctor, found), CheckResult::Warning);
+    assert_eq!(result(Tolerance::Note, found), CheckResult::Warning);
+    assert_eq!(result(Tolerance::Refuse, None), CheckResult::Good);
 }
 
 #[test]

@@ -9,10 +9,12 @@ mod clipboard;
 mod ewmh;
 mod fullscreen;
 mod keyboard;
+mod layouts;
 mod watch;
 
 use std::sync::Arc;
 
+pub use layouts::Layouts;
 use raw_window_handle::{HasDisplayHandle, HasWindowHandle, RawDisplayHandle, RawWindowHandle};
 use x11rb::xcb_ffi::XCBConnection;
 
