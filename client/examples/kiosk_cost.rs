@@ -2,7 +2,7 @@
 //!
 //! It needs xvfb, openbox, xdotool and wmctrl; what is drawn on is what GL finds, llvmpipe where
 //! there is no graphics card. `cargo build -p qorgan-client`, then
-//! `cargo run -p qorgan-client --example kiosk_cost -- target/debug/qorgan-client`
+//! `cargo run -p qorgan-client --example kiosk_cost -- target/debug/qorgan-client-hooked`
 
 #[cfg(target_os = "linux")]
 #[path = "../tests/walk_agent/mod.rs"]

@@ -85,7 +85,7 @@ impl App {
             texts: Texts::of(start.language),
             textures: Textures::default(),
             pictures,
-            state_file: StateFile::from_env(),
+            state_file: start.state_file,
             utc_offset_min: start.utc_offset_min,
             adapter: true,
             leaving: false,
@@ -201,7 +201,7 @@ impl App {
 }
 
 /// What the program was started with.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Start {
     /// The interface's first language.
     pub language: Language,
@@ -211,6 +211,8 @@ pub struct Start {
     pub utc_offset_min: i32,
     /// The process's clock.
     pub clock: Clock,
+    /// The file that tells tests where the kiosk is.
+    pub state_file: Option<StateFile>,
 }
 
 impl eframe::App for App {

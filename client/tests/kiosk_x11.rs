@@ -82,7 +82,7 @@ impl Desk {
         let state = self.folder.path().join("state.json");
         let child = self
             .display
-            .command(env!("CARGO_BIN_EXE_qorgan-client"), args)
+            .command(env!("CARGO_BIN_EXE_qorgan-client-hooked"), args)
             .arg("--data")
             .arg(self.folder.path().join("data"))
             .env("QORGAN_CLIENT_STATE", &state)

@@ -24,7 +24,7 @@ use walk_server::Server;
 //= tests/data/sop-2-28.md#11-sign-in
 //= type=test
 fn an_exam_is_sat_killed_gone_on_with_and_submitted_with_the_keyboard_alone() {
-    let desk = Desk::start(env!("CARGO_BIN_EXE_qorgan-client"), (1366, 768));
+    let desk = Desk::start(env!("CARGO_BIN_EXE_qorgan-client-hooked"), (1366, 768));
     let server = Server::start(Duration::from_millis(200));
     let mut kiosk = desk.kiosk(&server.link());
     sign_in(&desk, &kiosk);

@@ -1,7 +1,9 @@
 //! The three programs as built: which commands make them, where they are kept.
 //!
-//! Invariant: the agent named `qorgan-agent` is built without simulated
-//! sources; the one that has them carries it in its name.
+//! Invariants: the agent named `qorgan-agent` is built without simulated
+//! sources; the one that has them carries it in its name. The kiosk named
+//! `qorgan-client` heeds no variable of tests; `qorgan-client-hooked`, a second
+//! program on the same library, does, and is never packaged.
 
 use std::fs;
 
@@ -30,6 +32,7 @@ pub(crate) fn keep_simulated(places: &Places) -> Result<(), SetUpError> {
 pub(crate) fn keep_packaged(places: &Places) -> Result<(), SetUpError> {
     PROGRAMS
         .iter()
+        .chain(&[HOOKED])
         .try_for_each(|name| keep_as(places, name, name))
 }
 
@@ -50,4 +53,6 @@ fn keep_as(places: &Places, built: &str, kept: &str) -> Result<(), SetUpError> {
         .map_err(at)
 }
 
+/// The kiosk with the tests' hooks.
+const HOOKED: &str = "qorgan-client-hooked";
 const PROGRAMS: [&str; 3] = ["qorgan-server", "qorgan-agent", "qorgan-client"];

@@ -289,7 +289,7 @@ impl<'a> Kiosk<'a> {
 /// # Errors
 /// Fails where kiosk or agent are not built.
 pub fn command(settings: &KioskSettings) -> Result<Command> {
-    let mut client = Command::new(places::program("qorgan-client")?);
+    let mut client = Command::new(places::program("qorgan-client-hooked")?);
     client
         .arg("--data")
         .arg(settings.folder.join("data"))

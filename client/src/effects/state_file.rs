@@ -1,5 +1,5 @@
 //! A file that tells tests where the kiosk is: the screen's name, the question's place, what has
-//! the focus. No personal data, no content. Written only where `QORGAN_CLIENT_STATE` names it.
+//! the focus. No personal data, no content. The packaged program writes none.
 
 use std::{collections::VecDeque, path::PathBuf};
 
@@ -49,17 +49,16 @@ struct State {
 }
 
 impl StateFile {
-    /// Returns the file that the environment names, if it does.
+    /// Makes the state that is written to a file.
     #[must_use]
-    pub fn from_env() -> Option<Self> {
-        let path = std::env::var_os("QORGAN_CLIENT_STATE").filter(|path| !path.is_empty())?;
-        Some(Self {
-            path: path.into(),
+    pub const fn at(path: PathBuf) -> Self {
+        Self {
+            path,
             written: None,
             number: 0,
             drawn: None,
             gaps_us: VecDeque::new(),
-        })
+        }
     }
 
     /// Writes the state where it changed.
