@@ -25,7 +25,7 @@ use crate::{
     read_back::ReadBack,
     ui::{
         kit::{Kit, Picture, PictureKey, Pictures, focused_name},
-        style,
+        layout_ui, style,
         text::Texts,
         tokens::Tokens,
         window_ui,
@@ -56,6 +56,8 @@ pub struct App {
     /// The light of the newest frame, and the one that the core knows of.
     light: Option<Light>,
     known_light: Option<Light>,
+    /// What is written on the layout's button, and when it was read.
+    layout: (Option<String>, Option<Now>),
 }
 
 impl App {
@@ -97,6 +99,7 @@ impl App {
             read_back,
             light: None,
             known_light: None,
+            layout: (None, None),
         })
     }
 
@@ -153,6 +156,15 @@ impl App {
             .is_some_and(|until| self.clock.now() < until)
         {
             ctx.request_repaint_after(UNSETTLED_STEP);
+        }
+    }
+
+    /// Reads the keyboard's layout now and then: a program may switch it too.
+    fn read_layout(&mut self) {
+        let now = self.clock.now();
+        let due = |read| now.since(read) >= LAYOUT_EVERY;
+        if self.layout.1.is_none_or(due) {
+            self.layout = (self.lock.layout().map(|layout| layout.label()), Some(now));
         }
     }
 
@@ -223,6 +235,7 @@ impl eframe::App for App {
         self.keep_locked(ctx);
         self.settle_window(ctx);
         self.guard_adapter(ctx);
+        self.read_layout();
         if self.lock.is_engaged() {
             self.read_back.look(self.clock.now());
         }
@@ -254,7 +267,13 @@ impl eframe::App for App {
             utc_offset_min: self.utc_offset_min,
         };
         let intents = window_ui(ui, &view, &kit);
+        let switches = layout_ui(ui.ctx(), &kit, self.layout.0.as_deref());
         let ctx = ui.ctx().clone();
+        if switches {
+            self.lock.switch_layout();
+            self.layout.1 = None;
+            ctx.request_repaint();
+        }
         let acted = !intents.is_empty();
         for intent in intents {
             self.handle(&ctx, Event::Intent(intent));
@@ -291,6 +310,7 @@ fn fit_zoom(ctx: &Context) {
 const RENEW_AFTER: Duration = Duration::from_millis(800);
 /// What loosens a lock without being seen holds little longer than this.
 const RENEW_WITHIN: Duration = Duration::from_millis(1_200);
+const LAYOUT_EVERY: Duration = Duration::from_millis(900);
 /// A window manager has answered to a change of state by then.
 const UNSETTLED: Duration = Duration::from_millis(600);
 const UNSETTLED_STEP: Duration = Duration::from_millis(50);

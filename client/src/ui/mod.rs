@@ -21,6 +21,7 @@ mod gate;
 mod identity;
 mod instruction;
 mod keyboard;
+mod layout;
 mod liveness;
 mod overlay;
 mod overlay_messages;
@@ -52,6 +53,7 @@ pub use voice::voice_ui;
 pub use welcome::welcome_ui;
 
 use kit::Kit;
+pub(crate) use layout::layout_ui;
 
 /// Draws the whole window; returns what the candidate wants, in order.
 pub fn window_ui(ui: &mut Ui, view: &View, kit: &Kit<'_>) -> Vec<Intent> {
