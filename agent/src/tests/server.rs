@@ -131,7 +131,7 @@ impl FakeServer {
             attempt: attempt(),
             epoch: Epoch::FIRST,
             agent_token: "token".to_owned(),
-            grant: qorgan_protocol::crypto::SignedBytes {
+            grant: crypto::SignedBytes {
                 bytes: Vec::new(),
                 signature: Vec::new(),
             },

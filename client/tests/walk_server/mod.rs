@@ -373,6 +373,7 @@ impl State {
             } else {
                 IdentityState::Open
             },
+            identity_reason: None,
             gate: gate.to_vec(),
             gate_open: self.gate_open,
             waits_for_proctor: !self.gate_open,

@@ -451,6 +451,9 @@ impl ClientEventKind {
             Self::AgentGone => "agent_gone",
             Self::ClientRestarted => "client_restarted",
             Self::AccessibilitySwitched => "accessibility_switched",
+            Self::TerminalLeft => "terminal_left",
+            Self::TerminalBack => "terminal_back",
+            Self::ProgramTouched => "program_touched",
         }
     }
 }
