@@ -35,6 +35,22 @@ fn the_top_holds_six_folders_and_nothing_else_but_dotted_ones() {
 }
 
 #[test]
+fn each_promise_names_tests_that_are_there() {
+    let security = read("SECURITY.md");
+    let cited = cited_tests(&security);
+    let sources = files(&["rs"]).expect("git lists the tree");
+    let is_there = |name: &&str| {
+        let begins = format!("fn {name}(");
+        sources.iter().any(|file| file.text.contains(&begins))
+    };
+
+    let missing: Vec<_> = cited.iter().filter(|name| !is_there(name)).collect();
+
+    assert!(cited.len() > 30, "promises cite tests: {cited:?}");
+    assert!(missing.is_empty(), "no such tests: {missing:#?}");
+}
+
+#[test]
 fn every_crate_inherits_the_lints() {
     let bare: Vec<_> = manifests()
         .into_iter()
@@ -248,6 +264,13 @@ fn stray_dependencies(manifest: &SourceFile) -> Vec<String> {
         }
     }
     strays
+}
+
+/// A name of a test, as SECURITY.md cites it: at least five words.
+fn cited_tests(text: &str) -> BTreeSet<&str> {
+    let cited = text.split('`').skip(1).step_by(2);
+    let is_name = |name: &&str| name.matches('_').count() >= 4 && words(name).count() == 1;
+    cited.filter(is_name).collect()
 }
 
 /// Returns the lines of code, comments and texts in quotes left out, that `is_wrong`.
