@@ -41,7 +41,8 @@ impl ProcessRules {
         }
     }
 
-    /// Returns what is wrong with a program; the allow list comes before all others.
+    /// Returns what is wrong with a program; the allow list comes before all others. A program sets its
+    /// short name itself, so that it is allowed only where each of its names is.
     #[must_use]
     pub fn judge(&self, process: &ProcessFacts) -> Option<ProcessFinding> {
         let names: Vec<String> = process.names.iter().map(|name| plain_name(name)).collect();
@@ -51,7 +52,8 @@ impl ProcessRules {
                 .find(|name| list.iter().any(|rule| matches(name, rule)))
                 .cloned()
         };
-        if on(&self.allow).is_some() {
+        let is_allowed = |name: &String| self.allow.iter().any(|rule| matches(name, rule));
+        if !names.is_empty() && names.iter().all(is_allowed) {
             return None;
         }
         if let Some(name) = on(&self.deny) {
@@ -181,6 +183,18 @@ mod tests {
         );
         assert_eq!(rules.judge(&process(3, "obs")), None);
         assert_eq!(rules.judge(&process(4, "bash")), None);
+    }
+
+    #[test]
+    fn a_program_that_calls_itself_as_an_allowed_one_is_told_by_its_file() {
+        let rules = ProcessRules::new(&["firefox".to_owned()], &["obs".to_owned()]);
+        for file in ["/opt/anydesk", "/usr/lib/firefox"] {
+            let named = ProcessFacts {
+                pid: 5,
+                names: vec!["obs".to_owned(), file.to_owned()],
+            };
+            assert!(rules.judge(&named).is_some(), "{file}");
+        }
     }
 
     #[test]
