@@ -20,6 +20,7 @@ pub mod http;
 pub mod ingest;
 pub mod keys;
 pub mod live;
+pub mod moment;
 mod platform;
 pub mod recordings;
 pub mod registry;

@@ -30,8 +30,16 @@ pub fn composed(name: &str) -> String {
 #[must_use]
 pub fn is_system_file(name: &str) -> bool {
     let file = name.rsplit('/').next().unwrap_or(name);
-    let known = [".DS_Store", "Thumbs.db", "desktop.ini"];
-    name.split('/').any(|part| part == "__MACOSX")
+    let known = [
+        ".DS_Store",
+        "Thumbs.db",
+        "ehthumbs.db",
+        "ehthumbs_vista.db",
+        "desktop.ini",
+        "Icon\r",
+    ];
+    name.split('/')
+        .any(|part| part.eq_ignore_ascii_case("__MACOSX"))
         || file.starts_with("._")
         || known.iter().any(|known| file.eq_ignore_ascii_case(known))
 }

@@ -16,5 +16,6 @@ pub mod login;
 pub mod qti;
 pub mod queue;
 pub mod review;
+pub mod schedule;
 pub mod sheets;
 pub mod sitting;

@@ -13,7 +13,6 @@ use qorgan_protocol::attempt::{
 };
 use qorgan_protocol::evidence::StreamKind;
 use qorgan_protocol::incident::{IncidentKind, Sensitivity, WatchPolicy};
-use qorgan_protocol::time::WallTime;
 
 /// What a sitting is set to, besides its exam and its start window.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,56 +28,6 @@ pub struct SittingSettings {
     /// Programs that are never reported.
     pub allow_processes: Vec<String>,
 }
-
-/// What is wrong with a start window; the words are the command line's, the console has its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum WindowFault {
-    /// It does not close after it opens.
-    #[error("the start window must close after it opens")]
-    Order,
-    /// Nobody could start any more, or it opened long ago.
-    #[error("the start window lies in the past")]
-    Past,
-    /// It lies further ahead than anybody plans.
-    #[error("the start window lies more than {} years ahead", WINDOW_AHEAD_MAX.as_secs() / YEAR_S)]
-    Far,
-}
-
-/// Checks a start window at the moment at which it is set (A11).
-///
-/// # Errors
-/// Says what is wrong with it.
-//= tests/data/sop-2-28.md#8-sitting-times
-pub fn check_window(opens: WallTime, closes: WallTime, now: WallTime) -> Result<(), WindowFault> {
-    if closes <= opens {
-        return Err(WindowFault::Order);
-    }
-    if closes <= now || now.since(opens) > OPENED_BEFORE_MAX {
-        return Err(WindowFault::Past);
-    }
-    if closes > now.after(WINDOW_AHEAD_MAX) {
-        return Err(WindowFault::Far);
-    }
-    Ok(())
-}
-
-/// Tells whether an exam may be called so: title and discipline are there, and nothing is longer than
-/// a list shows (A11).
-#[must_use]
-pub fn is_exam(title: &str, discipline: &str, code: &str) -> bool {
-    let named = |text: &str| !text.trim().is_empty() && text.chars().count() <= TITLE_CHARS_MAX;
-    named(title) && named(discipline) && code.chars().count() <= CODE_CHARS_MAX
-}
-
-const YEAR_S: u64 = 366 * 24 * 60 * 60;
-/// A window that opened so long ago was typed wrong.
-const OPENED_BEFORE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
-/// A window that lies so far ahead was typed wrong.
-const WINDOW_AHEAD_MAX: Duration = Duration::from_secs(2 * YEAR_S);
-/// The longest title or discipline, in characters.
-pub const TITLE_CHARS_MAX: usize = 200;
-/// The longest code of a discipline, in characters.
-pub const CODE_CHARS_MAX: usize = 40;
 
 /// What is wrong with a field; the words are the command line's, the console has its own.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -112,6 +61,39 @@ pub enum SittingFault {
         /// The most.
         max: usize,
     },
+    /// The start window closes before it opens.
+    #[error("the start window closes before it opens")]
+    Order,
+    /// The start window is over already.
+    #[error("the start window is over already")]
+    Past,
+    /// The start window opened too long ago.
+    #[error("the start window may have opened a day ago at most")]
+    Opened,
+    /// Too far ahead.
+    #[error("it lies more than two years ahead")]
+    Far,
+    /// The start window is too long.
+    #[error("a start window is open for at most {max} days")]
+    Window {
+        /// The most days.
+        max: i64,
+    },
+    /// Nothing was typed where something must be.
+    #[error("it is empty")]
+    Empty,
+    /// A text is too long.
+    #[error("it has more than {max} characters")]
+    Long {
+        /// The most characters.
+        max: usize,
+    },
+    /// A character that nobody sees.
+    #[error("it has a character that nobody sees, U+{code:04X}")]
+    Hidden {
+        /// Its code.
+        code: u32,
+    },
     /// A program that is both reported and never reported.
     #[error("`{name}` is in both lists")]
     ProgramInBoth {
@@ -122,6 +104,16 @@ pub enum SittingFault {
 
 /// The names of a form's fields.
 pub mod fields {
+    /// When the start window opens.
+    pub const OPENS: &str = "opens";
+    /// When the start window closes.
+    pub const CLOSES: &str = "closes";
+    /// An exam's title.
+    pub const TITLE: &str = "title";
+    /// An exam's discipline.
+    pub const DISCIPLINE: &str = "discipline";
+    /// The discipline's code.
+    pub const CODE: &str = "discipline_code";
     /// Minutes for the items.
     pub const MINUTES: &str = "minutes";
     /// `remote` or `on_site`.
@@ -421,32 +413,6 @@ mod tests {
     use qorgan_protocol::attempt::PauseCredit;
 
     use super::*;
-
-    #[test]
-    fn a_window_lies_ahead_and_not_too_far() {
-        let at = |hours: i64| WallTime::from_unix_ms((1_000_000 + hours) * 3_600_000);
-        let check = |opens, closes| check_window(at(opens), at(closes), at(0));
-        assert_eq!(check(-1, 3), Ok(()));
-        assert_eq!(check(24 * 700, 24 * 701), Ok(()));
-        assert_eq!(check(3, 3), Err(WindowFault::Order));
-        assert_eq!(check(-3, -1), Err(WindowFault::Past));
-        assert_eq!(check(-30, 3), Err(WindowFault::Past));
-        assert_eq!(check(1, 24 * 366 * 7_000), Err(WindowFault::Far));
-    }
-
-    #[test]
-    fn an_exam_has_a_title_and_a_discipline_of_bounded_length() {
-        assert!(is_exam("t", "d", ""));
-        for (title, discipline, code) in [
-            ("", "d", ""),
-            (" ", "d", ""),
-            ("t", "", ""),
-            (&"t".repeat(201), "d", ""),
-            ("t", "d", &"c".repeat(41)),
-        ] {
-            assert!(!is_exam(title, discipline, code), "{title}");
-        }
-    }
 
     #[test]
     //= tests/data/sop-2-28.md#8-sitting-times

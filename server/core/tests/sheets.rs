@@ -14,7 +14,9 @@ mod tests {
             040101500001;Әбілқасымова;Гүлнұр;Өмірбекқызы;;қаз;Жалпы медицина;2;ЖМ-21-03\n\
             proctor.1;Серікұлы;Ерлан;;проктор;;;;\n";
 
-        let people = read_people("people.csv", sheet.as_bytes()).expect("a good list").rows;
+        let people = read_people("people.csv", sheet.as_bytes())
+            .expect("a good list")
+            .rows;
 
         assert_eq!(people.len(), 2);
         assert_eq!(people[0].full_name(), "Әбілқасымова Гүлнұр Өмірбекқызы");
@@ -29,7 +31,9 @@ mod tests {
     fn russian_headings_and_commas_are_read() {
         let sheet = "Логин,Фамилия,Имя\nivan,Иванов,\"Иван, младший\"\n";
 
-        let people = read_people("people.csv", sheet.as_bytes()).expect("a good list").rows;
+        let people = read_people("people.csv", sheet.as_bytes())
+            .expect("a good list")
+            .rows;
 
         assert_eq!(people[0].given_name.as_deref(), Some("Иван, младший"));
     }
@@ -108,7 +112,10 @@ mod tests {
     fn lists_as_offices_save_them_are_read_and_what_was_skipped_or_guessed_is_told() {
         let cases: [(&str, &[&str]); 17] = [
             ("\r\nlogin;тегі;аты\na;Әли;Жан\n", &[]),
-            ("Список студентов;;\n\nlogin;тегі;аты\na;Әли;Жан\n", &["skipped-lines"]),
+            (
+                "Список студентов;;\n\nlogin;тегі;аты\na;Әли;Жан\n",
+                &["skipped-lines"],
+            ),
             ("sep=;\nlogin;тегі;аты\na;Әли;Жан\n", &[]),
             ("\"sep=,\"\nlogin,тегі,аты\na,Әли,Жан\n", &[]),
             ("login\tтегі\tаты\na\tӘли\tЖан\n", &[]),
@@ -120,7 +127,10 @@ mod tests {
             ("login;\"тегі\n(фамилия)\";аты\na;Әли;Жан\n", &[]),
             ("ЛОГИН;ФАМИЛИЯ;ИМЯ\na;Әли;Жан\n", &[]),
             ("login;тегі;аты\n1;2;3\na;Әли;Жан\n", &["skipped-lines"]),
-            ("login;тегі;аты\na;Әли;Жан\nlogin;тегі;аты\n", &["skipped-lines"]),
+            (
+                "login;тегі;аты\na;Әли;Жан\nlogin;тегі;аты\n",
+                &["skipped-lines"],
+            ),
             ("login;тегі;аты;\na;Әли;Жан;x\n", &["unnamed-column"]),
             ("Name;Login;Group\nӘли Жан;a;1\n", &["split-names"]),
             ("login;тегі;аты\na;Әлu;Жан\n", &["mixed-alphabets"]),
@@ -155,16 +165,44 @@ mod tests {
     fn what_a_list_cannot_mean_is_told_with_line_column_and_word() {
         for (text, word, line) in [
             ("login;тегі;аты\na;А\u{7};Б\n", "hidden-character", Some(2)),
-            ("login;тегі;аты\na;А;Б\u{202e}\n", "hidden-character", Some(2)),
-            ("login;тегі;аты\na\u{200b};А;Б\n", "hidden-character", Some(2)),
-            ("login;тегі;аты\na;\"А;Б\nб;В;Г\n", "unclosed-quote", Some(2)),
+            (
+                "login;тегі;аты\na;А;Б\u{202e}\n",
+                "hidden-character",
+                Some(2),
+            ),
+            (
+                "login;тегі;аты\na\u{200b};А;Б\n",
+                "hidden-character",
+                Some(2),
+            ),
+            (
+                "login;тегі;аты\na;\"А;Б\nб;В;Г\n",
+                "unclosed-quote",
+                Some(2),
+            ),
             ("login;тегі;аты\na;?сел;Б\n", "lost-letters", Some(2)),
             ("жсн;тегі;аты\n4010150001;А;Б\n", "lost-zero", Some(2)),
-            ("жсн;тегі;аты\n4,01015E+10;А;Б\n", "scientific-number", Some(2)),
-            ("login;тегі;аты\nAset;А;Б\naset;А;Б\n", "repeated-login", Some(3)),
-            ("login;тегі;аты\ncafé;А;Б\ncafe\u{301};А;Б\n", "repeated-login", Some(3)),
+            (
+                "жсн;тегі;аты\n4,01015E+10;А;Б\n",
+                "scientific-number",
+                Some(2),
+            ),
+            (
+                "login;тегі;аты\nAset;А;Б\naset;А;Б\n",
+                "repeated-login",
+                Some(3),
+            ),
+            (
+                "login;тегі;аты\ncafé;А;Б\ncafe\u{301};А;Б\n",
+                "repeated-login",
+                Some(3),
+            ),
             ("login;тегі;аты;email\na;А;Б;x@y,kz\n", "bad-email", Some(2)),
-            ("login;тегі;аты;email\na;А;Б;a@b.kz;c@d.kz\n", "wrong-fields", Some(2)),
+            (
+                "login;тегі;аты;email\na;А;Б;a@b.kz;c@d.kz\n",
+                "wrong-fields",
+                Some(2),
+            ),
             ("login;тегі\na;А\n", "missing-column", Some(1)),
             ("login;ФИО\na;Иванов\n", "one-name", Some(2)),
             ("PK\u{3}\u{4}xlsx", "other-file", None),
@@ -173,13 +211,21 @@ mod tests {
         ] {
             let faults = read_people("p.csv", text.as_bytes()).expect_err(text);
             let first = &faults[0];
-            assert_eq!((first.kind.word(), first.place.line), (word, line), "{text}");
+            assert_eq!(
+                (first.kind.word(), first.place.line),
+                (word, line),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn numbers_that_a_spreadsheet_keeps_as_text_are_numbers() {
-        for written in ["'040101500009", "=\"040101500009\"", "\"=\"\"040101500009\"\"\""] {
+        for written in [
+            "'040101500009",
+            "=\"040101500009\"",
+            "\"=\"\"040101500009\"\"\"",
+        ] {
             let text = format!("жсн;тегі;аты\n{written};А;Б\n");
             let sheet = read_people("p.csv", text.as_bytes()).expect("good");
             assert_eq!(sheet.rows[0].login, "040101500009", "{written}");
@@ -189,14 +235,20 @@ mod tests {
     #[test]
     fn a_column_that_is_absent_and_an_empty_cell_say_nothing_and_a_dash_empties() {
         let text = "login;тегі;аты;топ;email\na;А;Б;;-\n";
-        let row = read_people("p.csv", text.as_bytes()).expect("good").rows.remove(0);
+        let row = read_people("p.csv", text.as_bytes())
+            .expect("good")
+            .rows
+            .remove(0);
         assert_eq!((row.faculty, row.group), (None, None));
         assert_eq!((row.email.as_deref(), row.language), (Some(""), None));
 
         let text = "login;доп. время;доступность\nа;;\nб;-;нет\nв;30 мин;да\n";
         let sheet = read_admission("a.csv", text.as_bytes(), POSITIVE_RATING_DEFAULT);
         let rows = sheet.expect("good").rows;
-        let said: Vec<_> = rows.iter().map(|row| (row.extra_minutes, row.accessibility)).collect();
+        let said: Vec<_> = rows
+            .iter()
+            .map(|row| (row.extra_minutes, row.accessibility))
+            .collect();
         let wanted = [(None, None), (Some(0), Some(false)), (Some(30), Some(true))];
         assert_eq!(said, wanted);
         assert!(rows.iter().all(|row| row.admitted.is_none()));
@@ -292,14 +344,21 @@ mod tests {
         };
         let positive = POSITIVE_RATING_DEFAULT;
 
-        let people = read_people("p", &read("candidates.csv")).expect("good").rows;
+        let people = read_people("p", &read("candidates.csv"))
+            .expect("good")
+            .rows;
         let rows = read_admission("a", &read("admission.csv"), positive);
         let rows = rows.expect("good").rows;
         let bad_people = read_people("p", &read("bad/candidates.csv")).expect_err("bad");
         let bad_rows = read_admission("a", &read("bad/admission.csv"), positive).expect_err("bad");
 
         assert_eq!((people.len(), rows.len()), (12, 11));
-        assert_eq!(rows.iter().filter(|row| row.admitted == Some(false)).count(), 1);
+        assert_eq!(
+            rows.iter()
+                .filter(|row| row.admitted == Some(false))
+                .count(),
+            1
+        );
         let lines = |faults: &[qorgan_server_core::fault::Fault]| {
             let mut lines: Vec<_> = faults.iter().filter_map(|fault| fault.place.line).collect();
             lines.dedup();

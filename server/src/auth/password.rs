@@ -41,12 +41,26 @@ pub(crate) async fn verify(
     let password = password.to_owned();
     let work = move || {
         PasswordHash::new(&stored).is_ok_and(|hash| {
-            Argon2::default()
-                .verify_password(password.as_bytes(), &hash)
-                .is_ok()
+            let right = Argon2::default().verify_password(password.as_bytes(), &hash);
+            level(&hash, cost, &password);
+            right.is_ok()
         })
     };
     hashers.run(flow, work).await
+}
+
+/// Does the work of a password in vain where a hash cost less, as that of a code: how long a sign-in
+/// takes tells nobody which logins there are.
+fn level(hash: &PasswordHash<'_>, cost: PasswordCost, password: &str) {
+    let known = Params::try_from(hash).map_or(0, |params| params.m_cost());
+    if known < cost.memory_kib
+        && let Ok(params) = Params::new(cost.memory_kib, cost.passes, cost.lanes, None)
+    {
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let mut vain = [0; Params::DEFAULT_OUTPUT_LEN];
+        // The bytes are of no use, and neither is an error.
+        let _vain = argon2.hash_password_into(password.as_bytes(), b"no salt of use", &mut vain);
+    }
 }
 
 /// Returns a password of sixteen letters and digits that are not mistaken for one another.

@@ -11,6 +11,7 @@ use super::entrance::Door;
 use super::hashing::Flow;
 use super::tokens::{Holder, SignedWith};
 use super::{Auth, AuthError, StaffRole, StaffSession, password};
+use crate::config::PasswordCost;
 use crate::store::people::{self, NewPerson};
 use crate::store::{WriteTx, audit};
 
@@ -182,6 +183,21 @@ impl Auth {
     /// There is no randomness, or the cost settings are unusable.
     pub async fn hash_password(&self, new: &str) -> Result<String, AuthError> {
         password::hash(&self.hashers, Flow::Server, self.config.passwords, new).await
+    }
+
+    /// Returns the hash of a one-time code of more than 80 random bits. Nobody guesses such a code
+    /// from a stolen hash however cheap a guess is, so that a list of a thousand takes a second; the
+    /// form is that of passwords. Signing in with it takes as long as with a password.
+    ///
+    /// # Errors
+    /// There is no randomness, or the cost settings are unusable.
+    pub async fn hash_code(&self, code: &str) -> Result<String, AuthError> {
+        let cost = PasswordCost {
+            memory_kib: CODE_MEMORY_KIB.min(self.config.passwords.memory_kib),
+            passes: 1,
+            ..self.config.passwords
+        };
+        password::hash(&self.hashers, Flow::Server, cost, code).await
     }
 
     /// Writes the hash of a password without an end, and ends the sessions of the one before; an
@@ -420,3 +436,5 @@ pub const fn clear_cookie() -> HeaderValue {
 pub(super) const COOKIE: &str = "__Host-qorgan";
 const PASSWORD_CHARS_MIN: usize = 10;
 const PASSWORD_CHARS_MAX: usize = 200;
+/// The memory of a hash of a code, in KiB.
+const CODE_MEMORY_KIB: u32 = 256;

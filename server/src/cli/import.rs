@@ -1,23 +1,24 @@
 //! `import`: people, tests, admission sheets; the same checks as the console.
 
 use std::fs;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use qorgan_protocol::ids::{ExamId, SittingId};
 use qorgan_server_core::archive::entry_name;
-use qorgan_server_core::fault::Fault;
+use qorgan_server_core::fault::{Fault, Note};
 use qorgan_server_core::qti::{
     FILES_MAX, Identifiers, PACKAGE_BYTES_MAX, Package, Stated, read_package,
 };
-use qorgan_server_core::sheets::read_people;
 
 use super::say;
 use crate::console::{
     Language, apply_admission, apply_people, apply_photos, apply_test, exam_facts, package_of,
-    read_admission_sheet, read_photos, staff_faults,
+    read_admission_sheet, read_people_list, read_photos,
 };
 use crate::state::AppState;
 
@@ -76,14 +77,11 @@ impl Import {
 }
 
 async fn people(state: &AppState, file: &Path) -> anyhow::Result<()> {
-    let rows = good(read_people(&name(file), &read(file)?))?;
-    let faults = staff_faults(&state.store, &name(file), &rows).await?;
-    good(if faults.is_empty() {
-        Ok(())
-    } else {
-        Err(faults)
-    })?;
-    let report = apply_people(state, &rows, ACTOR).await?;
+    let read = read_people_list(state, &name(file), &read(file)?).await?;
+    let sheet = good(read)?;
+    tell(&sheet.notes);
+    let told = progress();
+    let report = apply_people(state, &sheet.rows, ACTOR, &told).await?;
     say(&format!("{} people imported", report.imported));
     for (_name, login, code) in report.codes {
         say(&format!("{login}\t{code}"));
@@ -92,8 +90,9 @@ async fn people(state: &AppState, file: &Path) -> anyhow::Result<()> {
 }
 
 async fn photos(state: &AppState, path: &Path) -> anyhow::Result<()> {
-    let photos = good(read_photos(state, package(path)?).await?)?;
-    let count = apply_photos(state, &photos, ACTOR).await?;
+    let read = good(read_photos(state, package(path)?).await?)?;
+    tell(&read.notes);
+    let count = apply_photos(state, &read.photos, ACTOR).await?;
     say(&format!("{count} photos imported"));
     Ok(())
 }
@@ -137,9 +136,10 @@ async fn test(
 }
 
 async fn admission(state: &AppState, file: &Path, sitting: SittingId) -> anyhow::Result<()> {
-    let rows = read_admission_sheet(state, sitting, &name(file), &read(file)?).await?;
-    let rows = good(rows)?;
-    let report = apply_admission(state, sitting, &rows, ACTOR).await?;
+    let read = read_admission_sheet(state, sitting, &name(file), &read(file)?).await?;
+    let sheet = good(read)?;
+    tell(&sheet.notes);
+    let report = apply_admission(state, sitting, &sheet.rows, ACTOR).await?;
     say(&format!(
         "{} admitted, {} not admitted",
         report.admitted, report.refused
@@ -155,6 +155,33 @@ async fn newest_exam(state: &AppState) -> anyhow::Result<ExamId> {
     Ok(id
         .context("there is no exam; `exam create` makes one")?
         .parse()?)
+}
+
+/// Says what somebody should look at, beside the output.
+fn tell(notes: &[Note]) {
+    let language = language();
+    for note in notes {
+        beside(&language.note_line(note));
+    }
+}
+
+/// Writes a line beside the answer, so that a program that reads the answer is not disturbed.
+fn beside(line: &str) {
+    // Where nobody listens, nobody misses it.
+    let _closed = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Says every two seconds how many passwords are hashed, beside the output.
+fn progress() -> impl Fn(usize) + Sync {
+    let last = Mutex::new(Instant::now());
+    move |hashed| {
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.elapsed() >= TOLD_EVERY {
+            *last = Instant::now();
+            let blanks = [("n", hashed.to_string())];
+            beside(&language().fill("cli-hashed", &blanks));
+        }
+    }
 }
 
 /// Turns faults into one error that lists all of them.
@@ -250,5 +277,26 @@ fn folder(root: &Path) -> anyhow::Result<Package> {
     Ok(package)
 }
 
+const TOLD_EVERY: Duration = Duration::from_secs(2);
 /// Who stands in the audit log.
 const ACTOR: &str = "command line";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_with_anything_but_files_and_folders_is_refused_and_does_not_hang() {
+        let folder = tempfile::TempDir::new().expect("a temporary folder");
+        fs::create_dir(folder.path().join("ЖМ-1")).expect("made");
+        fs::write(folder.path().join("ЖМ-1/a.jpg"), b"x").expect("written");
+        assert_eq!(package(folder.path()).expect("a good folder").len(), 1);
+
+        let pipe = folder.path().join("ЖМ-1/b.jpg");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        if made.is_ok_and(|made| made.success()) {
+            let told = package(folder.path()).expect_err("no file").to_string();
+            assert!(told.contains("b.jpg"), "{told}");
+        }
+    }
+}

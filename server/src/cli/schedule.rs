@@ -5,18 +5,16 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
-use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use qorgan_protocol::ids::{ExamId, SittingId};
 use qorgan_protocol::incident::Allowance;
 use qorgan_protocol::time::WallTime;
-use qorgan_server_core::sitting::{
-    CODE_CHARS_MAX, SittingFault, SittingSettings, TITLE_CHARS_MAX, check_window, fields, is_exam,
-    read_sitting,
-};
+use qorgan_server_core::schedule::{check_window, read_exam};
+use qorgan_server_core::sitting::{SittingFault, SittingSettings, fields, read_sitting};
 
 use super::say;
 use crate::config::ExamDefaults;
+use crate::moment::{self, Typed};
 use crate::registry::{BoardOf, BoardQuery};
 use crate::state::AppState;
 use crate::store::assigned::{Scope, assign};
@@ -45,16 +43,11 @@ impl Exam {
             discipline,
             code,
         } = self;
-        if !is_exam(&title, &discipline, &code) {
-            bail!(
-                "an exam needs a title and a discipline of at most {TITLE_CHARS_MAX} characters, and \
-                 a code of at most {CODE_CHARS_MAX}"
-            );
-        }
+        let texts = read_exam(&title, &discipline, &code).map_err(|faults| refusal(&faults))?;
         let exam = NewExam {
-            title,
-            discipline,
-            discipline_code: code,
+            title: texts.title,
+            discipline: texts.discipline,
+            discipline_code: texts.code,
         };
         let mut tx = state.store.begin().await?;
         let id = exams::create_exam(&mut tx, &state.keys, state.clock.wall(), &exam).await?;
@@ -247,7 +240,10 @@ impl CreateSitting {
             closes: moment(&create.closes, zone)?,
             settings: create.settings(&state.config.exam)?,
         };
-        check_window(sitting.opens, sitting.closes, state.clock.wall())?;
+        let faults = check_window(sitting.opens, sitting.closes, state.clock.wall());
+        if !faults.is_empty() {
+            return Err(refusal(&faults));
+        }
         let mut tx = state.store.begin().await?;
         let id = exams::create_sitting(&mut tx, &state.keys, state.clock.wall(), &sitting)
             .await
@@ -265,12 +261,7 @@ impl CreateSitting {
             fields.insert(name, word);
         }
         let read = read_sitting(|name| fields.get(name).map_or("", String::as_str));
-        read.map_err(|faults| {
-            let line = |(name, fault): &(&str, SittingFault)| {
-                format!("--{}: {fault}", option_of(name).replace('_', "-"))
-            };
-            anyhow!(faults.iter().map(line).collect::<Vec<_>>().join("\n"))
-        })
+        read.map_err(|faults| refusal(&faults))
     }
 
     fn fields(&self, defaults: &ExamDefaults) -> BTreeMap<&'static str, String> {
@@ -322,8 +313,19 @@ impl CreateSitting {
     }
 }
 
+/// Puts every fault into a line with its option.
+fn refusal(faults: &[(&'static str, SittingFault)]) -> anyhow::Error {
+    let line = |(name, fault): &(&str, SittingFault)| {
+        format!("--{}: {fault}", option_of(name).replace('_', "-"))
+    };
+    anyhow!(faults.iter().map(line).collect::<Vec<_>>().join("\n"))
+}
+
 /// Returns the option that sets a field.
 fn option_of(field: &str) -> &str {
+    if field == fields::CODE {
+        return "code";
+    }
     if field.starts_with("watch_") {
         return "watch";
     }
@@ -421,14 +423,20 @@ fn programs(named: &[String], settings: &[String]) -> String {
 
 /// Reads a moment: local time in `zone`, or with its own offset.
 fn moment(text: &str, zone: &str) -> anyhow::Result<WallTime> {
-    if let Ok(at) = text.parse::<Timestamp>() {
-        return Ok(WallTime::from_unix_ms(at.as_millisecond()));
+    match moment::read(text, &TimeZone::get(zone)?, "") {
+        Typed::At(at) => Ok(at),
+        Typed::NoMoment => bail!("`{text}` is no moment such as 2026-06-01T09:00"),
+        Typed::Skipped([one, other]) => bail!(
+            "the clocks skip {text} in {zone}: give {} or {}",
+            one.text,
+            other.text
+        ),
+        Typed::Twice([one, other]) => bail!(
+            "the clocks show {text} twice in {zone}: give {} or {}",
+            one.text,
+            other.text
+        ),
     }
-    let local: DateTime = text
-        .parse()
-        .with_context(|| format!("`{text}` is no moment such as 2026-06-01T09:00"))?;
-    let at = local.to_zoned(TimeZone::get(zone)?)?.timestamp();
-    Ok(WallTime::from_unix_ms(at.as_millisecond()))
 }
 
 /// Writes a moment in the institution's zone, with its offset.
@@ -531,5 +539,8 @@ mod tests {
         let same = moment("2026-06-01T04:00:00Z", "Asia/Almaty").expect("a moment");
         assert_eq!(at, same);
         moment("tomorrow", "Asia/Almaty").expect_err("no moment");
+        let skipped = moment("2026-03-29T02:30", "Europe/Berlin").expect_err("skipped");
+        let told = skipped.to_string();
+        assert!(told.contains("2026-03-29T03:30+02:00"), "{told}");
     }
 }

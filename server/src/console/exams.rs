@@ -8,7 +8,8 @@ use qorgan_protocol::assessment::AssessmentTest;
 use qorgan_protocol::ids::ExamId;
 use qorgan_protocol::wire::ProblemCode;
 use qorgan_server_core::qti::{Identifiers, Stated, read_package};
-use qorgan_server_core::sitting::is_exam;
+use qorgan_server_core::schedule::read_exam;
+use qorgan_server_core::sitting::fields;
 use serde::Deserialize;
 
 use super::error::{Answer, ConsoleError};
@@ -19,7 +20,7 @@ use super::page::{Page, Visitor, show};
 use super::paging::{PageOf, Pager};
 use super::posted::{Fields, Posted, Uploaded};
 use super::preview::Checked;
-use super::sitting_form::SittingForm;
+use super::sitting_form::{SittingForm, words};
 use super::store::{SittingsOf, exam_facts, exams, sittings};
 use crate::auth::{Staff, TestCentre};
 use crate::state::AppState;
@@ -108,18 +109,21 @@ pub(super) async fn create(
     State(state): State<AppState>,
     posted: Posted<TestCentre>,
 ) -> Answer {
-    let (title, discipline) = (posted.fields.get("title"), posted.fields.get("discipline"));
-    let code = posted.fields.get("discipline_code");
-    if !is_exam(title, discipline, code) {
-        let page = Page::new(&state, &visitor, Some(&posted.staff.session));
-        let problem = Some(page.t("exam-problem"));
-        let part = PageOf::read("1", LINES);
-        return exams_page(&state, (page, part), problem, &posted.fields).await;
-    }
+    let [title, discipline, code] =
+        [fields::TITLE, fields::DISCIPLINE, fields::CODE].map(|name| posted.fields.get(name));
+    let texts = match read_exam(title, discipline, code) {
+        Ok(texts) => texts,
+        Err(faults) => {
+            let page = Page::new(&state, &visitor, Some(&posted.staff.session));
+            let problem = faults.first().map(|(_, fault)| words(&page, fault));
+            let part = PageOf::read("1", LINES);
+            return exams_page(&state, (page, part), problem, &posted.fields).await;
+        }
+    };
     let new = NewExam {
-        title: title.to_owned(),
-        discipline: discipline.to_owned(),
-        discipline_code: code.to_owned(),
+        title: texts.title,
+        discipline: texts.discipline,
+        discipline_code: texts.code,
     };
     let mut tx = state.store.begin().await?;
     let exam = create_exam(&mut tx, &state.keys, state.clock.wall(), &new).await?;
@@ -297,6 +301,7 @@ fn table(page: &Page, test: &AssessmentTest) -> PreviewTable {
                 vec![at.to_string(), item.code.clone(), item.prompt.clone()]
             })
             .collect(),
+        ..PreviewTable::default()
     }
 }
 

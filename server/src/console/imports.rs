@@ -1,32 +1,28 @@
 //! What an import changes, once it was checked: people, tests, admission sheets. The command line
 //! and the console call the same functions.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Redirect};
 use qorgan_protocol::assessment::AssessmentTest;
-use qorgan_protocol::ids::{ExamId, PersonId, SittingId};
+use qorgan_protocol::ids::ExamId;
 use qorgan_protocol::time::WallTime;
-use qorgan_protocol::wire::{Accommodation, ProblemCode};
-use qorgan_server_core::fault::{Fault, FaultKind, Place};
-use qorgan_server_core::sheets::{
-    AdmissionRow, POSITIVE_RATING_DEFAULT, PersonRow, foreign_disciplines, read_admission,
-};
+use qorgan_protocol::wire::ProblemCode;
+use qorgan_server_core::fault::{Fault, Note, Place};
+use qorgan_server_core::sheets::PersonRow;
 
+use super::admission_sheet::apply_admission;
 use super::error::{Answer, ConsoleError};
+use super::hashing::{Secret, hash_all};
 use super::page::{Page, Visitor, show};
+use super::people_list::{accounts, put_row};
 use super::photos::apply_photos;
 use super::posted::Posted;
 use super::preview::Checked;
 use super::rights::{RowRights, StaffRights, row_rights, staff_rights};
-use super::store::{exam_facts, sitting_exam};
 use crate::auth::{AuthError, Staff, TestCentre};
 use crate::state::AppState;
-use crate::store::exams::{Admission, admit, allowances};
-use crate::store::people::{NewPerson, put_person};
-use crate::store::{StoreError, WriteTx, audit, content, id};
+use crate::store::{StoreError, WriteTx, audit, content};
 
 /// Says why an import that was checked cannot be applied.
 #[derive(Debug, thiserror::Error)]
@@ -83,8 +79,9 @@ impl core::fmt::Debug for PeopleReport {
     }
 }
 
-/// Imports candidates in one transaction; who has no password yet gets a one-time code. No right is
-/// given, and no account of staff is changed (M1).
+/// Imports candidates in one transaction; who has no password yet, or a code that is over, gets a
+/// one-time code. No right is given, and no account of staff is changed (M1). `told` hears how many
+/// passwords were hashed.
 ///
 /// # Errors
 /// `Rights` where a row would do either; the database failed or there is no randomness. Nothing is
@@ -93,46 +90,37 @@ pub async fn apply_people(
     state: &AppState,
     rows: &[PersonRow],
     actor: &str,
+    told: &(dyn Fn(usize) + Sync),
 ) -> Result<PeopleReport, ImportError> {
-    // Whose code is over gets a new one.
-    let known: BTreeSet<String> = sqlx::query_scalar(
-        "SELECT p.login FROM people p JOIN credentials c ON c.person_id = p.id \
-         WHERE c.code_until_ms IS NULL OR c.code_until_ms > $1",
-    )
-    .bind(state.clock.wall().unix_ms())
-    .fetch_all(state.store.read())
-    .await?
-    .into_iter()
-    .collect();
+    let accounts = accounts(state).await?;
     let mut report = PeopleReport::default();
-    let mut hashes = BTreeMap::new();
+    let mut secrets = Vec::new();
     let staff = staff_rights(state.store.read()).await?;
     let theirs = candidates_of(&staff, rows)?;
     for row in &theirs {
-        let password = match (&row.password, known.contains(&row.login)) {
-            (Some(password), _) => password.clone(),
-            (None, true) => continue,
-            (None, false) => {
+        let known = accounts.get(&row.login);
+        let secret = match &row.password {
+            Some(password) => Secret::Password(password.clone()),
+            None if known.is_some_and(|account| account.has_password) => continue,
+            None => {
                 let code = one_time_code(&qorgan_signing::random()?);
-                report
-                    .codes
-                    .push((row.full_name(), row.login.clone(), code.clone()));
-                code
+                let on_file = known.map(|account| account.on_file.clone());
+                let name = on_file.unwrap_or_default().after(row).full_name();
+                report.codes.push((name, row.login.clone(), code.clone()));
+                Secret::Code(code)
             }
         };
-        hashes.insert(
-            row.login.as_str(),
-            state.auth.hash_password(&password).await?,
-        );
+        secrets.push((row.login.clone(), secret));
     }
+    let hashes = hash_all(state, secrets, told).await?;
     let mut tx = state.store.begin().await?;
     // Somebody may have become staff since.
     if staff_rights(&mut *tx).await? != staff {
         candidates_of(&staff_rights(&mut *tx).await?, rows)?;
     }
     for row in &theirs {
-        let person = put_row(&mut tx, state, row).await?;
-        if let Some(hash) = hashes.get(row.login.as_str()) {
+        let person = put_row(&mut tx, state, accounts.get(&row.login), row).await?;
+        if let Some(hash) = hashes.get(&row.login) {
             state
                 .auth
                 .put_credentials(&mut tx, person, hash, false)
@@ -170,50 +158,16 @@ fn candidates_of<'r>(
     Ok(theirs)
 }
 
-async fn put_row(
-    tx: &mut WriteTx,
-    state: &AppState,
-    row: &PersonRow,
-) -> Result<PersonId, StoreError> {
-    let unit = [&row.faculty, &row.year, &row.group].map(String::as_str);
-    let unit: Vec<&str> = unit.into_iter().filter(|part| !part.is_empty()).collect();
-    let new = NewPerson {
-        login: row.login.clone(),
-        display_name: row.full_name(),
-        language: row.language.clone(),
-        external_id: String::new(),
-        unit: unit.join(" · "),
-        email: row.email.clone(),
-    };
-    let person = put_person(tx, &state.keys, state.clock.wall(), &new).await?;
-    sqlx::query(
-        "INSERT INTO person_details (person_id, institution_id, family_name, given_name, \
-         patronymic, faculty, year, group_name, speciality) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (person_id) DO UPDATE SET \
-         family_name = excluded.family_name, given_name = excluded.given_name, \
-         patronymic = excluded.patronymic, faculty = excluded.faculty, year = excluded.year, \
-         group_name = excluded.group_name, speciality = excluded.speciality",
-    )
-    .bind(person.to_string())
-    .bind(state.institution().to_string())
-    .bind(&row.family_name)
-    .bind(&row.given_name)
-    .bind(&row.patronymic)
-    .bind(&row.faculty)
-    .bind(&row.year)
-    .bind(&row.group)
-    .bind(&row.speciality)
-    .execute(&mut **tx)
-    .await?;
-    Ok(person)
-}
-
-/// Returns a code of twelve characters that nobody takes for another: no 0, O, 1, I or L.
-fn one_time_code(random: &[u8; 12]) -> String {
-    const LETTERS: &[u8; 32] = b"ABCDEFGHJKMNPQRSTUVWXYZ23456789+";
+/// Returns a code of eighteen characters (89 bits) in three groups that nobody takes for another:
+/// no 0, O, 1, I or L.
+fn one_time_code(random: &[u8; 32]) -> String {
+    const LETTERS: &[u8; 31] = b"ABCDEFGHJKMNPQRSTUVWXYZ23456789";
+    // Only whole turns of the alphabet are fair; should too few bytes be, the others fill up.
+    let fair = random.iter().filter(|byte| **byte < 248);
+    let bytes = fair.chain(random).take(CODE_CHARS);
     let mut code = String::new();
-    for (place, byte) in random.iter().enumerate() {
-        if place > 0 && place % 4 == 0 {
+    for (place, byte) in bytes.enumerate() {
+        if place > 0 && place % CODE_GROUP == 0 {
             code.push('-');
         }
         let letter = LETTERS.get(usize::from(byte % 31)).copied().unwrap_or(b'A');
@@ -221,6 +175,10 @@ fn one_time_code(random: &[u8; 12]) -> String {
     }
     code
 }
+
+/// So many characters of 31 make more than 80 bits: the code need not be hashed slowly.
+const CODE_CHARS: usize = 18;
+const CODE_GROUP: usize = 6;
 
 /// What an import of a test did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -258,134 +216,6 @@ pub async fn apply_test(
     })
 }
 
-/// What an import of an admission sheet did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct AdmissionReport {
-    /// How many are admitted.
-    pub admitted: usize,
-    /// How many are not.
-    pub refused: usize,
-}
-
-/// Reads an admission sheet for a sitting and checks it against people and discipline.
-///
-/// # Errors
-/// Every fault with line and column, or the database failed.
-//= tests/data/sop-2-28.md#7-admission
-pub async fn read_admission_sheet(
-    state: &AppState,
-    sitting: SittingId,
-    file: &str,
-    bytes: &[u8],
-) -> Result<Result<Vec<AdmissionRow>, Vec<Fault>>, StoreError> {
-    let rows = match read_admission(file, bytes, POSITIVE_RATING_DEFAULT) {
-        Ok(rows) => rows,
-        Err(faults) => return Ok(Err(faults)),
-    };
-    let mut faults = Vec::new();
-    if let Some(exam) = sitting_exam(&state.store, sitting).await?
-        && let Some(facts) = exam_facts(&state.store, exam).await?
-        && !facts.code.is_empty()
-    {
-        faults.extend(foreign_disciplines(file, &rows, &facts.code));
-    }
-    let people = candidates(state).await?;
-    for row in &rows {
-        let place = || Place::line(file, row.line).in_column("login");
-        let login = row.login.clone();
-        match people.get(&row.login) {
-            None => faults.push(Fault::new(place(), FaultKind::UnknownLogin { login })),
-            Some((_, true)) => {
-                faults.push(Fault::new(place(), FaultKind::NotACandidate { login }));
-            }
-            Some((_, false)) => {}
-        }
-    }
-    faults.sort();
-    Ok(if faults.is_empty() {
-        Ok(rows)
-    } else {
-        Err(faults)
-    })
-}
-
-/// Puts a checked sheet into force: each line admits or refuses, and makes the attempt.
-///
-/// # Errors
-/// The database failed, or a person is gone; nothing is changed then.
-//= tests/data/sop-2-28.md#7-admission
-pub async fn apply_admission(
-    state: &AppState,
-    sitting: SittingId,
-    rows: &[AdmissionRow],
-    actor: &str,
-) -> Result<AdmissionReport, ImportError> {
-    let people = candidates(state).await?;
-    let mut report = AdmissionReport::default();
-    let at = state.clock.wall();
-    let mut tx = state.store.begin().await?;
-    for row in rows {
-        let (person, _) = people.get(&row.login).ok_or(ImportError::Gone)?;
-        let granted = match &row.allowances {
-            Some(granted) => granted.clone(),
-            None => allowances(&mut tx, sitting, *person)
-                .await?
-                .unwrap_or_default(),
-        };
-        let admission = Admission {
-            sitting,
-            person: *person,
-            admitted: row.admitted,
-            reason: reason(row),
-            accommodation: Accommodation {
-                extra_minutes: row.extra_minutes,
-                accessibility: row.accessibility,
-                allowances: granted,
-            },
-        };
-        admit(&mut tx, &state.keys, at, &admission).await?;
-        if row.admitted {
-            report.admitted += 1;
-        } else {
-            report.refused += 1;
-        }
-    }
-    let subject = sitting.to_string();
-    log(
-        &mut tx,
-        state,
-        actor,
-        ("admission_imported", &subject, &rows.len().to_string()),
-    )
-    .await?;
-    tx.commit().await?;
-    Ok(report)
-}
-
-fn reason(row: &AdmissionRow) -> String {
-    match (row.admitted, row.rating) {
-        (true, _) => String::new(),
-        (false, Some(rating)) if row.reason.is_empty() => {
-            format!("ЖР {rating} < {POSITIVE_RATING_DEFAULT}")
-        }
-        (false, _) => row.reason.clone(),
-    }
-}
-
-async fn candidates(state: &AppState) -> Result<BTreeMap<String, (PersonId, bool)>, StoreError> {
-    let rows: Vec<(String, String, bool)> = sqlx::query_as(
-        "SELECT p.login, p.id, EXISTS (SELECT 1 FROM staff_roles r WHERE r.person_id = p.id) \
-         FROM people p",
-    )
-    .fetch_all(state.store.read())
-    .await?;
-    let mut people = BTreeMap::new();
-    for (login, person, staff) in rows {
-        people.insert(login, (id(&person)?, staff));
-    }
-    Ok(people)
-}
-
 pub(super) async fn log(
     tx: &mut WriteTx,
     state: &AppState,
@@ -412,6 +242,7 @@ struct PreviewPage {
     back: String,
     apply: String,
     faults: Vec<FaultLine>,
+    notes: Vec<FaultLine>,
     summary: Vec<String>,
     headings: Vec<String>,
     rows: Vec<Vec<String>>,
@@ -425,6 +256,18 @@ struct FaultLine {
     line: String,
     place: String,
     text: String,
+}
+
+impl FaultLine {
+    fn new(place: &Place, text: String) -> Self {
+        let part = place.item.clone().or_else(|| place.column.clone());
+        Self {
+            file: place.file.clone(),
+            line: place.line.map(|line| line.to_string()).unwrap_or_default(),
+            place: part.unwrap_or_default(),
+            text,
+        }
+    }
 }
 
 /// What a preview says.
@@ -449,6 +292,8 @@ pub(super) struct PreviewTable {
     pub(super) headings: Vec<String>,
     /// Rows; the page shows the first of them.
     pub(super) rows: Vec<Vec<String>>,
+    /// What somebody should look at.
+    pub(super) notes: Vec<Note>,
 }
 
 /// Shows the faults of an import; nothing was changed.
@@ -456,21 +301,7 @@ pub(super) fn show_faults(page: Page, words: PreviewWords, faults: &[Fault]) -> 
     let language = page.in_language();
     let lines = faults
         .iter()
-        .map(|fault| FaultLine {
-            file: fault.place.file.clone(),
-            line: fault
-                .place
-                .line
-                .map(|line| line.to_string())
-                .unwrap_or_default(),
-            place: fault
-                .place
-                .item
-                .clone()
-                .or_else(|| fault.place.column.clone())
-                .unwrap_or_default(),
-            text: language.fault(&fault.kind),
-        })
+        .map(|fault| FaultLine::new(&fault.place, language.fault(&fault.kind)))
         .collect();
     preview(page, words, String::new(), lines, PreviewTable::default())
 }
@@ -505,7 +336,15 @@ fn preview(
         summary,
         headings,
         mut rows,
+        notes,
     } = table;
+    let language = page.in_language();
+    let told = |note: &Note| FaultLine::new(&note.place, language.note(&note.kind));
+    let mut shown: Vec<FaultLine> = notes.iter().take(NOTES_SHOWN).map(told).collect();
+    if notes.len() > NOTES_SHOWN {
+        let rest = page.t1("preview-more", "n", notes.len() - NOTES_SHOWN);
+        shown.push(FaultLine::new(&Place::file(&words.file), rest));
+    }
     let more = rows.len().saturating_sub(ROWS_SHOWN);
     rows.truncate(ROWS_SHOWN);
     show(&PreviewPage {
@@ -514,6 +353,7 @@ fn preview(
         back: words.back,
         apply,
         faults,
+        notes: shown,
         summary,
         headings,
         rows,
@@ -546,7 +386,7 @@ pub(super) async fn apply(
     let actor = session.person.to_string();
     match taken.ok_or(ConsoleError::Refused(ProblemCode::NotFound))? {
         Checked::People(rows) => {
-            let report = apply_people(&state, &rows, &actor).await?;
+            let report = apply_people(&state, &rows, &actor, &|_hashed| {}).await?;
             show(&CodesPage {
                 page: Page::new(&state, &visitor, Some(session)),
                 imported: report.imported,
@@ -575,8 +415,10 @@ pub(super) fn identifiers(at: WallTime) -> (WallTime, impl FnMut() -> [u8; 10]) 
     (at, || qorgan_signing::random().unwrap_or_default())
 }
 
-/// The most rows that a preview shows.
-const ROWS_SHOWN: usize = 100;
+/// The most rows that a preview shows; those that change something stand first.
+const ROWS_SHOWN: usize = 1_000;
+/// The most notes that a preview shows.
+const NOTES_SHOWN: usize = 200;
 
 #[cfg(test)]
 mod tests {
@@ -584,9 +426,13 @@ mod tests {
 
     #[test]
     fn a_code_has_no_letters_that_look_alike() {
-        let code = one_time_code(&[0, 31, 62, 93, 124, 155, 186, 217, 248, 14, 15, 16]);
+        let mut random = [0; 32];
+        for (byte, value) in random.iter_mut().zip(0_u8..) {
+            *byte = value.wrapping_mul(31);
+        }
+        let code = one_time_code(&random);
 
-        assert_eq!(code.len(), 14);
+        assert_eq!((code.len(), code.matches('-').count()), (20, 2));
         assert!(!code.contains(['0', 'O', '1', 'I', 'L']));
     }
 }

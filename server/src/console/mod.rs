@@ -6,6 +6,7 @@
 //! * Every change carries the form's token and names its role by the extractor's type.
 //! * Each view of a recording stands in the custody record.
 
+mod admission_sheet;
 mod assets;
 mod assign;
 mod board;
@@ -13,6 +14,7 @@ mod candidate;
 mod error;
 mod exams;
 mod granted;
+mod hashing;
 mod home;
 mod identity;
 mod imports;
@@ -23,7 +25,9 @@ mod page;
 mod paging;
 mod parts;
 mod people;
+mod people_list;
 mod photos;
+mod picture;
 mod posted;
 mod preview;
 mod reasons;
@@ -56,14 +60,12 @@ use crate::state::AppState;
 use error::Told;
 use page::{Page, Visitor, show};
 
-pub use imports::{
-    AdmissionReport, ImportError, PeopleReport, TestReport, apply_admission, apply_people,
-    apply_test, read_admission_sheet,
-};
+pub use admission_sheet::{AdmissionReport, apply_admission, read_admission_sheet};
+pub use imports::{ImportError, PeopleReport, TestReport, apply_people, apply_test};
 pub use package::package_of;
-pub use photos::{Photo, apply_photos, read_photos};
+pub use people_list::read_people_list;
+pub use photos::{Photo, Photos, apply_photos, read_photos};
 pub use review::{ReviewError, review_by_hand};
-pub use rights::staff_faults;
 pub use store::{ExamFacts, exam_facts, sitting_exam};
 pub use texts::Language;
 
@@ -141,6 +143,10 @@ fn pages() -> Router<AppState> {
         .route(
             "/console/sittings/{sitting}/board.csv",
             get(sitting::export),
+        )
+        .route(
+            "/console/sittings/{sitting}/admission.csv",
+            get(admission_sheet::export),
         )
         .route("/console/sittings/{sitting}/granted", post(granted::change))
         .route("/console/sittings/{sitting}/proctors", post(assign::change))

@@ -161,8 +161,23 @@ impl Page {
     /// Makes a page of nobody in Kazakh.
     #[cfg(test)]
     pub(super) fn for_test() -> Self {
+        Self::for_test_in(Language::Kazakh)
+    }
+
+    /// Makes a page of no visitor in a zone.
+    #[cfg(test)]
+    pub(super) fn for_test_at(zone: &str) -> Self {
         Self {
-            language: Language::Kazakh,
+            zone: TimeZone::get(zone).expect("it is bundled"),
+            ..Self::for_test()
+        }
+    }
+
+    /// Makes a page of no visitor in a language.
+    #[cfg(test)]
+    pub(super) fn for_test_in(language: Language) -> Self {
+        Self {
+            language,
             zone: TimeZone::get("Asia/Almaty").expect("it is bundled"),
             staff: None,
             csrf: String::new(),

@@ -4,17 +4,18 @@ use askama::Template;
 use axum::extract::{Query, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::IntoResponse as _;
-use qorgan_server_core::sheets::{PersonRow, Role, read_people};
+use qorgan_server_core::sheets::{PersonRow, Role, Sheet};
 use serde::Deserialize;
 use sqlx::Row as _;
 
+use super::admission_sheet::change;
 use super::error::Answer;
 use super::imports::{PreviewTable, PreviewWords, log, show_checked, show_faults};
 use super::page::{Page, Visitor, encode, show};
 use super::paging::{PageOf, Pager};
+use super::people_list::{Accounts, KEYS, accounts, read_people_list};
 use super::posted::Uploaded;
 use super::preview::Checked;
-use super::rights::staff_faults;
 use crate::auth::{Office, Staff, TestCentre};
 use crate::state::AppState;
 use crate::store::{Store, StoreError};
@@ -234,36 +235,46 @@ pub(super) async fn export(
     staff: Staff<Office>,
 ) -> Answer {
     let page = Page::new(&state, &visitor, Some(&staff.session));
+    let accounts = accounts(&state).await?;
     let everybody = Wanted::default();
-    let people = people(&state.store, &page, &everybody, (0, EXPORTED_MAX)).await?;
+    let people = people(&state.store, &page, &everybody, (0, EVERYBODY)).await?;
     let mut tx = state.store.begin().await?;
     let detail = people.len().to_string();
     let taken = ("people_exported", "people", detail.as_str());
     log(&mut tx, &state, &staff.session.person.to_string(), taken).await?;
     tx.commit().await?;
-    let mut rows = vec![COLUMNS.iter().map(|(_, key)| page.t(key)).collect()];
+    Ok(csv_file(
+        "people.csv",
+        &export_rows(&page, &people, &accounts),
+    ))
+}
+
+/// Returns the list as it can be read in again: every column of a list of people but passwords.
+fn export_rows(page: &Page, people: &[PersonLine], accounts: &Accounts) -> Vec<Vec<String>> {
+    let mut headings = vec![page.t("login")];
+    headings.extend(KEYS.map(|key| page.t(key)));
+    headings.push(page.t("role"));
+    let mut rows = vec![headings];
     for one in people {
-        rows.push(vec![
-            one.name,
-            one.login,
-            one.role,
-            one.faculty,
-            one.year,
-            one.group,
-            one.language,
-        ]);
+        let Some(account) = accounts.get(&one.login) else {
+            continue;
+        };
+        let mut row = vec![one.login.clone()];
+        let on_file = account.on_file.texts();
+        row.extend(
+            on_file
+                .iter()
+                .map(|text| if text.is_empty() { "-" } else { text }.to_owned()),
+        );
+        row.push(one.role.clone());
+        rows.push(row);
     }
-    Ok(csv_file("people.csv", &rows))
+    rows
 }
 
 /// Makes a CSV file of rows, as spreadsheets of this country read it.
 pub(super) fn csv_file(name: &str, rows: &[Vec<String>]) -> axum::response::Response {
-    let mut text = String::from("\u{feff}");
-    for row in rows {
-        let cells: Vec<String> = row.iter().map(|cell| csv_cell(cell)).collect();
-        text.push_str(&cells.join(";"));
-        text.push_str("\r\n");
-    }
+    let text = csv_text(rows);
     let attachment = format!("attachment; filename=\"{name}\"");
     let headers = [
         (CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
@@ -272,9 +283,21 @@ pub(super) fn csv_file(name: &str, rows: &[Vec<String>]) -> axum::response::Resp
     (headers, text).into_response()
 }
 
+/// Writes rows as CSV.
+pub(super) fn csv_text(rows: &[Vec<String>]) -> String {
+    let mut text = String::from("\u{feff}");
+    for row in rows {
+        let cells: Vec<String> = row.iter().map(|cell| csv_cell(cell)).collect();
+        text.push_str(&cells.join(";"));
+        text.push_str("\r\n");
+    }
+    text
+}
+
 /// Quotes a cell; one that a spreadsheet would take for a formula is made text.
 fn csv_cell(cell: &str) -> String {
-    let formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    // A dash alone is no formula: it says that nothing is there.
+    let formula = cell != "-" && cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let cell = if formula {
         format!("'{cell}")
     } else {
@@ -300,68 +323,164 @@ pub(super) async fn import(
         back: "/console/people".to_owned(),
         clause: "clause-3",
     };
-    match read_people(&upload.name, &upload.bytes) {
+    match read_people_list(&state, &upload.name, &upload.bytes).await? {
         Err(faults) => show_faults(page, words, &faults),
-        Ok(rows) => {
-            let faults = staff_faults(&state.store, &upload.name, &rows).await?;
-            if !faults.is_empty() {
-                return show_faults(page, words, &faults);
-            }
-            let mut table = table(&state.store, &page, &rows).await?;
-            let left = rows
-                .iter()
-                .filter(|row| row.role != Role::Candidate)
-                .count();
-            if left > 0 {
-                table.summary.push(page.t1("preview-staff-left", "n", left));
-            }
-            let checked = (Checked::People(rows), table);
+        Ok(sheet) => {
+            let table = table(&page, &sheet, &accounts(&state).await?);
+            let checked = (Checked::People(sheet.rows), table);
             show_checked(&state, &visitor, &upload.staff, words, checked)
         }
     }
 }
 
-async fn table(store: &Store, page: &Page, rows: &[PersonRow]) -> Result<PreviewTable, StoreError> {
-    let known: Vec<String> = sqlx::query_scalar("SELECT login FROM people")
-        .fetch_all(store.read())
-        .await?;
-    let changed = rows.iter().filter(|row| known.contains(&row.login)).count();
-    let headings = [
-        "line", "name", "login", "role", "faculty", "year", "group", "language",
+/// Shows what a list would change; lines that change something stand first.
+fn table(page: &Page, sheet: &Sheet<PersonRow>, accounts: &Accounts) -> PreviewTable {
+    let (mut changed, mut same) = (Vec::new(), Vec::new());
+    let (mut new, mut left) = (0, 0);
+    for row in &sheet.rows {
+        let known = accounts.get(&row.login);
+        let before = known
+            .map(|account| account.on_file.clone())
+            .unwrap_or_default();
+        // A row of staff that was not refused says what is so already, and is left as it is.
+        let is_staff = row.role != Role::Candidate;
+        left += usize::from(is_staff);
+        let after = if is_staff {
+            before.clone()
+        } else {
+            before.after(row)
+        };
+        let changes: Vec<String> = before
+            .changes(&after)
+            .into_iter()
+            .map(|(key, old, new)| change(page, key, &old, &new))
+            .collect();
+        let password = known.is_some_and(|account| account.has_password) && row.password.is_some();
+        let told = match known {
+            None => page.t("preview-is-new"),
+            Some(_) if password => [changes.join("; "), page.t("preview-password")].join("; "),
+            Some(_) => changes.join("; "),
+        };
+        new += usize::from(known.is_none());
+        let told = told.trim_start_matches("; ").to_owned();
+        let is_same = told.is_empty();
+        let mut line = vec![row.line.to_string(), row.login.clone()];
+        line.extend(PREVIEWED.map(|key| after.text(key).to_owned()));
+        line.push(page.t(&format!("role-{}", row.role.word())));
+        line.push(told);
+        if is_same {
+            same.push(line);
+        } else {
+            changed.push(line);
+        }
+    }
+    let mut headings = vec![page.t("line"), page.t("login")];
+    headings.extend(PREVIEWED.map(|key| page.t(key)));
+    headings.extend([page.t("role"), page.t("changes")]);
+    let mut summary = vec![
+        page.t1("preview-people", "n", sheet.rows.len()),
+        page.t1("preview-new", "n", new),
+        page.t1("preview-changed", "n", changed.len() - new),
     ];
-    Ok(PreviewTable {
-        summary: vec![
-            page.t1("preview-people", "n", rows.len()),
-            page.t1("preview-new", "n", rows.len() - changed),
-            page.t1("preview-changed", "n", changed),
-        ],
-        headings: headings.iter().map(|key| page.t(key)).collect(),
-        rows: rows
-            .iter()
-            .map(|row| {
-                vec![
-                    row.line.to_string(),
-                    row.full_name(),
-                    row.login.clone(),
-                    page.t(&format!("role-{}", row.role.word())),
-                    row.faculty.clone(),
-                    row.year.clone(),
-                    row.group.clone(),
-                    row.language.clone(),
-                ]
-            })
-            .collect(),
-    })
+    if left > 0 {
+        summary.push(page.t1("preview-staff-left", "n", left));
+    }
+    changed.append(&mut same);
+    PreviewTable {
+        summary,
+        headings,
+        rows: changed,
+        notes: sheet.notes.clone(),
+    }
 }
 
+/// What a preview shows of each person.
+const PREVIEWED: [&str; 7] = [
+    "family-name",
+    "given-name",
+    "patronymic",
+    "faculty",
+    "year",
+    "group",
+    "language",
+];
 /// The most people that a page shows.
 const PEOPLE_SHOWN: u32 = 500;
-/// The most people of an export.
-const EXPORTED_MAX: u32 = 500_000;
+/// So many that an export leaves nobody out.
+const EVERYBODY: u32 = u32::MAX;
 
 #[cfg(test)]
 mod tests {
-    use super::csv_cell;
+    use qorgan_protocol::ids::PersonId;
+    use qorgan_protocol::time::WallTime;
+    use qorgan_server_core::sheets::read_people;
+
+    use super::super::people_list::{Account, OnFile};
+    use super::super::texts::Language;
+    use super::*;
+
+    fn accounts_of(texts: &[(&str, [&str; 10])]) -> Accounts {
+        let account = |texts: [&str; 10]| Account {
+            person: PersonId::new(WallTime::from_unix_ms(1), [1; 10]),
+            display_name: String::new(),
+            has_password: true,
+            on_file: OnFile::new(texts.map(str::to_owned)),
+        };
+        let accounts = texts.iter();
+        accounts
+            .map(|(login, texts)| ((*login).to_owned(), account(*texts)))
+            .collect()
+    }
+
+    #[test]
+    fn the_exported_list_read_in_again_changes_nothing_in_any_language() {
+        let accounts = accounts_of(&[
+            (
+                "040101500001",
+                [
+                    "Әлі", "Әсел", "", "kk", "ЖМ", "2", "ЖМ-1", "", "a@b.kz", "7",
+                ],
+            ),
+            (
+                "+a@x.kz",
+                ["О'Нил", "=Ян; \"Б\"", "-", "ru", "", "", "", "", "", ""],
+            ),
+        ]);
+        for language in Language::ALL {
+            let page = Page::for_test_in(language);
+            let people: Vec<_> = accounts.keys().map(|login| line(login, &page)).collect();
+            let text = csv_text(&export_rows(&page, &people, &accounts));
+
+            let sheet = read_people("people.csv", text.as_bytes()).expect("our own export");
+
+            assert_eq!(sheet.rows.len(), 2, "{language:?}");
+            for row in &sheet.rows {
+                let before = &accounts
+                    .get(&row.login)
+                    .expect("the login came back")
+                    .on_file;
+                let changes = before.changes(&before.after(row));
+                let dash = changes
+                    .iter()
+                    .all(|(_, old, new)| old == "-" && new.is_empty());
+                assert!(dash, "{language:?}: {changes:?}");
+            }
+            let table = table(&page, &sheet, &accounts);
+            assert_eq!(table.summary.len(), 3);
+        }
+    }
+
+    fn line(login: &str, page: &Page) -> PersonLine {
+        PersonLine {
+            name: String::new(),
+            login: login.to_owned(),
+            role: page.t("role-candidate"),
+            faculty: String::new(),
+            year: String::new(),
+            group: String::new(),
+            language: String::new(),
+        }
+    }
 
     #[test]
     fn no_cell_becomes_a_formula() {

@@ -2,23 +2,23 @@
 //! then stored sealed.
 //!
 //! # Invariants
-//! * A picture is decoded within bounds, made small and written anew: what else a file carried, such
-//!   as where it was taken, is not kept.
+//! * A file is somebody's by its name, or it is told; no file takes another's place silently.
 
 use std::collections::BTreeMap;
-use std::io::Cursor;
 
 use axum::extract::State;
-use image::codecs::jpeg::JpegEncoder;
-use image::{ImageReader, Limits};
 use qorgan_protocol::ids::PersonId;
-use qorgan_server_core::fault::{Fault, FaultKind, Place};
+use qorgan_server_core::archive::is_system_file;
+use qorgan_server_core::fault::{Fault, FaultKind, Note, NoteKind, Place};
+use qorgan_server_core::login::fold_login;
 use qorgan_server_core::qti::Package;
 
 use super::error::Answer;
 use super::imports::{ImportError, PreviewTable, PreviewWords, log, show_checked, show_faults};
 use super::package::package_of;
 use super::page::{Page, Visitor};
+use super::people_list::likely_account;
+use super::picture::small_jpeg;
 use super::posted::Uploaded;
 use super::preview::Checked;
 use crate::auth::TestCentre;
@@ -30,13 +30,15 @@ use crate::store::{StoreError, id, people};
 pub struct Photo {
     person: PersonId,
     login: String,
+    file: String,
     jpeg: Vec<u8>,
 }
 
 impl Photo {
     /// Returns how many bytes of memory it takes.
     pub(super) fn bytes(&self) -> usize {
-        self.jpeg.len().saturating_add(self.login.len())
+        let names = self.login.len().saturating_add(self.file.len());
+        self.jpeg.len().saturating_add(names)
     }
 
     /// Makes a photo of so many bytes.
@@ -45,9 +47,19 @@ impl Photo {
         Self {
             person,
             login: String::new(),
+            file: String::new(),
             jpeg: vec![0; bytes],
         }
     }
+}
+
+/// Photos without faults.
+#[derive(Debug)]
+pub struct Photos {
+    /// The photos.
+    pub photos: Vec<Photo>,
+    /// What was skipped.
+    pub notes: Vec<Note>,
 }
 
 /// A photo is personal: it is never printed.
@@ -57,14 +69,15 @@ impl core::fmt::Debug for Photo {
     }
 }
 
-/// Checks a package of photos: each file is a JPEG or PNG called as a person's login.
+/// Checks a package of photos: each file is a JPEG or PNG called as a person's login; what a system
+/// adds to folders is skipped.
 ///
 /// # Errors
 /// Every fault with its file, or the database failed.
 pub async fn read_photos(
     state: &AppState,
     package: Package,
-) -> Result<Result<Vec<Photo>, Vec<Fault>>, StoreError> {
+) -> Result<Result<Photos, Vec<Fault>>, StoreError> {
     let rows: Vec<(String, String)> = sqlx::query_as("SELECT login, id FROM people")
         .fetch_all(state.store.read())
         .await?;
@@ -77,58 +90,95 @@ pub async fn read_photos(
         .unwrap_or_else(|_panicked| Err(vec![Fault::new(Place::default(), FaultKind::Empty)])))
 }
 
-fn check(people: &BTreeMap<String, PersonId>, package: &Package) -> Result<Vec<Photo>, Vec<Fault>> {
-    let (mut photos, mut faults) = (Vec::new(), Vec::new());
+fn check(people: &BTreeMap<String, PersonId>, package: &Package) -> Result<Photos, Vec<Fault>> {
+    let mut read = Photos {
+        photos: Vec::new(),
+        notes: Vec::new(),
+    };
+    let mut faults = Vec::new();
+    let mut files: BTreeMap<String, &str> = BTreeMap::new();
     for (file, bytes) in package {
-        let fault = |kind| Fault::new(Place::file(file), kind);
-        let name = file.rsplit('/').next().unwrap_or(file);
-        // What an archiver of macOS adds is nobody's photo.
-        if name.starts_with('.') || file.starts_with("__MACOSX/") {
+        if is_system_file(file) {
+            let note = Note::new(Place::file(file), NoteKind::SkippedFile);
+            read.notes.push(note);
             continue;
         }
-        let login = name.rsplit_once('.').map_or(name, |(login, _)| login);
-        match (people.get(login), small_jpeg(bytes)) {
-            (Some(person), Some(jpeg)) => photos.push(Photo {
+        let mut fault = |kind| faults.push(Fault::new(Place::file(file), kind));
+        let found = login_of(file, people);
+        let login = match found {
+            Ok(login) => login,
+            Err(kind) => {
+                fault(kind);
+                continue;
+            }
+        };
+        if let Some(other) = files.insert(login.clone(), file) {
+            let other = other.to_owned();
+            fault(FaultKind::RepeatedPhoto { login, other });
+            continue;
+        }
+        match (people.get(&login), small_jpeg(file, bytes)) {
+            (Some(person), Ok(jpeg)) => read.photos.push(Photo {
                 person: *person,
-                login: login.to_owned(),
+                login,
+                file: file.clone(),
                 jpeg,
             }),
-            (None, _) => faults.push(fault(FaultKind::UnknownLogin {
-                login: login.to_owned(),
-            })),
-            (Some(_), None) => faults.push(fault(FaultKind::BadPicture { href: file.clone() })),
+            (None, _) => fault(FaultKind::UnknownLogin { login }),
+            (Some(_), Err(kind)) => fault(kind),
         }
     }
-    if photos.is_empty() && faults.is_empty() {
+    if read.photos.is_empty() && faults.is_empty() {
         faults.push(Fault::new(Place::default(), FaultKind::Empty));
     }
     if faults.is_empty() {
-        Ok(photos)
+        Ok(read)
     } else {
         Err(faults)
     }
 }
 
-/// Returns a picture as a small JPEG, `None` where it cannot be read.
-fn small_jpeg(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut reader = ImageReader::new(Cursor::new(bytes))
-        .with_guessed_format()
-        .ok()?;
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(SIDE_PX_MAX);
-    limits.max_image_height = Some(SIDE_PX_MAX);
-    reader.limits(limits);
-    let picture = reader.decode().ok()?;
-    let small = if picture.width().max(picture.height()) > PHOTO_PX {
-        picture.thumbnail(PHOTO_PX, PHOTO_PX)
-    } else {
-        picture
-    };
-    let mut jpeg = Vec::new();
-    let encoder = JpegEncoder::new_with_quality(&mut jpeg, PHOTO_QUALITY);
-    small.into_rgb8().write_with_encoder(encoder).ok()?;
-    Some(jpeg)
+/// Returns whose photo a file is: its name without folders and endings, as sign-in folds it, is a
+/// login; or the login stands before other words, such as the person's name or the number of a copy.
+fn login_of(file: &str, people: &BTreeMap<String, PersonId>) -> Result<String, FaultKind> {
+    let name = file.rsplit(['/', '\\']).next().unwrap_or(file);
+    let stem = without_endings(name);
+    let whole = fold_login(stem);
+    if people.contains_key(&whole) {
+        return Ok(whole);
+    }
+    let mut words = stem.split([' ', '\u{a0}', '(', ',', ';']).map(fold_login);
+    let first = words.find(|word| !word.is_empty()).unwrap_or_default();
+    if people.contains_key(&first) {
+        return Ok(first);
+    }
+    let likely = likely_account(&whole, people).or_else(|| likely_account(&first, people));
+    Err(match likely {
+        Some(likely) => FaultKind::LostZero {
+            login: whole,
+            likely,
+        },
+        None => FaultKind::UnknownLogin { login: whole },
+    })
 }
+
+/// Takes the endings of pictures off a file's name, in any case and however often.
+fn without_endings(name: &str) -> &str {
+    let mut stem = name.trim();
+    while let Some((rest, ending)) = stem.rsplit_once('.') {
+        let ending = ending.trim().to_lowercase();
+        if !ENDINGS.contains(&ending.as_str()) || rest.is_empty() {
+            break;
+        }
+        stem = rest.trim();
+    }
+    stem
+}
+
+const ENDINGS: [&str; 14] = [
+    "jpg", "jpeg", "jpe", "jfif", "png", "bmp", "gif", "heic", "heif", "webp", "tif", "tiff",
+    "avif", "jp2",
+];
 
 /// Stores photos that were checked, each in the place of the one before.
 ///
@@ -168,11 +218,19 @@ pub(super) async fn import(
     };
     match read_photos(&state, package).await? {
         Err(faults) => show_faults(page, words, &faults),
-        Ok(photos) => {
+        Ok(Photos { photos, notes }) => {
+            let mut summary = vec![page.t1("preview-photos", "n", photos.len())];
+            if !notes.is_empty() {
+                summary.push(page.t1("preview-photos-left", "n", notes.len()));
+            }
             let table = PreviewTable {
-                summary: vec![page.t1("preview-photos", "n", photos.len())],
-                headings: vec![page.t("login")],
-                rows: photos.iter().map(|one| vec![one.login.clone()]).collect(),
+                summary,
+                headings: vec![page.t("login"), page.t("file")],
+                rows: photos
+                    .iter()
+                    .map(|one| vec![one.login.clone(), one.file.clone()])
+                    .collect(),
+                notes,
             };
             let checked = (Checked::Photos(photos), table);
             show_checked(&state, &visitor, &upload.staff, words, checked)
@@ -180,26 +238,16 @@ pub(super) async fn import(
     }
 }
 
-/// A photo is shown at a few hundred pixels, and compared at 150.
-const PHOTO_PX: u32 = 640;
-const PHOTO_QUALITY: u8 = 88;
-/// A larger side is refused before it is decoded.
-const SIDE_PX_MAX: u32 = 8192;
-
 #[cfg(test)]
 mod tests {
-    use image::{ImageFormat, RgbImage};
+    use image::ImageFormat;
     use qorgan_protocol::time::WallTime;
 
+    use super::super::picture::tests::written;
     use super::*;
 
     fn png(width: u32, height: u32) -> Vec<u8> {
-        let mut bytes = Cursor::new(Vec::new());
-        let picture = RgbImage::from_pixel(width, height, image::Rgb([200, 150, 120]));
-        picture
-            .write_to(&mut bytes, ImageFormat::Png)
-            .expect("writes");
-        bytes.into_inner()
+        written(ImageFormat::Png, width, height)
     }
 
     fn people() -> BTreeMap<String, PersonId> {
@@ -214,8 +262,10 @@ mod tests {
             ("b.png".to_owned(), png(90, 120)),
             ("__MACOSX/._b.png".to_owned(), b"no picture".to_vec()),
         ]);
-        let photos = check(&people(), &package).expect("good");
-        let sizes: Vec<_> = photos
+        let read = check(&people(), &package).expect("good");
+        assert_eq!(read.notes.len(), 1, "what macOS added");
+        let sizes: Vec<_> = read
+            .photos
             .iter()
             .map(|photo| {
                 let picture = image::load_from_memory(&photo.jpeg).expect("a JPEG");
@@ -244,5 +294,56 @@ mod tests {
             ]
         );
         check(&people(), &Package::new()).expect_err("empty");
+    }
+
+    #[test]
+    fn a_files_name_finds_its_person_however_it_is_written() {
+        for name in [
+            "A.BEK.JPG",
+            "a.bek.jpg.jpg",
+            "a.bek .png",
+            "ЖМ-1/a.bek.jpeg",
+            "ЖМ-1\\a.bek.jpg",
+            "a.bek (1).jpg",
+            "a.bek Әлі Дос.png",
+            "a.bek",
+        ] {
+            assert_eq!(login_of(name, &people()), Ok("a.bek".to_owned()), "{name}");
+        }
+        let mut people = people();
+        let person = people.values().next().copied().expect("somebody");
+        people.insert("0401".to_owned(), person);
+        let lost = login_of("401.jpg", &people).expect_err("nobody");
+        assert_eq!(lost.word(), "unknown-login", "too short to be sure");
+        people.insert("040101500001".to_owned(), person);
+        let lost = login_of("40101500001.jpg", &people).expect_err("nobody");
+        assert_eq!(lost.word(), "lost-zero");
+    }
+
+    #[test]
+    fn two_photos_of_one_person_are_told() {
+        let package = Package::from([
+            ("B.jpg".to_owned(), png(9, 9)),
+            ("b.png".to_owned(), png(9, 9)),
+        ]);
+        let faults = check(&people(), &package).expect_err("two of one");
+        let told: Vec<_> = faults.iter().map(|fault| fault.kind.word()).collect();
+        assert_eq!(told, ["repeated-photo"]);
+    }
+
+    #[test]
+    fn what_systems_add_to_folders_is_skipped_and_told() {
+        for file in [
+            ".DS_Store",
+            "ЖМ-1/.DS_Store",
+            "Thumbs.db",
+            "фото/desktop.ini",
+            "__MACOSX/ЖМ/._a.jpg",
+            "x/__MACOSX/a.jpg",
+            "._b.jpg",
+        ] {
+            assert!(is_system_file(file), "{file}");
+        }
+        assert!(!is_system_file("ЖМ-1/a.jpg"));
     }
 }

@@ -252,7 +252,7 @@ pub(super) fn row_rights(staff: &StaffRights, row: &PersonRow) -> RowRights {
 ///
 /// # Errors
 /// The database failed.
-pub async fn staff_faults(
+pub(super) async fn staff_faults(
     store: &Store,
     file: &str,
     rows: &[PersonRow],
@@ -281,16 +281,18 @@ mod tests {
         PersonRow {
             line: 2,
             login: login.to_owned(),
-            family_name: "F".to_owned(),
-            given_name: "G".to_owned(),
-            patronymic: String::new(),
+            family_name: Some("F".to_owned()),
+            given_name: Some("G".to_owned()),
+            patronymic: None,
+            names_split: false,
             role,
-            language: "kk".to_owned(),
-            faculty: String::new(),
-            year: String::new(),
-            group: String::new(),
-            speciality: String::new(),
-            email: String::new(),
+            language: None,
+            faculty: None,
+            year: None,
+            group: None,
+            speciality: None,
+            email: None,
+            number: None,
             password: password.map(str::to_owned),
         }
     }

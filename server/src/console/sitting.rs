@@ -8,11 +8,12 @@ use qorgan_protocol::incident::{Sensitivity, WatchPolicy};
 use qorgan_protocol::wire::ProblemCode;
 use serde::Deserialize;
 
+use super::admission_sheet::{preview_table, read_admission_sheet};
 use super::board::{BoardRow, board as board_of};
 use super::error::{Answer, ConsoleError};
-use super::granted::{self, Granted};
+use super::granted::Granted;
 use super::home::SittingLine;
-use super::imports::{PreviewTable, PreviewWords, read_admission_sheet, show_checked, show_faults};
+use super::imports::{PreviewWords, show_checked, show_faults};
 use super::page::{Page, Visitor, show};
 use super::paging::{PageOf, Pager};
 use super::people::csv_file;
@@ -297,45 +298,12 @@ pub(super) async fn import(
         clause: "clause-7",
     };
     let read = read_admission_sheet(&state, facts.id, &upload.name, &upload.bytes).await?;
-    let rows = match read {
+    let sheet = match read {
         Err(faults) => return show_faults(page, words, &faults),
-        Ok(rows) => rows,
+        Ok(sheet) => sheet,
     };
-    let admitted = rows.iter().filter(|row| row.admitted).count();
-    let keys = ["line", "login", "admitted", "reason", "granted"];
-    let mut headings: Vec<String> = keys.iter().map(|key| page.t(key)).collect();
-    headings.insert(2, "ЖР".to_owned());
-    let table = PreviewTable {
-        summary: vec![
-            page.t1("preview-admitted", "n", admitted),
-            page.t1("preview-not-admitted", "n", rows.len() - admitted),
-        ],
-        headings,
-        rows: rows
-            .iter()
-            .map(|row| {
-                let key = if row.admitted {
-                    "ask-yes"
-                } else {
-                    "remark-not-admitted"
-                };
-                vec![
-                    row.line.to_string(),
-                    row.login.clone(),
-                    row.rating
-                        .map(|rating| rating.to_string())
-                        .unwrap_or_default(),
-                    page.t(key),
-                    row.reason.clone(),
-                    row.allowances
-                        .as_ref()
-                        .map(|granted| granted::words(&page, granted))
-                        .unwrap_or_default(),
-                ]
-            })
-            .collect(),
-    };
-    let checked = (Checked::Admission(facts.id, rows), table);
+    let table = preview_table(&state, &page, facts.id, &sheet).await?;
+    let checked = (Checked::Admission(facts.id, sheet.rows), table);
     show_checked(&state, &visitor, &upload.staff, words, checked)
 }
 

@@ -3,16 +3,17 @@
 
 use std::collections::BTreeMap;
 
-use jiff::civil::DateTime;
 use qorgan_protocol::attempt::{GatePolicy, MachineRule};
 use qorgan_protocol::ids::ExamId;
 use qorgan_protocol::incident::IncidentKind;
 use qorgan_protocol::time::WallTime;
-use qorgan_server_core::sitting::{SittingFault, WindowFault, check_window, fields, read_sitting};
+use qorgan_server_core::schedule::check_window;
+use qorgan_server_core::sitting::{SittingFault, fields, read_sitting};
 
 use super::page::Page;
 use super::posted::Fields;
 use crate::config::ExamDefaults;
+use crate::moment::{self, Choice, Typed};
 use crate::store::exams::NewSitting;
 
 /// A number as a page shows it.
@@ -52,6 +53,8 @@ pub(super) struct SittingForm {
     values: BTreeMap<&'static str, String>,
     ticked: BTreeMap<&'static str, bool>,
     wrong: BTreeMap<&'static str, String>,
+    /// The moments that may be meant where the clocks change, and the offset that was chosen.
+    choices: BTreeMap<&'static str, (Vec<Choice>, String)>,
 }
 
 impl SittingForm {
@@ -110,6 +113,7 @@ impl SittingForm {
             values,
             ticked,
             wrong: BTreeMap::new(),
+            choices: BTreeMap::new(),
         }
     }
 
@@ -126,17 +130,13 @@ impl SittingForm {
         for (name, ticked) in &mut self.ticked {
             *ticked = !posted.get(name).is_empty();
         }
-        let opens = self.moment(OPENS);
-        let closes = self.moment(CLOSES);
-        if let (Some(opens), Some(closes)) = (opens, closes)
-            && let Err(fault) = check_window(opens, closes, now)
-        {
-            let key = match fault {
-                WindowFault::Order => "wrong-order",
-                WindowFault::Past => "wrong-past",
-                WindowFault::Far => "wrong-far",
-            };
-            self.wrong.insert(CLOSES, self.page.t(key));
+        let opens = self.moment(OPENS, posted.get("opens_offset"));
+        let closes = self.moment(CLOSES, posted.get("closes_offset"));
+        if let (Some(opens), Some(closes)) = (opens, closes) {
+            for (name, fault) in check_window(opens, closes, now) {
+                let words = words(&self.page, &fault);
+                self.wrong.entry(name).or_insert(words);
+            }
         }
         let read = read_sitting(|name| posted.get(name));
         if let Err(faults) = &read {
@@ -156,14 +156,39 @@ impl SittingForm {
         }
     }
 
-    /// Reads a moment in the institution's zone.
-    fn moment(&mut self, name: &'static str) -> Option<WallTime> {
-        let civil = self.value(name).parse::<DateTime>().ok();
-        let zoned = civil.and_then(|civil| civil.to_zoned(self.page.zone().clone()).ok());
-        if zoned.is_none() {
-            self.wrong.insert(name, self.page.t("wrong-moment"));
+    /// Reads a moment in the institution's zone; where the clocks leave a choice, it is asked for.
+    fn moment(&mut self, name: &'static str, offset: &str) -> Option<WallTime> {
+        let typed = self.value(name).to_owned();
+        let zone = self.page.zone().clone();
+        let ask = match moment::read(&typed, &zone, "") {
+            Typed::At(at) => return Some(at),
+            Typed::NoMoment => {
+                self.wrong.insert(name, self.page.t("wrong-moment"));
+                return None;
+            }
+            Typed::Skipped(choices) => ("wrong-moment-gap", choices),
+            Typed::Twice(choices) => ("wrong-moment-twice", choices),
+        };
+        let (key, choices) = ask;
+        let chosen = choices.iter().find(|one| one.offset == offset).cloned();
+        self.choices
+            .insert(name, (choices.into(), offset.to_owned()));
+        if chosen.is_none() {
+            self.wrong.insert(name, self.page.t(key));
         }
-        zoned.map(|zoned| WallTime::from_unix_ms(zoned.timestamp().as_millisecond()))
+        chosen.map(|one| one.at)
+    }
+
+    /// Returns the moments that may be meant: offset, text, and whether it is chosen.
+    pub(super) fn choices(&self, name: &str) -> Vec<(String, String, bool)> {
+        let Some((choices, chosen)) = self.choices.get(name) else {
+            return Vec::new();
+        };
+        let line = |one: &Choice| {
+            let text = one.text.replace('T', " ");
+            (one.offset.clone(), text, one.offset == *chosen)
+        };
+        choices.iter().map(line).collect()
     }
 
     /// Returns the numbers of a group.
@@ -300,7 +325,8 @@ impl SittingForm {
     }
 }
 
-fn words(page: &Page, fault: &SittingFault) -> String {
+/// Puts a fault into words.
+pub(super) fn words(page: &Page, fault: &SittingFault) -> String {
     match fault {
         SittingFault::Number { min, max } => {
             let bounds = [("min", min.to_string()), ("max", max.to_string())];
@@ -312,11 +338,19 @@ fn words(page: &Page, fault: &SittingFault) -> String {
         SittingFault::ProgramName { name } => page.t1("wrong-program", "name", name),
         SittingFault::TooManyPrograms { max } => page.t1("wrong-programs", "max", max),
         SittingFault::ProgramInBoth { name } => page.t1("wrong-program-both", "name", name),
+        SittingFault::Order => page.t("wrong-order"),
+        SittingFault::Past => page.t("wrong-past"),
+        SittingFault::Opened => page.t("wrong-opened"),
+        SittingFault::Far => page.t("wrong-far"),
+        SittingFault::Window { max } => page.t1("wrong-window", "max", max),
+        SittingFault::Empty => page.t("exam-problem"),
+        SittingFault::Long { max } => page.t1("wrong-long", "max", max),
+        SittingFault::Hidden { code } => page.t1("wrong-hidden", "code", format!("U+{code:04X}")),
     }
 }
 
-const OPENS: &str = "opens";
-const CLOSES: &str = "closes";
+const OPENS: &str = fields::OPENS;
+const CLOSES: &str = fields::CLOSES;
 
 /// The numbers that say what happens at a loss, and how fast questions leave.
 const LOSS_NUMBERS: [&str; 5] = [
@@ -333,8 +367,43 @@ mod tests {
 
     use super::*;
 
-    /// The beginning of November 2026.
-    const NOW: WallTime = WallTime::from_unix_ms(1_793_500_000_000);
+    /// 2026-11-20.
+    const NOVEMBER: WallTime = WallTime::from_unix_ms(1_795_132_800_000);
+
+    #[test]
+    fn a_start_that_the_clocks_leave_open_is_asked_again_and_the_choice_is_taken() {
+        let page = Page::for_test_at("Europe/Berlin");
+        let now = WallTime::from_unix_ms(1_774_000_000_000);
+        let exam = ExamId::new(WallTime::from_unix_ms(1), [1; 10]);
+        let read = |offset: &str| {
+            let typed = [
+                (OPENS, "2026-03-29T02:30"),
+                (CLOSES, "2026-03-29T09:00"),
+                ("opens_offset", offset),
+            ];
+            let sent = typed.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            let form = SittingForm::new(&page, &ExamDefaults::default());
+            form.read(exam, &Fields::of(sent.to_vec()), now)
+                .expect_err("the rest is missing")
+        };
+
+        let form = read("");
+        assert!(form.wrong(OPENS).is_some());
+        let offered: Vec<_> = form
+            .choices(OPENS)
+            .into_iter()
+            .map(|(_, text, _)| text)
+            .collect();
+        assert_eq!(
+            offered,
+            ["2026-03-29 01:30+01:00", "2026-03-29 03:30+02:00"]
+        );
+
+        let form = read("+02:00");
+        assert!(form.wrong(OPENS).is_none(), "{:?}", form.wrong(OPENS));
+        assert!(form.choices(OPENS)[1].2, "the choice stays");
+        assert!(form.wrong(CLOSES).is_none());
+    }
 
     #[test]
     fn a_form_sent_as_it_was_shown_is_the_remote_policy() {
@@ -353,7 +422,7 @@ mod tests {
         let exam = ExamId::new(WallTime::from_unix_ms(1), [1; 10]);
 
         let read = form
-            .read(exam, &Fields::of(sent), NOW)
+            .read(exam, &Fields::of(sent), NOVEMBER)
             .expect("good as it was shown");
 
         assert_eq!(read.settings.policy, GatePolicy::remote());
@@ -377,7 +446,7 @@ mod tests {
         let exam = ExamId::new(WallTime::from_unix_ms(1), [1; 10]);
 
         let form = SittingForm::new(&page, &ExamDefaults::default())
-            .read(exam, &Fields::of(sent.to_vec()), NOW)
+            .read(exam, &Fields::of(sent.to_vec()), NOVEMBER)
             .expect_err("bad");
 
         assert_eq!(form.value(fields::MINUTES), "abc");

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource};
-use qorgan_server_core::fault::{Fault, FaultKind};
+use qorgan_server_core::fault::{Fault, FaultKind, Note, NoteKind};
 use unic_langid::LanguageIdentifier;
 
 /// A language of the console.
@@ -89,6 +89,18 @@ impl Language {
         self.fill(&format!("fault-{}", kind.word()), &kind.arguments())
     }
 
+    /// Returns what somebody should look at.
+    #[must_use]
+    pub fn note(self, kind: &NoteKind) -> String {
+        self.fill(&format!("note-{}", kind.word()), &kind.arguments())
+    }
+
+    /// Returns a note in one line, for a terminal.
+    #[must_use]
+    pub fn note_line(self, note: &Note) -> String {
+        format!("{}: {}", note.place, self.note(&note.kind))
+    }
+
     /// Returns a fault in one line, for a terminal.
     #[must_use]
     pub fn fault_line(self, fault: &Fault) -> String {
@@ -151,6 +163,9 @@ mod tests {
         let known = keys(FILES[0]);
         for word in FaultKind::WORDS {
             assert!(known.contains(format!("fault-{word}").as_str()), "{word}");
+        }
+        for word in NoteKind::WORDS {
+            assert!(known.contains(format!("note-{word}").as_str()), "{word}");
         }
         for kind in IncidentKind::ALL {
             assert!(

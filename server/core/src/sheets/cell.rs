@@ -35,7 +35,9 @@ impl Cell {
 /// Takes off what makes a spreadsheet keep a cell as text: `="…"`, and `'` before a number or a
 /// sign of a formula.
 fn unwrapped(raw: &str) -> &str {
-    let formula = raw.strip_prefix("=\"").and_then(|raw| raw.strip_suffix('"'));
+    let formula = raw
+        .strip_prefix("=\"")
+        .and_then(|raw| raw.strip_suffix('"'));
     if let Some(inner) = formula {
         return inner;
     }
@@ -93,7 +95,9 @@ pub(super) fn mixed_word(text: &str) -> Option<(String, String)> {
 fn mixed(word: &str) -> Option<(String, String)> {
     let of = |wanted: Alphabet| -> String {
         let letters = word.chars();
-        letters.filter(|one| alphabet(*one) == Some(wanted)).collect()
+        letters
+            .filter(|one| alphabet(*one) == Some(wanted))
+            .collect()
     };
     let mut found = [Alphabet::Latin, Alphabet::Cyrillic, Alphabet::Greek].map(of);
     found.sort_by_key(|letters| letters.chars().count());
@@ -144,7 +148,9 @@ mod tests {
 
     #[test]
     fn what_nobody_sees_is_found() {
-        for hidden in ['\u{7}', '\u{1b}', '\0', '\u{202e}', '\u{200b}', '\u{2067}', '\u{ad}'] {
+        for hidden in [
+            '\u{7}', '\u{1b}', '\0', '\u{202e}', '\u{200b}', '\u{2067}', '\u{ad}',
+        ] {
             let cell = Cell::read(&format!("А{hidden}Б"));
             assert_eq!((cell.text.as_str(), cell.hidden), ("АБ", Some(hidden)));
         }

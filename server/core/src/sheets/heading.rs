@@ -51,7 +51,9 @@ impl Headings {
 
     fn parts(&self, heading: &str) -> Option<&'static str> {
         let parts = heading.split(['/', '|', '\n', '\\']);
-        let mut keys = parts.filter(|part| !part.trim().is_empty()).map(|part| self.whole(part));
+        let mut keys = parts
+            .filter(|part| !part.trim().is_empty())
+            .map(|part| self.whole(part));
         let first = keys.next()??;
         keys.all(|key| key == Some(first)).then_some(first)
     }

@@ -102,14 +102,20 @@ impl Logins {
         }
         let owned = login.to_owned();
         if let Some(first) = self.first_lines.get(login).copied() {
-            let kind = FaultKind::RepeatedLogin { login: owned, first };
+            let kind = FaultKind::RepeatedLogin {
+                login: owned,
+                first,
+            };
             making.fault(LOGIN.key, kind);
             return;
         }
         self.first_lines.insert(owned.clone(), making.row.line);
         let seen = self.skeletons.insert(skeleton(login), owned.clone());
         if let Some(other) = seen {
-            let kind = NoteKind::LooksLike { login: owned, other };
+            let kind = NoteKind::LooksLike {
+                login: owned,
+                other,
+            };
             making.note(LOGIN.key, kind);
         }
     }
@@ -118,7 +124,9 @@ impl Logins {
 /// Tells whether a heading is that of personal numbers.
 fn is_personal(heading: &str) -> bool {
     let heading = super::heading::normal(heading);
-    ["жсн", "иин", "iin"].iter().any(|name| heading.split(' ').any(|word| word == *name))
+    ["жсн", "иин", "iin"]
+        .iter()
+        .any(|name| heading.split(' ').any(|word| word == *name))
 }
 
 /// Returns the personal number that a shorter one is likely to have been, before a spreadsheet took
@@ -136,7 +144,9 @@ fn is_scientific(login: &str) -> bool {
     };
     let number = |text: &str| {
         text.starts_with(|one: char| one.is_ascii_digit())
-            && text.chars().all(|one| one.is_ascii_digit() || matches!(one, '.' | ','))
+            && text
+                .chars()
+                .all(|one| one.is_ascii_digit() || matches!(one, '.' | ','))
     };
     number(mantissa)
         && mantissa.contains(['.', ','])

@@ -24,6 +24,8 @@ pub use admission::{
 };
 pub use people::{PersonRow, Role, read_people};
 
+pub use crate::login::fold_login;
+
 use crate::fault::Note;
 
 /// A sheet without faults.
@@ -39,3 +41,10 @@ pub struct Sheet<T> {
 pub const SHEET_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// The most lines of a sheet.
 pub const SHEET_LINES_MAX: usize = 50_000;
+
+/// Reads one line that somebody typed as a cell is read; returns with it the first character that
+/// nobody sees.
+pub(crate) fn typed_line(text: &str) -> (String, Option<char>) {
+    let cell = cell::Cell::read(text);
+    (cell.text, cell.hidden)
+}

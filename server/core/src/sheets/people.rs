@@ -107,11 +107,28 @@ impl core::fmt::Debug for PersonRow {
 
 const FAMILY: Column = column(
     "family_name",
-    &["family name", "surname", "тегі", "фамилия", "last name", "tegi", "familiya"],
+    &[
+        "family name",
+        "surname",
+        "тегі",
+        "фамилия",
+        "last name",
+        "tegi",
+        "familiya",
+    ],
 );
 const GIVEN: Column = column(
     "given_name",
-    &["given name", "first name", "есімі", "имя", "forename", "есім", "esimi", "imya"],
+    &[
+        "given name",
+        "first name",
+        "есімі",
+        "имя",
+        "forename",
+        "есім",
+        "esimi",
+        "imya",
+    ],
 );
 /// One column of names: a given name beside a family name, else the full name.
 const NAME: Column = column("name", &["name", "аты", "aty"]);
@@ -119,11 +136,38 @@ const NAME: Column = column("name", &["name", "аты", "aty"]);
 pub(super) const FULL: Column = column(
     "full_name",
     &[
-        "full name", "фио", "ф и о", "аты жөні", "тегі аты әкесінің аты", "тегі аты",
-        "тегі және аты", "тегі мен аты", "толық аты", "толық аты жөні", "атж", "әтә", "атә", "таә",
-        "т а ә", "а т ә", "аж", "фамилия имя отчество", "фамилия имя", "фамилия и имя",
-        "фамилия и о", "фамилия инициалы", "fio", "студент", "обучающийся", "білім алушы",
-        "кандидат", "candidate", "student", "student name", "candidate name", "surname name",
+        "full name",
+        "фио",
+        "ф и о",
+        "аты жөні",
+        "тегі аты әкесінің аты",
+        "тегі аты",
+        "тегі және аты",
+        "тегі мен аты",
+        "толық аты",
+        "толық аты жөні",
+        "атж",
+        "әтә",
+        "атә",
+        "таә",
+        "т а ә",
+        "а т ә",
+        "аж",
+        "фамилия имя отчество",
+        "фамилия имя",
+        "фамилия и имя",
+        "фамилия и о",
+        "фамилия инициалы",
+        "fio",
+        "студент",
+        "обучающийся",
+        "білім алушы",
+        "кандидат",
+        "candidate",
+        "student",
+        "student name",
+        "candidate name",
+        "surname name",
     ],
 );
 
@@ -136,47 +180,116 @@ const COLUMNS: &[Column] = &[
     FULL,
     column(
         "patronymic",
-        &["patronymic", "middle name", "әкесінің аты", "отчество", "father s name", "otchestvo"],
+        &[
+            "patronymic",
+            "middle name",
+            "әкесінің аты",
+            "отчество",
+            "father s name",
+            "otchestvo",
+        ],
     ),
     column("role", &["role", "roles", "рөлі", "рөл", "роль", "роли"]),
     column(
         "language",
         &[
-            "language", "тілі", "тіл", "язык", "язык обучения", "язык обуч", "оқу тілі",
-            "оқыту тілі", "language of instruction", "study language", "языковое отделение",
-            "тіл бөлімі", "til",
+            "language",
+            "тілі",
+            "тіл",
+            "язык",
+            "язык обучения",
+            "язык обуч",
+            "оқу тілі",
+            "оқыту тілі",
+            "language of instruction",
+            "study language",
+            "языковое отделение",
+            "тіл бөлімі",
+            "til",
         ],
     ),
     column(
         "faculty",
-        &["faculty", "факультет", "факультеті", "school", "школа", "мектеп", "мектебі"],
+        &[
+            "faculty",
+            "факультет",
+            "факультеті",
+            "school",
+            "школа",
+            "мектеп",
+            "мектебі",
+        ],
     ),
     column(
         "year",
-        &["year", "курс", "курсы", "year of study", "study year", "год обучения", "kurs", "course"],
+        &[
+            "year",
+            "курс",
+            "курсы",
+            "year of study",
+            "study year",
+            "год обучения",
+            "kurs",
+            "course",
+        ],
     ),
     column(
         "group",
         &[
-            "group", "топ", "тобы", "группа", "академиялық топ", "академиялық тобы", "оқу тобы",
-            "академическая группа", "учебная группа", "номер группы", "№ группы", "топ нөмірі",
-            "топ №", "academic group", "group name", "gruppa",
+            "group",
+            "топ",
+            "тобы",
+            "группа",
+            "академиялық топ",
+            "академиялық тобы",
+            "оқу тобы",
+            "академическая группа",
+            "учебная группа",
+            "номер группы",
+            "№ группы",
+            "топ нөмірі",
+            "топ №",
+            "academic group",
+            "group name",
+            "gruppa",
         ],
     ),
     column(
         "speciality",
         &[
-            "speciality", "specialty", "programme", "program", "study programme",
-            "educational programme", "мамандығы", "мамандық", "специальность", "ббб", "оп",
-            "образовательная программа", "білім беру бағдарламасы", "major",
+            "speciality",
+            "specialty",
+            "programme",
+            "program",
+            "study programme",
+            "educational programme",
+            "мамандығы",
+            "мамандық",
+            "специальность",
+            "ббб",
+            "оп",
+            "образовательная программа",
+            "білім беру бағдарламасы",
+            "major",
         ],
     ),
     column(
         "email",
         &[
-            "email", "e mail", "mail", "email address", "пошта", "эл пошта", "поштасы",
-            "электрондық пошта", "электрондық поштасы", "почта", "эл почта", "электронная почта",
-            "адрес эл почты", "электронный адрес",
+            "email",
+            "e mail",
+            "mail",
+            "email address",
+            "пошта",
+            "эл пошта",
+            "поштасы",
+            "электрондық пошта",
+            "электрондық поштасы",
+            "почта",
+            "эл почта",
+            "электронная почта",
+            "адрес эл почты",
+            "электронный адрес",
         ],
     ),
     column("password", &["password", "құпиясөз", "құпия сөз", "пароль"]),
@@ -204,7 +317,9 @@ pub fn read_people(file: &str, bytes: &[u8]) -> Result<Sheet<PersonRow>, Vec<Fau
     if split {
         let place = crate::fault::Place::file(file);
         let column = FULL.names.first().copied().unwrap_or_default().to_owned();
-        sheet.notes.insert(0, Note::new(place, NoteKind::SplitNames { column }));
+        sheet
+            .notes
+            .insert(0, Note::new(place, NoteKind::SplitNames { column }));
     }
     Ok(sheet)
 }
@@ -243,7 +358,10 @@ fn person(making: &mut Making<'_>, logins: &mut Logins) -> PersonRow {
     let (family_name, given_name, patronymic) = person_names(making);
     let said = |key: &str| row.said(key).map(str::to_owned);
     let email = said("email");
-    if let Some(email) = email.clone().filter(|email| !email.is_empty() && !is_email(email)) {
+    if let Some(email) = email
+        .clone()
+        .filter(|email| !email.is_empty() && !is_email(email))
+    {
         making.fault("email", FaultKind::BadEmail { email });
     }
     let role = words::role(row.field("role")).unwrap_or_else(|word| {

@@ -143,9 +143,15 @@ mod tests {
     #[test]
     fn a_record_knows_its_line_after_blank_lines_and_lines_inside_quotes() {
         let read = lines("\na;b\n\n\n\"c\nd\";\"e\"\"f\"\ng;h \"i\"");
-        let wanted: [(u32, [&str; 2]); 3] =
-            [(2, ["a", "b"]), (5, ["c\nd", "e\"f"]), (7, ["g", "h \"i\""])];
-        assert_eq!(read, wanted.map(|(line, f)| (line, f.map(str::to_owned).to_vec())));
+        let wanted: [(u32, [&str; 2]); 3] = [
+            (2, ["a", "b"]),
+            (5, ["c\nd", "e\"f"]),
+            (7, ["g", "h \"i\""]),
+        ];
+        assert_eq!(
+            read,
+            wanted.map(|(line, f)| (line, f.map(str::to_owned).to_vec()))
+        );
     }
 
     #[test]

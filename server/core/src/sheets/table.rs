@@ -84,12 +84,14 @@ pub(super) struct Making<'a> {
 impl Making<'_> {
     /// Says that a field is wrong.
     pub(super) fn fault(&mut self, key: &str, kind: FaultKind) {
-        self.faults.push(Fault::new(self.table.place(self.row, key), kind));
+        self.faults
+            .push(Fault::new(self.table.place(self.row, key), kind));
     }
 
     /// Says that somebody should look at a field.
     pub(super) fn note(&mut self, key: &str, kind: NoteKind) {
-        self.notes.push(Note::new(self.table.place(self.row, key), kind));
+        self.notes
+            .push(Note::new(self.table.place(self.row, key), kind));
     }
 }
 
@@ -199,12 +201,16 @@ fn read(
     if let (Some(first), Some(last)) = (read.first(), read.last()) {
         let (first, last) = (first.line, last.line);
         let place = Place::line(file, first);
-        table.notes.push(Note::new(place, NoteKind::SkippedLines { first, last }));
+        table
+            .notes
+            .push(Note::new(place, NoteKind::SkippedLines { first, last }));
     }
     let mut rest = rest.into_iter();
     let Some(heading) = rest.next() else {
         return Err(vec![match stop {
-            Some(Stop::Unclosed(line)) => Fault::new(Place::line(file, line), FaultKind::UnclosedQuote),
+            Some(Stop::Unclosed(line)) => {
+                Fault::new(Place::line(file, line), FaultKind::UnclosedQuote)
+            }
             Some(Stop::Full) | None => Fault::new(Place::file(file), FaultKind::Empty),
         }]);
     };
@@ -212,7 +218,11 @@ fn read(
     let mut bad = Vec::new();
     settle(&mut found, &mut bad);
     let required = columns.iter().filter(|column| column.required);
-    bad.extend(required.filter(|one| !found.has(one.key)).map(|one| found.missing(one)));
+    bad.extend(
+        required
+            .filter(|one| !found.has(one.key))
+            .map(|one| found.missing(one)),
+    );
     if !bad.is_empty() {
         bad.sort();
         return Err(bad);
@@ -225,11 +235,17 @@ fn read(
     rows(&mut table, &heading, &found, &known, rest, faults);
     match stop {
         Some(Stop::Unclosed(line)) => {
-            faults.push(Fault::new(Place::line(file, line), FaultKind::UnclosedQuote));
+            faults.push(Fault::new(
+                Place::line(file, line),
+                FaultKind::UnclosedQuote,
+            ));
         }
         Some(Stop::Full) => {
             let max = SHEET_LINES_MAX;
-            faults.push(Fault::new(Place::file(file), FaultKind::TooManyLines { max }));
+            faults.push(Fault::new(
+                Place::file(file),
+                FaultKind::TooManyLines { max },
+            ));
         }
         None => {}
     }
@@ -265,7 +281,11 @@ struct Layout<'a> {
 fn layout<'a>(text: &'a str, known: &Headings) -> Layout<'a> {
     let (line, after) = text.split_once('\n').unwrap_or((text, ""));
     let stated = stated_delimiter(line);
-    let (text, first) = if stated.is_some() { (after, 2) } else { (text, 1) };
+    let (text, first) = if stated.is_some() {
+        (after, 2)
+    } else {
+        (text, 1)
+    };
     let tried: &[char] = stated.as_ref().map_or(&DELIMITERS, core::slice::from_ref);
     let mut best = (0, 0);
     let mut layout = Layout {
@@ -314,7 +334,10 @@ fn named(table: &mut Table, heading: &Record, known: &Headings) -> Result<Found,
         let key = known.key(written);
         match key {
             Some(key) if keys.contains(&Some(key)) => {
-                faults.push(Fault::new(place.clone(), FaultKind::RepeatedColumn { column }));
+                faults.push(Fault::new(
+                    place.clone(),
+                    FaultKind::RepeatedColumn { column },
+                ));
             }
             None if !column.is_empty() => {
                 let kind = NoteKind::SkippedColumn { column };
@@ -343,7 +366,11 @@ fn rows(
     faults: &mut Vec<Fault>,
 ) {
     let headed = |field: &String| !Cell::read(field).text.is_empty();
-    let width = heading.fields.iter().rposition(headed).map_or(0, |last| last + 1);
+    let width = heading
+        .fields
+        .iter()
+        .rposition(headed)
+        .map_or(0, |last| last + 1);
     let headings = known_in(heading, known);
     let mut unnamed = BTreeSet::new();
     for record in records {
@@ -353,8 +380,13 @@ fn rows(
         }
         let repeats = headings > 1 && known_in(&record, known) == headings;
         if repeats || numbers_columns(&record) {
-            let kind = NoteKind::SkippedLines { first: line, last: line };
-            table.notes.push(Note::new(Place::line(&table.file, line), kind));
+            let kind = NoteKind::SkippedLines {
+                first: line,
+                last: line,
+            };
+            table
+                .notes
+                .push(Note::new(Place::line(&table.file, line), kind));
             continue;
         }
         let surplus = record.fields.iter().skip(heading.fields.len());
@@ -381,14 +413,19 @@ fn rows(
     }
     for number in unnamed {
         let place = Place::line(&table.file, heading.line);
-        table.notes.push(Note::new(place, NoteKind::UnnamedColumn { number }));
+        table
+            .notes
+            .push(Note::new(place, NoteKind::UnnamedColumn { number }));
     }
 }
 
 /// Tells whether a record only numbers the columns, as printed forms do under their headings.
 fn numbers_columns(record: &Record) -> bool {
     let filled: Vec<&str> = record.fields.iter().map(|field| field.trim()).collect();
-    let filled = filled.iter().rposition(|field| !field.is_empty()).map(|last| &filled[..=last]);
+    let filled = filled
+        .iter()
+        .rposition(|field| !field.is_empty())
+        .map(|last| &filled[..=last]);
     filled.is_some_and(|filled| {
         let numbered = |(at, field): (usize, &&str)| field.parse() == Ok(at + 1);
         filled.len() > 2 && filled.iter().enumerate().all(numbered)

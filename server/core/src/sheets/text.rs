@@ -73,10 +73,7 @@ fn decoded(bytes: &[u8]) -> Result<(String, Encoding), (FaultKind, Option<u32>)>
 
 fn utf8(bytes: &[u8]) -> Result<(String, Encoding), (FaultKind, Option<u32>)> {
     let Err(error) = core::str::from_utf8(bytes) else {
-        return Ok((
-            String::from_utf8_lossy(bytes).into_owned(),
-            Encoding::Utf8,
-        ));
+        return Ok((String::from_utf8_lossy(bytes).into_owned(), Encoding::Utf8));
     };
     let (mut whole, mut broken) = (0_usize, 0_usize);
     for chunk in bytes.utf8_chunks() {

@@ -52,7 +52,9 @@ pub(super) fn role(text: &str) -> Result<Role, String> {
     let mut highest = Role::Candidate;
     for word in text.split([',', ';', '/', '+', '|']) {
         let wanted = normal(word);
-        let known = ROLES.iter().find(|(_, names)| names.contains(&wanted.as_str()));
+        let known = ROLES
+            .iter()
+            .find(|(_, names)| names.contains(&wanted.as_str()));
         let (role, _) = known.ok_or_else(|| word.trim().to_lowercase())?;
         highest = highest.max(*role);
     }
@@ -61,14 +63,18 @@ pub(super) fn role(text: &str) -> Result<Role, String> {
 
 /// Reads a whole number, with or without its unit or an empty fraction: `2`, `2.0`, `2 курс`.
 pub(super) fn whole_number(text: &str, units: &[&str]) -> Option<u32> {
-    let digits_end = text.find(|one: char| !one.is_ascii_digit()).unwrap_or(text.len());
+    let digits_end = text
+        .find(|one: char| !one.is_ascii_digit())
+        .unwrap_or(text.len());
     let (digits, rest) = text.split_at(digits_end);
-    let rest = rest
-        .strip_prefix(['.', ','])
-        .map_or(rest, |fraction| {
-            let zeros = fraction.trim_start_matches('0');
-            if zeros.len() < fraction.len() { zeros } else { rest }
-        });
+    let rest = rest.strip_prefix(['.', ',']).map_or(rest, |fraction| {
+        let zeros = fraction.trim_start_matches('0');
+        if zeros.len() < fraction.len() {
+            zeros
+        } else {
+            rest
+        }
+    });
     let unit = normal(rest);
     let known = unit.is_empty() || unit.split(' ').all(|word| units.contains(&word));
     known.then(|| digits.parse().ok()).flatten()
@@ -84,55 +90,173 @@ pub(super) fn year(text: &str) -> Option<u32> {
     let (first, more) = (words.next()?, words.next());
     let roman = first.replace('і', "i").replace('х', "x");
     let at = ROMAN.iter().position(|one| *one == roman);
-    at.filter(|_at| more.is_none()).and_then(|at| u32::try_from(at + 1).ok())
+    at.filter(|_at| more.is_none())
+        .and_then(|at| u32::try_from(at + 1).ok())
 }
 
 /// Units of minutes.
-pub(super) const MINUTE_UNITS: &[&str] =
-    &["мин", "минут", "минута", "минуты", "минуттар", "min", "minute", "minutes", "mins", "m"];
+pub(super) const MINUTE_UNITS: &[&str] = &[
+    "мин",
+    "минут",
+    "минута",
+    "минуты",
+    "минуттар",
+    "min",
+    "minute",
+    "minutes",
+    "mins",
+    "m",
+];
 const YEAR_UNITS: &[&str] = &[
-    "курс", "курса", "курсы", "course", "year", "kurs", "й", "ый", "ой", "ші", "шы", "го", "st",
-    "nd", "rd", "th", "год",
+    "курс",
+    "курса",
+    "курсы",
+    "course",
+    "year",
+    "kurs",
+    "й",
+    "ый",
+    "ой",
+    "ші",
+    "шы",
+    "го",
+    "st",
+    "nd",
+    "rd",
+    "th",
+    "год",
 ];
 const ROMAN: [&str; 10] = ["i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x"];
 
 const YES: &[&str] = &[
-    "yes", "y", "1", "иә", "ия", "да", "д", "true", "v", "жіберілді", "жіберілген", "жіберіледі",
-    "жіберу", "допущен", "допущена", "допущено", "допущены", "допускается", "допустить", "допуск",
-    "admitted", "allowed", "eligible",
+    "yes",
+    "y",
+    "1",
+    "иә",
+    "ия",
+    "да",
+    "д",
+    "true",
+    "v",
+    "жіберілді",
+    "жіберілген",
+    "жіберіледі",
+    "жіберу",
+    "допущен",
+    "допущена",
+    "допущено",
+    "допущены",
+    "допускается",
+    "допустить",
+    "допуск",
+    "admitted",
+    "allowed",
+    "eligible",
 ];
 const NO: &[&str] = &[
-    "no", "n", "0", "жоқ", "нет", "н", "false", "жіберілмеді", "жіберілмеген", "жіберілмейді",
-    "жіберілмесін", "не допущен", "не допущена", "не допущено", "не допущены", "недопущен",
-    "недопущена", "недопущено", "не допускается", "не допустить", "недопуск", "не допуск",
-    "not admitted", "not allowed", "denied", "refused",
+    "no",
+    "n",
+    "0",
+    "жоқ",
+    "нет",
+    "н",
+    "false",
+    "жіберілмеді",
+    "жіберілмеген",
+    "жіберілмейді",
+    "жіберілмесін",
+    "не допущен",
+    "не допущена",
+    "не допущено",
+    "не допущены",
+    "недопущен",
+    "недопущена",
+    "недопущено",
+    "не допускается",
+    "не допустить",
+    "недопуск",
+    "не допуск",
+    "not admitted",
+    "not allowed",
+    "denied",
+    "refused",
 ];
 
 const LANGUAGE_FILLERS: &[&str] = &[
-    "язык", "языке", "яз", "тілі", "тілінде", "тіл", "language", "отделение", "отд", "бөлім",
-    "бөлімі", "группа", "группы", "тобы", "топ", "на",
+    "язык",
+    "языке",
+    "яз",
+    "тілі",
+    "тілінде",
+    "тіл",
+    "language",
+    "отделение",
+    "отд",
+    "бөлім",
+    "бөлімі",
+    "группа",
+    "группы",
+    "тобы",
+    "топ",
+    "на",
 ];
 const LANGUAGES: &[(&str, &[&str])] = &[
     (
         "kk",
         &[
-            "kk", "kz", "kaz", "kazakh", "qazaq", "qazaqsha", "кк", "кз", "қаз", "қазақ",
-            "қазақша", "каз", "казах", "казахский", "казахском", "казахское", "казахская",
-            "мемлекеттік", "государственный", "государственном",
+            "kk",
+            "kz",
+            "kaz",
+            "kazakh",
+            "qazaq",
+            "qazaqsha",
+            "кк",
+            "кз",
+            "қаз",
+            "қазақ",
+            "қазақша",
+            "каз",
+            "казах",
+            "казахский",
+            "казахском",
+            "казахское",
+            "казахская",
+            "мемлекеттік",
+            "государственный",
+            "государственном",
         ],
     ),
     (
         "ru",
         &[
-            "ru", "rus", "russian", "ру", "рус", "орыс", "орысша", "русский", "русском",
-            "русское", "русская",
+            "ru",
+            "rus",
+            "russian",
+            "ру",
+            "рус",
+            "орыс",
+            "орысша",
+            "русский",
+            "русском",
+            "русское",
+            "русская",
         ],
     ),
     (
         "en",
         &[
-            "en", "eng", "english", "ағылшын", "ағылшынша", "ағыл", "анг", "англ", "английский",
-            "английском", "английское", "английская",
+            "en",
+            "eng",
+            "english",
+            "ағылшын",
+            "ағылшынша",
+            "ағыл",
+            "анг",
+            "англ",
+            "английский",
+            "английском",
+            "английское",
+            "английская",
         ],
     ),
 ];
@@ -141,19 +265,39 @@ const ROLES: &[(Role, &[&str])] = &[
     (
         Role::Candidate,
         &[
-            "", "candidate", "student", "білім алушы", "студент", "студентка", "обучающийся",
-            "обучающаяся", "кандидат", "магистрант", "интерн", "резидент", "докторант",
+            "",
+            "candidate",
+            "student",
+            "білім алушы",
+            "студент",
+            "студентка",
+            "обучающийся",
+            "обучающаяся",
+            "кандидат",
+            "магистрант",
+            "интерн",
+            "резидент",
+            "докторант",
         ],
     ),
     (Role::Proctor, &["proctor", "проктор"]),
     (
         Role::TestCentre,
         &[
-            "test centre", "testing centre", "test center", "testing center",
-            "тестілеу орталығы", "то", "центр тестирования", "цт",
+            "test centre",
+            "testing centre",
+            "test center",
+            "testing center",
+            "тестілеу орталығы",
+            "то",
+            "центр тестирования",
+            "цт",
         ],
     ),
-    (Role::Administrator, &["administrator", "admin", "әкімші", "администратор"]),
+    (
+        Role::Administrator,
+        &["administrator", "admin", "әкімші", "администратор"],
+    ),
 ];
 
 #[cfg(test)]
@@ -162,10 +306,26 @@ mod tests {
 
     #[test]
     fn yes_and_no_are_read_as_registries_write_them() {
-        for yes in ["Допущена", "допущен(а)", "Допущено", "ЖІБЕРІЛДІ", "+", "✓", "1", "Иә"] {
+        for yes in [
+            "Допущена",
+            "допущен(а)",
+            "Допущено",
+            "ЖІБЕРІЛДІ",
+            "+",
+            "✓",
+            "1",
+            "Иә",
+        ] {
             assert_eq!(yes_or_no(yes), Ok(Some(true)), "{yes}");
         }
-        for no in ["Не допущена", "не допущен(а)", "—", "жіберілмеген", "Нет", "0"] {
+        for no in [
+            "Не допущена",
+            "не допущен(а)",
+            "—",
+            "жіберілмеген",
+            "Нет",
+            "0",
+        ] {
             assert_eq!(yes_or_no(no), Ok(Some(false)), "{no}");
         }
         assert_eq!(yes_or_no(""), Ok(None));
