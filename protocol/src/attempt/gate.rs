@@ -84,6 +84,8 @@ pub enum GateInput {
     Distrust,
     /// More time is given.
     ExtraTime(Duration),
+    /// Less time is given than before; what was used stays used.
+    LessTime(Duration),
     /// The candidate submits.
     Submit,
     /// The manifest was signed.
@@ -350,6 +352,9 @@ impl StartGate {
             GateInput::Distrust => self.forget(PauseCause::ServerRestarted, at),
             GateInput::ExtraTime(more) => {
                 self.memory.allowed = self.memory.allowed.saturating_add(more);
+            }
+            GateInput::LessTime(less) => {
+                self.memory.allowed = self.memory.allowed.saturating_sub(less);
             }
             GateInput::Submit => self.step(AttemptEvent::Submitted, at)?,
             GateInput::Seal => self.step(AttemptEvent::Sealed, at)?,

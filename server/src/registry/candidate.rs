@@ -57,18 +57,19 @@ impl Registry {
             &cell,
             &mut state,
             MessageFrom::Candidate,
-            caller.person,
+            Some(caller.person),
             text,
         )
         .await
     }
 
+    /// Stores a message; one of the server's own is nobody's.
     pub(super) async fn store_message(
         &self,
         cell: &Cell,
         state: &mut CellState,
         from: MessageFrom,
-        person: PersonId,
+        person: Option<PersonId>,
         text: &str,
     ) -> Result<(), RegistryError> {
         let chars = text.chars().count();
@@ -98,7 +99,7 @@ impl Registry {
         .bind(self.inner.keys.institution().to_string())
         .bind(state.facts.attempt.to_string())
         .bind(sender)
-        .bind(person.to_string())
+        .bind(person.map(|person| person.to_string()))
         .bind(at.unix_ms())
         .bind(sealed)
         .execute(&mut *change.tx)

@@ -34,6 +34,7 @@ impl Registry {
     ) -> Result<CheckInReply, RegistryError> {
         let cell = self.cell(attempt).await?;
         let mut state = cell.state.lock().await;
+        self.refresh(&cell, &mut state).await?;
         self.may_come(&mut state, caller).await?;
         self.bind(&cell, &mut state, caller).await?;
         self.choose_test(&mut state, language).await?;

@@ -24,6 +24,7 @@ mod machine;
 mod presence;
 mod quota;
 mod read_back;
+mod refresh;
 mod responses;
 mod save;
 mod sealing;

@@ -288,7 +288,7 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         let cell = self.cell(attempt).await?;
         let mut state = cell.state.lock().await;
-        self.store_message(&cell, &mut state, MessageFrom::Proctor, by, text)
+        self.store_message(&cell, &mut state, MessageFrom::Proctor, Some(by), text)
             .await
     }
 

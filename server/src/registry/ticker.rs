@@ -10,6 +10,7 @@ use qorgan_protocol::ids::AttemptId;
 use super::Registry;
 use super::cell::{Cell, CellState};
 use super::error::RegistryError;
+use super::refresh::told;
 
 impl Registry {
     /// Ticks every live attempt until `stop` is done; reads those that ran before a restart first.
@@ -17,18 +18,27 @@ impl Registry {
     /// # Errors
     /// The database failed at the start.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) -> Result<(), RegistryError> {
+        // What changes while attempts are read is looked at again.
+        let mut seen = [self.admissions_version().await?; 2];
         self.load_live().await?;
         let ticking = async {
             let mut beat = tokio::time::interval(TICK);
             beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             let mut before = self.moment();
             let mut tidied = before.now;
+            let mut looked = before.now;
             loop {
                 beat.tick().await;
                 let at = self.moment();
                 if at.now.since(tidied) >= TIDY_EVERY {
                     self.drop_ended();
                     tidied = at.now;
+                }
+                if at.now.since(looked) >= LOOK_EVERY {
+                    let [_, newest] = seen;
+                    let read = self.refresh_changed(seen[0]).await;
+                    seen = [newest, told(read, newest)];
+                    looked = at.now;
                 }
                 if jumped(before, at) {
                     tracing::error!("The server's clock jumped; every stream must be seen again");
@@ -176,6 +186,8 @@ const fn over(phase: AttemptPhase) -> bool {
 }
 
 const TICK: Duration = Duration::from_millis(200);
+/// How soon a change of an admission reaches a running attempt.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 const SAVE_EVERY: Duration = Duration::from_secs(5);
 const JUMP_MS: u64 = 2_000;

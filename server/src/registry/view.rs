@@ -63,7 +63,8 @@ impl Registry {
     /// Starts the attempt where the gate is open.
     ///
     /// # Errors
-    /// `GateClosed`, `NotAdmitted`, `TooLate`, `WrongPhase`, or the caller is not bound.
+    /// `NotAdmitted` where the admission was withdrawn, `GateClosed`, `TooLate`, `WrongPhase`, or the
+    /// caller is not bound.
     //= tests/data/sop-2-28.md#10-start-gate
     pub async fn start(
         &self,
@@ -73,6 +74,11 @@ impl Registry {
         let cell = self.cell(attempt).await?;
         let mut state = cell.state.lock().await;
         Self::authorize(caller, &state)?;
+        self.refresh(&cell, &mut state).await?;
+        if matches!(state.gate.phase(), AttemptPhase::Ready { .. }) && !state.facts.admitted {
+            let reason = state.facts.reason.clone();
+            return Err(RegistryError::refuse(ProblemCode::NotAdmitted, reason));
+        }
         self.input_locked(&cell, &mut state, GateInput::Contact)
             .await?;
         let phase = state.gate.phase();

@@ -1,6 +1,7 @@
 //! The whole server in one process, over TLS, with a client that tries what it should not.
 
 mod acts;
+mod admission;
 mod client;
 mod consent;
 mod content;
@@ -11,6 +12,7 @@ mod incidents;
 mod late;
 mod machine;
 mod machines;
+mod people_import;
 mod proofs;
 mod read_back;
 mod responses;
