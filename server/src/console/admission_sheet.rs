@@ -494,6 +494,29 @@ mod tests {
     }
 
     #[test]
+    fn an_exported_board_is_read_as_a_sheet_that_changes_nothing_and_as_a_list_of_people() {
+        for language in Language::ALL {
+            let page = Page::for_test_in(language);
+            let keys = super::super::sitting::BOARD_KEYS;
+            let rows = [
+                keys.iter().map(|key| page.t(key)).collect::<Vec<_>>(),
+                ["Әлі Дос", "a", "ЖМ-1", "x", "x", "x", "x", "x"]
+                    .map(str::to_owned)
+                    .into(),
+            ];
+            let text = csv_text(&rows);
+
+            let sheet = read_admission("b.csv", text.as_bytes(), POSITIVE_RATING_DEFAULT);
+            let row = &sheet.expect("our own export").rows[0];
+            assert_eq!(held().after(row), held(), "{language:?}");
+            let people = qorgan_server_core::sheets::read_people("b.csv", text.as_bytes());
+            let person = &people.expect("our own export").rows[0];
+            assert_eq!(person.full_name(), "Әлі Дос");
+            assert_eq!(person.group.as_deref(), Some("ЖМ-1"));
+        }
+    }
+
+    #[test]
     fn what_was_told_before_consent_is_changed_by_no_sheet() {
         let person = PersonId::new(qorgan_protocol::time::WallTime::from_unix_ms(1), [1; 10]);
         let people = People::from([("a".to_owned(), (person, false))]);

@@ -242,17 +242,7 @@ pub(super) async fn export(
 ) -> Answer {
     let page = Page::new(&state, &visitor, Some(&staff.session));
     let facts = facts(&state, &id).await?;
-    let keys = [
-        "candidate",
-        "login",
-        "group",
-        "phase",
-        "since",
-        "started",
-        "submitted",
-        "remarks",
-    ];
-    let mut rows = vec![keys.iter().map(|key| page.t(key)).collect::<Vec<_>>()];
+    let mut rows = vec![BOARD_KEYS.iter().map(|key| page.t(key)).collect::<Vec<_>>()];
     let whole = PageOf::read("1", EXPORT_LINES_MAX);
     let lines = board_of(&state, &page, (&facts, whole)).await?.0;
     let mut tx = state.store.begin().await?;
@@ -317,3 +307,14 @@ const PROBLEMS: [&str; 3] = [
 const BOARD_LINES: u32 = 250;
 /// The most candidates of an exported board: more than a sitting can have.
 const EXPORT_LINES_MAX: u32 = 50_000;
+/// The headings of an exported board; each list that is read in knows them or skips them.
+pub(super) const BOARD_KEYS: [&str; 8] = [
+    "candidate",
+    "login",
+    "group",
+    "phase",
+    "since",
+    "started",
+    "submitted",
+    "remarks",
+];

@@ -182,7 +182,7 @@ fn read(
     settle: impl FnOnce(&mut Found, &mut Vec<Fault>),
     faults: &mut Vec<Fault>,
 ) -> Result<Table, Vec<Fault>> {
-    let (text, encoding) = whole_file(file, bytes).map_err(|fault| vec![fault])?;
+    let (text, encoding) = whole_file(file, bytes)?;
     let known = Headings::new(columns);
     let layout = layout(&text, &known);
     let mut table = Table {
@@ -252,14 +252,14 @@ fn read(
     Ok(table)
 }
 
-fn whole_file(file: &str, bytes: &[u8]) -> Result<(String, Encoding), Fault> {
-    let fault = |kind| Fault::new(Place::file(file), kind);
+fn whole_file(file: &str, bytes: &[u8]) -> Result<(String, Encoding), Vec<Fault>> {
+    let fault = |kind| vec![Fault::new(Place::file(file), kind)];
     if bytes.len() > SHEET_BYTES_MAX {
         let max_mib = SHEET_BYTES_MAX >> 20;
         return Err(fault(FaultKind::FileTooLarge { max_mib }));
     }
     let (text, encoding) = decode(bytes).map_err(|(kind, line)| match line {
-        Some(line) => Fault::new(Place::line(file, line), kind),
+        Some(line) => vec![Fault::new(Place::line(file, line), kind)],
         None => fault(kind),
     })?;
     if text.trim().is_empty() {
