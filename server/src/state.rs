@@ -9,8 +9,8 @@ use qorgan_protocol::time::{Now, WallTime, millis};
 
 use crate::auth::Auth;
 use crate::config::Config;
-use crate::http::Connections;
 use crate::decoding::Decoders;
+use crate::http::Connections;
 use crate::keys::{KeysError, ServerKeys};
 use crate::live::LiveHub;
 use crate::recordings::{RecordingError, Recordings};

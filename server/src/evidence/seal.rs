@@ -12,8 +12,7 @@ use qorgan_protocol::crypto::{self, Hasher as _, Sha256, SignedBytes, StreamHash
 use qorgan_protocol::evidence::merkle::{LogLeaf, leaf_hash};
 use qorgan_protocol::evidence::side_log::{
     BEATS_MAGIC, DELIVERY_FILE, HEADERS_MAGIC, INCIDENTS_FILE, MACHINE_FILE, MANIFEST_FILE,
-    RESPONSES_FILE,
-    RESPONSES_MAGIC, beats_name, headers_name, media_name, push_record,
+    RESPONSES_FILE, RESPONSES_MAGIC, beats_name, headers_name, media_name, push_record,
 };
 use qorgan_protocol::evidence::{
     BeatBody, Content, EpochPart, FileEntry, Head, Manifest, StreamId, StreamPart, TimelineEntry,

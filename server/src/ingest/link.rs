@@ -437,7 +437,7 @@ impl Link {
                 } else {
                     self.slowed = told;
                 }
-                tokio::time::sleep(wait).await;
+                sleep(wait).await;
             }
             Taken::Never => {
                 let detail = "the recording is as large as it may be; nothing more is taken";

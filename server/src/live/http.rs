@@ -130,11 +130,7 @@ impl Open {
     }
 }
 
-async fn show_feed(
-    open: Open,
-    (attempt, stream): (AttemptId, StreamId),
-    mut socket: WebSocket,
-) {
+async fn show_feed(open: Open, (attempt, stream): (AttemptId, StreamId), mut socket: WebSocket) {
     let viewer = open.state.live.look(attempt, stream);
     let mut again = later();
     let named = attempt.to_string();

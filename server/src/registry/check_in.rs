@@ -6,7 +6,8 @@ use qorgan_protocol::crypto::{self, PublicKey, Sha256, SignedBytes};
 use qorgan_protocol::evidence::{AttemptKeyCertificate, AttemptRole, StreamKind};
 use qorgan_protocol::ids::{AttemptId, BootId, Epoch, TestId};
 use qorgan_protocol::wire::{
-    AgentEnrolReply, AgentGrant, CheckInReply, ConsentRequest, Hex, InstructionRequest, ProblemCode, SignedHex,
+    AgentEnrolReply, AgentGrant, CheckInReply, ConsentRequest, Hex, InstructionRequest,
+    ProblemCode, SignedHex,
 };
 use qorgan_signing::{InputKey, Ring};
 use std::time::Duration;

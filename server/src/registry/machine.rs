@@ -23,8 +23,8 @@ use serde::{Deserialize, Serialize};
 use super::Registry;
 use super::binding::Caller;
 use super::cell::CellState;
-use super::error::RegistryError;
 use super::change::{Change, KIOSK};
+use super::error::RegistryError;
 use super::quota::Kept;
 use crate::store::StoreError;
 

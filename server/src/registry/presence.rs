@@ -15,8 +15,8 @@ use sqlx::Row as _;
 use super::Registry;
 use super::binding::Caller;
 use super::cell::CellState;
-use super::error::RegistryError;
 use super::change::SERVER;
+use super::error::RegistryError;
 use crate::store::StoreError;
 
 /// Which program spoke.

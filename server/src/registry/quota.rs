@@ -102,27 +102,6 @@ impl Registry {
         Ok(ByteBounds::of(&state.facts.bandwidth, allowed)?)
     }
 
-    /// Refuses what an attempt may not leave one more of; an incident says so.
-    ///
-    /// # Errors
-    /// `TooMany`, or the database failed.
-    pub(super) async fn may_keep(
-        &self,
-        attempt: AttemptId,
-        kept: Kept,
-    ) -> Result<(), RegistryError> {
-        let cell = self.cell(attempt).await?;
-        let mut state = cell.state.lock().await;
-        let wall = self.inner.clock.wall();
-        let mut change = Change::begin(self, &state, state.epoch, wall).await?;
-        let room = self.room(&mut change, kept).await?;
-        state.open_incidents = change.commit().await?;
-        if room {
-            return Ok(());
-        }
-        Err(RegistryError::refuse(ProblemCode::TooMany, kept.detail()))
-    }
-
     /// Refuses an agent's key where the epoch has as many as it may: each start of an agent brings
     /// one, and the manifest names them all. An agent that ends again and again is let in later.
     ///

@@ -32,10 +32,9 @@ impl Registry {
             match output {
                 GateOutput::Phase(phase) => said.phases.push(phase),
                 GateOutput::AskCode => said.asks_code = true,
-                GateOutput::CodeMissed(misses) => said.incident(
-                    IncidentKind::FreshnessMissed,
-                    format!("{misses} in a row"),
-                ),
+                GateOutput::CodeMissed(misses) => {
+                    said.incident(IncidentKind::FreshnessMissed, format!("{misses} in a row"))
+                }
                 GateOutput::CodeUnanswered(misses) => said.incident(
                     IncidentKind::FreshnessUnanswered,
                     format!("{misses} in a row"),

@@ -13,14 +13,10 @@ use qorgan_protocol::crypto::{self, Hasher as _, Sha256, Signer as _};
 use qorgan_protocol::evidence::{
     BeatBody, ChunkHeader, ChunkSeq, SourceHealth, SourceState, StreamId, StreamKind,
 };
-use qorgan_protocol::ids::{
-    AttemptId, BootId, Epoch, ItemId, PersonId, SittingId, TestId,
-};
+use qorgan_protocol::ids::{AttemptId, BootId, Epoch, ItemId, PersonId, SittingId, TestId};
 use qorgan_protocol::link::{SourceKind, SourceStatement};
 use qorgan_protocol::time::{Now, WallTime};
-use qorgan_protocol::wire::{
-    Accommodation, DeviceProof, Hex, ServerHello, SignInReply, SignedHex,
-};
+use qorgan_protocol::wire::{Accommodation, DeviceProof, Hex, ServerHello, SignInReply, SignedHex};
 use qorgan_server_core::sitting::SittingSettings;
 use qorgan_signing::{Keys, Ring};
 use serde_json::{Value, json};
@@ -256,7 +252,9 @@ impl World {
         }
         let registry = &self.state.registry;
         let approve = IdentityDecision::Approve;
-        let approved = registry.decide_identity(attempt, approve, proctor, "").await;
+        let approved = registry
+            .decide_identity(attempt, approve, proctor, "")
+            .await;
         approved.expect("shown");
     }
 
