@@ -49,7 +49,9 @@ fn every_item_of_the_bad_package_is_named_among_its_faults() {
 #[test]
 fn whose_rating_is_not_positive_is_not_admitted() {
     let people = sheet("candidates.csv").expect("it lies in the tree");
-    let people = read_people("candidates.csv", &people).expect("no fault").rows;
+    let people = read_people("candidates.csv", &people)
+        .expect("no fault")
+        .rows;
     assert_eq!(people.len(), 12);
 
     let rows = sheet("admission.csv").expect("it lies in the tree");

@@ -71,7 +71,10 @@ fn a_reader_who_leaves_early_ends_a_command_quietly() {
     let ended = child.wait_with_output().expect("it ends");
 
     let said = String::from_utf8_lossy(&ended.stderr);
-    assert!(ended.status.success() && !said.contains("panicked"), "{said}");
+    assert!(
+        ended.status.success() && !said.contains("panicked"),
+        "{said}"
+    );
 }
 
 #[test]

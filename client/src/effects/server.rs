@@ -14,8 +14,8 @@ use qorgan_protocol::{
     ids::{AttemptId, Epoch, InstitutionId},
     local::Provision,
     wire::{
-        AcceptedResponses, AgentGrant, AttemptView, ChallengeReply, CheckInReply, CheckInRequest, ClientEvents,
-        ConsentReply, ConsentRequest, DeviceProof, ExamCard, Hex, IdentityRequest,
+        AcceptedResponses, AgentGrant, AttemptView, ChallengeReply, CheckInReply, CheckInRequest,
+        ClientEvents, ConsentReply, ConsentRequest, DeviceProof, ExamCard, Hex, IdentityRequest,
         InstructionRequest, ItemList, PROOF_HEADER, PROOF_NONCE_HEADER, Problem, RaiseHandRequest,
         ResponseReceipt, ResponsesRequest, SendMessageRequest, ServerHello, SignInReply,
         SignInRequest, StoredResponses, SubmitReply, SubmitRequest, SystemCheckRequest,

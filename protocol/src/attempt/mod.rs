@@ -20,8 +20,8 @@ pub use freshness::{AskedCode, Randomness};
 pub use gate::{GateError, GateInput, GateMemory, GateOutput, Moment, StartGate};
 pub use lease::ContentLease;
 pub use lease_record::{Arrival, LeaseChange, LeaseRecord, ResponseMark, Standing};
-pub use pace::{ItemPace, Pace};
 pub use machine::{CheckFault, CheckJudgement, CheckName, MachinePolicy, MachineRule};
+pub use pace::{ItemPace, Pace};
 pub use phase::{
     AttemptEvent, AttemptPhase, CheckInTask, CheckInTasks, PauseCause, Refused, TerminationCause,
 };

@@ -5,8 +5,8 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::credit::PauseCredit;
-use super::pace::Pace;
 use super::machine::{MachinePolicy, MachineRule};
+use super::pace::Pace;
 use crate::evidence::StreamKind;
 use crate::incident::WatchPolicy;
 

@@ -26,6 +26,6 @@ pub use proof::{
 };
 pub use receipt::ReceiptFile;
 pub use sign_in::{
-    Accommodation, AgentGrant, AgentEnrolReply, AgentEnrolRequest, ChallengeReply, CheckInRequest, DeviceProof,
-    EnrolProof, ExamCard, ExamState, ServerHello, SignInReply, SignInRequest,
+    Accommodation, AgentEnrolReply, AgentEnrolRequest, AgentGrant, ChallengeReply, CheckInRequest,
+    DeviceProof, EnrolProof, ExamCard, ExamState, ServerHello, SignInReply, SignInRequest,
 };

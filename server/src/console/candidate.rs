@@ -237,8 +237,7 @@ fn shape(kind: &str) -> &'static str {
         | "presentation_attack"
         | "head_not_turned" => "picture",
         "microphone_muted" | "microphone_changed" | "another_voice" | "talking" | "whisper"
-        | "voice_not_enrolled"
-        | "virtual_microphone" => "sound",
+        | "voice_not_enrolled" | "virtual_microphone" => "sound",
         "window_switch"
         | "foreign_window"
         | "lockdown_breach"
