@@ -56,6 +56,11 @@ impl Client {
         self.send("GET", "/api/v1/my/exams", None).await.1
     }
 
+    /// Returns the status of a request that every signed-in client may make.
+    pub(super) async fn status(&self) -> u16 {
+        self.send("GET", "/api/v1/my/exams", None).await.0
+    }
+
     /// Returns the header's value for a request, under the next number.
     pub(super) fn proof(&self, method: &str, target: &str, body: &[u8]) -> String {
         let proof = RequestProof {

@@ -470,7 +470,6 @@ async fn an_epoch_has_few_agents_keys_and_the_one_too_many_is_told_to_wait() {
     let device = Device::new();
     let _client = world.at_the_gate(&device, "a", attempt).await;
     world.agent(attempt, &device).await;
-    execute(&world, "UPDATE epochs SET began_ms = began_ms + 900000").await;
     let registry = &world.state.registry;
     let (_phase, epoch) = registry.standing(attempt).await.expect("known");
     let (boot, token) = (device.boot, Sha256([7; 32]));

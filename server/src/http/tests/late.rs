@@ -15,6 +15,7 @@ use sqlx::Row as _;
 use super::harness::{Agent, Client, Device, Journal, World, entries, item_id};
 use crate::auth::cookie;
 use crate::evidence::{ScoredInputs, export, seal};
+use crate::store::assigned::assign;
 use crate::store::responses::late_counts;
 
 #[tokio::test]
@@ -240,6 +241,7 @@ async fn a_person_decides_with_a_reason_and_the_export_carries_it() {
         post(&client, attempt, &late).await;
     }
     let (token, csrf) = super::staff::proctor(&world).await;
+    assign_proctor(&world, attempt).await;
     let page = console(&world, &token, attempt, None).await;
     assert!(
         page.1.contains("r-1-0") && page.1.contains("r-1-1"),
@@ -368,6 +370,22 @@ async fn late_incidents(world: &World, attempt: AttemptId) -> i64 {
 }
 
 /// Reads the page of late responses, or sends its form.
+/// Assigns the proctor to the attempt's sitting.
+async fn assign_proctor(world: &World, attempt: AttemptId) {
+    let sitting: String = sqlx::query_scalar("SELECT sitting_id FROM attempts WHERE id = $1")
+        .bind(attempt.to_string())
+        .fetch_one(world.state.store.read())
+        .await
+        .expect("readable");
+    let whom = (sitting.parse().expect("an identifier"), "p");
+    let by = (world.state.clock.wall(), "test");
+    let mut tx = world.state.store.begin().await.expect("a writer");
+    assign(&mut tx, &world.state.keys, by, whom, true)
+        .await
+        .expect("assigned");
+    tx.commit().await.expect("stored");
+}
+
 async fn console(
     world: &World,
     token: &str,

@@ -218,15 +218,28 @@ async fn a_flood_of_events_is_kept_to_a_bound_and_told_of() {
     let event =
         json!({ "kind": "focus_back", "ago_ms": u64::MAX, "at": Now::default(), "detail": "" });
     let body = json!({ "events": vec![event; 256] });
-    for _ in 0..21 {
+    let earlier = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 19999) \
+        INSERT INTO client_events (institution_id, attempt_id, epoch, kind, at_ms, client_at_us, \
+        detail) SELECT a.institution_id, a.id, 1, 'focus_back', 0, 0, '' FROM attempts a, n";
+    let mut tx = world.state.store.begin().await.expect("a writer");
+    sqlx::query(earlier)
+        .execute(&mut *tx)
+        .await
+        .expect("stored");
+    tx.commit().await.expect("stored");
+    for _ in 0..3 {
         assert_eq!(client.post(attempt, "events", &body).await.0, 204);
     }
     let stored: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM client_events")
         .fetch_one(world.state.store.read())
         .await
         .expect("read");
-    assert_eq!(stored, 5_000);
-    assert_eq!(graded(&world, IncidentKind::SystemCheck).await.len(), 1);
+    assert_eq!(
+        stored,
+        19_999 + 256,
+        "no more once there are as many as are kept"
+    );
+    assert_eq!(graded(&world, IncidentKind::NotWatched).await.len(), 1);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::harness::{Device, PASSWORD, World};
+use super::harness::{Client, Device, World};
 use crate::auth::{AuthError, Proctor, StaffRole, StaffSession};
 use crate::store::people::{self, NewPerson};
 
@@ -191,30 +191,10 @@ fn step(world: &World) -> u64 {
     u64::try_from(world.state.clock.wall().unix_ms()).expect("after 1970") / 30_000
 }
 
-/// A candidate with nothing to sit.
-struct SignedIn {
-    url: String,
-    http: reqwest::Client,
-    token: String,
-}
-
-impl SignedIn {
-    async fn status(&self) -> u16 {
-        let asked = self.http.get(&self.url).bearer_auth(&self.token);
-        asked.send().await.expect("answered").status().as_u16()
-    }
-}
-
 impl World {
-    async fn candidate_signed_in(&self, login: &str) -> SignedIn {
+    /// Signs a candidate in who has nothing to sit.
+    async fn candidate_signed_in(&self, login: &str) -> Client {
         self.person(login).await;
-        let device = Device::new();
-        let (status, reply) = self.try_sign_in(&device, login, PASSWORD).await;
-        assert_eq!(status, 200, "{reply}");
-        SignedIn {
-            url: format!("{}/api/v1/my/exams", self.origin),
-            http: self.http.clone(),
-            token: reply["token"].as_str().expect("a token").to_owned(),
-        }
+        self.sign_in(&Device::new(), login).await
     }
 }
