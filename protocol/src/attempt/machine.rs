@@ -302,7 +302,7 @@ impl CheckJudgement {
             None => {}
         }
         let kind = check.incident();
-        let severity = rule.map_or(kind.default_severity(), MachineRule::severity);
+        let severity = rule.map_or_else(|| kind.default_severity(), MachineRule::severity);
         self.noted.push((place, kind, severity));
     }
 

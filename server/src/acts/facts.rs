@@ -109,7 +109,7 @@ pub(super) async fn gather(
             group: who.group,
         },
         seen,
-        form: Form1::of(kinds.into_iter()),
+        form: Form1::of(kinds),
         lines: other_lines(language, zone, &confirmed)?,
         evidence,
         origin,

@@ -112,7 +112,7 @@ enum Unproved {
 /// Returns the attempt that a request's path names.
 fn attempt_of(parts: &Parts) -> Option<AttemptId> {
     let uri = parts.extensions.get::<OriginalUri>();
-    let path = uri.map_or(parts.uri.path(), |original| original.0.path());
+    let path = uri.map_or_else(|| parts.uri.path(), |original| original.0.path());
     let rest = path.strip_prefix("/api/v1/attempts/")?;
     rest.split('/').next()?.parse().ok()
 }

@@ -20,17 +20,14 @@ use qorgan_server_core::fault::FaultKind;
 pub(super) fn small_jpeg(href: &str, bytes: &[u8]) -> Result<Vec<u8>, FaultKind> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let href = href.to_owned();
-    let format = match image::guess_format(bytes) {
-        Ok(known @ (ImageFormat::Png | ImageFormat::Jpeg)) => known,
-        Ok(_) | Err(_) => {
-            return Err(match other_format(bytes) {
-                Some(format) => FaultKind::PictureFormat {
-                    href,
-                    format: format.to_owned(),
-                },
-                None => FaultKind::BadPicture { href },
-            });
-        }
+    let Ok(format @ (ImageFormat::Png | ImageFormat::Jpeg)) = image::guess_format(bytes) else {
+        return Err(match other_format(bytes) {
+            Some(format) => FaultKind::PictureFormat {
+                href,
+                format: format.to_owned(),
+            },
+            None => FaultKind::BadPicture { href },
+        });
     };
     if format == ImageFormat::Jpeg && !jpeg_ends(bytes) {
         return Err(FaultKind::CutPicture { href });

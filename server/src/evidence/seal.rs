@@ -190,7 +190,8 @@ pub async fn run_sealer(state: AppState, stop: impl Future<Output = ()> + Send) 
         };
         failed.retain(|attempt, _| due.contains(attempt));
         for attempt in due {
-            let (times, again) = failed.get(&attempt).copied().unwrap_or((0, Instant::now()));
+            let known = failed.get(&attempt).copied();
+            let (times, again) = known.unwrap_or_else(|| (0, Instant::now()));
             if Instant::now() < again {
                 continue;
             }

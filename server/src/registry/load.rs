@@ -280,9 +280,10 @@ async fn open_incidents(
     .await?;
     let mut open = OpenIncidents::new();
     for row in rows {
-        let kind = IncidentKind::from_word(row.try_get("kind")?).ok_or(corrupt("incident kind"))?;
+        let kind = IncidentKind::from_word(row.try_get("kind")?)
+            .ok_or_else(|| corrupt("incident kind"))?;
         let stream: Option<&str> = row.try_get("stream")?;
-        let stream = stream.map(|word| StreamId::from_word(word).ok_or(corrupt("stream")));
+        let stream = stream.map(|word| StreamId::from_word(word).ok_or_else(|| corrupt("stream")));
         let witness = match row.try_get::<&str, _>("detector")? {
             SERVER => Witness::Server,
             _ => Witness::Machine,

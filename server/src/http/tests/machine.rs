@@ -1,7 +1,7 @@
 //! What the candidate's machine tells reaches people, and the server judges it (H12); who speaks for
 //! an attempt is seen (M11).
 
-use qorgan_protocol::attempt::{GatePolicy, MachinePolicy, MachineRule};
+use qorgan_protocol::attempt::{CheckName, GatePolicy, MachinePolicy, MachineRule};
 use qorgan_protocol::ids::AttemptId;
 use qorgan_protocol::incident::IncidentKind;
 use qorgan_protocol::time::Now;
@@ -205,7 +205,7 @@ async fn each_word_of_the_lockdown_is_kept_and_what_may_matter_is_an_incident() 
     assert_eq!(told["events"].as_array().expect("events").len(), 7);
     assert_eq!(
         told["checks"][0]["lines"].as_array().expect("lines").len(),
-        10
+        CheckName::ALL.len()
     );
     assert_eq!(told["checks"][0]["faults"], json!([]));
 }
