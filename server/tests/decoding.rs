@@ -1,5 +1,6 @@
 //! Workers that decode candidates' video: confined, killed by time, and started again.
 #![cfg(target_os = "linux")]
+#![expect(clippy::tests_outside_test_module, reason = "the whole crate is tests")]
 
 use std::io::{Read as _, Write as _};
 use std::path::PathBuf;

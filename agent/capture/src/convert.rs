@@ -100,7 +100,7 @@ impl PixelFormat {
     const fn row_bytes(self, width: u32) -> u32 {
         match self {
             Self::Nv12 | Self::I420 | Self::Yv12 | Self::Grey | Self::Jpeg => width,
-            Self::Yuyv | Self::Uyvy => (width + 1) / 2 * 4,
+            Self::Yuyv | Self::Uyvy => width.div_ceil(2) * 4,
             Self::Rgb | Self::Bgr => width * 3,
         }
     }
@@ -394,7 +394,7 @@ mod tests {
         let (u, v) = (chroma(|c| c.1), chroma(|c| c.2));
         let pairs: Vec<u8> = u.iter().zip(&v).flat_map(|(u, v)| [*u, *v]).collect();
         let pair = |x: u32| {
-            if x % 2 == 0 {
+            if x.is_multiple_of(2) {
                 columns(x).1
             } else {
                 columns(x).2

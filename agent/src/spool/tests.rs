@@ -98,7 +98,7 @@ fn what_a_power_cut_leaves_is_no_tampering() {
         }
     }
     // One sector in the middle that was written later than those behind it.
-    let mut bytes = whole.clone();
+    let mut bytes = whole;
     bytes[3_584..4_096].fill(0);
     std::fs::write(&file, &bytes).expect("writable");
     let (_, left) = open(folder.path(), KEY);

@@ -19,107 +19,37 @@ fn the_display_server_of_a_seat_has_no_sign() {
 
 #[test]
 fn nested_and_remote_servers_are_told_each_by_a_sign_of_its_own() {
-    let process = |name: &str| {
-        Peer::Local(ServerProcess {
-            name: name.to_owned(),
-            ..xorg()
-        })
+    let told = |name: &str, facts: &ServerFacts| {
+        assert_eq!(nested_signs(facts).len(), 1, "{name}");
     };
-    let output = |name: &str| {
-        vec![Output {
+    for name in ["XWAYLAND", "VNC-EXTENSION"] {
+        let extensions = vec!["RANDR".to_owned(), name.to_owned()];
+        told(
+            name,
+            &ServerFacts {
+                extensions,
+                ..seat()
+            },
+        );
+    }
+    for name in ["screen", "XWAYLAND0", "NX1", "DUMMY0", "rdp0"] {
+        let outputs = vec![Output {
             name: name.to_owned(),
             connected: true,
-        }]
-    };
-    let extension = |name: &str| vec!["RANDR".to_owned(), name.to_owned()];
-    let servers = [
-        (
-            "Xephyr",
-            ServerFacts {
-                peer: process("Xephyr"),
-                ..seat()
-            },
-        ),
-        (
-            "Xvfb",
-            ServerFacts {
-                outputs: output("screen"),
-                ..seat()
-            },
-        ),
-        (
-            "Xwayland",
-            ServerFacts {
-                extensions: extension("XWAYLAND"),
-                ..seat()
-            },
-        ),
-        (
-            "Xwayland's output",
-            ServerFacts {
-                outputs: output("XWAYLAND0"),
-                ..seat()
-            },
-        ),
-        (
-            "TigerVNC",
-            ServerFacts {
-                extensions: extension("VNC-EXTENSION"),
-                ..seat()
-            },
-        ),
-        (
-            "RealVNC",
-            ServerFacts {
-                vendor: "RealVNC Ltd".to_owned(),
-                ..seat()
-            },
-        ),
-        (
-            "x2go",
-            ServerFacts {
-                vendor: "The X2Go Project".to_owned(),
-                ..seat()
-            },
-        ),
-        (
-            "nxagent",
-            ServerFacts {
-                outputs: output("NX1"),
-                ..seat()
-            },
-        ),
-        (
-            "Xdummy",
-            ServerFacts {
-                outputs: output("DUMMY0"),
-                ..seat()
-            },
-        ),
-        (
-            "xorgxrdp",
-            ServerFacts {
-                outputs: output("rdp0"),
-                ..seat()
-            },
-        ),
-        (
-            "ssh -X",
-            ServerFacts {
-                peer: Peer::Remote,
-                ..seat()
-            },
-        ),
-        (
-            "nobody",
-            ServerFacts {
-                peer: Peer::Unknown,
-                ..seat()
-            },
-        ),
-    ];
-    for (name, facts) in servers {
-        assert_eq!(nested_signs(&facts).len(), 1, "{name}");
+        }];
+        told(name, &ServerFacts { outputs, ..seat() });
+    }
+    for name in ["RealVNC Ltd", "The X2Go Project"] {
+        let vendor = name.to_owned();
+        told(name, &ServerFacts { vendor, ..seat() });
+    }
+    let xephyr = Peer::Local(ServerProcess {
+        name: "Xephyr".to_owned(),
+        ..xorg()
+    });
+    for peer in [xephyr, Peer::Remote, Peer::Unknown] {
+        let name = format!("{peer:?}");
+        told(&name, &ServerFacts { peer, ..seat() });
     }
 }
 

@@ -360,24 +360,29 @@ mod tests {
                     ..GatePolicy::remote()
                 };
                 for outcome in [CheckOutcome::Warning, CheckOutcome::Failed] {
-                    let mut lines = good(&policy);
-                    for one in &mut lines {
-                        if one.check == check.word() {
-                            one.result = outcome;
-                        }
-                    }
-                    let judged = CheckJudgement::of(&policy, &lines);
-                    assert_eq!(judged.is_fulfilled(), rule != MachineRule::Refuse);
-                    let waits = judged.to_decide == [check];
-                    assert_eq!(waits, rule == MachineRule::ProctorDecides);
-                    let [(place, noted, severity)] = judged.noted.as_slice() else {
-                        panic!("one line is noted: {judged:?}");
-                    };
-                    assert_eq!(lines[*place].check, check.word());
-                    assert_eq!((*noted, *severity), (kind, rule.severity()));
+                    judges_by(&policy, (check, kind), (rule, outcome));
                 }
             }
         }
+    }
+
+    fn judges_by(
+        policy: &GatePolicy,
+        (check, kind): (CheckName, IncidentKind),
+        (rule, outcome): (MachineRule, CheckOutcome),
+    ) {
+        let mut lines = good(policy);
+        let told = lines.iter_mut().filter(|one| one.check == check.word());
+        told.for_each(|one| one.result = outcome);
+        let judged = CheckJudgement::of(policy, &lines);
+        assert_eq!(judged.is_fulfilled(), rule != MachineRule::Refuse);
+        let waits = judged.to_decide == [check];
+        assert_eq!(waits, rule == MachineRule::ProctorDecides);
+        let [(place, noted, severity)] = judged.noted.as_slice() else {
+            panic!("one line is noted: {judged:?}");
+        };
+        assert_eq!(lines[*place].check, check.word());
+        assert_eq!((*noted, *severity), (kind, rule.severity()));
     }
 
     #[test]

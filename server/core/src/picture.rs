@@ -42,9 +42,11 @@ mod tests {
 
     fn written(format: ImageFormat, side: u32) -> Vec<u8> {
         let mut bytes = Cursor::new(Vec::new());
-        image::RgbImage::from_fn(side, side, |x, y| image::Rgb([x as u8, y as u8, 7]))
-            .write_to(&mut bytes, format)
-            .expect("writes");
+        image::RgbImage::from_fn(side, side, |x, y| {
+            image::Rgb([side, x, y].map(|v| u8::try_from(v % 251).expect("small")))
+        })
+        .write_to(&mut bytes, format)
+        .expect("writes");
         bytes.into_inner()
     }
 

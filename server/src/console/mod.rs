@@ -186,6 +186,11 @@ fn pages() -> Router<AppState> {
             post(review::judge),
         )
         .route("/console/attempts/{attempt}/act", post(review::make_act))
+        .merge(acts())
+}
+
+fn acts() -> Router<AppState> {
+    Router::new()
         .route("/console/acts", get(verify::acts))
         .route("/console/acts/{act}", get(verify::download))
         .route("/verify/{code}", get(verify::verify))

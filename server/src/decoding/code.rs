@@ -269,19 +269,18 @@ mod tests {
             let colours = code.to_colors();
             let corner = |side: usize, beyond| i64::try_from(side).expect("small") + beyond;
             let (right, bottom) = (corner(self.width, beyond.0), corner(self.height, beyond.1));
-            for row in 0..self.height {
-                for column in 0..self.width {
-                    let module_of = |corner: i64, at: usize| {
-                        let back = (corner - i64::try_from(at).expect("small")) * 16 - 8;
-                        let back = usize::try_from(back / module).ok()?;
-                        (side + QUIET).checked_sub(back + 1)
-                    };
-                    let place = module_of(right, column).zip(module_of(bottom, row));
-                    if let Some((x, y)) = place.filter(|(x, y)| *x < side && *y < side)
-                        && colours[y * side + x] == qrcode::Color::Dark
-                    {
-                        self.bytes[row * self.width + column] = 16;
-                    }
+            let module_of = |corner: i64, at: usize| {
+                let back = (corner - i64::try_from(at).expect("small")) * 16 - 8;
+                let back = usize::try_from(back / module).ok()?;
+                (side + QUIET).checked_sub(back + 1)
+            };
+            let width = self.width;
+            for (at, byte) in self.bytes.iter_mut().enumerate() {
+                let (row, column) = (at / width, at % width);
+                let place = module_of(right, column).zip(module_of(bottom, row));
+                let inside = place.filter(|(x, y)| *x < side && *y < side);
+                if inside.is_some_and(|(x, y)| colours[y * side + x] == qrcode::Color::Dark) {
+                    *byte = 16;
                 }
             }
         }

@@ -62,14 +62,7 @@ pub(crate) async fn cell(
         .saturating_add(unsigned(&row, "extra_ms")?)
         .saturating_add(accommodation_ms);
     let memory = memory(&row, Duration::from_millis(allowed))?;
-    let wrapped: Vec<u8> = row.try_get("key_wrapped")?;
-    if wrapped.is_empty() {
-        return Err(RegistryError::refuse(
-            ProblemCode::NotFound,
-            "the recording was deleted",
-        ));
-    }
-    let key = keys.unwrap(&format!("attempt:{attempt}"), &wrapped)?;
+    let key = key(&row, keys, attempt)?;
     let identity_reason = super::identity::newest_reason(store, &key, attempt).await?;
     let epoch = epoch(&row)?;
     let open_incidents = open_incidents(store, (attempt, epoch), &row).await?;
@@ -119,6 +112,19 @@ pub(crate) async fn cell(
         changed: watch::Sender::new(version),
         commands: broadcast::Sender::new(COMMANDS_MAX),
     })
+}
+
+fn key(
+    row: &SqliteRow,
+    keys: &ServerKeys,
+    attempt: AttemptId,
+) -> Result<qorgan_signing::SecretKey, RegistryError> {
+    let wrapped: Vec<u8> = row.try_get("key_wrapped")?;
+    if wrapped.is_empty() {
+        let detail = "the recording was deleted";
+        return Err(RegistryError::refuse(ProblemCode::NotFound, detail));
+    }
+    Ok(keys.unwrap(&format!("attempt:{attempt}"), &wrapped)?)
 }
 
 /// Returns the places of the items that left already.

@@ -66,7 +66,7 @@ impl Server {
 
     pub(crate) async fn start_with(data: &Path, config: Config) -> Self {
         let state = AppState::open(data, config).await.expect("a data folder");
-        Self::serve(data, state).await
+        Self::serve(data, state)
     }
 
     /// Starts a server whose recordings lie on another disk.
@@ -76,10 +76,10 @@ impl Server {
         let (folder, store) = (data.join("recordings"), state.store.clone());
         let keys = Arc::clone(&state.keys);
         state.recordings = Recordings::open_with(&folder, store, keys, files).expect("a folder");
-        Self::serve(data, state).await
+        Self::serve(data, state)
     }
 
-    async fn serve(data: &Path, state: AppState) -> Self {
+    fn serve(data: &Path, state: AppState) -> Self {
         let bound = Bound::listen("127.0.0.1:0".parse().expect("an address")).expect("a port");
         let place = Place {
             address: bound.address,

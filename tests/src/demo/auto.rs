@@ -318,7 +318,7 @@ fn export(walk: &mut Walk<'_>, stage: &Stage) -> Result<String> {
     Ok(verdict)
 }
 
-fn replay(walk: &mut Walk<'_>, stage: &Stage) -> Result<String> {
+fn replay(walk: &Walk<'_>, stage: &Stage) -> Result<String> {
     let attempt = walk
         .summary
         .paths

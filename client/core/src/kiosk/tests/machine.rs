@@ -47,9 +47,12 @@ fn a_machine_that_the_sitting_refuses_is_told_to_the_server_once_and_leads_no_fu
         ..MachinePolicy::DEFAULT
     };
     let (mut desk, effects) = at_the_check(refuses, in_a_virtual_machine());
-    let told = effects.iter().find_map(|effect| match effect {
-        Effect::Call(Call::SystemCheck { lines }) => Some(lines.clone()),
-        _ => None,
+    let told = effects.iter().find_map(|effect| {
+        if let Effect::Call(Call::SystemCheck { lines }) = effect {
+            Some(lines.clone())
+        } else {
+            None
+        }
     });
     let told = told.expect("the server is told though the check does not pass");
     let machine = told.iter().find(|line| line.check == "virtual_machine");
