@@ -151,7 +151,7 @@ mod tests {
         let maps = "\
 55d0-55d9 r-xp 00002000 08:01 131 /opt/qorgan/qorgan-agent\n\
 7f00-7f10 r-xp 00028000 08:01 132 /usr/lib/x86_64-linux-gnu/libc.so.6\n\
-7f20-7f21 r--p 00000000 08:01 133 /home/a/locale-archive\n\
+7f20-7f21 r--p 00000000 08:01 133 /media/a/locale-archive\n\
 7f30-7f31 r-xp 00000000 00:00 0 [vdso]\n\
 7f40-7f41 rwxp 00000000 00:00 0 \n";
         assert_eq!(
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn a_library_from_elsewhere_is_told_once_by_its_name_alone() {
         let mut watch = LibraryWatch::default();
-        let maps = "7f00-7f10 r-xp 00028000 08:01 132 /home/anna/my lib/forge.so\n\
+        let maps = "7f00-7f10 r-xp 00028000 08:01 132 /media/anna/my lib/forge.so\n\
                     7f20-7f30 r-xp 00028000 00:01 132 /memfd:code (deleted)\n\
                     7f40-7f50 r-xp 00028000 08:01 132 /usr/lib/libssl.so.3 (deleted)\n";
         let names = ["forge.so", "memfd:code (deleted)", "libssl.so.3 (deleted)"];
