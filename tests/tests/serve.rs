@@ -61,6 +61,32 @@ fn a_killed_server_comes_back_with_its_key_its_link_and_its_exams() {
 }
 
 #[test]
+fn another_program_that_reads_the_database_leaves_a_running_servers_journal() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    // A first start, which makes the database.
+    let _server = Server::start(folder.path(), "").expect("the server starts");
+    let database = folder.path().join("data").join("qorgan.db");
+
+    let mut sqlite = Command::new("sqlite3");
+    let read = sqlite
+        .arg(&database)
+        .arg("SELECT COUNT(*) FROM people")
+        .output();
+
+    let read = read.expect("it is installed");
+    assert!(
+        read.status.success(),
+        "{}",
+        String::from_utf8_lossy(&read.stderr)
+    );
+    let journal = folder.path().join("data").join("qorgan.db-wal");
+    assert!(
+        journal.exists(),
+        "what the server writes next would be lost"
+    );
+}
+
+#[test]
 fn a_reader_who_leaves_early_ends_a_command_quietly() {
     let mut command = Command::new(places::program("qorgan-server").expect("it was built"));
     command.arg("openapi");

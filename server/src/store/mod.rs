@@ -75,11 +75,12 @@ impl Store {
     /// Where SQLite refuses or a migration fails.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
         // SQLite gives its journals the database's mode; an empty file is a new database.
-        let made = crate::platform::new_private_file(path);
-        if let Err(error) = made
-            && error.kind() != std::io::ErrorKind::AlreadyExists
-        {
-            return Err(sqlx::Error::Io(error).into());
+        match crate::platform::new_private_file(path) {
+            // Closed before SQLite opens it: closing any descriptor of a file gives up this process's
+            // locks on it, and another program would then delete the journal of a running server.
+            Ok(file) => drop(file),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(sqlx::Error::Io(error).into()),
         }
         let options = SqliteConnectOptions::new()
             .filename(path)
