@@ -290,7 +290,7 @@ pub async fn run(state: AppState, stop: impl Future<Output = ()> + Send) {
 
 /// What was sealed under an attempt's key or tells of its candidate's machine. Hashes of responses
 /// stay, so that receipts can still be checked against them.
-const CLEARED: [&str; 7] = [
+const CLEARED: [&str; 11] = [
     "UPDATE epochs SET journal_key_wrapped = x'', freshness_key_wrapped = x'', \
      spool_key_wrapped = x'' WHERE attempt_id = $1",
     "UPDATE responses SET sealed = x'' WHERE attempt_id = $1",
@@ -299,6 +299,10 @@ const CLEARED: [&str; 7] = [
     "DELETE FROM identity_documents WHERE attempt_id = $1",
     "DELETE FROM client_events WHERE attempt_id = $1",
     "DELETE FROM system_checks WHERE attempt_id = $1",
+    "DELETE FROM attempt_addresses WHERE attempt_id = $1",
+    "DELETE FROM attempt_instances WHERE attempt_id = $1",
+    "UPDATE identity_decisions SET reason = NULL WHERE attempt_id = $1",
+    "UPDATE response_decisions SET reason = '' WHERE attempt_id = $1",
 ];
 /// The longest reason, in characters.
 const REASON_CHARS_MAX: usize = 500;

@@ -99,17 +99,23 @@ async fn history(
     .bind(attempt.to_string())
     .fetch_all(state.store.read())
     .await?;
-    if rows.is_empty() {
-        return Ok(Vec::new());
-    }
-    let key = exams::attempt_key(&state.store, &state.keys, attempt).await?;
-    let place = reason_place(attempt);
-    let mut history = Vec::with_capacity(rows.len());
+    let mut read = Vec::with_capacity(rows.len());
     for row in rows {
         let sealed: Option<Vec<u8>> = row.try_get("reason")?;
-        let plain = match sealed {
-            Some(sealed) => key.open(place.as_bytes(), &sealed)?,
-            None => Vec::new(),
+        read.push((row, sealed));
+    }
+    // The key is asked for where a reason is sealed: a deleted attempt has neither.
+    let key = if read.iter().any(|(_row, sealed)| sealed.is_some()) {
+        Some(exams::attempt_key(&state.store, &state.keys, attempt).await?)
+    } else {
+        None
+    };
+    let place = reason_place(attempt);
+    let mut history = Vec::with_capacity(read.len());
+    for (row, sealed) in read {
+        let plain = match (&key, sealed) {
+            (Some(key), Some(sealed)) => key.open(place.as_bytes(), &sealed)?,
+            (Some(_) | None, _) => Vec::new(),
         };
         let decision: &str = row.try_get("decision")?;
         history.push((

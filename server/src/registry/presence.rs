@@ -356,6 +356,15 @@ impl Registry {
         &self,
         attempt: AttemptId,
     ) -> Result<Vec<AddressLine>, RegistryError> {
+        // A deleted attempt has neither addresses nor the key that sealed them.
+        let known: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM attempt_addresses WHERE attempt_id = $1")
+                .bind(attempt.to_string())
+                .fetch_one(self.inner.store.read())
+                .await?;
+        if known == 0 {
+            return Ok(Vec::new());
+        }
         let cell = self.cell(attempt).await?;
         let key = std::sync::Arc::clone(&cell.state.lock().await.key);
         self.address_rows(attempt, &key).await

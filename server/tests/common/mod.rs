@@ -80,6 +80,11 @@ impl Server {
     }
 
     fn serve(data: &Path, state: AppState) -> Self {
+        // Benches decode nothing and know no program.
+        let state = match option_env!("CARGO_BIN_EXE_qorgan-server") {
+            Some(program) => state.decoding_by(program.into()),
+            None => state,
+        };
         let bound = Bound::listen("127.0.0.1:0".parse().expect("an address")).expect("a port");
         let place = Place {
             address: bound.address,
