@@ -263,8 +263,15 @@ impl Witness {
     }
 }
 
+/// `PROPTEST_CASES` asks for more: a million before a release.
+fn cases() -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok();
+    let asked = asked.and_then(|word| word.parse().ok());
+    ProptestConfig::with_cases(asked.unwrap_or(3_000))
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3_000))]
+    #![proptest_config(cases())]
 
     #[test]
     //= tests/data/sop-2-28.md#10-start-gate
