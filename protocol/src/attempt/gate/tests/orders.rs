@@ -265,9 +265,9 @@ impl Witness {
 
 /// `PROPTEST_CASES` asks for more: a million before a release.
 fn cases() -> ProptestConfig {
-    let asked = std::env::var("PROPTEST_CASES").ok();
-    let asked = asked.and_then(|word| word.parse().ok());
-    ProptestConfig::with_cases(asked.unwrap_or(3_000))
+    let asked = ProptestConfig::default();
+    let cases = asked.cases.max(3_000);
+    ProptestConfig { cases, ..asked }
 }
 
 proptest! {

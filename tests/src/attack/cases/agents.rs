@@ -1,0 +1,166 @@
+//! The agent's link, what one attempt may leave, and freshness.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use qorgan_protocol::ids::AttemptId;
+use qorgan_signing::Keys;
+use serde_json::json;
+
+use super::super::agent::{Streaming, Trick, connect, play};
+use super::super::bystander::{attempt_of, start};
+use super::super::stage::{FRESH, SEQUENCES};
+use super::{Trial, restarted};
+
+/// Point 8: the agent's link.
+pub(super) async fn link(trial: &mut Trial<'_>) -> Result<()> {
+    let own = attempt_of(trial.client, SEQUENCES, 0).await?;
+    let provision = restarted(trial.client, own).await?;
+    for token in ["", "no token", &"f".repeat(5_000)] {
+        let word = connect(trial.site, token)
+            .await
+            .err()
+            .map(|error| error.to_string());
+        let said = (word.is_some(), word.unwrap_or_else(|| "a link".to_owned()));
+        let name = format!("a link with a token of {} characters", token.len());
+        trial.note((8, "H4", &name), "refused", said);
+    }
+    for trick in Trick::ALL {
+        let word = play(trial.site, &provision, trick).await;
+        let word = word.unwrap_or_else(|error| format!("{error:#}"));
+        let said = (word != "open", word);
+        trial.note(
+            (8, "H3", &format!("a link that is wrong: {trick:?}")),
+            "ended",
+            said,
+        );
+    }
+    let name = "an agent that starts again and again";
+    let mut last = None;
+    for _ in 0..18 {
+        let keys = Keys::generate()?.0;
+        let good = (provision.token.as_str(), &trial.client.machine.keys, &keys);
+        let body = trial.client.enrolment(own, provision.epoch, good).await?;
+        let reply = trial.client.enrol_with(&provision.token, &body).await;
+        let full = reply.status != 200;
+        last = Some(reply);
+        if full {
+            break;
+        }
+    }
+    trial.waits((8, "H4", name), &last.context("it was asked")?);
+    trial.bystander(8, "H3", "hostile links").await;
+    Ok(())
+}
+
+/// Point 8: what one attempt may leave.
+pub(super) async fn amounts(trial: &mut Trial<'_>) -> Result<()> {
+    let client = trial.client;
+    let own = attempt_of(client, SEQUENCES, 0).await?;
+    let event = |ago: u64, at: u64, detail: &str| json!({ "kind": "focus_lost", "ago_ms": ago, "at": at, "detail": detail });
+    let long = "x".repeat(100_000);
+    let many = vec![event(0, 0, ""); 300];
+    for (name, path, body) in [
+        (
+            "a message of 2,001 characters",
+            "messages",
+            json!({ "text": "я".repeat(2_001) }),
+        ),
+        ("a message of nothing", "messages", json!({ "text": "" })),
+        (
+            "three hundred events at once",
+            "events",
+            json!({ "events": many }),
+        ),
+        (
+            "a document of 300 KiB",
+            "identity",
+            json!({ "document": "00".repeat(300 * 1024) }),
+        ),
+        (
+            "a document where none is asked for",
+            "identity",
+            json!({ "document": "ffd8" }),
+        ),
+    ] {
+        let reply = client.post(own, path, &body).await;
+        trial.refused((8, "M5", name), &reply);
+    }
+    for (name, body) in [
+        (
+            "an event of the beginning of time",
+            json!({ "events": [event(u64::MAX, 0, "")] }),
+        ),
+        (
+            "an event of the end of time",
+            json!({ "events": [event(0, u64::MAX, "")] }),
+        ),
+        (
+            "an event with a long detail",
+            json!({ "events": [event(0, 0, &long)] }),
+        ),
+    ] {
+        let reply = client.post(own, "events", &body).await;
+        let query = format!(
+            "SELECT COUNT(*) FROM incidents WHERE attempt_id = '{own}' AND (began_ms < 1000000000000 \
+             OR began_ms > CAST(strftime('%s','now') AS INTEGER) * 1000 + 5000 OR LENGTH(detail) > 4000)"
+        );
+        let absurd = trial.record.number(&query).await;
+        let held = reply.status < 500 && absurd.unwrap_or_default() == 0;
+        let said = (
+            held,
+            format!("{}, absurd incidents {absurd:?}", reply.short()),
+        );
+        trial.note((8, "M21", name), "refused or bounded", said);
+    }
+    messages(trial, own).await?;
+    trial.bystander(8, "M5", "more than is kept").await;
+    Ok(())
+}
+
+/// One message more than are kept of an attempt is refused.
+async fn messages(trial: &mut Trial<'_>, own: AttemptId) -> Result<()> {
+    let client = trial.client;
+    let mut last = None;
+    for _ in 0..320 {
+        let reply = client.post(own, "messages", &json!({ "text": "a" })).await;
+        let full = reply.status != 204;
+        last = Some(reply);
+        if full {
+            break;
+        }
+    }
+    let last = last.context("it was asked")?;
+    trial.refused((8, "M5", "320 messages"), &last);
+    Ok(())
+}
+
+/// Point 1: a client that is there all the time and never shows a code.
+pub(super) async fn freshness(trial: &mut Trial<'_>) -> Result<()> {
+    let client = trial.client;
+    let attempt = attempt_of(client, FRESH, 0).await?;
+    let provision = client.check_in(attempt).await?;
+    let _agent = Streaming::start(trial.site, &provision, 5)?;
+    start(client, attempt).await?;
+    let began = Instant::now();
+    let mut leased = true;
+    // Contact every 3.3 seconds was once enough to miss no code.
+    while leased && began.elapsed() < FRESH_LIMIT {
+        tokio::time::sleep(Duration::from_millis(3_300)).await;
+        let view = client.get(attempt, "view").await;
+        leased = !view.body["lease"].is_null();
+    }
+    let came = format!("leased {leased} after {} s", began.elapsed().as_secs());
+    let expected = "covered within twice the longest delay";
+    trial.note(
+        (1, "H1", "contact every 3.3 s and no code"),
+        expected,
+        (!leased, came),
+    );
+    let reply = client.get(attempt, "items/1").await;
+    trial.refused((1, "H1", "GET items/1 after missed codes"), &reply);
+    trial.bystander(1, "H8", "pictures without codes").await;
+    Ok(())
+}
+
+const FRESH_LIMIT: Duration = Duration::from_secs(240);

@@ -1,0 +1,152 @@
+//! A server of its own with exams to attack, made by the server's own commands.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result};
+
+use super::Target;
+use crate::places;
+use crate::program::run;
+use crate::server::Server;
+
+/// The exam whose sittings the sequences run in.
+pub(super) const SEQUENCES: &str = "attack sequences";
+/// The exam with the shortest graces and a slow pace of items.
+pub(super) const SHORT: &str = "attack short";
+/// The exam that allows no simulated source.
+pub(super) const STRICT: &str = "attack strict";
+/// The exam that asks for freshness codes.
+pub(super) const FRESH: &str = "attack fresh";
+
+/// A server that was started to be attacked.
+#[derive(Debug)]
+pub struct Stage {
+    /// The server.
+    pub server: Server,
+    /// What to attack.
+    pub target: Target,
+}
+
+impl Stage {
+    /// Starts a server in `folder` with `attackers` candidates beside the bystander, each with
+    /// `sittings` attempts for the sequences.
+    ///
+    /// # Errors
+    /// Fails with what the server said.
+    pub fn set(folder: &Path, attackers: usize, sittings: usize) -> Result<Self> {
+        let mut server = Server::start(&folder.join("server"), CONFIG)?;
+        let logins: Vec<(String, String)> = (0..attackers + 2)
+            .map(|number| {
+                (
+                    format!("attack-{number}"),
+                    format!("attack-word-{number}-2026"),
+                )
+            })
+            .collect();
+        let people = folder.join("people.csv");
+        let mut sheet = "login,surname,name,language,password\n".to_owned();
+        let mut admission = "login,rating\n".to_owned();
+        for (login, password) in &logins {
+            writeln!(sheet, "{login},Surname,Name,kk,{password}")?;
+            writeln!(admission, "{login},80")?;
+        }
+        fs::write(&people, sheet)?;
+        server.command(&["import", "people", text(&people)?])?;
+        let list = folder.join("admission.csv");
+        fs::write(&list, admission)?;
+        let simulated: &[&str] = &["--simulated-sources", "--no-freshness"];
+        let short: &[&str] = &[
+            "--simulated-sources",
+            "--no-freshness",
+            "--grace-network-s",
+            "1",
+            "--items-ahead",
+            "3",
+            "--items-per-minute",
+            "1",
+        ];
+        let exams: [(&str, usize, &[&str]); 4] = [
+            (SEQUENCES, sittings, simulated),
+            (SHORT, 1, short),
+            (STRICT, 1, &["--no-freshness"]),
+            (FRESH, 1, &["--simulated-sources"]),
+        ];
+        for (title, count, words) in exams {
+            let exam = create_exam(&server, title)?;
+            for _ in 0..count {
+                let sitting = create_sitting(&server, &exam, words)?;
+                let words = ["import", "admission", text(&list)?, "--sitting", &sitting];
+                server.command(&words)?;
+            }
+        }
+        let ready = server.ready().clone();
+        let target = Target {
+            origin: ready.origin,
+            ca_pem: fs::read_to_string(&ready.ca_pem_path)?,
+            logins,
+            staff: ready.admin_password.map(|word| (ready.admin_login, word)),
+            pid: Some(server.program().id()),
+            database: Some(folder.join("server").join("data").join("qorgan.db")),
+        };
+        Ok(Self { server, target })
+    }
+}
+
+fn create_exam(server: &Server, title: &str) -> Result<String> {
+    let words = ["exam", "create", "--title", title, "--discipline", title];
+    let exam = last_word(&server.command(&words)?)?;
+    let package: PathBuf = places::exam().join("kk");
+    let words = [
+        "import",
+        "test",
+        text(&package)?,
+        "--language",
+        "kk",
+        "--exam",
+        &exam,
+    ];
+    server.command(&words)?;
+    Ok(exam)
+}
+
+fn create_sitting(server: &Server, exam: &str, policy: &[&str]) -> Result<String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let (opens, closes) = (moment(now.saturating_sub(60))?, moment(now + 4 * 3600)?);
+    let words = [
+        "sitting",
+        "create",
+        "--exam",
+        exam,
+        "--opens",
+        &opens,
+        "--closes",
+        &closes,
+        "--minutes",
+        "240",
+    ];
+    last_word(&server.command(&[&words[..], policy].concat())?)
+}
+
+fn moment(unix_s: u64) -> Result<String> {
+    let mut date = Command::new("date");
+    let at = format!("@{unix_s}");
+    let words = ["--utc", "--date", &at, "+%Y-%m-%dT%H:%M:%SZ"];
+    Ok(run(date.args(words))?.trim().to_owned())
+}
+
+fn last_word(said: &str) -> Result<String> {
+    let word = said.split_whitespace().next_back();
+    Ok(word.context("the server said nothing")?.to_owned())
+}
+
+fn text(path: &Path) -> Result<&str> {
+    path.to_str().context("the path is text")
+}
+
+/// Passwords are hashed as cheaply as the configuration allows.
+const CONFIG: &str =
+    "[sign_in]\nstaff_totp_required = false\n\n[passwords]\nmemory_kib = 7168\npasses = 5\n";
