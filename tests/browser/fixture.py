@@ -60,13 +60,15 @@ def main():
             phase(row["id"], "check_in", 95, tasks=tasks)
             put(row["id"], identity="waiting", check_in_ms=now - 95_000)
         elif place in (6, 7):
-            phase(row["id"], "submitted", 600)
-            put(row["id"], started_ms=started, submitted_ms=now - 600_000, ended_ms=now - 600_000)
+            # Long enough ago that nothing is waited for any more before it is sealed.
+            phase(row["id"], "submitted", 1_200)
+            ended = now - 1_200_000
+            put(row["id"], started_ms=now - 1_450_000, submitted_ms=ended, ended_ms=ended)
     incident(rows[1], "window_switch", 0.6, 20, 1_180, "screen-0", "Telegram")
     incident(rows[2], "clipboard_changed", 0.3, 400, 800, None, "")
-    incident(rows[6], "window_switch", 0.6, 900, 4, "screen-0", "Firefox: kk.wikipedia.org")
-    incident(rows[6], "camera_covered", 0.7, 800, 9, "camera-0", "")
-    incident(rows[6], "second_display", 0.7, 700, 14, "screen-0", "HDMI-1 1920×1080")
+    incident(rows[6], "window_switch", 0.6, 1_440, 4, "screen-0", "Firefox: kk.wikipedia.org")
+    incident(rows[6], "camera_covered", 0.7, 1_340, 9, "camera-0", "")
+    incident(rows[6], "second_display", 0.7, 1_240, 14, "screen-0", "HDMI-1 1920×1080")
     base.commit()
     print(json.dumps(ids))
 

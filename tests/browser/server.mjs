@@ -28,8 +28,8 @@ export class Server {
       'name_ru = "КазНМУ имени С.Д. Асфендиярова"',
       'name_en = "Asfendiyarov KazNMU"',
       "[passwords]",
-      "memory_kib = 1024",
-      "passes = 1",
+      "memory_kib = 7168",
+      "passes = 5",
     ].join("\n"));
   }
 

@@ -603,8 +603,8 @@ async function act(world) {
   for (;;) {
     await page.click("form[action$='/act'] button");
     await page.click("#ask button[value=yes]");
-    await page.waitForSelector("[role=alert], [role=status]");
-    if (await page.locator("[role=status]").count() > 0) break;
+    await page.waitForSelector("[role=alert], .note[role=status]");
+    if (await page.locator(".note[role=status]").count() > 0) break;
     assert.match(await page.textContent("[role=alert]"), /мөрленбеді/);
     assert.ok(Date.now() < end, "the recording is sealed in time");
     await page.waitForTimeout(1000);

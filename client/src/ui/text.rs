@@ -173,6 +173,7 @@ mod tests {
                 ("of", Place::Number(20)),
                 ("entries", Place::Number(27)),
                 ("text", Place::Text("x")),
+                ("reason", Place::Text("x")),
             ];
             for key in keys::ALL {
                 let text = texts.with(*key, &all);
