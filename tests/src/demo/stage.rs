@@ -285,7 +285,12 @@ impl Stage {
 /// Fails where the folder cannot be read.
 pub fn receipts_in(data: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(data.join("agent").join("spool"))? {
+    let spool = data.join("agent").join("spool");
+    // Where no agent ran, none kept receipts.
+    if !spool.is_dir() {
+        return Ok(found);
+    }
+    for entry in fs::read_dir(spool)? {
         let path = entry?.path();
         if path.extension().is_some_and(|word| word == "receipts") {
             found.push(path);
