@@ -44,8 +44,8 @@ pub fn is_system_file(name: &str) -> bool {
         || known.iter().any(|known| file.eq_ignore_ascii_case(known))
 }
 
-/// Returns the files of the folder that holds `marker`, the shallowest where there are several; all
-/// files where there is none or no single one.
+/// Returns the files of the folder that holds `marker`, the shallowest where there are several; `None`
+/// where the files are rooted as they are: it stands at the top, or there is none or no single one.
 #[must_use]
 pub fn rooted_at(
     files: &BTreeMap<String, Vec<u8>>,
@@ -63,6 +63,9 @@ pub fn rooted_at(
         .get(1)
         .is_some_and(|other| depth(other) == depth(first))
     {
+        return None;
+    }
+    if first.as_str() == marker {
         return None;
     }
     let folder = first.rsplit_once('/').map_or("", |(folder, _)| folder);

@@ -30,8 +30,9 @@ pub fn media_type(bytes: &[u8]) -> Option<&'static str> {
     reader.decode().ok().map(|_picture| word)
 }
 
-/// Tells whether the end marker follows the last scan: the decoder fills a cut picture with grey.
-fn jpeg_ends(bytes: &[u8]) -> bool {
+/// Tells whether a JPEG's end marker follows its last scan: the decoder fills a cut picture with grey.
+#[must_use]
+pub fn jpeg_ends(bytes: &[u8]) -> bool {
     let last = |marker: [u8; 2]| bytes.windows(2).rposition(|pair| pair == marker);
     last([0xFF, 0xD9]).is_some_and(|end| last([0xFF, 0xDA]).is_some_and(|scan| scan < end))
 }

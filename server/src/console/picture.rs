@@ -12,6 +12,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder as _, ImageFormat, ImageReader, Limits, Rgb, RgbImage};
 use qorgan_server_core::fault::FaultKind;
+use qorgan_server_core::picture::jpeg_ends;
 
 /// Returns a picture as a small JPEG, turned as its metadata says.
 ///
@@ -82,13 +83,6 @@ fn on_white(picture: &DynamicImage) -> RgbImage {
         };
         Rgb([blend(red), blend(green), blend(blue)])
     })
-}
-
-/// Tells whether the sign of the end follows the last scan: the decoder fills a cut picture with
-/// grey.
-fn jpeg_ends(bytes: &[u8]) -> bool {
-    let last = |marker: [u8; 2]| bytes.windows(2).rposition(|pair| pair == marker);
-    last([0xFF, 0xD9]).is_some_and(|end| last([0xFF, 0xDA]).is_some_and(|scan| scan < end))
 }
 
 /// Names a picture that is not read by its first bytes.

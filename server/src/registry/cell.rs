@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use qorgan_protocol::attempt::{
-    AttemptPhase, Backlog, GateMemory, ItemPace, LeaseRecord, StartGate,
+    AttemptPhase, Backlog, Entry, GateMemory, ItemPace, LeaseRecord, StartGate,
 };
 use qorgan_protocol::crypto::{PublicKey, Sha256};
 use qorgan_protocol::evidence::StreamId;
@@ -45,6 +45,17 @@ pub(crate) struct AttemptFacts {
     pub(crate) bandwidth: String,
     pub(crate) deny_processes: Vec<String>,
     pub(crate) allow_processes: Vec<String>,
+}
+
+impl AttemptFacts {
+    /// Returns what decides whether the candidate may come, as it was read last (finding M8).
+    pub(crate) const fn entry(&self) -> Entry {
+        Entry {
+            admitted: self.admitted,
+            opens: self.opens,
+            closes: self.closes,
+        }
+    }
 }
 
 /// Who saw an incident. Kiosk and agent see one event together; what the server saw is its own, and

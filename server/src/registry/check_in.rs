@@ -36,7 +36,7 @@ impl Registry {
         let cell = self.cell(attempt).await?;
         let mut state = cell.state.lock().await;
         self.refresh(&cell, &mut state).await?;
-        self.may_come(&mut state, caller).await?;
+        self.may_come(&state, caller)?;
         self.bind(&cell, &mut state, caller).await?;
         self.choose_test(&mut state, language).await?;
         self.fix_watch(&mut state).await?;
@@ -58,14 +58,14 @@ impl Registry {
 
     //= tests/data/sop-2-28.md#7-admission
     //= tests/data/sop-2-28.md#8-sitting-times
-    async fn may_come(&self, state: &mut CellState, caller: &Caller) -> Result<(), RegistryError> {
+    fn may_come(&self, state: &CellState, caller: &Caller) -> Result<(), RegistryError> {
         if caller.person != state.facts.person {
             return Err(RegistryError::refuse(
                 ProblemCode::NotFound,
                 "no such attempt",
             ));
         }
-        let entry = self.entry(state).await?;
+        let entry = state.facts.entry();
         if !entry.admitted {
             return Err(RegistryError::refuse(
                 ProblemCode::NotAdmitted,

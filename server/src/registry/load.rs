@@ -13,7 +13,7 @@ use qorgan_protocol::evidence::StreamId;
 use qorgan_protocol::ids::{AttemptId, BootId, Epoch};
 use qorgan_protocol::incident::{Allowance, IncidentKind, WatchPolicy};
 use qorgan_protocol::time::WallTime;
-use qorgan_protocol::wire::{Accommodation, IdentityState, ProblemCode};
+use qorgan_protocol::wire::{IdentityState, ProblemCode};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 use tokio::sync::{Mutex, broadcast, watch};
@@ -25,6 +25,7 @@ use super::cell::{
 use super::change::SERVER;
 use super::error::RegistryError;
 use super::presence::Presence;
+use super::refresh::AdmissionFacts;
 use crate::keys::ServerKeys;
 use crate::store::{self, Store, StoreError};
 
@@ -146,29 +147,18 @@ fn facts(
     policy: &GatePolicy,
 ) -> Result<AttemptFacts, RegistryError> {
     let text = |column: &str| row.try_get::<String, _>(column);
-    let extra: Option<i64> = row.try_get("extra_minutes")?;
-    let accessibility: Option<bool> = row.try_get("accessibility")?;
-    let (watch, allowances) = watch(row, policy)?;
+    let office = AdmissionFacts::read(row)?;
+    let (watch, _granted) = watch(row, policy)?;
     Ok(AttemptFacts {
         attempt,
         person: store::id(&text("person_id")?)?,
         exam: store::id(&text("exam_id")?)?,
         title: text("title")?,
-        opens: WallTime::from_unix_ms(row.try_get("opens_ms")?),
-        closes: WallTime::from_unix_ms(row.try_get("closes_ms")?),
-        admitted: row.try_get::<Option<bool>, _>("admitted")?.unwrap_or(false),
-        reason: row
-            .try_get::<Option<String>, _>("reason")?
-            .unwrap_or_default(),
-        accommodation: Accommodation {
-            extra_minutes: match extra {
-                Some(minutes) => u16::try_from(minutes)
-                    .map_err(|_wide| StoreError::Corrupt { what: "extra time" })?,
-                None => 0,
-            },
-            accessibility: accessibility.unwrap_or(false),
-            allowances,
-        },
+        opens: office.opens,
+        closes: office.closes,
+        admitted: office.admitted,
+        reason: office.reason,
+        accommodation: office.accommodation,
         watch,
         bandwidth: text("bandwidth")?,
         deny_processes: store::json("process list", row.try_get("deny_processes")?)?,

@@ -13,7 +13,6 @@ mod cell;
 mod change;
 mod check_in;
 mod command;
-mod entry;
 mod error;
 mod identity;
 mod incidents;

@@ -10,7 +10,9 @@ use std::net::{IpAddr, Ipv6Addr};
 use qorgan_protocol::ids::{AttemptId, Epoch};
 use qorgan_protocol::incident::IncidentKind;
 use qorgan_protocol::time::WallTime;
+use qorgan_signing::SecretKey;
 use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
 
 use super::Registry;
 use super::binding::Caller;
@@ -335,7 +337,9 @@ impl Registry {
     }
 
     async fn read_places(&self, state: &CellState) -> Result<Vec<Place>, RegistryError> {
-        let lines = self.address_rows(state.facts.attempt, &state.key).await?;
+        let attempt = state.facts.attempt;
+        let rows = self.address_rows(attempt).await?;
+        let lines = address_lines(attempt, &state.key, &rows)?;
         let place = |line: &AddressLine| {
             Some(Place {
                 program: Program::from_word(&line.program),
@@ -356,25 +360,17 @@ impl Registry {
         &self,
         attempt: AttemptId,
     ) -> Result<Vec<AddressLine>, RegistryError> {
+        let rows = self.address_rows(attempt).await?;
         // A deleted attempt has neither addresses nor the key that sealed them.
-        let known: i64 =
-            sqlx::query_scalar("SELECT COUNT(*) FROM attempt_addresses WHERE attempt_id = $1")
-                .bind(attempt.to_string())
-                .fetch_one(self.inner.store.read())
-                .await?;
-        if known == 0 {
+        if rows.is_empty() {
             return Ok(Vec::new());
         }
         let cell = self.cell(attempt).await?;
         let key = std::sync::Arc::clone(&cell.state.lock().await.key);
-        self.address_rows(attempt, &key).await
+        address_lines(attempt, &key, &rows)
     }
 
-    async fn address_rows(
-        &self,
-        attempt: AttemptId,
-        key: &qorgan_signing::SecretKey,
-    ) -> Result<Vec<AddressLine>, RegistryError> {
+    async fn address_rows(&self, attempt: AttemptId) -> Result<Vec<SqliteRow>, RegistryError> {
         let rows = sqlx::query(
             "SELECT id, program, sealed, first_ms, last_ms FROM attempt_addresses \
              WHERE attempt_id = $1 ORDER BY id LIMIT 64",
@@ -382,21 +378,7 @@ impl Registry {
         .bind(attempt.to_string())
         .fetch_all(self.inner.store.read())
         .await?;
-        let place = address_place(attempt);
-        let mut lines = Vec::with_capacity(rows.len());
-        for row in rows {
-            let sealed: Vec<u8> = row.try_get("sealed")?;
-            let plain = key.open(place.as_bytes(), &sealed)?;
-            lines.push(AddressLine {
-                row: row.try_get("id")?,
-                program: row.try_get("program")?,
-                address: String::from_utf8(plain)
-                    .map_err(|_bad| StoreError::Corrupt { what: "address" })?,
-                first: WallTime::from_unix_ms(row.try_get("first_ms")?),
-                last: WallTime::from_unix_ms(row.try_get("last_ms")?),
-            });
-        }
-        Ok(lines)
+        Ok(rows)
     }
 }
 
@@ -412,6 +394,28 @@ pub(crate) struct AddressLine {
     pub(crate) first: WallTime,
     /// When it was heard last, to the minute.
     pub(crate) last: WallTime,
+}
+
+fn address_lines(
+    attempt: AttemptId,
+    key: &SecretKey,
+    rows: &[SqliteRow],
+) -> Result<Vec<AddressLine>, RegistryError> {
+    let place = address_place(attempt);
+    let mut lines = Vec::with_capacity(rows.len());
+    for row in rows {
+        let sealed: Vec<u8> = row.try_get("sealed")?;
+        let plain = key.open(place.as_bytes(), &sealed)?;
+        lines.push(AddressLine {
+            row: row.try_get("id")?,
+            program: row.try_get("program")?,
+            address: String::from_utf8(plain)
+                .map_err(|_bad| StoreError::Corrupt { what: "address" })?,
+            first: WallTime::from_unix_ms(row.try_get("first_ms")?),
+            last: WallTime::from_unix_ms(row.try_get("last_ms")?),
+        });
+    }
+    Ok(lines)
 }
 
 fn address_place(attempt: AttemptId) -> String {

@@ -20,7 +20,7 @@ use super::Registry;
 use super::cell::{Cell, CellState};
 use super::error::RegistryError;
 use crate::console::Language;
-use crate::store;
+use crate::store::{self, StoreError};
 
 /// Reads what an office says of attempts.
 macro_rules! said_sql {
@@ -37,7 +37,7 @@ macro_rules! said_sql {
 
 /// What an office says of one attempt now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Said {
+pub(super) struct AdmissionFacts {
     pub(super) opens: WallTime,
     pub(super) closes: WallTime,
     pub(super) admitted: bool,
@@ -47,8 +47,9 @@ pub(super) struct Said {
     fixed: bool,
 }
 
-impl Said {
-    fn read(row: &SqliteRow) -> Result<Self, RegistryError> {
+impl AdmissionFacts {
+    /// Reads them from a row of `said_sql` or of a whole attempt.
+    pub(super) fn read(row: &SqliteRow) -> Result<Self, RegistryError> {
         let extra: Option<i64> = row.try_get("extra_minutes")?;
         let granted: Option<&str> = row.try_get("allowances")?;
         let allowances: Vec<Allowance> = store::json("allowances", granted.unwrap_or("[]"))?;
@@ -62,9 +63,11 @@ impl Said {
             admitted: admitted.unwrap_or(false),
             reason: reason.unwrap_or_default(),
             accommodation: Accommodation {
-                extra_minutes: extra
-                    .and_then(|m| u16::try_from(m).ok())
-                    .unwrap_or_default(),
+                extra_minutes: match extra {
+                    Some(minutes) => u16::try_from(minutes)
+                        .map_err(|_wide| StoreError::Corrupt { what: "extra time" })?,
+                    None => 0,
+                },
                 accessibility: accessibility.unwrap_or(false),
                 allowances,
             },
@@ -84,7 +87,8 @@ impl Registry {
             .bind(state.facts.attempt.to_string())
             .fetch_one(self.inner.store.read())
             .await?;
-        self.take_said(cell, state, Said::read(&row)?).await
+        self.take_said(cell, state, AdmissionFacts::read(&row)?)
+            .await
     }
 
     /// Returns the number of the newest change of an admission.
@@ -117,7 +121,8 @@ impl Registry {
                 continue;
             };
             let mut state = cell.state.lock().await;
-            self.take_said(&cell, &mut state, Said::read(&row)?).await?;
+            self.take_said(&cell, &mut state, AdmissionFacts::read(&row)?)
+                .await?;
         }
         Ok(newest)
     }
@@ -126,7 +131,7 @@ impl Registry {
         &self,
         cell: &Cell,
         state: &mut CellState,
-        said: Said,
+        said: AdmissionFacts,
     ) -> Result<(), RegistryError> {
         let before = state.facts.accommodation.extra_minutes;
         let now = said.accommodation.extra_minutes;
@@ -154,7 +159,7 @@ impl Registry {
     }
 }
 
-fn take(state: &mut CellState, said: Said) {
+fn take(state: &mut CellState, said: AdmissionFacts) {
     let facts = &mut state.facts;
     facts.opens = said.opens;
     facts.closes = said.closes;

@@ -86,7 +86,7 @@ impl Registry {
             let detail = "the machine's check, or a proctor, does not let it start";
             return Err(RegistryError::refuse(ProblemCode::GateClosed, detail));
         }
-        let entry = self.entry(&mut state).await?;
+        let entry = state.facts.entry();
         self.input_locked(&cell, &mut state, GateInput::Start(entry))
             .await?;
         self.view_of(&state, self.moment()).await
