@@ -35,14 +35,7 @@ fn a_killed_agents_chunks_are_all_there_for_the_next_one() {
 #[test]
 fn a_torn_last_record_is_forgotten_and_the_rest_is_whole() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut chain = chain();
-    {
-        let (spool, _) = open(folder.path(), KEY);
-        for n in 0..3_u8 {
-            put(&spool, &mut chain, &[n; 1_000]);
-        }
-    }
-    let file = spool_file(folder.path());
+    let file = with_three_records::<1_000>(folder.path());
     let bytes = std::fs::read(&file).expect("a file");
     std::fs::write(&file, &bytes[..bytes.len() - 10]).expect("writable");
     let (_, left) = open(folder.path(), KEY);
@@ -73,14 +66,7 @@ fn a_changed_record_is_noticed_and_nothing_can_be_read_with_another_key() {
 #[test]
 fn what_a_power_cut_leaves_is_no_tampering() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut chain = chain();
-    {
-        let (spool, _) = open(folder.path(), KEY);
-        for n in 0..3_u8 {
-            put(&spool, &mut chain, &[n; 3_000]);
-        }
-    }
-    let file = spool_file(folder.path());
+    let file = with_three_records::<3_000>(folder.path());
     let state = file.with_file_name("state");
     let whole = std::fs::read(&file).expect("a file");
     // The length was written and the bytes were not, from any place on: a file system that hands
@@ -112,14 +98,7 @@ fn what_a_power_cut_leaves_is_no_tampering() {
 #[test]
 fn a_broken_length_is_noticed_as_a_change() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut chain = chain();
-    {
-        let (spool, _) = open(folder.path(), KEY);
-        for n in 0..3_u8 {
-            put(&spool, &mut chain, &[n; 1_000]);
-        }
-    }
-    let file = spool_file(folder.path());
+    let file = with_three_records::<1_000>(folder.path());
     let whole = std::fs::read(&file).expect("a file");
     let second = 4 + u32::from_be_bytes([whole[0], whole[1], whole[2], whole[3]]);
     let second = usize::try_from(second).expect("small");
@@ -235,6 +214,16 @@ fn put(spool: &SharedSpool, chain: &mut StreamChain, payload: &[u8]) -> bool {
         *chain = next;
     }
     kept
+}
+
+/// Spools three records of so many bytes; returns their file.
+fn with_three_records<const BYTES: usize>(folder: &Path) -> std::path::PathBuf {
+    let mut chain = chain();
+    let (spool, _) = open(folder, KEY);
+    for n in 0..3_u8 {
+        put(&spool, &mut chain, &[n; BYTES]);
+    }
+    spool_file(folder)
 }
 
 fn spool_file(folder: &Path) -> std::path::PathBuf {
