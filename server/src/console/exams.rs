@@ -10,14 +10,13 @@ use qorgan_protocol::wire::ProblemCode;
 use qorgan_server_core::qti::{Identifiers, Stated, read_package};
 use qorgan_server_core::schedule::read_exam;
 use qorgan_server_core::sitting::fields;
-use serde::Deserialize;
 
 use super::error::{Answer, ConsoleError};
 use super::home::SittingLine;
 use super::imports::{PreviewTable, PreviewWords, identifiers, show_checked, show_faults};
 use super::package::package_of;
 use super::page::{Page, Visitor, show};
-use super::paging::{PageOf, Pager};
+use super::paging::{PageOf, Pager, WhichPage};
 use super::posted::{Fields, Posted, Uploaded};
 use super::preview::Checked;
 use super::sitting_form::{SittingForm, words};
@@ -49,18 +48,11 @@ struct ExamLine {
     sittings: i64,
 }
 
-/// Which page of a list.
-#[derive(Debug, Deserialize)]
-pub(super) struct Which {
-    #[serde(default)]
-    page: String,
-}
-
 /// `GET /console/exams`.
 pub(super) async fn list(
     visitor: Visitor,
     State(state): State<AppState>,
-    Query(which): Query<Which>,
+    Query(which): Query<WhichPage>,
     staff: Staff<TestCentre>,
 ) -> Answer {
     let page = Page::new(&state, &visitor, Some(&staff.session));
@@ -151,7 +143,7 @@ pub(super) async fn exam(
     visitor: Visitor,
     State(state): State<AppState>,
     Path(exam): Path<String>,
-    Query(which): Query<Which>,
+    Query(which): Query<WhichPage>,
     staff: Staff<TestCentre>,
 ) -> Answer {
     let page = Page::new(&state, &visitor, Some(&staff.session));

@@ -1,7 +1,16 @@
 //! Pages of a list: each is read with a limit, one line more than it shows tells whether a page
 //! follows (M22).
 
+use serde::Deserialize;
+
 use super::page::encode;
+
+/// Which page of a list an address names.
+#[derive(Debug, Deserialize)]
+pub(super) struct WhichPage {
+    #[serde(default)]
+    pub(super) page: String,
+}
 
 /// Which page of a list, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

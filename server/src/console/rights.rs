@@ -7,12 +7,11 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use qorgan_server_core::fault::{Fault, FaultKind, Place};
 use qorgan_server_core::sheets::{PersonRow, Role};
-use serde::Deserialize;
 use sqlx::{Executor, Row as _, Sqlite};
 
 use super::error::Answer;
 use super::page::{Page, Visitor, show};
-use super::paging::{PageOf, Pager};
+use super::paging::{PageOf, Pager, WhichPage};
 use super::posted::Posted;
 use crate::auth::{Administrator, Staff, StaffRole};
 use crate::rights::{ACTION, Changer, RightsError, set};
@@ -61,18 +60,11 @@ struct Told {
     password: Option<(String, String)>,
 }
 
-/// Which page of staff.
-#[derive(Debug, Deserialize)]
-pub(super) struct Which {
-    #[serde(default)]
-    page: String,
-}
-
 /// `GET /console/rights`.
 pub(super) async fn list(
     visitor: Visitor,
     State(state): State<AppState>,
-    Query(which): Query<Which>,
+    Query(which): Query<WhichPage>,
     staff: Staff<Administrator>,
 ) -> Answer {
     let page = Page::new(&state, &visitor, Some(&staff.session));

@@ -5,11 +5,10 @@ use axum::extract::{Path, Query, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::IntoResponse as _;
 use qorgan_protocol::wire::ProblemCode;
-use serde::Deserialize;
 
 use super::error::{Answer, ConsoleError};
 use super::page::{Page, Visitor, show};
-use super::paging::{PageOf, Pager};
+use super::paging::{PageOf, Pager, WhichPage};
 use super::store::custody;
 use crate::acts;
 use crate::auth::{Staff, Watcher};
@@ -35,18 +34,11 @@ struct ActLine {
     verify: String,
 }
 
-/// Which page of the register.
-#[derive(Debug, Deserialize)]
-pub(super) struct Which {
-    #[serde(default)]
-    page: String,
-}
-
 /// `GET /console/acts`.
 pub(super) async fn acts(
     visitor: Visitor,
     State(state): State<AppState>,
-    Query(which): Query<Which>,
+    Query(which): Query<WhichPage>,
     staff: Staff<Watcher>,
 ) -> Answer {
     let page = Page::new(&state, &visitor, Some(&staff.session));
