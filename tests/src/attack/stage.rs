@@ -3,14 +3,13 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use super::Target;
+use crate::demo::stage::{last_word, moment, text};
 use crate::places;
-use crate::program::run;
 use crate::server::Server;
 
 /// The exam whose sittings the sequences run in.
@@ -129,22 +128,6 @@ fn create_sitting(server: &Server, exam: &str, policy: &[&str]) -> Result<String
         "240",
     ];
     last_word(&server.command(&[&words[..], policy].concat())?)
-}
-
-fn moment(unix_s: u64) -> Result<String> {
-    let mut date = Command::new("date");
-    let at = format!("@{unix_s}");
-    let words = ["--utc", "--date", &at, "+%Y-%m-%dT%H:%M:%SZ"];
-    Ok(run(date.args(words))?.trim().to_owned())
-}
-
-fn last_word(said: &str) -> Result<String> {
-    let word = said.split_whitespace().next_back();
-    Ok(word.context("the server said nothing")?.to_owned())
-}
-
-fn text(path: &Path) -> Result<&str> {
-    path.to_str().context("the path is text")
 }
 
 /// Passwords are hashed as cheaply as the configuration allows.

@@ -298,17 +298,18 @@ fn seal(walk: &mut Walk<'_>, stage: &Stage) -> Result<String> {
     Ok("a signed manifest commits to every file".to_owned())
 }
 
+/// Returns the attempt that was sealed.
+fn attempt_of(walk: &Walk<'_>) -> Result<String> {
+    let attempt = walk.summary.paths.get("attempt").cloned();
+    attempt.context("the attempt is known")
+}
+
 fn export(walk: &mut Walk<'_>, stage: &Stage) -> Result<String> {
     let folder = walk.out().join("recording");
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
     }
-    let attempt = walk
-        .summary
-        .paths
-        .get("attempt")
-        .cloned()
-        .context("the attempt is known")?;
+    let attempt = attempt_of(walk)?;
     let said = stage.export(&attempt, &folder)?;
     walk.note_path("recording", &folder);
     let verdict = said.lines().next_back().unwrap_or("").to_owned();
@@ -319,12 +320,7 @@ fn export(walk: &mut Walk<'_>, stage: &Stage) -> Result<String> {
 }
 
 fn replay(walk: &Walk<'_>, stage: &Stage) -> Result<String> {
-    let attempt = walk
-        .summary
-        .paths
-        .get("attempt")
-        .cloned()
-        .context("the attempt is known")?;
+    let attempt = attempt_of(walk)?;
     let folder = tempfile::tempdir().context("make a folder for an expert's export")?;
     let said = stage.replay(&attempt, &folder.path().join("export"))?;
     Ok(said.lines().next_back().unwrap_or("").to_owned())
@@ -332,12 +328,7 @@ fn replay(walk: &Walk<'_>, stage: &Stage) -> Result<String> {
 
 /// The proctor confirms the window switch and dismisses what the demo itself brought about.
 fn review(walk: &mut Walk<'_>, stage: &Stage) -> Result<String> {
-    let attempt = walk
-        .summary
-        .paths
-        .get("attempt")
-        .cloned()
-        .context("the attempt is known")?;
+    let attempt = attempt_of(walk)?;
     let shot = walk.out().join("screens").join("22-review.png");
     let mut words = stage.proctor_words();
     words["review"] = json!(shot);
@@ -365,12 +356,7 @@ fn review(walk: &mut Walk<'_>, stage: &Stage) -> Result<String> {
 
 fn make_act(walk: &mut Walk<'_>, stage: &Stage) -> Result<String> {
     let file = walk.out().join("act.pdf");
-    let attempt = walk
-        .summary
-        .paths
-        .get("attempt")
-        .cloned()
-        .context("the attempt is known")?;
+    let attempt = attempt_of(walk)?;
     let said = stage.act(&attempt, &file)?;
     let to = file.to_str().context("the path is text")?;
     walk.note_path("act", &file);

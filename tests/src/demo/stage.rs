@@ -389,7 +389,8 @@ fn add_proctor(server: &Server) -> Result<Account> {
     })
 }
 
-fn moment(unix_s: u64) -> Result<String> {
+/// Returns a moment as the server's commands take it.
+pub(crate) fn moment(unix_s: u64) -> Result<String> {
     let mut date = Command::new("date");
     let words = [
         "--utc",
@@ -400,12 +401,14 @@ fn moment(unix_s: u64) -> Result<String> {
     Ok(run(date.args(words))?.trim().to_owned())
 }
 
-fn last_word(said: &str) -> Result<String> {
+/// Returns the last word of what a command said, such as a new identifier.
+pub(crate) fn last_word(said: &str) -> Result<String> {
     let word = said.split_whitespace().next_back();
     Ok(word.context("the server said nothing")?.to_owned())
 }
 
-fn text(path: &Path) -> Result<&str> {
+/// Returns a path as text.
+pub(crate) fn text(path: &Path) -> Result<&str> {
     path.to_str().context("the path is text")
 }
 
