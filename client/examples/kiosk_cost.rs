@@ -1,8 +1,9 @@
 //! Prints what the kiosk costs with an exam open, at 1080p: start, frames, memory, idle time.
 //!
 //! It needs xvfb, openbox, xdotool and wmctrl; what is drawn on is what GL finds, llvmpipe where
-//! there is no graphics card. `cargo build -p qorgan-client`, then
-//! `cargo run -p qorgan-client --example kiosk_cost -- target/debug/qorgan-client-hooked`
+//! there is no graphics card, whose part is told apart.
+//! `cargo build --release -p qorgan-client`, then
+//! `cargo run -p qorgan-client --example kiosk_cost -- target/release/qorgan-client-hooked`
 
 #[cfg(target_os = "linux")]
 #[path = "../tests/walk_agent/mod.rs"]
@@ -60,17 +61,20 @@ mod linux {
         desk.key("b");
         kiosk.expect("the response", |state| state["kept"] == "delivered");
         let (p50, p95, count) = frames(&desk, &kiosk);
-        let idle = idle_percent(kiosk.child.id());
+        let (idle, idle_gl) = idle_percent(kiosk.child.id());
         let drawn = idle_frames(&desk, &kiosk);
         let resident = status_kb(kiosk.child.id(), "VmRSS:").unwrap_or(0.0) / 1024.0;
         let peak = status_kb(kiosk.child.id(), "VmHWM:").unwrap_or(0.0) / 1024.0;
+        let gl = software_gl_kb(kiosk.child.id()) / 1024.0;
         head(count);
         row("start to the first screen", start_ms, "ms", "1000");
         row("frame, p50", p50, "ms", "");
         row("frame, p95", p95, "ms", "30");
         row("memory, resident", resident, "MB", "130");
+        row("  of which software GL", gl, "MB", "");
         row("memory, at its highest", peak, "MB", "");
         row("idle with an exam open", idle, "% of a core", "2");
+        row("  of which software GL", idle_gl, "% of a core", "");
         row("drawn while idle", drawn, "a second", "");
         Ok(())
     }
@@ -121,12 +125,15 @@ mod linux {
         desk.tool("xdotool", &words);
     }
 
-    fn idle_percent(pid: u32) -> f64 {
+    /// Returns what the kiosk takes while nothing happens, and what of it its software GL takes.
+    fn idle_percent(pid: u32) -> (f64, f64) {
         sleep(Duration::from_secs(2));
         let before = processor_ns(pid);
         let waited = Duration::from_secs(20);
         sleep(waited);
-        (processor_ns(pid) - before) / waited.as_secs_f64() / 1e9 * 100.0
+        let after = processor_ns(pid);
+        let percent = |ns: f64| ns / waited.as_secs_f64() / 1e9 * 100.0;
+        (percent(after.0 - before.0), percent(after.1 - before.1))
     }
 
     /// Returns the times from one frame to the next, in microseconds, the newest last. A change has
@@ -156,15 +163,40 @@ mod linux {
         f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / 15.0
     }
 
-    /// Returns what every thread of a process has run, in nanoseconds.
-    fn processor_ns(pid: u32) -> f64 {
+    /// Returns what every thread of a process has run, and what those of llvmpipe have, in
+    /// nanoseconds.
+    fn processor_ns(pid: u32) -> (f64, f64) {
         let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
         let of = |path: PathBuf| {
             let text = std::fs::read_to_string(path.join("schedstat")).ok()?;
-            text.split_whitespace().next()?.parse::<f64>().ok()
+            let name = std::fs::read_to_string(path.join("comm")).ok()?;
+            let ns = text.split_whitespace().next()?.parse::<f64>().ok()?;
+            Some((ns, name.starts_with("llvmpipe")))
         };
         let threads = threads.into_iter().flatten().flatten();
-        threads.filter_map(|thread| of(thread.path())).sum()
+        threads
+            .filter_map(|thread| of(thread.path()))
+            .fold((0.0, 0.0), |(all, gl), (ns, is_gl)| {
+                (all + ns, if is_gl { gl + ns } else { gl })
+            })
+    }
+
+    /// Returns what is resident of the libraries that draw without a graphics card, in KiB.
+    fn software_gl_kb(pid: u32) -> f64 {
+        let maps = std::fs::read_to_string(format!("/proc/{pid}/smaps")).unwrap_or_default();
+        let mut is_gl = false;
+        let mut sum = 0.0;
+        for line in maps.lines() {
+            if let Some(kb) = line.strip_prefix("Rss:") {
+                let kb = kb.split_whitespace().next().and_then(|kb| kb.parse().ok());
+                sum += kb.filter(|_kb| is_gl).unwrap_or(0.0);
+            } else if line.split_whitespace().count() >= 5 && line.contains('-') {
+                is_gl = ["libLLVM", "swrast", "libgallium"]
+                    .iter()
+                    .any(|name| line.contains(name));
+            }
+        }
+        sum
     }
 
     fn status_kb(pid: u32, name: &str) -> Option<f64> {
