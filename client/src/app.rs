@@ -287,7 +287,9 @@ impl eframe::App for App {
                 since_start: self.clock.now().since_origin(),
                 frame: Duration::from_secs_f32(frame.info().cpu_usage.unwrap_or(0.0)),
             };
-            file.update(&view, focused_name(&ctx), times);
+            if file.update(&view, focused_name(&ctx), times) {
+                ctx.request_repaint_after(SOON);
+            }
         }
     }
 

@@ -296,7 +296,9 @@ pub fn command(settings: &KioskSettings) -> Result<Command> {
         .args(["--enrol", &settings.link, "--lang", &settings.language])
         .envs(settings.variables.iter().map(|(name, value)| (name, value)))
         .env("QORGAN_AGENT", places::program(&settings.agent)?)
-        .env("QORGAN_AGENT_ARGS", &settings.agent_words);
+        .env("QORGAN_AGENT_ARGS", &settings.agent_words)
+        // `cargo run` sets it for what it runs, and the watch of the loader would flag it.
+        .env_remove("LD_LIBRARY_PATH");
     Ok(client)
 }
 

@@ -12,6 +12,8 @@ use serde::Serialize;
 pub struct StateFile {
     path: PathBuf,
     written: Option<State>,
+    /// What the frame before showed.
+    shown: Option<State>,
     number: u64,
     drawn: Option<core::time::Duration>,
     /// Microseconds from one frame to the next, the newest last.
@@ -27,7 +29,15 @@ pub struct Times {
     pub frame: core::time::Duration,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// What is to do about a state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Said,
+    Say,
+    NextFrame,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 struct State {
     screen: &'static str,
     overlay: Option<String>,
@@ -55,34 +65,48 @@ impl StateFile {
         Self {
             path,
             written: None,
+            shown: None,
             number: 0,
             drawn: None,
             gaps_us: VecDeque::new(),
         }
     }
 
-    /// Writes the state where it changed.
-    pub fn update(&mut self, view: &View, focused: Option<String>, times: Times) {
+    /// Writes a changed state once the frame that shows it was presented, which the next frame
+    /// knows: a picture taken upon the file's word must not show the screen before. Returns whether
+    /// such a next frame is needed.
+    #[must_use]
+    pub fn update(&mut self, view: &View, focused: Option<String>, times: Times) -> bool {
         self.draw(times.since_start);
         let mut state = state_of(view);
         state.focused = focused;
-        if let Some(written) = &self.written
-            && written.screen == state.screen
-        {
-            state.start_to_screen_ms = written.start_to_screen_ms;
+        let same_screen = |before: &&State| before.screen == state.screen;
+        let before = self.shown.as_ref().filter(same_screen);
+        state.start_to_screen_ms = before.map_or_else(
+            || times.since_start.as_millis(),
+            |before| before.start_to_screen_ms,
+        );
+        let word = self.word(&state);
+        self.shown = Some(state.clone());
+        if word == Word::Say {
+            self.number = self.number.saturating_add(1);
+            self.written = Some(state.clone());
+            state.frame_us = u64::try_from(times.frame.as_micros()).unwrap_or(u64::MAX);
+            if let Err(error) = self.write(&state) {
+                tracing::warn!(%error, "Could not write the state file");
+            }
+        }
+        word == Word::NextFrame
+    }
+
+    fn word(&self, state: &State) -> Word {
+        if self.written.as_ref() == Some(state) {
+            Word::Said
+        } else if self.shown.as_ref() == Some(state) {
+            Word::Say
         } else {
-            state.start_to_screen_ms = times.since_start.as_millis();
+            Word::NextFrame
         }
-        if self.written.as_ref() == Some(&state) {
-            return;
-        }
-        let named = state.clone();
-        state.frame_us = u64::try_from(times.frame.as_micros()).unwrap_or(u64::MAX);
-        self.number = self.number.saturating_add(1);
-        if let Err(error) = self.write(&state) {
-            tracing::warn!(%error, "Could not write the state file");
-        }
-        self.written = Some(named);
     }
 
     fn draw(&mut self, now: core::time::Duration) {
@@ -117,22 +141,12 @@ fn state_of(view: &View) -> State {
             .overlay
             .as_ref()
             .map(|overlay| format!("{:?}", overlay.overlay)),
-        focused: None,
-        question: None,
-        questions: 0,
-        answered: 0,
-        chosen: 0,
-        kept: None,
-        covered: None,
-        trouble: false,
         freshness: view.freshness.is_some(),
         light: view.light.map(|light| match light {
             Light::Warm => "warm",
             Light::Cool => "cool",
         }),
-        asked: false,
-        start_to_screen_ms: 0,
-        frame_us: 0,
+        ..State::default()
     };
     match &view.screen {
         ScreenView::Exam(exam) => {
@@ -173,4 +187,31 @@ fn state_of(view: &View) -> State {
         ScreenView::Liveness(_) | ScreenView::Voice(_) | ScreenView::Ended(_) => {}
     }
     state
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_screen_is_told_once_the_next_frame_knows_that_it_was_presented() {
+        let mut file = StateFile::at(PathBuf::new());
+        let state = |screen| State {
+            screen,
+            ..State::default()
+        };
+        let mut frame = |state: State| {
+            let word = file.word(&state);
+            if word == Word::Say {
+                file.written = Some(state.clone());
+            }
+            file.shown = Some(state);
+            word
+        };
+        assert_eq!(frame(state("exam")), Word::NextFrame);
+        assert_eq!(frame(state("exam")), Word::Say);
+        assert_eq!(frame(state("exam")), Word::Said);
+        assert_eq!(frame(state("covered")), Word::NextFrame);
+        assert_eq!(frame(state("covered")), Word::Say);
+    }
 }
