@@ -2,7 +2,8 @@
 //
 // Told by QORGAN_WORDS: origin, login, password, newPassword, and of `wall`, `candidate` and
 // `review` those pictures that are to be taken, with `attempt` for the last; `approveMove` has the
-// first candidate's move to another machine approved. Ends with JSON.
+// first candidate's move to another machine approved, `identity` has their identity approved or
+// refused. Ends with JSON.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -83,6 +84,16 @@ try {
     await page.goto(`${words.origin}/console/wall`);
     await page.click("li.tile a.open");
     await page.click("form[action$='/move'] button[value='yes']");
+    await page.waitForLoadState();
+  }
+  if (words.identity) {
+    await page.goto(`${words.origin}/console/wall`);
+    await page.click("li.tile a.open");
+    if (words.identity === "refuse") {
+      await page.locator("details", { has: page.locator("#identity-reason") }).locator("summary").click();
+      await page.fill("#identity-reason", "лица не видно");
+    }
+    await page.click(`form[action$='/identity'] button[value='${words.identity}']`);
     await page.waitForLoadState();
   }
   if (words.review) {

@@ -32,6 +32,29 @@ pub fn enter(kiosk: &mut Kiosk<'_>, account: &Account) -> Result<()> {
     bail!("the kiosk does not come to the exam: {:?}", kiosk.state()?)
 }
 
+/// Goes from whatever is shown to where face and document were shown again and a proctor looks: a
+/// machine that a running exam was moved to.
+///
+/// # Errors
+/// Fails with the kiosk's state where a screen does not lead on.
+pub fn show_again(kiosk: &mut Kiosk<'_>) -> Result<()> {
+    let began = Instant::now();
+    while began.elapsed() < ENTER_LIMIT {
+        let screen = kiosk.screen()?;
+        match screen.as_str() {
+            "identity" => {
+                take_document(kiosk)?;
+                kiosk.click("document-show")?;
+                return kiosk.await_screen("covered", SCREEN_LIMIT);
+            }
+            "" | "covered" => std::thread::sleep(LOOK_EVERY),
+            _ => leave(kiosk, &screen)?,
+        }
+        kiosk.await_other_screen(&screen, SCREEN_LIMIT)?;
+    }
+    bail!("the kiosk asks for no identity: {:?}", kiosk.state()?)
+}
+
 /// Types login and password.
 ///
 /// # Errors

@@ -229,7 +229,7 @@ fn a_wrong_and_stepped_wall_clock_changes_nothing_but_is_told() {
 }
 
 #[test]
-fn a_second_machine_waits_for_the_proctor_and_the_first_one_is_told() {
+fn a_second_machine_waits_for_the_proctor_and_then_takes_over() {
     let scene = Scene::set();
     let first = scene.seat("first");
     let second = scene.seat("second");
@@ -243,6 +243,16 @@ fn a_second_machine_waits_for_the_proctor_and_the_first_one_is_told() {
     scene.approve_the_move();
     old.await_screen("ended", BACK_LIMIT)
         .expect("the first machine is told");
+    candidate::show_again(&mut new).expect("the new machine is checked and its sitter shown");
+    scene.decide_identity("refuse");
+    new.await_screen("identity", BACK_LIMIT)
+        .expect("the refusal leads on");
+    candidate::show_again(&mut new).expect("shown once more");
+    scene.decide_identity("approve");
+    candidate::enter(&mut new, &scene.stage.candidate).expect("the second one takes over");
+    candidate::submit(&mut new).expect("submitted");
+    let entries = scene.verified(&[&first, &second]);
+    assert_eq!(entries.len(), 4, "every response moved along");
 }
 
 #[test]
@@ -384,6 +394,12 @@ impl Scene {
         let mut words = self.stage.proctor_words();
         words["approveMove"] = true.into();
         browser::script("demo/console.mjs", &words).expect("the proctor approves");
+    }
+
+    fn decide_identity(&self, decision: &str) {
+        let mut words = self.stage.proctor_words();
+        words["identity"] = decision.into();
+        browser::script("demo/console.mjs", &words).expect("the proctor decides");
     }
 
     /// Returns the details of all incidents of a kind.

@@ -451,8 +451,10 @@ pub struct CoveredView {
     pub lost: Vec<StreamKind>,
     /// Whether time under cover is given back.
     pub credited: bool,
-    /// How many questions have a response.
-    pub answered: usize,
+    /// Whether face and document were shown again, and a proctor looks at them.
+    pub identity_shown: bool,
+    /// How many questions have a response; unknown on a machine that has read none back yet.
+    pub answered: Option<usize>,
     /// How many questions there are.
     pub of: usize,
     /// How many responses wait for the server.

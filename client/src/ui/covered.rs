@@ -38,7 +38,7 @@ pub fn covered_ui(ui: &mut Ui, view: &View, screen: &CoveredView, kit: &Kit<'_>)
 }
 
 fn contents(ui: &mut Ui, view: &View, screen: &CoveredView, kit: &Kit<'_>) -> Option<Intent> {
-    let (cause, remedy) = cause_keys(screen.cause);
+    let (cause, remedy) = cause_keys(screen);
     ui.horizontal(|ui| {
         icon(ui, Icon::Shield, 28.0, kit.tokens.primary);
         kit.strong(
@@ -88,13 +88,14 @@ fn contents(ui: &mut Ui, view: &View, screen: &CoveredView, kit: &Kit<'_>) -> Op
         kit.body(ui, kit.with(keys::CALL, &[("text", support.into())]));
     }
     ui.add_space(space::M);
-    let safe = [("n", screen.answered.into()), ("of", screen.of.into())];
-    badge(
-        ui,
-        kit,
-        (Icon::Check, kit.tokens.success),
-        &kit.with(keys::COVERED_SAFE, &safe),
+    let safe = screen.answered.map_or_else(
+        || kit.msg(keys::COVERED_KEPT),
+        |answered| {
+            let counts = [("n", answered.into()), ("of", screen.of.into())];
+            kit.with(keys::COVERED_SAFE, &counts)
+        },
     );
+    badge(ui, kit, (Icon::Check, kit.tokens.success), &safe);
     if screen.undelivered > 0 {
         let waiting = kit.with(
             keys::COVERED_UNDELIVERED,
@@ -122,8 +123,11 @@ fn buttons(ui: &mut Ui, kit: &Kit<'_>) -> Option<Intent> {
     .inner
 }
 
-fn cause_keys(cause: CoverCause) -> (Key, Key) {
-    match cause {
+fn cause_keys(screen: &CoveredView) -> (Key, Key) {
+    match screen.cause {
+        CoverCause::Server(PauseCause::Identity) if screen.identity_shown => {
+            (keys::COVER_IDENTITY, keys::COVER_IDENTITY_WAITS)
+        }
         CoverCause::AgentGone | CoverCause::Server(PauseCause::AgentLost) => {
             (keys::COVER_AGENT, keys::COVER_AGENT_HELP)
         }

@@ -444,7 +444,8 @@ pub fn covered() -> ScreenView {
         since: Duration::from_secs(17),
         lost: vec![StreamKind::Camera],
         credited: true,
-        answered: 5,
+        identity_shown: false,
+        answered: Some(5),
         of: 20,
         undelivered: 1,
     })

@@ -7,10 +7,10 @@ use qorgan_protocol::{
     evidence::StreamKind,
     local::LinkState,
     time::Now,
-    wire::{GateLineState, MessageFrom, TextIn},
+    wire::{GateLineState, IdentityState, MessageFrom, TextIn},
 };
 
-use super::{Agent, Attempt, Kiosk, SignInForm, Stage, Step, check_in, check_in::Again};
+use super::{Agent, Attempt, Kiosk, ReadBack, SignInForm, Stage, Step, check_in, check_in::Again};
 use crate::{
     event::{CallKind, Language, Overlay},
     lease::CoverCause,
@@ -159,7 +159,7 @@ impl Kiosk {
             .collect();
         let heard = attempt.view.as_ref();
         let policy = &attempt.check_in.policy;
-        let approved = attempt.identity() == qorgan_protocol::wire::IdentityState::Approved;
+        let approved = attempt.identity() == IdentityState::Approved;
         GateView {
             title: attempt.check_in.title.clone(),
             duration: Duration::from_millis(attempt.card.duration_ms),
@@ -267,6 +267,11 @@ impl Kiosk {
             })
             .unwrap_or_default();
         lost.sort_unstable();
+        let heard = attempt.view.as_ref();
+        let identity_shown =
+            heard.is_some_and(|heard| heard.view.identity == IdentityState::Waiting);
+        let answered = attempt.book.answered();
+        let known = answered > 0 || attempt.read_back == ReadBack::Done;
         CoveredView {
             bar: self.bar(now, attempt),
             cause,
@@ -275,7 +280,8 @@ impl Kiosk {
                 .map_or(Duration::ZERO, |since| whole_seconds(now.since(since))),
             lost,
             credited: attempt.check_in.policy.credit_covered_time,
-            answered: attempt.book.answered(),
+            identity_shown,
+            answered: known.then_some(answered),
             of: attempt.questions_total(),
             undelivered: attempt.book.waiting(usize::MAX).len(),
         }

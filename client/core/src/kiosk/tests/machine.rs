@@ -1,5 +1,6 @@
 //! What the sitting makes of the machine (H12), and identity that is asked for again (M20).
 
+use qorgan_protocol::assessment::ResponseSeq;
 use qorgan_protocol::attempt::{
     AttemptPhase, CheckInTask, CheckInTasks, MachinePolicy, MachineRule, PauseCause,
 };
@@ -151,7 +152,9 @@ fn a_machine_that_the_attempt_moved_to_is_checked_before_anybody_is_identified()
         since: WallTime::from_unix_ms(1),
         cause: PauseCause::Moving,
     };
-    desk.open(moving);
+    let mut check_in = fx::check_in(moving);
+    check_in.journal_next = ResponseSeq(4);
+    desk.open_reply(check_in);
     desk.event(Event::Machine(MachineFacts {
         disk_free_bytes: Some(1_000_000_000),
         ..MachineFacts::default()
@@ -169,5 +172,12 @@ fn a_machine_that_the_attempt_moved_to_is_checked_before_anybody_is_identified()
     assert_eq!(desk.screen(), "identity");
     desk.event(Event::Agent(AgentNews::DocumentTaken));
     desk.hear(held(IdentityState::Waiting, CHECKED));
-    assert_eq!(desk.screen(), "covered");
+    let ScreenView::Covered(screen) = desk.kiosk.view(desk.now).screen else {
+        panic!("{}", desk.screen())
+    };
+    assert!(screen.identity_shown, "nothing is asked for any more");
+    assert_eq!(
+        screen.answered, None,
+        "what the other machine gave is not none"
+    );
 }
