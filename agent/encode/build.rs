@@ -10,9 +10,8 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=PATH");
     println!("cargo::rerun-if-env-changed=OPENH264_NO_ASM");
-    let encoders = env::var_os("CARGO_FEATURE_ENCODERS").is_some();
     let arch = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
-    if !encoders || arch != "x86_64" {
+    if arch != "x86_64" {
         return;
     }
     if env::var_os("OPENH264_NO_ASM").is_some() {

@@ -17,5 +17,6 @@ pub mod incident;
 pub mod limits;
 pub mod link;
 pub mod local;
+pub mod media;
 pub mod time;
 pub mod wire;

@@ -10,9 +10,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use openh264::decoder::{DecodeOptions, Decoder, Flush};
-use qorgan_encode::{
-    I420Ref, MediaTime, Profile, ScreenSettings, VideoEncoder, VideoSettings, annexb_of,
-};
+use qorgan_encode::{I420Ref, MediaTime, Profile, ScreenSettings, VideoEncoder, VideoSettings};
+use qorgan_protocol::media::annexb_of;
 use qorgan_server::decoding::code_on_picture;
 
 fn main() -> anyhow::Result<()> {

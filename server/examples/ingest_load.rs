@@ -104,7 +104,7 @@ async fn measure(count: u32) -> anyhow::Result<()> {
 /// Sends what a camera and a screen give until `ends`; returns how much waited at most.
 async fn drive(mut agent: Agent, start: Instant, ends: Instant) -> usize {
     sleep_until(start).await;
-    let init: Arc<[u8]> = cmaf::init(&[1, 66, 0, 30, 255, 224, 0]).into();
+    let init: Arc<[u8]> = cmaf::init().into();
     let camera: Arc<[u8]> = cmaf::chunk(&vec![1; CAMERA_BYTES], &[2; 1_500]).into();
     let screen: Arc<[u8]> = cmaf::chunk(&vec![3; SCREEN_BYTES], &[]).into();
     let mut jpeg = vec![0xff, 0xd8, 0xff];

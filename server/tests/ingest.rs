@@ -360,7 +360,7 @@ const ANOTHER_VOICE: &str = "another-voice/1";
 fn record(agent: &mut Agent, halves: std::ops::Range<u64>) {
     for half in halves {
         if half == 0 {
-            let init: Arc<[u8]> = cmaf::init(&[1, 66, 0, 30, 255, 224, 0]).into();
+            let init: Arc<[u8]> = cmaf::init().into();
             agent.chunk("camera-0", 0, true, &init);
             agent.chunk("screen-0", 0, true, &init);
         }

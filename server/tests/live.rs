@@ -264,7 +264,7 @@ async fn next(socket: &mut Socket) -> Vec<u8> {
 }
 
 fn begin(agent: &mut Agent) -> Arc<[u8]> {
-    let init: Arc<[u8]> = cmaf::init(&[1, 66, 0, 30, 255, 224, 0]).into();
+    let init: Arc<[u8]> = cmaf::init().into();
     agent.chunk("screen-0", 0, true, &init);
     init
 }

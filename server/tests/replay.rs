@@ -84,7 +84,7 @@ async fn recording(server: &Server, provision: &Provision, flag: &Flag, out: &Pa
         .expect("random bytes");
     let told = encode("observations", &vec![seen]).expect("plain data");
     let mut agent = Agent::new(&server.place, provision, &connector(&server.place.ca));
-    let init: Arc<[u8]> = cmaf::init(&[1, 66, 0, 30, 255, 224, 0]).into();
+    let init: Arc<[u8]> = cmaf::init().into();
     agent.chunk("camera-0", 0, true, &init);
     for half in 0..16_u8 {
         let picture: Arc<[u8]> = cmaf::chunk(&[half; 900], &[half; 90]).into();

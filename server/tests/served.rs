@@ -446,7 +446,7 @@ async fn answer(server: &Server) -> String {
 /// Records two seconds, says that this is all, and ends the attempt.
 async fn recorded(server: &Server, provision: &Provision) {
     let mut agent = Agent::new(&server.place, provision, &connector(&server.place.ca));
-    let init: Arc<[u8]> = cmaf::init(&[1, 66, 0, 30, 255, 224, 0]).into();
+    let init: Arc<[u8]> = cmaf::init().into();
     let picture: Arc<[u8]> = cmaf::chunk(&[7; 3_000], &[7; 200]).into();
     for half in 0..4 {
         for stream in ["camera-0", "screen-0"] {

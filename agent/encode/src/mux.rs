@@ -5,15 +5,14 @@ use mp4_atom::{
     FourCC, Ftyp, Hdlr, Mdhd, Mdia, Mfhd, Minf, Moof, Moov, Mvex, Mvhd, Opus, Smhd, Stbl, Stco,
     Stsd, Tfdt, Tfhd, Tkhd, Traf, Trak, Trex, Trun, TrunEntry, Url, Visual, Vmhd,
 };
+use qorgan_protocol::media::{CHUNK_SAMPLES_MAX, ParameterSets, SAMPLE_IS_NON_SYNC, Track};
 use std::time::Duration;
 use thiserror::Error;
 
-use crate::chunk::{SAMPLE_IS_NON_SYNC, Track};
-use crate::nal::ParameterSets;
 use crate::sound::{PACKET_TICKS, SoundPacket};
-use crate::time::{MediaTime, span_of};
+use crate::time::MediaTime;
 use crate::video::EncodedFrame;
-use crate::{CHUNK_BYTES_MAX, CHUNK_SAMPLES_MAX, CHUNK_SPAN_MAX};
+use crate::{CHUNK_BYTES_MAX, CHUNK_SPAN_MAX};
 
 /// The tracks of one stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -268,7 +267,7 @@ impl CmafMuxer {
             earliest = ticks + apart;
         }
         let span = match (starts.first(), starts.last()) {
-            (Some(first), Some(last)) => span_of(last - first, track.timescale()),
+            (Some(first), Some(last)) => track.span_of(last - first),
             (None | Some(_), _) => Duration::ZERO,
         };
         if span > CHUNK_SPAN_MAX {
@@ -359,7 +358,7 @@ impl Run {
     fn end(&self) -> Option<Duration> {
         let start = *self.starts.last()?;
         let duration = u64::from(*self.durations.last()?);
-        Some(span_of(start + duration, self.track.timescale()))
+        Some(self.track.span_of(start + duration))
     }
 
     fn tfdt(&self) -> Tfdt {

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use opus::{Application, Bitrate, Channels, Encoder};
+use qorgan_protocol::media::Track;
 use thiserror::Error;
 
-use crate::SOUND_TIMESCALE;
 use crate::profile::SoundSettings;
-use crate::time::{MediaTime, span_of};
+use crate::time::MediaTime;
 
 /// Why sound could not be encoded.
 #[derive(Debug, Error)]
@@ -56,7 +56,7 @@ impl AudioEncoder {
     ///
     /// [`SoundError`] if the library refuses the settings.
     pub fn new(settings: &SoundSettings) -> Result<Self, SoundError> {
-        let mut encoder = Encoder::new(SOUND_TIMESCALE, Channels::Mono, Application::Voip)
+        let mut encoder = Encoder::new(Track::Sound.timescale(), Channels::Mono, Application::Voip)
             .map_err(|source| SoundError {
                 call: "create",
                 source,
@@ -120,7 +120,7 @@ impl AudioEncoder {
         let gathered = u64::try_from(self.gathered.len()).unwrap_or(0);
         let expected = self
             .next_packet_at()
-            .map(|next| next.plus(span_of(gathered, SOUND_TIMESCALE)));
+            .map(|next| next.plus(Track::Sound.span_of(gathered)));
         let joins = expected.is_some_and(|expected| {
             let apart = at
                 .since(expected)
@@ -141,7 +141,7 @@ impl AudioEncoder {
     fn next_packet_at(&self) -> Option<MediaTime> {
         let ticks = self.packets_since_start * PACKET_TICKS;
         self.start
-            .map(|start| start.plus(span_of(ticks, SOUND_TIMESCALE)))
+            .map(|start| start.plus(Track::Sound.span_of(ticks)))
     }
 }
 

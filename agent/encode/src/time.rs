@@ -2,12 +2,6 @@
 
 use std::time::Duration;
 
-/// Ticks in a second of a video track.
-pub const VIDEO_TIMESCALE: u32 = 90_000;
-
-/// Ticks in a second of a sound track; one tick is one sample.
-pub const SOUND_TIMESCALE: u32 = 48_000;
-
 /// A moment on the capturing machine's monotonic clock, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct MediaTime(u64);
@@ -57,16 +51,12 @@ impl MediaTime {
     }
 }
 
-/// Returns the span of `ticks`, rounded down to nanoseconds.
-pub(crate) fn span_of(ticks: u64, timescale: u32) -> Duration {
-    let nanos = u128::from(ticks) * NANOS_PER_S / u128::from(timescale.max(1));
-    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
-}
-
 const NANOS_PER_S: u128 = 1_000_000_000;
 
 #[cfg(test)]
 mod tests {
+    use qorgan_protocol::media::Track;
+
     use super::*;
 
     #[test]
@@ -76,7 +66,7 @@ mod tests {
             let ticks: Vec<u64> = (0..200)
                 .map(|n| MediaTime::from_nanos(start + n * 20_000_000))
                 .map(|at| {
-                    at.ticks_since(origin, SOUND_TIMESCALE)
+                    at.ticks_since(origin, Track::Sound.timescale())
                         .expect("after the origin")
                 })
                 .collect();
@@ -88,18 +78,12 @@ mod tests {
     fn a_moment_before_the_origin_has_no_ticks() {
         let origin = MediaTime::from_millis(5);
         assert_eq!(
-            MediaTime::from_millis(4).ticks_since(origin, VIDEO_TIMESCALE),
+            MediaTime::from_millis(4).ticks_since(origin, Track::Video.timescale()),
             None
         );
         assert_eq!(
-            MediaTime::from_millis(1_005).ticks_since(origin, VIDEO_TIMESCALE),
+            MediaTime::from_millis(1_005).ticks_since(origin, Track::Video.timescale()),
             Some(90_000)
         );
-    }
-
-    #[test]
-    fn ticks_become_spans() {
-        assert_eq!(span_of(45_000, VIDEO_TIMESCALE), Duration::from_millis(500));
-        assert_eq!(span_of(960, SOUND_TIMESCALE), Duration::from_millis(20));
     }
 }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use qorgan_protocol::media::ParameterSets;
 use thiserror::Error;
 
 use crate::budget::{BLOCK_MAX, QP_LAST, QpBudget};
 use crate::imp::openh264::{Outcome, RawEncoder};
-use crate::nal::{self, NAL_IDR, NAL_PPS, NAL_SLICE, NAL_SPS, ParameterSets};
+use crate::nal::{self, NAL_IDR, NAL_PPS, NAL_SLICE, NAL_SPS};
 use crate::picture::I420Ref;
 use crate::profile::{CameraSettings, Entropy, Rate, ScreenSettings};
 use crate::time::MediaTime;

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use qorgan_encode::{Sample, Track};
 use qorgan_protocol::evidence::{SourceState, StreamId, StreamKind};
 use qorgan_protocol::limits::CHUNK_MS_MAX;
 use qorgan_protocol::link::{ServerFrame, SourceKind};
+use qorgan_protocol::media::{self, Sample, Track};
 use tokio::sync::watch;
 
 use super::server::{FakeServer, Stored};
@@ -103,10 +103,10 @@ fn check_file(stored: &Stored, stream: StreamId) {
             continue;
         }
         if seq.0 == 0 {
-            qorgan_encode::summary_of(payload).expect("an initialisation segment");
+            media::summary_of(payload).expect("an initialisation segment");
             continue;
         }
-        let frames = qorgan_encode::frames_of(payload).expect("a chunk");
+        let frames = media::frames_of(payload).expect("a chunk");
         let video = frames.iter().find(|frame| frame.track == Track::Video);
         assert_eq!(header.sync, video.is_none_or(|frame| frame.sync));
         for frame in &frames {
@@ -147,7 +147,7 @@ fn samples(server: &FakeServer, stream: StreamId, track: Track) -> usize {
     let stored = server.stored.lock().expect("not poisoned");
     let of_stream = stored.chunks.iter().filter(|((of, _), _)| *of == stream);
     of_stream
-        .filter_map(|(_, (_, payload))| qorgan_encode::frames_of(payload).ok())
+        .filter_map(|(_, (_, payload))| media::frames_of(payload).ok())
         .flatten()
         .filter(|frame| frame.track == track)
         .count()

@@ -238,7 +238,7 @@ fn chunks_of(stored: &server::Stored, stream: StreamId) -> Vec<(u64, usize)> {
         .map(|((_, seq), (_, payload))| {
             (
                 seq.0,
-                qorgan_encode::frames_of(payload).map_or(0, |frames| frames.len()),
+                qorgan_protocol::media::frames_of(payload).map_or(0, |frames| frames.len()),
             )
         })
         .collect()

@@ -11,7 +11,10 @@ use qorgan_lockdown::start_seat_watch;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let seconds: u64 = std::env::args().nth(1).unwrap_or_default().parse()?;
-    println!("nested or remote: {:?}", qorgan_seat::platform::nested_words());
+    println!(
+        "nested or remote: {:?}",
+        qorgan_seat::platform::nested_words()
+    );
     let terminal = qorgan_seat::platform::display(None).and_then(|display| display.terminal);
     println!("the server's terminal: {terminal:?}");
     let began = Instant::now();

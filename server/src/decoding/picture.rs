@@ -4,9 +4,9 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder as _};
 use openh264::decoder::{DecodeOptions, DecodedYUV, Decoder, Flush};
 use openh264::formats::YUVSource as _;
+use qorgan_protocol::media::{Track, annexb_of, parameter_sets, summary_of};
 
 use super::code::{Luma, read};
-use crate::ingest::cmaf::{Tracks, annex_b};
 
 /// Returns the text of the code on a key frame of the screen; `None` where there is none in its
 /// place, or the picture cannot be decoded.
@@ -14,7 +14,7 @@ use crate::ingest::cmaf::{Tracks, annex_b};
 /// It decodes in this process: the server has it done by [`super::Decoders::code`].
 #[must_use]
 pub fn code_on_picture(avcc: &[u8], sample: &[u8]) -> Option<String> {
-    let stream = annex_b(avcc, sample)?;
+    let stream = annexb_of(sample, Some(&parameter_sets(avcc).ok()?)).ok()?;
     let mut decoder = Decoder::new().ok()?;
     let picture = decode(&mut decoder, &stream, Flush::Flush)?;
     let (width, height) = picture.dimensions();
@@ -33,16 +33,19 @@ pub fn code_on_picture(avcc: &[u8], sample: &[u8]) -> Option<String> {
 
 /// Returns the last picture of chunks that begin with a key frame, as a JPEG.
 pub(super) fn still(init: &[u8], chunks: &[u8]) -> Option<Vec<u8>> {
-    let tracks = Tracks::read(init)?;
-    let avcc = tracks.avcc()?;
+    let summary = summary_of(init).ok()?;
+    let sets = parameter_sets(&summary.video.as_ref()?.avcc).ok()?;
     let mut decoder = Decoder::new().ok()?;
-    let pictures = tracks.pictures(chunks)?;
-    let (last, before) = pictures.split_last()?;
-    for sample in before {
+    let samples = summary.frames_of_all(chunks).ok()?;
+    let mut pictures = samples
+        .iter()
+        .filter(|sample| sample.track == Track::Video)
+        .map(|sample| annexb_of(sample.bytes, Some(&sets)));
+    let last = pictures.next_back()?.ok()?;
+    for stream in pictures {
         // Whether it is given out now or later, the pictures after it build on it.
-        let _shown = decode(&mut decoder, &annex_b(avcc, sample)?, Flush::NoFlush);
+        let _shown = decode(&mut decoder, &stream.ok()?, Flush::NoFlush);
     }
-    let last = annex_b(avcc, last)?;
     let picture = decode(&mut decoder, &last, Flush::Flush)?;
     let (width, height) = picture.dimensions();
     if width.checked_mul(height)? > PIXELS_MAX {

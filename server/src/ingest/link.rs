@@ -16,12 +16,13 @@ use qorgan_protocol::incident::IncidentKind;
 use qorgan_protocol::link::{
     LinkReceiver, LinkRefusal, Received, RefusalReason, ServerFrame, Standing,
 };
+use qorgan_protocol::media::{InitSummary, summary_of};
 use qorgan_protocol::time::Now;
 use qorgan_signing::Ring;
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::cmaf::Tracks;
+use super::content::Content;
 use super::events::{self, EventsPlace, ReadError, read_observations};
 use super::quota::{ByteQuota, Taken};
 use super::socket::{close, receive, send};
@@ -149,7 +150,7 @@ async fn greet(
         epoch,
         receipted: BTreeMap::new(),
         beats_receipted: standing.beat_next,
-        tracks: BTreeMap::new(),
+        segments: BTreeMap::new(),
         watched: state.live.watched(attempt),
         watching: Watched::new(),
         events: EventsPlace::default(),
@@ -204,7 +205,7 @@ struct Link {
     commands: broadcast::Receiver<AgentCommand>,
     watched: watch::Receiver<Watched>,
     watching: Watched,
-    tracks: BTreeMap<StreamId, Arc<Tracks>>,
+    segments: BTreeMap<StreamId, Arc<InitSummary>>,
     receipted: BTreeMap<StreamId, ChunkSeq>,
     beats_receipted: u64,
     events: EventsPlace,
@@ -273,8 +274,8 @@ impl Link {
     }
 
     fn learn(&mut self, stream: StreamId, init: &[u8]) {
-        if let Some(tracks) = Tracks::read(init) {
-            self.tracks.insert(stream, Arc::new(tracks));
+        if let Ok(segment) = summary_of(init) {
+            self.segments.insert(stream, Arc::new(segment));
             self.state.live.publish_init(self.attempt, stream, init);
         }
     }
@@ -399,13 +400,12 @@ impl Link {
                     // First of all, for a proctor waits for it.
                     self.state.live.publish_chunk(self.attempt, header, payload);
                 }
-                let tracks = self.tracks.get(&stream).filter(|_| header.seq.0 > 0);
-                if let Some(tracks) = tracks.cloned()
-                    && let Some(samples) = tracks.samples(payload)
-                {
-                    (audio, video) = (samples.audio, samples.video);
+                let segment = self.segments.get(&stream).filter(|_| header.seq.0 > 0);
+                if let Some(segment) = segment.cloned() {
+                    let found = Content::read(&segment, payload);
+                    (audio, video) = (found.audio, found.first_picture.is_some());
                     if stream.kind == StreamKind::Screen && header.sync {
-                        self.look_for_code(stream, &tracks, samples.first_picture)
+                        self.look_for_code(stream, &segment, found.first_picture)
                             .await?;
                     }
                 }
@@ -465,10 +465,10 @@ impl Link {
     async fn look_for_code(
         &self,
         stream: StreamId,
-        tracks: &Arc<Tracks>,
+        segment: &InitSummary,
         picture: Option<&[u8]>,
     ) -> Result<(), LinkEnd> {
-        let (Some(avcc), Some(picture)) = (tracks.avcc(), picture) else {
+        let (Some(shown), Some(picture)) = (&segment.video, picture) else {
             return Ok(());
         };
         let expected = self.state.registry.freshness_expected(self.attempt).await?;
@@ -478,7 +478,7 @@ impl Link {
         let Some(turn) = self.state.decoders.turn(self.attempt) else {
             return Ok(());
         };
-        let (avcc, picture) = (avcc.to_vec(), picture.to_vec());
+        let (avcc, picture) = (shown.avcc.clone(), picture.to_vec());
         let (state, attempt) = (self.state.clone(), self.attempt);
         tokio::spawn(async move {
             if let Err(error) = decode(&state, turn, (attempt, stream), avcc, picture).await {

@@ -7,7 +7,7 @@
 //! * The gate hears only of chunks and beats that follow their chains.
 //! * What waits for disk is bounded in bytes; a full bound stops the reading of the socket.
 
-pub(crate) mod cmaf;
+mod content;
 pub(crate) mod events;
 mod link;
 mod quota;

@@ -1,8 +1,8 @@
 //! Just enough CMAF by hand: an initialisation segment and chunks of one picture and one sound.
 
-pub(crate) fn init(avcc: &[u8]) -> Vec<u8> {
+pub(crate) fn init() -> Vec<u8> {
     let mut visual = vec![0; 78];
-    visual.extend(part(b"avcC", avcc));
+    visual.extend(part(b"avcC", &AVCC));
     let video = track(1, b"vide", &part(b"avc1", &visual));
     let audio = track(2, b"soun", &part(b"Opus", &[0; 28]));
     let mut file = part(b"ftyp", b"cmfc\0\0\0\0");
@@ -18,15 +18,16 @@ pub(crate) fn chunk(picture: &[u8], sound: &[u8]) -> Vec<u8> {
 }
 
 fn moof(data: usize, picture: usize, sound: usize) -> Vec<u8> {
-    let mut trafs = Vec::new();
+    let mut parts = part(b"mfhd", &words(&[0, 1]));
     for (track, offset, size) in [(1, data, picture), (2, data + picture, sound)] {
         if size > 0 {
-            let tfhd = part(b"tfhd", &words(&[0x0002_0000, track]));
+            let tfhd = part(b"tfhd", &words(&[0x0002_0028, track, 3_000, 0]));
+            let tfdt = part(b"tfdt", &words(&[0, 0]));
             let trun = part(b"trun", &words(&[0x201, 1, wide(offset), wide(size)]));
-            trafs.extend(part(b"traf", &[tfhd, trun].concat()));
+            parts.extend(part(b"traf", &[tfhd, tfdt, trun].concat()));
         }
     }
-    part(b"moof", &trafs)
+    part(b"moof", &parts)
 }
 
 fn track(id: u32, handler: &[u8; 4], entry: &[u8]) -> Vec<u8> {
@@ -55,3 +56,6 @@ fn words(words: &[u32]) -> Vec<u8> {
 fn wide(len: usize) -> u32 {
     u32::try_from(len).expect("small")
 }
+
+/// A decoder's settings with one parameter set of each kind, which no decoder is given.
+const AVCC: [u8; 13] = [1, 66, 0, 30, 0xff, 0xe1, 0, 1, 0x67, 1, 0, 1, 0x68];

@@ -119,7 +119,7 @@ impl Agent {
     /// Records half a second of two streams, and a beat.
     fn record(&mut self, fill: u8) {
         if self.halves == 0 {
-            let init: Arc<[u8]> = cmaf::init(&[1, 66, 0, 30, 255, 224, 0]).into();
+            let init: Arc<[u8]> = cmaf::init().into();
             self.chunk("camera-0", &init);
             self.chunk("screen-0", &init);
         }
@@ -453,7 +453,7 @@ fn after_hello(
     provision: &Provision,
     (keys, trick): (&Keys, Trick),
 ) -> Result<Vec<Vec<u8>>> {
-    let payload = cmaf::init(&[1, 66, 0, 30, 255, 224, 0]);
+    let payload = cmaf::init();
     let first = |word: &str| {
         let stream = StreamId::from_word(word).context("a stream")?;
         let mut chain = StreamChain::new(provision.attempt, provision.epoch, stream);

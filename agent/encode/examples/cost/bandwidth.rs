@@ -9,9 +9,10 @@ use image::imageops::{self, FilterType};
 use openh264::decoder::Decoder;
 use openh264::formats::YUVSource as _;
 use qorgan_encode::{
-    AudioEncoder, CmafMuxer, I420Ref, Layout, MediaTime, ParameterSets, Profile, ProfileSettings,
-    SoundPacket, ThumbnailSettings, VideoEncoder, VideoLayout, VideoSettings, annexb_of,
+    AudioEncoder, CmafMuxer, I420Ref, Layout, MediaTime, Profile, ProfileSettings, SoundPacket,
+    ThumbnailSettings, VideoEncoder, VideoLayout, VideoSettings,
 };
+use qorgan_protocol::media::{ParameterSets, annexb_of};
 
 use crate::material::{self, CAMERA, Material, SCREEN, SECONDS};
 

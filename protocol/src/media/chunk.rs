@@ -1,19 +1,24 @@
 //! Reading a chunk that came over the network.
 //!
-//! The parser accepts exactly what [`crate::frames_of`] documents and refuses the rest: an unknown
+//! The parser accepts exactly what [`frames_of`] documents and refuses the rest: an unknown
 //! box, a missing field, a byte of `mdat` that belongs to no sample, or two samples that overlap.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use thiserror::Error;
 
-use crate::reader::Reader;
-use crate::time::span_of;
-use crate::{CHUNK_BYTES_MAX, CHUNK_SAMPLES_MAX, SOUND_TIMESCALE, VIDEO_TIMESCALE};
+use super::reader::Reader;
+use crate::limits::CHUNK_BYTES_MAX;
+
+/// The most samples of one track in one chunk; half a second of sound has 25.
+pub const CHUNK_SAMPLES_MAX: usize = 256;
+
+/// The flag of a sample that cannot be decoded alone.
+pub const SAMPLE_IS_NON_SYNC: u32 = 0x0001_0000;
 
 /// Why bytes are not a chunk or an initialisation segment of ours.
 #[derive(Debug, Error, Clone, Copy, PartialEq, Eq)]
-pub enum ChunkError {
+pub enum MediaError {
     /// The chunk is longer than is accepted.
     #[error("{bytes} bytes are more than a chunk may have")]
     TooLong {
@@ -56,6 +61,18 @@ pub enum ChunkError {
         /// The number found.
         id: u32,
     },
+    /// A track's handler does not fit its number.
+    #[error("track {id} has another handler")]
+    Handler {
+        /// The track's number.
+        id: u32,
+    },
+    /// The segment names no such track.
+    #[error("the stream has no track {id}")]
+    NoSuchTrack {
+        /// The track's number.
+        id: u32,
+    },
     /// A track has no sample, or too many.
     #[error("{count} samples are not accepted")]
     Samples {
@@ -93,16 +110,23 @@ impl Track {
     #[must_use]
     pub const fn timescale(self) -> u32 {
         match self {
-            Self::Video => VIDEO_TIMESCALE,
-            Self::Sound => SOUND_TIMESCALE,
+            Self::Video => 90_000,
+            Self::Sound => 48_000,
         }
     }
 
-    pub(crate) const fn of(id: u32) -> Result<Self, ChunkError> {
+    /// Returns the span of `ticks` of the track, rounded down to nanoseconds.
+    #[must_use]
+    pub fn span_of(self, ticks: u64) -> Duration {
+        let nanos = u128::from(ticks) * 1_000_000_000 / u128::from(self.timescale());
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
+    pub(super) const fn of(id: u32) -> Result<Self, MediaError> {
         match id {
             1 => Ok(Self::Video),
             2 => Ok(Self::Sound),
-            id => Err(ChunkError::UnknownTrack { id }),
+            id => Err(MediaError::UnknownTrack { id }),
         }
     }
 }
@@ -126,13 +150,13 @@ impl Sample<'_> {
     /// Returns its start since the stream's origin.
     #[must_use]
     pub fn start(&self) -> Duration {
-        span_of(self.time_ticks, self.track.timescale())
+        self.track.span_of(self.time_ticks)
     }
 
     /// Returns its length.
     #[must_use]
     pub fn duration(&self) -> Duration {
-        span_of(u64::from(self.duration_ticks), self.track.timescale())
+        self.track.span_of(u64::from(self.duration_ticks))
     }
 }
 
@@ -143,16 +167,28 @@ impl Sample<'_> {
 ///
 /// # Errors
 ///
-/// [`ChunkError`] names the first thing that is not so.
-pub fn frames_of(chunk: &[u8]) -> Result<Vec<Sample<'_>>, ChunkError> {
-    if chunk.len() > CHUNK_BYTES_MAX {
-        return Err(ChunkError::TooLong { bytes: chunk.len() });
+/// [`MediaError`] names the first thing that is not so.
+pub fn frames_of(chunk: &[u8]) -> Result<Vec<Sample<'_>>, MediaError> {
+    let mut rest = Reader::new(chunk);
+    let mut samples = Vec::new();
+    read_chunk(&mut rest, &mut samples)?;
+    rest.finish()?;
+    Ok(samples)
+}
+
+/// Reads the next chunk of a file into `samples`.
+pub(super) fn read_chunk<'a>(
+    file: &mut Reader<'a>,
+    samples: &mut Vec<Sample<'a>>,
+) -> Result<(), MediaError> {
+    let before = file.left();
+    let mut moof = file.expect_box(*b"moof")?;
+    let moof_bytes = before - file.left();
+    let mdat = file.expect_box(*b"mdat")?;
+    let bytes = before - file.left();
+    if bytes > CHUNK_BYTES_MAX {
+        return Err(MediaError::TooLong { bytes });
     }
-    let mut top = Reader::new(chunk);
-    let mut moof = top.expect_box(*b"moof")?;
-    let moof_bytes = chunk.len() - top.left();
-    let mdat = top.expect_box(*b"mdat")?;
-    top.finish()?;
 
     let mut mfhd = moof.expect_box(*b"mfhd")?;
     plain(mfhd.version_flags()?, *b"mfhd")?;
@@ -164,21 +200,19 @@ pub fn frames_of(chunk: &[u8]) -> Result<Vec<Sample<'_>>, ChunkError> {
         rest: mdat,
         done: 0,
     };
-    let mut samples = Vec::new();
     let mut last = None;
     while moof.left() > 0 {
         let traf = moof.expect_box(*b"traf")?;
-        let track = read_traf(traf, &mut data, &mut samples)?;
+        let track = read_traf(traf, &mut data, samples)?;
         if last.is_some_and(|last| last >= track) {
-            return Err(ChunkError::Unexpected { kind: *b"traf" });
+            return Err(MediaError::Unexpected { kind: *b"traf" });
         }
         last = Some(track);
     }
     if last.is_none() {
-        return Err(ChunkError::Missing { kind: *b"traf" });
+        return Err(MediaError::Missing { kind: *b"traf" });
     }
-    data.rest.finish().map_err(|_left| ChunkError::Cover)?;
-    Ok(samples)
+    data.rest.finish().map_err(|_left| MediaError::Cover)
 }
 
 /// The bytes of `mdat` that no sample has claimed yet.
@@ -189,8 +223,8 @@ struct Data<'a> {
 }
 
 impl<'a> Data<'a> {
-    fn take(&mut self, count: usize) -> Result<&'a [u8], ChunkError> {
-        let bytes = self.rest.take(count).map_err(|_cut| ChunkError::Cover)?;
+    fn take(&mut self, count: usize) -> Result<&'a [u8], MediaError> {
+        let bytes = self.rest.take(count).map_err(|_cut| MediaError::Cover)?;
         self.done += count;
         Ok(bytes)
     }
@@ -208,7 +242,7 @@ fn read_traf<'a>(
     mut traf: Reader<'a>,
     data: &mut Data<'a>,
     samples: &mut Vec<Sample<'a>>,
-) -> Result<Track, ChunkError> {
+) -> Result<Track, MediaError> {
     let defaults = read_tfhd(traf.expect_box(*b"tfhd")?)?;
     let start = read_tfdt(traf.expect_box(*b"tfdt")?)?;
     read_trun(traf.expect_box(*b"trun")?, &defaults, start, data, samples)?;
@@ -216,11 +250,11 @@ fn read_traf<'a>(
     Ok(defaults.track)
 }
 
-fn read_tfhd(mut tfhd: Reader<'_>) -> Result<Defaults, ChunkError> {
+fn read_tfhd(mut tfhd: Reader<'_>) -> Result<Defaults, MediaError> {
     let (version, flags) = tfhd.version_flags()?;
     let known = TFHD_DURATION | TFHD_SIZE | TFHD_FLAGS | TFHD_BASE_IS_MOOF;
     if version != 0 || flags & !known != 0 || flags & TFHD_BASE_IS_MOOF == 0 {
-        return Err(ChunkError::Form { kind: *b"tfhd" });
+        return Err(MediaError::Form { kind: *b"tfhd" });
     }
     let track = Track::of(tfhd.u32()?)?;
     let mut field = |bit: u32| (flags & bit != 0).then(|| tfhd.u32()).transpose();
@@ -234,11 +268,11 @@ fn read_tfhd(mut tfhd: Reader<'_>) -> Result<Defaults, ChunkError> {
     Ok(defaults)
 }
 
-fn read_tfdt(mut tfdt: Reader<'_>) -> Result<u64, ChunkError> {
+fn read_tfdt(mut tfdt: Reader<'_>) -> Result<u64, MediaError> {
     let start = match tfdt.version_flags()? {
         (0, 0) => u64::from(tfdt.u32()?),
         (1, 0) => tfdt.u64()?,
-        (_version, _flags) => return Err(ChunkError::Form { kind: *b"tfdt" }),
+        (_version, _flags) => return Err(MediaError::Form { kind: *b"tfdt" }),
     };
     tfdt.finish()?;
     Ok(start)
@@ -250,8 +284,8 @@ fn read_trun<'a>(
     start: u64,
     data: &mut Data<'a>,
     samples: &mut Vec<Sample<'a>>,
-) -> Result<(), ChunkError> {
-    let form = ChunkError::Form { kind: *b"trun" };
+) -> Result<(), MediaError> {
+    let form = MediaError::Form { kind: *b"trun" };
     let (version, flags) = trun.version_flags()?;
     let known = TRUN_OFFSET | TRUN_FIRST_FLAGS | TRUN_DURATION | TRUN_SIZE | TRUN_FLAGS;
     if version > 1 || flags & !known != 0 || flags & TRUN_OFFSET == 0 {
@@ -260,11 +294,11 @@ fn read_trun<'a>(
     let count = trun.u32()?;
     let room = usize::try_from(count).is_ok_and(|count| (1..=CHUNK_SAMPLES_MAX).contains(&count));
     if !room {
-        return Err(ChunkError::Samples { count });
+        return Err(MediaError::Samples { count });
     }
-    let offset = usize::try_from(trun.u32()?).map_err(|_too_long| ChunkError::Cover)?;
+    let offset = usize::try_from(trun.u32()?).map_err(|_too_long| MediaError::Cover)?;
     if Some(offset) != data.base.checked_add(data.done) {
-        return Err(ChunkError::Cover);
+        return Err(MediaError::Cover);
     }
     let first_flags = (flags & TRUN_FIRST_FLAGS != 0)
         .then(|| trun.u32())
@@ -277,7 +311,7 @@ fn read_trun<'a>(
         let own_flags = field(TRUN_FLAGS)?;
         let first = first_flags.filter(|_| index == 0);
         let sample_flags = first.or(own_flags).or(defaults.flags).ok_or(form)?;
-        let size = usize::try_from(size).map_err(|_too_long| ChunkError::Cover)?;
+        let size = usize::try_from(size).map_err(|_too_long| MediaError::Cover)?;
         samples.push(Sample {
             track: defaults.track,
             time_ticks: time,
@@ -287,21 +321,19 @@ fn read_trun<'a>(
         });
         time = time
             .checked_add(u64::from(duration))
-            .ok_or(ChunkError::Time)?;
+            .ok_or(MediaError::Time)?;
     }
     trun.finish()
 }
 
-fn plain(version_flags: (u8, u32), kind: [u8; 4]) -> Result<(), ChunkError> {
+fn plain(version_flags: (u8, u32), kind: [u8; 4]) -> Result<(), MediaError> {
     if version_flags == (0, 0) {
         Ok(())
     } else {
-        Err(ChunkError::Form { kind })
+        Err(MediaError::Form { kind })
     }
 }
 
-/// The flag of a sample that cannot be decoded alone.
-pub(crate) const SAMPLE_IS_NON_SYNC: u32 = 0x0001_0000;
 const TFHD_DURATION: u32 = 0x08;
 const TFHD_SIZE: u32 = 0x10;
 const TFHD_FLAGS: u32 = 0x20;
@@ -329,6 +361,19 @@ mod tests {
     }
 
     #[test]
+    fn ticks_become_spans() {
+        assert_eq!(Track::Video.span_of(45_000), Duration::from_millis(500));
+        assert_eq!(Track::Sound.span_of(960), Duration::from_millis(20));
+    }
+
+    #[test]
+    fn a_chunk_that_is_longer_than_the_link_takes_is_refused() {
+        let chunk = chunk_of(&[&vec![1; CHUNK_BYTES_MAX]]);
+        let bytes = chunk.len();
+        assert_eq!(frames_of(&chunk), Err(MediaError::TooLong { bytes }));
+    }
+
+    #[test]
     fn every_cut_is_refused() {
         let chunk = chunk_of(&[b"abc", b"de"]);
         for end in 0..chunk.len() {
@@ -340,10 +385,10 @@ mod tests {
     fn a_trailing_byte_is_refused() {
         let mut chunk = chunk_of(&[b"abc"]);
         chunk.push(0);
-        assert_eq!(frames_of(&chunk), Err(ChunkError::Trailing));
+        assert_eq!(frames_of(&chunk), Err(MediaError::Trailing));
         let mut chunk = chunk_of(&[b"abc"]);
         chunk.extend_from_slice(&[0, 0, 0, 8, b'f', b'r', b'e', b'e']);
-        assert_eq!(frames_of(&chunk), Err(ChunkError::Trailing));
+        assert_eq!(frames_of(&chunk), Err(MediaError::Trailing));
     }
 
     #[test]
@@ -370,8 +415,22 @@ mod tests {
         chunk[at..at + 4].copy_from_slice(&u32::MAX.to_be_bytes());
         assert_eq!(
             frames_of(&chunk),
-            Err(ChunkError::Samples { count: u32::MAX })
+            Err(MediaError::Samples { count: u32::MAX })
         );
+    }
+
+    #[test]
+    fn committed_bytes_stay_readable() {
+        let samples = frames_of(include_bytes!("data/camera-chunk.m4s")).expect("an old chunk");
+        let count = |track| {
+            samples
+                .iter()
+                .filter(|sample| sample.track == track)
+                .count()
+        };
+        assert_eq!((count(Track::Video), count(Track::Sound)), (5, 25));
+        let syncs: Vec<bool> = samples.iter().take(5).map(|sample| sample.sync).collect();
+        assert_eq!(syncs, [true, false, false, false, false]);
     }
 
     fn boxed(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
