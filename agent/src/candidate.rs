@@ -166,12 +166,7 @@ impl Candidate {
             .key
             .seal(kept.place.as_bytes(), bytes)
             .map_err(io::Error::other)
-            .and_then(|sealed| {
-                let mut fresh = kept.path.clone().into_os_string();
-                fresh.push(".fresh");
-                fs::write(&fresh, sealed)?;
-                fs::rename(&fresh, &kept.path)
-            });
+            .and_then(|sealed| qorgan_files::replace(&kept.path, &sealed));
         if let Err(error) = kept {
             tracing::warn!(%error, "What was learnt at check-in cannot be kept");
         }

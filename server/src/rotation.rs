@@ -7,7 +7,6 @@
 //!   changes nothing, and the next rotation begins anew.
 //! * No key-encryption key is thrown away: an old one stays as `….NAME.old`.
 
-use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use qorgan_protocol::crypto::Hasher as _;
@@ -187,12 +186,7 @@ impl Places<'_> {
 
 /// Puts a file in the place of another, on disk before anything else is done.
 fn put(from: &Path, to: &Path) -> Result<(), KeysError> {
-    fs::rename(from, to).map_err(|source| file_error(to, source))?;
-    if let Some(folder) = to.parent() {
-        // Only some systems open and sync folders; the others keep the order of renames.
-        let _best_effort = File::open(folder).and_then(|folder| folder.sync_all());
-    }
-    Ok(())
+    qorgan_files::put(from, to).map_err(|source| file_error(to, source))
 }
 
 async fn commit(store: &Store, keys: &ServerKeys, new: &SecretKey) -> Result<(), RotationError> {
@@ -327,6 +321,8 @@ const WRAPPED: [Wrapped; 8] = [
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::config::Config;
     use crate::state::AppState;

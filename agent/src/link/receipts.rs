@@ -3,7 +3,6 @@
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use qorgan_protocol::codec;
@@ -58,14 +57,7 @@ impl Receipts {
         }
         let written = codec::encode("receipts", &self.newest)
             .map_err(std::io::Error::other)
-            .and_then(|bytes| {
-                let next = self.path.with_added_extension("next");
-                let mut file = fs::File::create(&next)?;
-                file.write_all(&bytes)?;
-                // Synced first: a power cut leaves these receipts or the former ones.
-                file.sync_data()?;
-                fs::rename(next, &self.path)
-            });
+            .and_then(|bytes| qorgan_files::replace(&self.path, &bytes));
         if let Err(error) = written {
             tracing::warn!(%error, "The receipts cannot be kept");
         }

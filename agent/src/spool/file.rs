@@ -54,16 +54,10 @@ impl SealedState {
     /// power cut leaves the one or the other, and never an empty file.
     ///
     /// # Errors
-    /// Where the disk refuses; the former state is then untouched.
+    /// Where the disk refuses; the former state then stands, or the new one where only the folder
+    /// could not be synced.
     pub(crate) fn write(&self) -> io::Result<()> {
-        let fresh = self.folder.join("state.new");
-        let mut file = File::create(&fresh)?;
-        file.write_all(&self.sealed)?;
-        file.sync_data()?;
-        drop(file);
-        fs::rename(fresh, self.folder.join(STATE_NAME))?;
-        sync_folder(&self.folder);
-        Ok(())
+        qorgan_files::replace(&self.folder.join(STATE_NAME), &self.sealed)
     }
 }
 
@@ -411,7 +405,7 @@ fn hole(offset: u64, bytes: &[u8]) -> bool {
 /// Makes the names in a folder last. Not every system opens a folder; there the names last by
 /// themselves, or a record that is missing is told as a gap.
 fn sync_folder(folder: &Path) {
-    if let Err(error) = File::open(folder).and_then(|folder| folder.sync_all()) {
+    if let Err(error) = qorgan_files::sync_folder(folder) {
         tracing::debug!(%error, "The spool's folder cannot be synced");
     }
 }

@@ -206,20 +206,11 @@ fn read(path: &Path) -> Result<Vec<JournalEntry>, JournalError> {
 }
 
 fn sync_folder(path: &Path) -> Result<(), JournalError> {
-    let Some(folder) = path.parent().filter(|_| cfg!(unix)) else {
-        return Ok(());
-    };
-    let folder = if folder.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        folder
-    };
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|source| JournalError::Io {
-            doing: "made durable",
-            source,
-        })
+    let folder = path.parent().unwrap_or_else(|| Path::new(""));
+    qorgan_files::sync_folder(folder).map_err(|source| JournalError::Io {
+        doing: "made durable",
+        source,
+    })
 }
 
 #[cfg(test)]

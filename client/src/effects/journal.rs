@@ -102,7 +102,7 @@ impl JournalFile {
         file.set_len(whole)
             .and_then(|()| file.sync_all())
             .map_err(io_error("cut"))?;
-        sync_folder(folder).map_err(io_error("made durable"))?;
+        qorgan_files::sync_folder(folder).map_err(io_error("made durable"))?;
         let journal = Self {
             file,
             key,
@@ -155,7 +155,8 @@ impl JournalFile {
             .key
             .seal(&self.submission_place(), &next.0.to_be_bytes())
             .map_err(JournalError::Seal)?;
-        replace(&self.base.with_added_extension("submit"), &sealed).map_err(io_error("written"))
+        qorgan_files::replace(&self.base.with_added_extension("submit"), &sealed)
+            .map_err(io_error("written"))
     }
 
     /// Remembers which question is open.
@@ -163,7 +164,7 @@ impl JournalFile {
     /// # Errors
     /// Where the disk refuses.
     pub fn remember(&self, place: u16) -> Result<(), JournalError> {
-        replace(
+        qorgan_files::replace(
             &self.base.with_added_extension("place"),
             place.to_string().as_bytes(),
         )
@@ -317,24 +318,6 @@ fn work(
         }
         (Job::Remember(place), Some(journal)) => journal.remember(place).map(|()| None),
         (Job::Append(_) | Job::KeepSubmission(_) | Job::Remember(_), None) => Err(closed()),
-    }
-}
-
-/// Puts a file in the place of another one, whole or not at all.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let next = path.with_added_extension("next");
-    let mut file = File::create(&next)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&next, path)?;
-    path.parent().map_or(Ok(()), sync_folder)
-}
-
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        File::open(folder)?.sync_all()
-    } else {
-        Ok(())
     }
 }
 

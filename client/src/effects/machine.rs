@@ -56,7 +56,7 @@ impl Device {
             Ok(pkcs8) => Keys::from_pkcs8(&pkcs8)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let (keys, pkcs8) = Keys::generate()?;
-                write_private(&path, &pkcs8).map_err(failed)?;
+                qorgan_files::replace(&path, &pkcs8).map_err(failed)?;
                 keys
             }
             Err(source) => return Err(failed(source)),
@@ -67,14 +67,6 @@ impl Device {
             instance: qorgan_signing::random()?,
         })
     }
-}
-
-/// Writes a file that only this user may read.
-fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    super::socket::create_private(path).and_then(|mut file| {
-        io::Write::write_all(&mut file, bytes)?;
-        file.sync_all()
-    })
 }
 
 /// Where the kernel gives no name to its run, each start of the client counts as one.

@@ -17,8 +17,6 @@ use qorgan_protocol::{
 };
 use qorgan_signing::Ring;
 
-use super::journal::replace;
-
 /// Where receipts lie.
 #[derive(Debug)]
 pub(super) struct Receipts {
@@ -66,7 +64,7 @@ impl Receipts {
         let mut text = serde_json::to_string_pretty(file)?;
         text.push('\n');
         std::fs::create_dir_all(&self.folder)?;
-        replace(path, text.as_bytes())
+        qorgan_files::replace(path, text.as_bytes())
     }
 
     fn path(&self, attempt: AttemptId, epoch: Epoch) -> PathBuf {

@@ -271,7 +271,9 @@ impl ServerLink {
             key: PublicKey(key),
         };
         self.state().server = Some(Arc::new(server));
-        if let Err(error) = std::fs::write(self.data.join("enrolment.link"), link) {
+        if let Err(error) =
+            qorgan_files::replace(&self.data.join("enrolment.link"), link.as_bytes())
+        {
             tracing::warn!(%error, "Could not remember the enrolment link");
         }
         Ok(Reply::Enrolled(Box::new(hello)))

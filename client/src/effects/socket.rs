@@ -11,4 +11,4 @@ cfg_select! {
     }
 }
 
-pub(super) use imp::{Channel, connect, create_private, free_bytes, own_folder, private_folder};
+pub(super) use imp::{Channel, connect, free_bytes, own_folder, private_folder};

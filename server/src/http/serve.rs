@@ -1,6 +1,5 @@
 //! Listens, says where, and stops when told.
 
-use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -148,10 +147,7 @@ impl ReadyFile {
             source,
         };
         let text = serde_json::to_vec_pretty(self).map_err(|e| failed(e.into()))?;
-        let partial = path.with_extension("partial");
-        crate::keys::write_private(&partial, &text)
-            .map_err(|error| failed(std::io::Error::other(error)))?;
-        fs::rename(&partial, path).map_err(failed)
+        qorgan_files::replace(path, &text).map_err(failed)
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 pub(crate) type Channel = tokio::net::UnixStream;
 
 /// Makes a file that only this user may read, and that was not there.
-pub(crate) fn create_private(path: &Path) -> io::Result<File> {
+fn create_private(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 

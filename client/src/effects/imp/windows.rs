@@ -1,18 +1,12 @@
 //! Windows: compiles and refuses the agent's socket, for its pipe is not built.
 
 use std::{
-    fs::{File, OpenOptions},
     io,
     path::{Path, PathBuf},
 };
 
 /// Stands where the agent's pipe would.
 pub(crate) type Channel = tokio::io::DuplexStream;
-
-/// Makes a file that was not there; the data folder's own rights keep others out.
-pub(crate) fn create_private(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).open(path)
-}
 
 /// Tells that the free space is not known.
 pub(crate) fn free_bytes(_folder: &Path) -> Option<u64> {
