@@ -18,5 +18,6 @@ pub mod limits;
 pub mod link;
 pub mod local;
 pub mod media;
+pub mod sealed_log;
 pub mod time;
 pub mod wire;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use qorgan_protocol::evidence::ChunkHeader;
 use qorgan_protocol::ids::{AttemptId, Epoch};
 use qorgan_protocol::limits::FRAME_BYTES_MAX;
 use qorgan_protocol::link::read_chunk;
+use qorgan_protocol::sealed_log::{self, End, PREFIX_BYTES};
 use qorgan_signing::SecretKey;
 
 use super::{KeptState, SpoolError};
@@ -127,10 +129,8 @@ impl Files {
             offset: current.bytes,
         };
         let sealed = self.key.seal(&place_of(&self.place, spot), frame)?;
-        let length = u32::try_from(sealed.len()).unwrap_or(u32::MAX);
-        let mut record = Vec::with_capacity(sealed.len() + LENGTH_BYTES);
-        record.extend_from_slice(&length.to_be_bytes());
-        record.extend_from_slice(&sealed);
+        let too_long = || io::Error::from(io::ErrorKind::InvalidInput);
+        let record = sealed_log::frame(&sealed, *SEALED_BYTES.end()).ok_or_else(too_long)?;
         let mut file = current.file.as_ref();
         let written = file.write_all(&record);
         if let Err(error) = written {
@@ -250,37 +250,30 @@ impl Files {
 
     /// Tells whether the state is what a power cut leaves of it: nothing, or a hole.
     fn state_torn(&self) -> bool {
-        fs::read(self.folder.join(STATE_NAME)).is_ok_and(|bytes| hole(0, &bytes))
+        fs::read(self.folder.join(STATE_NAME)).is_ok_and(|bytes| sealed_log::has_hole(0, &bytes))
     }
 
-    /// Reads one file; what a power cut left of its end is forgotten: a record that is cut off, or
-    /// one with a hole, for the system writes a file's length before its bytes.
+    /// Reads one file; what a power cut left of its end is forgotten.
     fn load(&mut self, number: u64, found: &mut Found) -> Result<(), SpoolError> {
-        let mut file = File::open(self.path(number))?;
+        let file = File::open(self.path(number))?;
         let length = file.metadata()?.len();
-        let mut held = Held::default();
-        loop {
+        // A longer file was never written, so that its rest is a change.
+        let mut bytes = Vec::new();
+        file.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
+        let read = sealed_log::read(&bytes, &SEALED_BYTES, |at, sealed| {
             let spot = Spot {
                 file: number,
-                offset: held.bytes,
+                offset: u64::try_from(at).ok()?,
             };
-            let sealed = match next_record(&mut file, spot.offset, length)? {
-                Next::Record(sealed) => sealed,
-                Next::Torn => break,
-                Next::Changed => {
-                    found.changed = true;
-                    break;
-                }
-            };
-            let Some((header, len)) = self.opened(spot, &sealed) else {
-                found.changed |= !torn(&mut file, spot.offset + PREFIX, &sealed)?;
-                break;
-            };
-            found.records.push((header, spot, len));
-            let record = u64::try_from(sealed.len() + LENGTH_BYTES).unwrap_or(u64::MAX);
-            held.bytes = held.bytes.saturating_add(record);
-            held.live += 1;
-        }
+            let (header, len) = self.opened(spot, sealed)?;
+            Some((header, spot, len))
+        });
+        found.changed |= read.end == End::Changed || length > FILE_BYTES_MAX;
+        let held = Held {
+            bytes: u64::try_from(read.whole_bytes).unwrap_or(u64::MAX),
+            live: read.records.len(),
+        };
+        found.records.extend(read.records);
         if held.bytes < length {
             tracing::warn!(
                 lost_bytes = length - held.bytes,
@@ -333,73 +326,15 @@ fn place_of(prefix: &[u8], spot: Spot) -> Vec<u8> {
     place
 }
 
-/// What lies at a record's place.
-enum Next {
-    /// A whole record, still sealed.
-    Record(Vec<u8>),
-    /// The file's end, or what a power cut left.
-    Torn,
-    /// A length that was never written there.
-    Changed,
-}
-
-fn next_record(file: &mut File, offset: u64, length: u64) -> io::Result<Next> {
-    let left = length.saturating_sub(offset);
-    let mut prefix = [0; LENGTH_BYTES];
-    if left < PREFIX {
-        return Ok(Next::Torn);
-    }
-    file.read_exact(&mut prefix)?;
-    let len = u32::from_be_bytes(prefix);
-    let bounds = SecretKey::OVERHEAD_BYTES..=FRAME_BYTES_MAX + SecretKey::OVERHEAD_BYTES;
-    let len = usize::try_from(len).ok().filter(|len| bounds.contains(len));
-    let Some(len) = len else {
-        let torn = prefix == [0; LENGTH_BYTES] && zeroed_sector(file, offset)?;
-        return Ok(if torn { Next::Torn } else { Next::Changed });
-    };
-    if u64::try_from(len).unwrap_or(u64::MAX) > left - PREFIX {
-        return Ok(Next::Torn);
-    }
-    let mut sealed = vec![0; len];
-    file.read_exact(&mut sealed)?;
-    Ok(Next::Record(sealed))
-}
-
 fn read_record(file: &mut File, offset: u64) -> io::Result<Vec<u8>> {
     file.seek(SeekFrom::Start(offset))?;
-    let length = file.metadata()?.len();
-    match next_record(file, offset, length)? {
-        Next::Record(sealed) => Ok(sealed),
-        Next::Torn | Next::Changed => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
-    }
-}
-
-/// Tells whether the rest of the sector at a place was never written.
-fn zeroed_sector(file: &mut File, offset: u64) -> io::Result<bool> {
-    file.seek(SeekFrom::Start(offset))?;
-    let mut rest = Vec::new();
-    file.take(SECTOR - offset % SECTOR).read_to_end(&mut rest)?;
-    Ok(rest.iter().all(|byte| *byte == 0))
-}
-
-/// Tells whether a record that does not open is what a power cut left of it.
-fn torn(file: &mut File, offset: u64, sealed: &[u8]) -> io::Result<bool> {
-    if hole(offset, sealed) {
-        return Ok(true);
-    }
-    let end = offset + u64::try_from(sealed.len()).unwrap_or(u64::MAX);
-    zeroed_sector(file, offset.max((end - 1) / SECTOR * SECTOR))
-}
-
-/// Tells whether sealed bytes at a place of a file have a sector of zeros, as where it was never
-/// written. Sealed bytes never look like that by themselves.
-fn hole(offset: u64, bytes: &[u8]) -> bool {
-    let first = usize::try_from(SECTOR - offset % SECTOR).unwrap_or(0);
-    let (head, rest) = bytes.split_at(first.min(bytes.len()));
-    let sector = usize::try_from(SECTOR).unwrap_or(1);
-    core::iter::once(head)
-        .chain(rest.chunks(sector))
-        .any(|part| part.len() >= HOLE_BYTES_MIN.min(bytes.len()) && part.iter().all(|b| *b == 0))
+    let mut prefix = [0; PREFIX_BYTES];
+    file.read_exact(&mut prefix)?;
+    let damaged = || io::Error::from(io::ErrorKind::InvalidData);
+    let length = sealed_log::length_of(prefix, &SEALED_BYTES).ok_or_else(damaged)?;
+    let mut sealed = vec![0; length];
+    file.read_exact(&mut sealed)?;
+    Ok(sealed)
 }
 
 /// Makes the names in a folder last. Not every system opens a folder; there the names last by
@@ -411,14 +346,14 @@ fn sync_folder(folder: &Path) {
 }
 
 /// Bytes that a record has more than its frame.
-pub(super) const RECORD_OVERHEAD_BYTES: usize = LENGTH_BYTES + SecretKey::OVERHEAD_BYTES;
-const LENGTH_BYTES: usize = 4;
-const PREFIX: u64 = 4;
-/// What a disk writes at once, at the least.
-const SECTOR: u64 = 512;
-/// So many zeros in a row are no sealed bytes (one in 2^128).
-const HOLE_BYTES_MIN: usize = 16;
+pub(super) const RECORD_OVERHEAD_BYTES: usize = PREFIX_BYTES + SecretKey::OVERHEAD_BYTES;
+/// The sealed bytes that a record may have.
+const SEALED_BYTES: RangeInclusive<usize> =
+    SecretKey::OVERHEAD_BYTES..=FRAME_BYTES_MAX + SecretKey::OVERHEAD_BYTES;
 const STATE_NAME: &str = "state";
 const SUFFIX: &str = ".spool";
 /// A file is closed at this size; smaller files free room sooner.
 const FILE_BYTES: u64 = 4 * 1024 * 1024;
+/// No file is longer: it is closed by the record that reaches [`FILE_BYTES`].
+const FILE_BYTES_MAX: u64 = FILE_BYTES + 3 * 1024 * 1024;
+const _: () = assert!(FRAME_BYTES_MAX + RECORD_OVERHEAD_BYTES < 3 * 1024 * 1024);

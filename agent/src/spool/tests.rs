@@ -96,6 +96,29 @@ fn what_a_power_cut_leaves_is_no_tampering() {
 }
 
 #[test]
+fn a_spool_of_an_earlier_version_opens() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = spool_file(folder.path());
+    std::fs::create_dir_all(file.parent().expect("a folder")).expect("writable");
+    std::fs::write(&file, include_bytes!("data/earlier.spool")).expect("writable");
+    let (_, left) = open(folder.path(), KEY);
+    assert!(!left.changed);
+    assert_eq!(left.headers.len(), 3);
+}
+
+#[test]
+fn a_file_that_is_longer_than_one_is_written_is_noticed_as_a_change() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = with_three_records::<1_000>(folder.path());
+    let longer = std::fs::OpenOptions::new().write(true).open(&file);
+    let longer = longer.and_then(|file| file.set_len(1 << 40));
+    longer.expect("a file may have a hole");
+    let (_, left) = open(folder.path(), KEY);
+    assert!(left.changed);
+    assert_eq!(left.headers.len(), 3);
+}
+
+#[test]
 fn a_broken_length_is_noticed_as_a_change() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = with_three_records::<1_000>(folder.path());

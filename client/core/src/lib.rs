@@ -12,7 +12,6 @@ pub mod event;
 pub mod kiosk;
 pub mod lease;
 mod private;
-pub mod record;
 pub mod view;
 
 pub use kiosk::{Kiosk, Toolbox};

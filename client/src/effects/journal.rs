@@ -6,18 +6,17 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write as _},
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     sync::mpsc::{Receiver, SyncSender, sync_channel},
 };
 
-use qorgan_client_core::{
-    event::{Event, JournalNews},
-    record,
-};
+use qorgan_client_core::event::{Event, JournalNews};
 use qorgan_protocol::{
     assessment::{ResponseEntry, ResponseSeq},
     codec::{self, CodecError},
     ids::{AttemptId, Epoch},
+    sealed_log::{self, End},
 };
 use qorgan_signing::{SealError, SecretKey};
 
@@ -35,17 +34,11 @@ pub enum JournalError {
         #[source]
         source: io::Error,
     },
-    /// A record is damaged before the end of the file.
-    #[error(transparent)]
-    Damaged(#[from] record::Damaged),
-    /// A record does not open under the journal's key at its place.
-    #[error("record {record} of the response journal does not open")]
-    Sealed {
-        /// Its number, from 0.
-        record: usize,
-        /// Why.
-        #[source]
-        source: SealError,
+    /// What lies at a byte of the file is no record: it was changed, or is under another key.
+    #[error("the response journal is damaged at byte {at}")]
+    Damaged {
+        /// The byte at which the record begins.
+        at: usize,
     },
     /// An entry cannot be sealed.
     #[error("a response cannot be sealed")]
@@ -63,9 +56,15 @@ pub enum JournalError {
 pub struct JournalFile {
     file: File,
     key: SecretKey,
+    place: Place,
+    base: PathBuf,
+}
+
+/// Whose journal it is: what its records are sealed for.
+#[derive(Debug, Clone, Copy)]
+struct Place {
     attempt: AttemptId,
     epoch: Epoch,
-    base: PathBuf,
 }
 
 impl JournalFile {
@@ -92,8 +91,9 @@ impl JournalFile {
                 });
             }
         };
-        let records = record::split(&bytes)?;
-        let whole = u64::try_from(records.whole_bytes).unwrap_or(u64::MAX);
+        let place = Place { attempt, epoch };
+        let (entries, whole_bytes) = read_entries(&bytes, &key, place)?;
+        let whole = u64::try_from(whole_bytes).unwrap_or(u64::MAX);
         let file = OpenOptions::new()
             .create(true)
             .append(true)
@@ -106,15 +106,13 @@ impl JournalFile {
         let journal = Self {
             file,
             key,
-            attempt,
-            epoch,
+            place,
             base,
         };
-        let entries = journal.entries(&records.sealed)?;
         let news = JournalNews::Replayed {
             entries,
             submitted: journal.submission(),
-            place: journal.place(),
+            place: journal.open_question(),
         };
         Ok((journal, news))
     }
@@ -127,9 +125,10 @@ impl JournalFile {
         let plain = codec::encode("response entry", entry)?;
         let sealed = self
             .key
-            .seal(&self.place_of(entry.seq), &plain)
+            .seal(&self.place.of(entry.seq), &plain)
             .map_err(JournalError::Seal)?;
-        let framed = record::frame(&sealed).ok_or(JournalError::TooLong)?;
+        let framed =
+            sealed_log::frame(&sealed, *SEALED_BYTES.end()).ok_or(JournalError::TooLong)?;
         let before = self.file.metadata().map_err(io_error("measured"))?.len();
         let written = self
             .file
@@ -153,7 +152,7 @@ impl JournalFile {
     pub fn keep_submission(&self, next: ResponseSeq) -> Result<(), JournalError> {
         let sealed = self
             .key
-            .seal(&self.submission_place(), &next.0.to_be_bytes())
+            .seal(&self.place.of_submission(), &next.0.to_be_bytes())
             .map_err(JournalError::Seal)?;
         qorgan_files::replace(&self.base.with_added_extension("submit"), &sealed)
             .map_err(io_error("written"))
@@ -171,53 +170,68 @@ impl JournalFile {
         .map_err(io_error("written"))
     }
 
-    fn entries(&self, sealed: &[&[u8]]) -> Result<Vec<ResponseEntry>, JournalError> {
-        // A journal that began after a lost one begins at the server's place, so the first record
-        // says where; the chain is checked by the core.
-        let mut entries: Vec<ResponseEntry> = Vec::new();
-        for (record, bytes) in sealed.iter().enumerate() {
-            let next = entries.last().map(|entry| entry.seq.0.saturating_add(1));
-            let candidates =
-                next.map_or_else(|| (0..FIRST_SEQ_MAX).collect::<Vec<_>>(), |next| vec![next]);
-            let opened = candidates
-                .into_iter()
-                .find_map(|seq| self.key.open(&self.place_of(ResponseSeq(seq)), bytes).ok())
-                .ok_or(JournalError::Sealed {
-                    record,
-                    source: SealError::DoesNotOpen,
-                })?;
-            entries.push(codec::decode("response entry", &opened)?);
-        }
-        Ok(entries)
-    }
-
     fn submission(&self) -> Option<ResponseSeq> {
         let sealed = std::fs::read(self.base.with_added_extension("submit")).ok()?;
-        let plain = self.key.open(&self.submission_place(), &sealed).ok()?;
+        let plain = self.key.open(&self.place.of_submission(), &sealed).ok()?;
         Some(ResponseSeq(u64::from_be_bytes(plain.try_into().ok()?)))
     }
 
-    fn place(&self) -> Option<u16> {
+    fn open_question(&self) -> Option<u16> {
         std::fs::read_to_string(self.base.with_added_extension("place"))
             .ok()?
             .trim()
             .parse()
             .ok()
     }
+}
 
-    fn place_of(&self, seq: ResponseSeq) -> Vec<u8> {
-        let mut place = self.attempt.as_bytes().to_vec();
-        place.extend(self.epoch.0.to_be_bytes());
+impl Place {
+    fn of(self, seq: ResponseSeq) -> Vec<u8> {
+        let mut place = self.begin();
         place.extend(seq.0.to_be_bytes());
         place
     }
 
-    fn submission_place(&self) -> Vec<u8> {
-        let mut place = self.attempt.as_bytes().to_vec();
-        place.extend(self.epoch.0.to_be_bytes());
+    fn of_submission(self) -> Vec<u8> {
+        let mut place = self.begin();
         place.extend(b"submission");
         place
     }
+
+    fn begin(self) -> Vec<u8> {
+        let mut place = self.attempt.as_bytes().to_vec();
+        place.extend(self.epoch.0.to_be_bytes());
+        place
+    }
+}
+
+/// Returns the entries of a journal's file, and the length of the file up to a torn end.
+fn read_entries(
+    file: &[u8],
+    key: &SecretKey,
+    place: Place,
+) -> Result<(Vec<ResponseEntry>, usize), JournalError> {
+    // A journal that began after a lost one begins at the server's place, so the first record
+    // says where; the chain is checked by the core.
+    let mut next = None;
+    let read = sealed_log::read(file, &SEALED_BYTES, |_at, sealed| {
+        let seqs = next.map_or(0..FIRST_SEQ_MAX, |next: u64| next..next.saturating_add(1));
+        let (seq, plain) = seqs
+            .map(|seq| (seq, key.open(&place.of(ResponseSeq(seq)), sealed)))
+            .find_map(|(seq, opened)| Some((seq, opened.ok()?)))?;
+        next = Some(seq.saturating_add(1));
+        codec::decode::<ResponseEntry>("response entry", &plain).ok()
+    });
+    let at = read.whole_bytes;
+    // Each entry was synced before the next one: behind a torn one there is nothing.
+    let rest = file.get(at..).unwrap_or_default();
+    let torn = match read.end {
+        End::Whole => true,
+        End::Torn => sealed_log::is_last(rest, &SEALED_BYTES),
+        End::Changed => false,
+    };
+    torn.then_some((read.records, at))
+        .ok_or(JournalError::Damaged { at })
 }
 
 /// Writes the journal on a thread of its own.
@@ -329,6 +343,8 @@ fn io_error(doing: &'static str) -> impl Fn(io::Error) -> JournalError {
 const JOBS_MAX: usize = 256;
 /// A journal that was begun after a lost one starts below this place.
 const FIRST_SEQ_MAX: u64 = 20_000;
+/// The sealed bytes that a record may have; an entry has far fewer, so more means damage.
+const SEALED_BYTES: RangeInclusive<usize> = SecretKey::OVERHEAD_BYTES..=64 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -382,6 +398,61 @@ mod tests {
             std::fs::write(&path, &bad).expect("writes");
             assert!(open(folder.path(), 1).is_err(), "byte {at}");
         }
+    }
+
+    #[test]
+    fn zeros_that_a_power_cut_left_behind_the_last_saved_entry_lose_none() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (mut journal, _) = open(folder.path(), 1).expect("opens");
+        journal.append(&entry(0)).expect("writes");
+        let path = journal.base.with_added_extension("log");
+        let one = std::fs::read(&path).expect("reads").len();
+        for seq in 1..12 {
+            journal.append(&entry(seq)).expect("writes");
+        }
+        let whole = std::fs::read(&path).expect("reads");
+
+        // The length was written and the bytes were not, from any sector on.
+        for from in (0..whole.len()).step_by(512) {
+            let saved = from / one;
+            let mut torn = whole[..(saved + 1) * one].to_vec();
+            torn[from..].fill(0);
+            for more in [0, 4_096] {
+                torn.resize(torn.len() + more, 0);
+                std::fs::write(&path, &torn).expect("writes");
+                let (_, news) = open(folder.path(), 1).expect("opens");
+                let JournalNews::Replayed { entries, .. } = news else {
+                    panic!("{news:?}")
+                };
+                assert_eq!(entries.len(), saved, "zeros from {from}");
+                let left = std::fs::metadata(&path).expect("there").len();
+                assert_eq!(left, u64::try_from(saved * one).expect("small"), "cut off");
+            }
+        }
+
+        // A saved entry stands behind the zeros: this is damage, and nothing is cut off.
+        let mut bad = whole;
+        bad[512..1_024].fill(0);
+        std::fs::write(&path, &bad).expect("writes");
+        let opened = open(folder.path(), 1);
+        assert!(
+            matches!(opened, Err(JournalError::Damaged { .. })),
+            "{opened:?}"
+        );
+        assert_eq!(std::fs::read(&path).expect("reads"), bad);
+    }
+
+    #[test]
+    fn a_journal_of_an_earlier_version_opens() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (journal, _) = open(folder.path(), 1).expect("opens");
+        let path = journal.base.with_added_extension("log");
+        std::fs::write(&path, include_bytes!("data/earlier.log")).expect("writes");
+        let (_, news) = open(folder.path(), 1).expect("opens");
+        let JournalNews::Replayed { entries, .. } = news else {
+            panic!("{news:?}")
+        };
+        assert_eq!(entries, [entry(0), entry(1)]);
     }
 
     #[test]
