@@ -31,6 +31,3 @@ use std::time::Duration;
 
 /// The longest span of one chunk.
 pub const CHUNK_SPAN_MAX: Duration = Duration::from_millis(500);
-
-/// The most bytes of one chunk; a key frame of a 4K display stays far below.
-pub const CHUNK_BYTES_MAX: usize = 8 * 1024 * 1024;

@@ -5,14 +5,15 @@ use mp4_atom::{
     FourCC, Ftyp, Hdlr, Mdhd, Mdia, Mfhd, Minf, Moof, Moov, Mvex, Mvhd, Opus, Smhd, Stbl, Stco,
     Stsd, Tfdt, Tfhd, Tkhd, Traf, Trak, Trex, Trun, TrunEntry, Url, Visual, Vmhd,
 };
+use qorgan_protocol::limits::CHUNK_BYTES_MAX;
 use qorgan_protocol::media::{CHUNK_SAMPLES_MAX, ParameterSets, SAMPLE_IS_NON_SYNC, Track};
 use std::time::Duration;
 use thiserror::Error;
 
+use crate::CHUNK_SPAN_MAX;
 use crate::sound::{PACKET_TICKS, SoundPacket};
 use crate::time::MediaTime;
 use crate::video::EncodedFrame;
-use crate::{CHUNK_BYTES_MAX, CHUNK_SPAN_MAX};
 
 /// The tracks of one stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
