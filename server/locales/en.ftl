@@ -685,6 +685,7 @@ fault-bad-word = “{ $word }” is not understood. Allowed are: { $expected }.
 fault-bad-number = “{ $number }” does not fit. Write a number from { $min } to { $max }.
 fault-bad-email = “{ $email }” is no e-mail address. Mend it or leave it empty.
 fault-short-password = The password is shorter than { $min } characters. Make it longer or leave it empty.
+fault-outdated = What the file was checked against has changed since; nothing was imported. Check the file again.
 fault-rating-contradiction = The rating is { $rating }, positive is from { $positive }, yet the sheet admits. Mend one of them.
 pages = Pages
 page-previous = Previous page

@@ -486,6 +486,8 @@ kinds! {
         /// The fewest characters.
         min: usize,
     } = "short-password";
+    /// What the file was checked against changed before it was applied.
+    Outdated = "outdated";
     /// A rating and the word beside it contradict each other.
     RatingContradiction {
         /// The rating.

@@ -17,8 +17,8 @@ use qorgan_server_core::qti::{
 
 use super::say;
 use crate::console::{
-    Language, apply_admission, apply_people, apply_photos, apply_test, exam_facts, package_of,
-    read_admission_sheet, read_people_list, read_photos,
+    CheckedTest, Language, apply_admission, apply_people, apply_photos, apply_test, exam_facts,
+    package_of, read_admission_sheet, read_people_list, read_photos,
 };
 use crate::state::AppState;
 
@@ -127,7 +127,8 @@ async fn test(
         random: &mut random,
     };
     let test = good(read_package(&package, &stated, &mut identifiers))?;
-    let report = apply_test(state, exam, &test, ACTOR).await?;
+    let checked = CheckedTest::new(state, exam, test).await?;
+    let report = apply_test(state, checked, ACTOR).await?;
     say(&format!(
         "{} items and {} pictures imported",
         report.items, report.pictures

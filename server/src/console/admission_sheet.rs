@@ -229,14 +229,17 @@ pub async fn apply_admission(
     rows: &[AdmissionRow],
     actor: &str,
 ) -> Result<AdmissionReport, ImportError> {
-    let people = candidates(state).await?;
     let mut report = AdmissionReport::default();
     let at = state.clock.wall();
     let mut tx = state.store.begin().await?;
     // Nobody else writes while the transaction lasts.
+    let people = candidates(state).await?;
     let standings = standings(&state.store, sitting).await?;
     for row in rows {
-        let (person, _) = people.get(&row.login).ok_or(ImportError::Gone)?;
+        let (person, staff) = people.get(&row.login).ok_or(ImportError::Gone)?;
+        if *staff {
+            return Err(ImportError::Rights);
+        }
         let known = standings.get(&row.login);
         let mut after = known.cloned().unwrap_or_else(Standing::of_new).after(row);
         if let Some(known) = known.filter(|known| known.checked_in) {

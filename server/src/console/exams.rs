@@ -13,7 +13,9 @@ use qorgan_server_core::sitting::fields;
 
 use super::error::{Answer, ConsoleError};
 use super::home::SittingLine;
-use super::imports::{PreviewTable, PreviewWords, identifiers, show_checked, show_faults};
+use super::imports::{
+    CheckedTest, PreviewTable, PreviewWords, identifiers, show_checked, show_faults,
+};
 use super::package::package_of;
 use super::page::{Page, Visitor, show};
 use super::paging::{PageOf, Pager, WhichPage};
@@ -272,7 +274,8 @@ pub(super) async fn import(
         Err(faults) => show_faults(page, words, &faults),
         Ok(test) => {
             let table = table(&page, &test);
-            let checked = (Checked::Test(exam, Box::new(test)), table);
+            let checked = CheckedTest::new(&state, exam, test).await?;
+            let checked = (Checked::Test(Box::new(checked)), table);
             show_checked(&state, &visitor, &staff, words, checked)
         }
     }

@@ -1,28 +1,31 @@
 //! What an import changes, once it was checked: people, tests, admission sheets. The command line
 //! and the console call the same functions.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Redirect};
 use qorgan_protocol::assessment::AssessmentTest;
-use qorgan_protocol::ids::ExamId;
+use qorgan_protocol::ids::{ExamId, TestId};
 use qorgan_protocol::time::WallTime;
 use qorgan_protocol::wire::ProblemCode;
-use qorgan_server_core::fault::{Fault, Note, Place};
+use qorgan_server_core::fault::{Fault, FaultKind, Note, Place};
 use qorgan_server_core::sheets::PersonRow;
 
 use super::admission_sheet::apply_admission;
 use super::error::{Answer, ConsoleError};
 use super::hashing::{Secret, hash_all};
 use super::page::{Page, Visitor, show};
-use super::people_list::{accounts, put_row};
+use super::people_list::{accounts, accounts_in, put_row};
 use super::photos::apply_photos;
 use super::posted::Posted;
 use super::preview::Checked;
 use super::rights::{RowRights, StaffRights, row_rights, staff_rights};
 use crate::auth::{AuthError, Staff, TestCentre};
 use crate::state::AppState;
-use crate::store::{StoreError, WriteTx, audit, content};
+use crate::store::content::{self, PutTestError};
+use crate::store::{StoreError, WriteTx, audit};
 
 /// Says why an import that was checked cannot be applied.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +42,9 @@ pub enum ImportError {
     /// Somebody on the sheet has rights, or would get some: an administrator gives rights.
     #[error("somebody on the sheet has rights here, or would get some; check the sheet again")]
     Rights,
+    /// What the file was checked against changed since.
+    #[error("what the file was checked against changed since; check the file again")]
+    Outdated,
     /// Somebody on the sheet has no account any more.
     #[error("somebody on the sheet has no account; check the sheet again")]
     Gone,
@@ -56,7 +62,9 @@ impl From<ImportError> for ConsoleError {
             ImportError::Store(error) => Self::Store(error),
             ImportError::Auth(error) => Self::Auth(error),
             ImportError::Key(error) => Self::Key(error),
-            ImportError::Gone | ImportError::Rights => Self::Refused(ProblemCode::NotFound),
+            ImportError::Gone | ImportError::Rights | ImportError::Outdated => {
+                Self::Refused(ProblemCode::NotFound)
+            }
         }
     }
 }
@@ -113,31 +121,50 @@ pub async fn apply_people(
         secrets.push((row.login.clone(), secret));
     }
     let hashes = hash_all(state, secrets, told).await?;
+    put_people(state, (rows, &theirs), &hashes, actor, report).await
+}
+
+/// Puts a checked list into force. Hashing took its time: what the list is laid over is read again
+/// where nobody else writes.
+async fn put_people(
+    state: &AppState,
+    (rows, theirs): (&[PersonRow], &[&PersonRow]),
+    hashes: &BTreeMap<String, String>,
+    actor: &str,
+    mut report: PeopleReport,
+) -> Result<PeopleReport, ImportError> {
     let mut tx = state.store.begin().await?;
-    // Somebody may have become staff since.
-    if staff_rights(&mut *tx).await? != staff {
-        candidates_of(&staff_rights(&mut *tx).await?, rows)?;
+    let now = candidates_of(&staff_rights(&mut *tx).await?, rows)?;
+    let logins =
+        |rows: &[&PersonRow]| -> Vec<String> { rows.iter().map(|row| row.login.clone()).collect() };
+    if logins(&now) != logins(theirs) {
+        return Err(ImportError::Outdated);
     }
-    for row in &theirs {
-        let person = put_row(&mut tx, state, accounts.get(&row.login), row).await?;
-        if let Some(hash) = hashes.get(&row.login) {
-            state
-                .auth
-                .put_credentials(&mut tx, person, hash, false)
-                .await?;
-            if row.password.is_none() {
-                state.auth.put_code_end(&mut tx, person).await?;
-            }
-        }
+    let accounts = accounts_in(&mut *tx, state.clock.wall()).await?;
+    for row in theirs {
+        let known = accounts.get(&row.login);
+        let has_password = known.is_some_and(|account| account.has_password);
+        let person = put_row(&mut tx, state, known, row).await?;
         report.imported += 1;
+        match (hashes.get(&row.login), &row.password) {
+            (Some(_), None) if has_password => {
+                // A code would lock out whoever got a password meanwhile.
+                report.codes.retain(|(_, login, _)| *login != row.login);
+            }
+            (Some(hash), given) => {
+                let auth = &state.auth;
+                auth.put_credentials(&mut tx, person, hash, false).await?;
+                if given.is_none() {
+                    auth.put_code_end(&mut tx, person).await?;
+                }
+            }
+            (None, _) if has_password => {}
+            (None, _) => return Err(ImportError::Outdated),
+        }
     }
-    log(
-        &mut tx,
-        state,
-        actor,
-        ("people_imported", "people", &theirs.len().to_string()),
-    )
-    .await?;
+    let count = theirs.len().to_string();
+    let entry = ("people_imported", "people", &*count);
+    log(&mut tx, state, actor, entry).await?;
     tx.commit().await?;
     Ok(report)
 }
@@ -189,31 +216,75 @@ pub struct TestReport {
     pub pictures: usize,
 }
 
+/// A test that was checked.
+#[derive(Debug)]
+pub struct CheckedTest {
+    exam: ExamId,
+    test: AssessmentTest,
+    replaces: Option<TestId>,
+}
+
+impl CheckedTest {
+    /// Takes a test with the one that it replaces, as it stands when the file is checked.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn new(
+        state: &AppState,
+        exam: ExamId,
+        test: AssessmentTest,
+    ) -> Result<Self, StoreError> {
+        let replaces = content::test_in_force(state.store.read(), exam, &test.language).await?;
+        Ok(Self {
+            exam,
+            test,
+            replaces,
+        })
+    }
+
+    /// Returns the test.
+    pub(super) const fn test(&self) -> &AssessmentTest {
+        &self.test
+    }
+
+    /// Returns the exam that it is of.
+    pub(super) const fn exam(&self) -> ExamId {
+        self.exam
+    }
+}
+
 /// Stores a test that was checked, sealed under its exam's key.
 ///
 /// # Errors
-/// The database failed; nothing is changed then.
+/// `Outdated` where another test of its language was imported since it was checked; the database
+/// failed. Nothing is changed then.
 //= tests/data/sop-2-28.md#3-test-application
 pub async fn apply_test(
     state: &AppState,
-    exam: ExamId,
-    test: &AssessmentTest,
+    checked: CheckedTest,
     actor: &str,
 ) -> Result<TestReport, ImportError> {
-    let mut tx = state.store.begin().await?;
-    content::put_test(&mut tx, &state.keys, exam, test, state.clock.wall()).await?;
-    log(
-        &mut tx,
-        state,
-        actor,
-        ("test_imported", &exam.to_string(), &test.language),
-    )
-    .await?;
-    tx.commit().await?;
-    Ok(TestReport {
+    let CheckedTest {
+        exam,
+        test,
+        replaces,
+    } = checked;
+    let report = TestReport {
         items: test.items.len(),
         pictures: test.pictures.len(),
-    })
+    };
+    let language = test.language.clone();
+    let sealed = content::seal_test(&state.store, &state.keys, exam, test).await?;
+    let mut tx = state.store.begin().await?;
+    match content::put_test(&mut tx, &sealed, replaces, state.clock.wall()).await {
+        Ok(()) => {}
+        Err(PutTestError::Outdated) => return Err(ImportError::Outdated),
+        Err(PutTestError::Store(error)) => return Err(error.into()),
+    }
+    let entry = ("test_imported", &*exam.to_string(), &*language);
+    log(&mut tx, state, actor, entry).await?;
+    tx.commit().await?;
+    Ok(report)
 }
 
 pub(super) async fn log(
@@ -383,28 +454,80 @@ pub(super) async fn apply(
         .shared
         .previews
         .take(&id, session.person, state.clock.now());
-    let actor = session.person.to_string();
-    match taken.ok_or(ConsoleError::Refused(ProblemCode::NotFound))? {
+    let checked = taken.ok_or(ConsoleError::Refused(ProblemCode::NotFound))?;
+    let page = Page::new(&state, &visitor, Some(session));
+    let words = words_of(&checked);
+    let done = apply_checked(&state, checked, &session.person.to_string()).await;
+    match done {
+        Ok(Applied::People(report)) => show(&CodesPage {
+            page,
+            imported: report.imported,
+            codes: report.codes,
+        }),
+        Ok(Applied::At(there)) => Ok(Redirect::to(&there).into_response()),
+        Err(ImportError::Outdated | ImportError::Rights | ImportError::Gone) => {
+            let fault = Fault::new(Place::default(), FaultKind::Outdated);
+            show_faults(page, words, &[fault])
+        }
+        Err(error @ (ImportError::Store(_) | ImportError::Auth(_) | ImportError::Key(_))) => {
+            Err(error.into())
+        }
+    }
+}
+
+/// What an import that was applied leads to.
+enum Applied {
+    /// Codes to hand out.
+    People(PeopleReport),
+    /// A page.
+    At(String),
+}
+
+async fn apply_checked(
+    state: &AppState,
+    checked: Checked,
+    actor: &str,
+) -> Result<Applied, ImportError> {
+    match checked {
         Checked::People(rows) => {
-            let report = apply_people(&state, &rows, &actor, &|_hashed| {}).await?;
-            show(&CodesPage {
-                page: Page::new(&state, &visitor, Some(session)),
-                imported: report.imported,
-                codes: report.codes,
-            })
+            let report = apply_people(state, &rows, actor, &|_hashed| {}).await?;
+            Ok(Applied::People(report))
         }
         Checked::Photos(photos) => {
-            apply_photos(&state, &photos, &actor).await?;
-            Ok(Redirect::to("/console/people").into_response())
+            apply_photos(state, &photos, actor).await?;
+            Ok(Applied::At("/console/people".to_owned()))
         }
-        Checked::Test(exam, test) => {
-            apply_test(&state, exam, &test, &actor).await?;
-            Ok(Redirect::to(&format!("/console/exams/{exam}")).into_response())
+        Checked::Test(checked) => {
+            let exam = checked.exam();
+            apply_test(state, *checked, actor).await?;
+            Ok(Applied::At(format!("/console/exams/{exam}")))
         }
         Checked::Admission(sitting, rows) => {
-            apply_admission(&state, sitting, &rows, &actor).await?;
-            Ok(Redirect::to(&format!("/console/sittings/{sitting}")).into_response())
+            apply_admission(state, sitting, &rows, actor).await?;
+            Ok(Applied::At(format!("/console/sittings/{sitting}")))
         }
+    }
+}
+
+/// Returns the words of the page that says why an import is not applied.
+fn words_of(checked: &Checked) -> PreviewWords {
+    let (title, clause, back) = match checked {
+        Checked::People(_) => ("import-people", "clause-3", "/console/people".to_owned()),
+        Checked::Photos(_) => ("import-photos", "clause-3", "/console/people".to_owned()),
+        Checked::Test(checked) => {
+            let exam = checked.exam();
+            ("import-test", "clause-6", format!("/console/exams/{exam}"))
+        }
+        Checked::Admission(sitting, _) => {
+            let back = format!("/console/sittings/{sitting}");
+            ("import-admission", "clause-7", back)
+        }
+    };
+    PreviewWords {
+        title,
+        file: String::new(),
+        back,
+        clause,
     }
 }
 

@@ -61,11 +61,13 @@ use error::Told;
 use page::{Page, Visitor, show};
 
 pub use admission_sheet::{AdmissionReport, apply_admission, read_admission_sheet};
-pub use imports::{ImportError, PeopleReport, TestReport, apply_people, apply_test};
+pub use imports::{CheckedTest, ImportError, PeopleReport, TestReport, apply_people, apply_test};
 pub use package::package_of;
 pub use people_list::read_people_list;
 pub use photos::{Photo, Photos, apply_photos, read_photos};
 pub use review::{ReviewError, review_by_hand};
+#[cfg(test)]
+pub(crate) use review::{finish_review, judge_incident};
 pub use store::{ExamFacts, exam_facts, sitting_exam};
 pub use texts::Language;
 

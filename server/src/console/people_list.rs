@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use qorgan_protocol::ids::PersonId;
+use qorgan_protocol::time::WallTime;
 use qorgan_server_core::fault::{Fault, FaultKind, Note, NoteKind, Place};
 use qorgan_server_core::login::skeleton;
 use qorgan_server_core::sheets::{PersonRow, Sheet, read_people};
@@ -134,6 +135,17 @@ pub(super) type Accounts = BTreeMap<String, Account>;
 /// # Errors
 /// The database failed.
 pub(super) async fn accounts(state: &AppState) -> Result<Accounts, StoreError> {
+    accounts_in(state.store.read(), state.clock.wall()).await
+}
+
+/// Reads every account as a reader or a transaction sees it at a time.
+///
+/// # Errors
+/// The database failed.
+pub(super) async fn accounts_in(
+    from: impl sqlx::Executor<'_, Database = sqlx::Sqlite>,
+    at: WallTime,
+) -> Result<Accounts, StoreError> {
     let rows = sqlx::query(
         "SELECT p.id, p.login, p.display_name, p.language, p.email, p.external_id, \
          d.family_name, d.given_name, d.patronymic, d.faculty, d.year, d.group_name, d.speciality, \
@@ -141,8 +153,8 @@ pub(super) async fn accounts(state: &AppState) -> Result<Accounts, StoreError> {
          AND (c.code_until_ms IS NULL OR c.code_until_ms > $1)) AS has_password \
          FROM people p LEFT JOIN person_details d ON d.person_id = p.id",
     )
-    .bind(state.clock.wall().unix_ms())
-    .fetch_all(state.store.read())
+    .bind(at.unix_ms())
+    .fetch_all(from)
     .await?;
     let mut accounts = Accounts::new();
     for row in rows {

@@ -189,9 +189,15 @@ pub async fn apply_photos(
     photos: &[Photo],
     actor: &str,
 ) -> Result<usize, ImportError> {
-    let mut tx = state.store.begin().await?;
+    // Sealed before the transaction, so that no writer waits for it (M6).
+    let mut sealed = Vec::with_capacity(photos.len());
     for photo in photos {
-        people::put_photo(&mut tx, &state.keys, photo.person, &photo.jpeg).await?;
+        sealed.push(people::seal_photo(&state.keys, photo.person, &photo.jpeg)?);
+        tokio::task::yield_now().await;
+    }
+    let mut tx = state.store.begin().await?;
+    for (photo, sealed) in photos.iter().zip(&sealed) {
+        people::put_photo(&mut tx, photo.person, sealed).await?;
     }
     let count = photos.len().to_string();
     log(&mut tx, state, actor, ("photos_imported", "people", &count)).await?;

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::imports::CheckedTest;
 use super::photos::Photo;
-use qorgan_protocol::assessment::AssessmentTest;
-use qorgan_protocol::ids::{ExamId, PersonId, SittingId};
+use qorgan_protocol::ids::{PersonId, SittingId};
 use qorgan_protocol::time::Now;
 use qorgan_server_core::qti::PACKAGE_BYTES_MAX;
 use qorgan_server_core::sheets::{AdmissionRow, PersonRow};
@@ -28,7 +28,7 @@ pub(crate) enum Checked {
     /// Photos on file.
     Photos(Vec<Photo>),
     /// A test of an exam.
-    Test(ExamId, Box<AssessmentTest>),
+    Test(Box<CheckedTest>),
     /// An admission sheet of a sitting.
     Admission(SittingId, Vec<AdmissionRow>),
 }
@@ -39,7 +39,8 @@ impl Checked {
         match self {
             Self::People(rows) => rows.len().saturating_mul(ROW_BYTES),
             Self::Photos(photos) => photos.iter().map(Photo::bytes).sum(),
-            Self::Test(_, test) => {
+            Self::Test(checked) => {
+                let test = checked.test();
                 let pictures: usize = test.pictures.iter().map(|one| one.bytes.len()).sum();
                 pictures.saturating_add(test.items.len().saturating_mul(ITEM_BYTES))
             }

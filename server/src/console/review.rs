@@ -19,7 +19,9 @@ use super::page::{Page, Visitor, show};
 use super::parts::{Part, parts};
 use super::posted::Posted;
 use super::reasons::Foreseen;
-use super::store::{IncidentRow, custody, incidents, not_counted, person, review_of, verdict};
+use super::store::{
+    IncidentRow, custody, incidents, incidents_in, not_counted, person, review_of, verdict,
+};
 use super::texts::Language;
 use crate::acts;
 use crate::auth::{Proctor, Staff};
@@ -204,24 +206,40 @@ pub(super) async fn judge(
         at,
         note,
     };
-    let rows = incidents(&state.store, attempt).await?;
-    let event = ReviewEvent::Judged(incident, judgement.clone());
-    if let Err(refused) = review_of(&rows).handle(event) {
-        return Ok(back(attempt, &format!("review-{}", refused.word())).into_response());
+    let done = judge_incident(&state, (attempt, incident), judgement).await;
+    decided(attempt, done, &format!("#i-{incident}"))
+}
+
+/// Leads back to the review, with the reason where the rules refuse.
+fn decided(attempt: AttemptId, done: Result<(), ReviewError>, part: &str) -> Answer {
+    match done {
+        Ok(()) => {
+            let there = format!("/console/attempts/{attempt}/review{part}");
+            Ok(Redirect::to(&there).into_response())
+        }
+        Err(ReviewError::Refused(refused)) => {
+            Ok(back(attempt, &format!("review-{}", refused.word())).into_response())
+        }
+        Err(ReviewError::Store(error)) => Err(error.into()),
     }
+}
+
+/// Judges an incident; the rules are asked in the transaction that writes, over what it reads.
+pub(crate) async fn judge_incident(
+    state: &AppState,
+    (attempt, incident): (AttemptId, IncidentId),
+    judgement: Judgement,
+) -> Result<(), ReviewError> {
     let mut tx = state.store.begin().await?;
+    let mut review = review_of(&incidents_in(&mut *tx, attempt).await?);
+    review.handle(ReviewEvent::Judged(incident, judgement.clone()))?;
     put_judgement(&mut tx, attempt, incident, &judgement).await?;
     reopen(&mut tx, attempt).await?;
-    custody(
-        &mut tx,
-        state.institution(),
-        (attempt, by),
-        at,
-        ("judged", verdict.word()),
-    )
-    .await?;
+    let said = ("judged", judgement.verdict.word());
+    let who = (attempt, judgement.by);
+    custody(&mut tx, state.institution(), who, judgement.at, said).await?;
     tx.commit().await?;
-    Ok(Redirect::to(&format!("/console/attempts/{attempt}/review#i-{incident}")).into_response())
+    Ok(())
 }
 
 /// A judgement that changes takes the review up again.
@@ -245,17 +263,25 @@ pub(super) async fn finish(
     let attempt: AttemptId = attempt.parse()?;
     let verdict = ReviewVerdict::from_word(posted.fields.get("verdict")).unwrap_or_default();
     let by = posted.staff.session.person;
-    let at = state.clock.wall();
-    let rows = incidents(&state.store, attempt).await?;
-    let finished = ReviewEvent::Finished(verdict, by, at);
-    if let Err(refused) = review_of(&rows).handle(finished) {
-        return Ok(back(attempt, &format!("review-{}", refused.word())).into_response());
-    }
     let watched_s: u32 = posted.fields.get("watched_s").parse().unwrap_or(0);
+    let done = finish_review(&state, (attempt, by), verdict, watched_s).await;
+    decided(attempt, done, "")
+}
+
+/// Gives the verdict on an attempt; the rules are asked in the transaction that writes, so that no
+/// incident is raised between.
+pub(crate) async fn finish_review(
+    state: &AppState,
+    (attempt, by): (AttemptId, PersonId),
+    verdict: ReviewVerdict,
+    watched_s: u32,
+) -> Result<(), ReviewError> {
     let mut tx = state.store.begin().await?;
-    put_verdict(&mut tx, &state, (attempt, by), verdict, watched_s).await?;
+    let mut review = review_of(&incidents_in(&mut *tx, attempt).await?);
+    review.handle(ReviewEvent::Finished(verdict, by, state.clock.wall()))?;
+    put_verdict(&mut tx, state, (attempt, by), verdict, watched_s).await?;
     tx.commit().await?;
-    Ok(Redirect::to(&format!("/console/attempts/{attempt}/review")).into_response())
+    Ok(())
 }
 
 /// Judges every incident for a named proctor and finishes the review.
@@ -269,9 +295,9 @@ pub async fn review_by_hand(
     confirmed: &[IncidentId],
 ) -> Result<ReviewVerdict, ReviewError> {
     let at = state.clock.wall();
-    let rows = incidents(&state.store, attempt).await?;
-    let mut review = review_of(&rows);
     let mut tx = state.store.begin().await?;
+    let rows = incidents_in(&mut *tx, attempt).await?;
+    let mut review = review_of(&rows);
     let mut judged: Vec<(IncidentId, IncidentVerdict)> = rows
         .iter()
         .filter(|row| !confirmed.contains(&row.id))

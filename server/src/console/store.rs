@@ -240,7 +240,15 @@ pub(crate) async fn incidents(
     store: &Store,
     attempt: AttemptId,
 ) -> Result<Vec<IncidentRow>, StoreError> {
-    seen(store, attempt, true).await
+    incidents_in(store.read(), attempt).await
+}
+
+/// Returns an attempt's incidents as a reader or a transaction sees them, oldest first.
+pub(super) async fn incidents_in(
+    from: impl sqlx::Executor<'_, Database = sqlx::Sqlite>,
+    attempt: AttemptId,
+) -> Result<Vec<IncidentRow>, StoreError> {
+    seen(from, attempt, true).await
 }
 
 /// Returns an attempt's newest incidents, newest first.
@@ -264,11 +272,11 @@ pub(crate) async fn not_counted(
     store: &Store,
     attempt: AttemptId,
 ) -> Result<Vec<IncidentRow>, StoreError> {
-    seen(store, attempt, false).await
+    seen(store.read(), attempt, false).await
 }
 
 async fn seen(
-    store: &Store,
+    from: impl sqlx::Executor<'_, Database = sqlx::Sqlite>,
     attempt: AttemptId,
     counts: bool,
 ) -> Result<Vec<IncidentRow>, StoreError> {
@@ -276,7 +284,7 @@ async fn seen(
     let rows = sqlx::query(sql)
         .bind(attempt.to_string())
         .bind(counts)
-        .fetch_all(store.read())
+        .fetch_all(from)
         .await?;
     rows.iter().map(incident_of).collect()
 }

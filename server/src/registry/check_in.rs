@@ -96,13 +96,15 @@ impl Registry {
         if state.test.is_some() {
             return Ok(());
         }
+        let mut tx = self.inner.store.begin().await?;
+        // Read where it is written: a test that is replaced in between is given to nobody.
         let test: Option<String> = sqlx::query_scalar(
             "SELECT id FROM tests WHERE exam_id = $1 AND replaced_ms IS NULL \
              ORDER BY language = $2 DESC, created_ms DESC LIMIT 1",
         )
         .bind(state.facts.exam.to_string())
         .bind(language)
-        .fetch_optional(self.inner.store.read())
+        .fetch_optional(&mut *tx)
         .await?;
         let Some(test) = test else {
             return Err(RegistryError::refuse(
@@ -110,7 +112,6 @@ impl Registry {
                 "the exam has no test yet",
             ));
         };
-        let mut tx = self.inner.store.begin().await?;
         sqlx::query("UPDATE attempts SET test_id = $2, language = $3 WHERE id = $1")
             .bind(state.facts.attempt.to_string())
             .bind(&test)

@@ -1,6 +1,8 @@
 //! Tests, items and pictures, sealed under their exam's key.
 //!
 //! # Invariants
+//! * A test is sealed before the transaction that stores it, so that no writer waits for it (M6); what
+//!   it was checked against is looked at again in that transaction.
 //! * An item's or picture's seal names its exam, test and place, so that none can be exchanged.
 //! * Only the registry reads content for candidates, and only under a lease.
 
@@ -13,29 +15,135 @@ use sqlx::{Executor, Row as _, Sqlite};
 use super::{Store, StoreError, WriteTx, id};
 use crate::keys::ServerKeys;
 
-/// Stores a test with its items and pictures; an older test of the same language is replaced for
-/// attempts that have not begun.
+/// A test that is sealed under its exam's key and not stored yet.
+pub struct SealedTest {
+    exam: ExamId,
+    id: TestId,
+    institution: InstitutionId,
+    language: String,
+    title: String,
+    items: Vec<(ItemId, Vec<u8>)>,
+    pictures: Vec<(PictureId, String, Vec<u8>)>,
+}
+
+impl core::fmt::Debug for SealedTest {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("SealedTest")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Says why a sealed test cannot be stored.
+#[derive(Debug, thiserror::Error)]
+pub enum PutTestError {
+    /// Another test than the one it was checked against is in force.
+    #[error("another test in this language was imported since; check the file again")]
+    Outdated,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for PutTestError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(StoreError::Sql(error))
+    }
+}
+
+/// Seals a test under its exam's key, on a thread that may take its time.
 ///
 /// # Errors
 /// The database failed, the exam is unknown, or its key does not open.
-pub async fn put_test(
-    tx: &mut WriteTx,
+pub async fn seal_test(
+    store: &Store,
     keys: &ServerKeys,
     exam: ExamId,
-    test: &AssessmentTest,
-    at: WallTime,
-) -> Result<(), StoreError> {
-    let key = exam_key(&mut **tx, keys, exam).await?;
-    let institution = keys.institution().to_string();
-    sqlx::query(
-        "UPDATE tests SET replaced_ms = $3 \
-         WHERE exam_id = $1 AND language = $2 AND replaced_ms IS NULL",
+    test: AssessmentTest,
+) -> Result<SealedTest, StoreError> {
+    let key = exam_key(store.read(), keys, exam).await?;
+    let institution = keys.institution();
+    tokio::task::spawn_blocking(move || seal_under(&key, institution, exam, test))
+        .await
+        .map_err(|_ended| StoreError::CutOff { what: "test" })?
+}
+
+fn seal_under(
+    key: &SecretKey,
+    institution: InstitutionId,
+    exam: ExamId,
+    test: AssessmentTest,
+) -> Result<SealedTest, StoreError> {
+    let mut items = Vec::with_capacity(test.items.len());
+    for (position, item) in (1_i64..).zip(&test.items) {
+        let plain = serde_json::to_vec(item).map_err(|source| StoreError::Json {
+            what: "item",
+            source,
+        })?;
+        let sealed = key
+            .seal(item_place(exam, test.id, position).as_bytes(), &plain)
+            .map_err(|source| sealed_error("item", source))?;
+        items.push((item.id, sealed));
+    }
+    let mut pictures = Vec::with_capacity(test.pictures.len());
+    for picture in test.pictures {
+        let place = picture_place(exam, test.id, picture.id);
+        let sealed = key
+            .seal(place.as_bytes(), &picture.bytes)
+            .map_err(|source| sealed_error("picture", source))?;
+        pictures.push((picture.id, picture.media_type, sealed));
+    }
+    Ok(SealedTest {
+        exam,
+        id: test.id,
+        institution,
+        language: test.language,
+        title: test.title,
+        items,
+        pictures,
+    })
+}
+
+/// Returns the test of an exam and language that new attempts get, where there is one.
+///
+/// # Errors
+/// The database failed.
+pub async fn test_in_force(
+    from: impl Executor<'_, Database = Sqlite>,
+    exam: ExamId,
+    language: &str,
+) -> Result<Option<TestId>, StoreError> {
+    let found: Option<String> = sqlx::query_scalar(
+        "SELECT id FROM tests WHERE exam_id = $1 AND language = $2 AND replaced_ms IS NULL",
     )
     .bind(exam.to_string())
-    .bind(&test.language)
-    .bind(at.unix_ms())
-    .execute(&mut **tx)
+    .bind(language)
+    .fetch_optional(from)
     .await?;
+    found.map(|text| id(&text)).transpose()
+}
+
+/// Stores a sealed test in the place of `replaces`, for attempts that have not begun.
+///
+/// # Errors
+/// `Outdated` where another test is in force by now; the database failed, or the exam is unknown.
+pub async fn put_test(
+    tx: &mut WriteTx,
+    test: &SealedTest,
+    replaces: Option<TestId>,
+    at: WallTime,
+) -> Result<(), PutTestError> {
+    if test_in_force(&mut **tx, test.exam, &test.language).await? != replaces {
+        return Err(PutTestError::Outdated);
+    }
+    let (institution, exam) = (test.institution.to_string(), test.exam);
+    if let Some(replaced) = replaces {
+        sqlx::query("UPDATE tests SET replaced_ms = $2 WHERE id = $1")
+            .bind(replaced.to_string())
+            .bind(at.unix_ms())
+            .execute(&mut **tx)
+            .await?;
+    }
     sqlx::query(
         "INSERT INTO tests (id, institution_id, exam_id, language, title, items, created_ms) \
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -49,30 +157,20 @@ pub async fn put_test(
     .bind(at.unix_ms())
     .execute(&mut **tx)
     .await?;
-    put_items(tx, &key, exam, test, &institution).await?;
-    put_pictures(tx, &key, exam, test, keys.institution()).await
+    put_contents(tx, test, &institution).await
 }
 
-async fn put_items(
+async fn put_contents(
     tx: &mut WriteTx,
-    key: &SecretKey,
-    exam: ExamId,
-    test: &AssessmentTest,
+    test: &SealedTest,
     institution: &str,
-) -> Result<(), StoreError> {
-    for (position, item) in (1_i64..).zip(&test.items) {
-        let plain = serde_json::to_vec(item).map_err(|source| StoreError::Json {
-            what: "item",
-            source,
-        })?;
-        let sealed = key
-            .seal(item_place(exam, test.id, position).as_bytes(), &plain)
-            .map_err(|source| sealed_error("item", source))?;
+) -> Result<(), PutTestError> {
+    for (position, (item, sealed)) in (1_i64..).zip(&test.items) {
         sqlx::query(
             "INSERT INTO items (id, institution_id, test_id, position, sealed) \
              VALUES ($1, $2, $3, $4, $5)",
         )
-        .bind(item.id.to_string())
+        .bind(item.to_string())
         .bind(institution)
         .bind(test.id.to_string())
         .bind(position)
@@ -80,31 +178,15 @@ async fn put_items(
         .execute(&mut **tx)
         .await?;
     }
-    Ok(())
-}
-
-async fn put_pictures(
-    tx: &mut WriteTx,
-    key: &SecretKey,
-    exam: ExamId,
-    test: &AssessmentTest,
-    institution: InstitutionId,
-) -> Result<(), StoreError> {
-    for picture in &test.pictures {
-        let sealed = key
-            .seal(
-                picture_place(exam, test.id, picture.id).as_bytes(),
-                &picture.bytes,
-            )
-            .map_err(|source| sealed_error("picture", source))?;
+    for (picture, media_type, sealed) in &test.pictures {
         sqlx::query(
             "INSERT INTO pictures (id, institution_id, test_id, media_type, sealed) \
              VALUES ($1, $2, $3, $4, $5)",
         )
-        .bind(picture.id.to_string())
-        .bind(institution.to_string())
+        .bind(picture.to_string())
+        .bind(institution)
         .bind(test.id.to_string())
-        .bind(&picture.media_type)
+        .bind(media_type)
         .bind(sealed)
         .execute(&mut **tx)
         .await?;

@@ -47,6 +47,12 @@ pub enum StoreError {
         #[source]
         source: serde_json::Error,
     },
+    /// Work on another thread ended before it was done.
+    #[error("the work on a {what} was cut off")]
+    CutOff {
+        /// What it is.
+        what: &'static str,
+    },
     /// Something sealed does not open.
     #[error("a sealed {what} does not open")]
     Sealed {

@@ -127,22 +127,27 @@ pub async fn add_role(
     Ok(())
 }
 
-/// Puts a candidate's photo on file.
+/// Seals a candidate's photo.
 ///
 /// # Errors
-/// The database failed, or there is no randomness.
-pub async fn put_photo(
-    tx: &mut WriteTx,
-    keys: &ServerKeys,
-    person: PersonId,
-    jpeg: &[u8],
-) -> Result<(), StoreError> {
-    let sealed = keys
-        .seal(&format!("photo:{person}"), jpeg)
+/// There is no randomness.
+pub fn seal_photo(keys: &ServerKeys, person: PersonId, jpeg: &[u8]) -> Result<Vec<u8>, StoreError> {
+    keys.seal(&format!("photo:{person}"), jpeg)
         .map_err(|source| StoreError::Sealed {
             what: "photo",
             source,
-        })?;
+        })
+}
+
+/// Stores a sealed photo in the place of the one before.
+///
+/// # Errors
+/// The database failed.
+pub async fn put_photo(
+    tx: &mut WriteTx,
+    person: PersonId,
+    sealed: &[u8],
+) -> Result<(), StoreError> {
     sqlx::query("UPDATE people SET photo_sealed = $2 WHERE id = $1")
         .bind(person.to_string())
         .bind(sealed)

@@ -105,8 +105,10 @@ impl World {
         let exam = exams::create_exam(&mut tx, keys, at, &exam)
             .await
             .expect("stored");
-        let test = test(at);
-        content::put_test(&mut tx, keys, exam, &test, at)
+        tx.commit().await.expect("stored");
+        let sealed = content::seal_test(&self.state.store, keys, exam, test(at)).await;
+        let mut tx = self.state.store.begin().await.expect("a writer");
+        content::put_test(&mut tx, &sealed.expect("sealed"), None, at)
             .await
             .expect("stored");
         let opens = WallTime::from_unix_ms(at.unix_ms() + opens_in_s * 1_000);
@@ -477,7 +479,7 @@ pub(super) fn item_id(position: u8) -> ItemId {
     ItemId::new(WallTime::from_unix_ms(1), [position; 10])
 }
 
-fn test(at: WallTime) -> AssessmentTest {
+pub(super) fn test(at: WallTime) -> AssessmentTest {
     let choice = |id: &str| Choice {
         id: id.to_owned(),
         text: format!("жауап {id}"),

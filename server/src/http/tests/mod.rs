@@ -12,6 +12,7 @@ mod incidents;
 mod late;
 mod machine;
 mod machines;
+mod meanwhile;
 mod people_import;
 mod proofs;
 mod read_back;
