@@ -6,13 +6,15 @@
 //! * What always counts is no field: no form turns it off.
 //! * A word or number that is not understood is a fault, never a default.
 
+pub mod fields;
+
 use core::time::Duration;
 
 use qorgan_protocol::attempt::{
     GateMode, GatePolicy, Grace, MachinePolicy, MachineRule, Pace, Tolerance,
 };
 use qorgan_protocol::evidence::StreamKind;
-use qorgan_protocol::incident::{IncidentKind, Sensitivity, WatchPolicy};
+use qorgan_protocol::incident::{Sensitivity, WatchPolicy};
 
 /// What a sitting is set to, besides its exam and its start window.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,111 +102,6 @@ pub enum SittingFault {
         /// Which.
         name: String,
     },
-}
-
-/// The names of a form's fields.
-pub mod fields {
-    /// When the start window opens.
-    pub const OPENS: &str = "opens";
-    /// When the start window closes.
-    pub const CLOSES: &str = "closes";
-    /// An exam's title.
-    pub const TITLE: &str = "title";
-    /// An exam's discipline.
-    pub const DISCIPLINE: &str = "discipline";
-    /// The discipline's code.
-    pub const CODE: &str = "discipline_code";
-    /// Minutes for the items.
-    pub const MINUTES: &str = "minutes";
-    /// `remote` or `on_site`.
-    pub const MODE: &str = "mode";
-    /// The sources that are required on site; each is ticked or not.
-    pub const SOURCES: [(&str, super::StreamKind); 3] = [
-        ("source_camera", super::StreamKind::Camera),
-        ("source_microphone", super::StreamKind::Microphone),
-        ("source_screen", super::StreamKind::Screen),
-    ];
-    /// The most displays.
-    pub const DISPLAYS: &str = "displays";
-    /// A proctor opens the gate.
-    pub const PROCTOR_OPENS: &str = "proctor_opens";
-    /// Identity must be approved before the start.
-    pub const IDENTITY: &str = "identity_before_start";
-    /// A document is shown at check-in.
-    pub const DOCUMENT: &str = "identity_document";
-    /// Codes on the screen are asked for.
-    pub const FRESHNESS: &str = "freshness";
-    /// What is done about a nested or remote display; nothing for the mode's usual.
-    pub const NESTED_DISPLAY: &str = "nested_display";
-    /// Files may stand for devices.
-    pub const SIMULATED: &str = "simulated_sources";
-    /// Seconds of grace for a lost agent or device.
-    pub const GRACE_AGENT: &str = "grace_agent_s";
-    /// Seconds of grace for a lost network.
-    pub const GRACE_NETWORK: &str = "grace_network_s";
-    /// Time under cover is given back.
-    pub const CREDIT: &str = "credit_covered_time";
-    /// Minutes that a kept submission may be late.
-    pub const LATE: &str = "late_delivery_minutes";
-    /// How many new questions may be opened at once.
-    pub const AHEAD: &str = "items_ahead";
-    /// How many more become free in a minute.
-    pub const PER_MINUTE: &str = "items_per_minute";
-    /// How much an agent may send.
-    pub const BANDWIDTH: &str = "bandwidth";
-    /// Programs that are reported, one a line.
-    pub const DENY: &str = "deny";
-    /// Programs that are never reported, one a line.
-    pub const ALLOW: &str = "allow";
-    /// What is done about a virtual machine, or nothing for the usual.
-    pub const VIRTUAL_MACHINE: &str = "virtual_machine";
-    /// What is done about a session from another machine, or nothing for the usual.
-    pub const REMOTE_SESSION: &str = "remote_session";
-    /// What is done about a proxy, or nothing for the usual.
-    pub const PROXY: &str = "proxy";
-    /// What is done about facts of the machine: `note`, `proctor_decides` or `refuse`.
-    pub const MACHINE: [&str; 3] = [VIRTUAL_MACHINE, REMOTE_SESSION, PROXY];
-    /// What is watched for: how readily each kind is raised, or nothing for the mode's usual.
-    pub const WATCH: [(&str, super::IncidentKind); 16] = [
-        ("watch_window_switch", super::IncidentKind::WindowSwitch),
-        ("watch_foreign_window", super::IncidentKind::ForeignWindow),
-        (
-            "watch_clipboard_changed",
-            super::IncidentKind::ClipboardChanged,
-        ),
-        ("watch_nobody_in_view", super::IncidentKind::NobodyInView),
-        ("watch_second_face", super::IncidentKind::SecondFace),
-        ("watch_another_voice", super::IncidentKind::AnotherVoice),
-        ("watch_impersonation", super::IncidentKind::Impersonation),
-        ("watch_looking_away", super::IncidentKind::LookingAway),
-        ("watch_talking", super::IncidentKind::Talking),
-        ("watch_whisper", super::IncidentKind::Whisper),
-        ("watch_phone_in_view", super::IncidentKind::PhoneInView),
-        (
-            "watch_voice_not_enrolled",
-            super::IncidentKind::VoiceNotEnrolled,
-        ),
-        (
-            "watch_presentation_attack",
-            super::IncidentKind::PresentationAttack,
-        ),
-        ("watch_head_not_turned", super::IncidentKind::HeadNotTurned),
-        ("watch_focus_lost", super::IncidentKind::FocusLost),
-        (
-            "watch_accessibility_switched",
-            super::IncidentKind::AccessibilitySwitched,
-        ),
-    ];
-    /// The numbers: field, least, most. No grace is longer than the default.
-    pub const NUMBERS: [(&str, u64, u64); 7] = [
-        (MINUTES, 1, 600),
-        (DISPLAYS, 1, 8),
-        (GRACE_AGENT, 0, super::Grace::DEFAULT.agent_ms / 1_000),
-        (GRACE_NETWORK, 0, super::Grace::DEFAULT.network_ms / 1_000),
-        (LATE, 0, 24 * 60),
-        (AHEAD, 1, 500),
-        (PER_MINUTE, 1, 600),
-    ];
 }
 
 /// Reads a form: `field` gives what was typed, empty for what was not sent or not ticked.
@@ -411,6 +308,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use qorgan_protocol::attempt::PauseCredit;
+    use qorgan_protocol::incident::IncidentKind;
 
     use super::*;
 
