@@ -206,7 +206,7 @@ mod tests {
             let path = entry.expect("an entry").path();
             if path.is_dir() {
                 all.push_str(&rust_sources(&path));
-            } else {
+            } else if path.extension().is_some_and(|kind| kind == "rs") {
                 all.push_str(&std::fs::read_to_string(&path).expect("a source"));
             }
         }
