@@ -7,7 +7,8 @@ use std::time::Duration;
 use axum_server::Handle;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use serde::Serialize;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
 use super::connections::{Bounded, candidates_of, connections_of, files_needed};
 use super::http1::Http1Only;
@@ -58,6 +59,12 @@ pub enum ServeError {
     OpenFiles {
         /// How many may be.
         open_files: u64,
+    },
+    /// A task that exams need ended by itself.
+    #[error("the {task} ended by itself: see the log, and start the server anew")]
+    TaskEnded {
+        /// Which.
+        task: &'static str,
     },
     /// The attempts under way cannot be read.
     #[error("the attempts under way cannot be read")]
@@ -232,19 +239,7 @@ pub async fn serve(
     note_served(&state, bound.address).await?;
     let config = tls::server_config(&state.data, &state.config, &state.keys, bound.address)?;
     let handle = Handle::new();
-    let (stopped, ticking) = oneshot::channel::<()>();
-    let ticker = tokio::spawn(state.registry.clone().run(async {
-        // A dropped sender ends the ticker as well as a sent word.
-        let _either_way: Result<(), oneshot::error::RecvError> = ticking.await;
-    }));
-    let (unsealed, sealing) = oneshot::channel::<()>();
-    let sealer = tokio::spawn(crate::evidence::run_sealer(state.clone(), async {
-        let _either_way: Result<(), oneshot::error::RecvError> = sealing.await;
-    }));
-    let (undeleted, deleting) = oneshot::channel::<()>();
-    let deleter = tokio::spawn(crate::retention::run(state.clone(), async {
-        let _either_way: Result<(), oneshot::error::RecvError> = deleting.await;
-    }));
+    let mut tasks = Tasks::start(&state);
     let stopping = handle.clone();
     tokio::spawn(async move {
         stop.await;
@@ -263,29 +258,100 @@ pub async fn serve(
         .acceptor(Bounded(state.connections.clone()));
     let mut server = axum_server::from_tcp(bound.listener)?
         .acceptor(Http1Only(acceptor))
-        .handle(handle)
+        .handle(handle.clone())
         .first_request_timeout(wait);
     server
         .http_builder()
         .http1()
         .header_read_timeout(wait)
         .max_buf_size(CONNECTION_BYTES_MAX);
-    let served = server.serve(service).await;
-    drop((stopped, unsealed, undeleted));
-    if let Err(error) = deleter.await {
-        tracing::error!(%error, "The deletion of recordings ended by itself");
-    }
-    if let Err(error) = sealer.await {
-        tracing::error!(%error, "The sealer ended by itself");
-    }
-    match ticker.await {
-        Ok(ended) => ended?,
-        Err(error) => tracing::error!(%error, "The ticker ended by itself"),
-    }
+    let serving = server.serve(service);
+    tokio::pin!(serving);
+    let (served, ended) = tokio::select! {
+        served = &mut serving => (served, None),
+        Some(task) = tasks.ended.recv() => {
+            tracing::error!(task, "A task of the server ended: the server stops");
+            handle.graceful_shutdown(Some(SHUTDOWN_MAX));
+            (serving.await, Some(task))
+        }
+    };
+    tasks.stop().await?;
     state.store.close().await;
     // Nothing of this process uses the data folder any more.
     drop(held);
-    Ok(served?)
+    served?;
+    ended.map_or(Ok(()), |task| Err(ServeError::TaskEnded { task }))
+}
+
+/// What runs beside the connections. Without one of them exams would go on with no deadline, or
+/// recordings unsealed or undeleted, so that the server stops where one ends, and the service manager
+/// starts it anew.
+struct Tasks {
+    ticker: JoinHandle<Result<(), RegistryError>>,
+    others: [JoinHandle<()>; 2],
+    /// They stop once it is dropped.
+    running: watch::Sender<()>,
+    /// The name of each that ends.
+    ended: mpsc::Receiver<&'static str>,
+}
+
+impl Tasks {
+    fn start(state: &AppState) -> Self {
+        let (running, runs) = watch::channel(());
+        let (ends, ended) = mpsc::channel(3);
+        let stop = || {
+            let mut runs = runs.clone();
+            async move { while runs.changed().await.is_ok() {} }
+        };
+        let told = |name| EndTold(ends.clone(), name);
+        let (at_end, registry, stopped) = (told("ticker"), state.registry.clone(), stop());
+        let ticker = tokio::spawn(async move {
+            let _told = at_end;
+            registry.run(stopped).await
+        });
+        let (at_end, of, stopped) = (told("sealer"), state.clone(), stop());
+        let sealer = tokio::spawn(async move {
+            let _told = at_end;
+            crate::evidence::run_sealer(of, stopped).await;
+        });
+        let (at_end, of, stopped) = (told("deleter"), state.clone(), stop());
+        let deleter = tokio::spawn(async move {
+            let _told = at_end;
+            crate::retention::run(of, stopped).await;
+        });
+        Self {
+            ticker,
+            others: [sealer, deleter],
+            running,
+            ended,
+        }
+    }
+
+    async fn stop(self) -> Result<(), ServeError> {
+        drop(self.running);
+        for task in self.others {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "The sealer or the deleter ended by itself");
+            }
+        }
+        match self.ticker.await {
+            Ok(ended) => Ok(ended?),
+            Err(error) => {
+                tracing::error!(%error, "The ticker ended by itself");
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Tells that a task ended, also where it panicked.
+struct EndTold(mpsc::Sender<&'static str>, &'static str);
+
+impl Drop for EndTold {
+    fn drop(&mut self) {
+        // Nobody listens any more once the server stops.
+        self.0.try_send(self.1).ok();
+    }
 }
 
 /// Raises the bound on open files to the most that the system lets this process have; before the server
