@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, FromRequestParts, OriginalUri, RawPathParams};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Method, header};
 use qorgan_protocol::crypto::{self, Hasher as _, Sha256};
 use qorgan_protocol::ids::{AttemptId, Epoch, PersonId};
 use qorgan_protocol::wire::{PROOF_HEADER, RequestProof, proof_of};
@@ -93,6 +93,10 @@ fn prove(
         != (token, parts.method.as_str(), target)
     {
         return Err(refuse("the proof is of another request"));
+    }
+    // Nobody reads a body here that could be held against the proof.
+    if matches!(parts.method, Method::GET | Method::HEAD) && proof.body != Ring.sha256(&[]) {
+        return Err(refuse("the proof is of a request with a body"));
     }
     match state.auth.take_proof(token, proof.nonce, proof.number) {
         Ok(Taken::New) => Ok(ProvedBody(proof.body)),
