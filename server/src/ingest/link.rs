@@ -17,7 +17,7 @@ use qorgan_protocol::link::{
     LinkReceiver, LinkRefusal, Received, RefusalReason, ServerFrame, Standing,
 };
 use qorgan_protocol::media::{InitSummary, summary_of};
-use qorgan_protocol::time::Now;
+use qorgan_protocol::time::{Now, WallTime};
 use qorgan_signing::Ring;
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -143,6 +143,7 @@ async fn greet(
     let quota = ByteQuota::of(
         state.registry.byte_bounds(attempt).await?,
         state.recordings.open_bytes(attempt)?,
+        recorded_for(state, attempt).await?,
     );
     let mut link = Link {
         state: state.clone(),
@@ -170,8 +171,25 @@ async fn greet(
     let welcome = link.receiver.welcome(state.clock.wall());
     // Before it is sent, so that no beat seems younger than it is.
     link.welcomed = state.clock.now();
-    send(socket, &welcome).await?;
+    if let Err(end) = send(socket, &welcome).await {
+        link.part(false).await?;
+        return Err(end);
+    }
     Ok(link)
+}
+
+/// Returns how long ago an attempt's recording began, over all of its links.
+async fn recorded_for(state: &AppState, attempt: AttemptId) -> Result<Duration, LinkEnd> {
+    let began: Option<i64> =
+        sqlx::query_scalar("SELECT MIN(began_ms) FROM recordings WHERE attempt_id = $1")
+            .bind(attempt.to_string())
+            .fetch_one(state.store.read())
+            .await
+            .map_err(RecordingError::from)?;
+    let now = state.clock.wall();
+    Ok(began.map_or(Duration::ZERO, |began| {
+        now.since(WallTime::from_unix_ms(began))
+    }))
 }
 
 async fn agent_keys(
@@ -283,18 +301,29 @@ impl Link {
     async fn serve(mut self, socket: &mut WebSocket) -> Result<(), LinkEnd> {
         let ended = self.until_end(socket).await;
         let replaced = matches!(&ended, Err(LinkEnd::Recording(RecordingError::Superseded)));
+        let parted = self.part(replaced).await;
+        // What ended the link says more than what failed afterwards.
+        match (ended, parted) {
+            (Ok(()), parted) => parted,
+            (ended, Ok(())) => ended,
+            (ended, Err(error)) => {
+                tracing::error!(attempt = %self.attempt, %error, "Could not end a link in order");
+                ended
+            }
+        }
+    }
+
+    async fn part(&self, replaced: bool) -> Result<(), LinkEnd> {
+        let registry = &self.state.registry;
         if !replaced {
-            self.state
-                .registry
-                .link_down(self.attempt, self.epoch)
-                .await?;
+            registry.link_down(self.attempt, self.epoch).await?;
         }
         // Nothing is sealed of such an attempt, so that nothing else forgets it.
-        let (phase, _epoch) = self.state.registry.standing(self.attempt).await?;
+        let (phase, _epoch) = registry.standing(self.attempt).await?;
         if matches!(phase, AttemptPhase::Void { .. }) {
             self.state.live.forget(self.attempt);
         }
-        ended
+        Ok(())
     }
 
     async fn until_end(&mut self, socket: &mut WebSocket) -> Result<(), LinkEnd> {

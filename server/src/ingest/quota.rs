@@ -28,11 +28,15 @@ pub(super) struct ByteQuota {
 }
 
 impl ByteQuota {
-    /// Begins a link over what is stored.
-    pub(super) const fn of(bounds: ByteBounds, stored: u64) -> Self {
+    /// Begins a link over what is stored of a recording that began so long ago: linking again fills
+    /// nothing, for what came before is taken off what the time has given.
+    pub(super) fn of(bounds: ByteBounds, stored: u64, age: Duration) -> Self {
+        let ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        let given = bounds.per_s.saturating_mul(ms) / 1_000;
+        let left = bounds.burst.saturating_add(given).saturating_sub(stored);
         Self {
             bounds,
-            left: bounds.burst,
+            left: left.min(bounds.burst),
             filled: None,
             total: stored,
         }
@@ -83,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_burst_is_taken_at_once_and_what_follows_no_faster_than_allowed() {
-        let mut quota = ByteQuota::of(BOUNDS, 0);
+        let mut quota = ByteQuota::of(BOUNDS, 0, Duration::ZERO);
         assert_eq!(quota.take((10_000, 10_000), at(0)), Taken::Now);
         assert_eq!(
             quota.take((500, 500), at(0)),
@@ -98,14 +102,27 @@ mod tests {
 
     #[test]
     fn a_recording_ends_at_its_whole_size_over_all_its_links() {
-        let mut quota = ByteQuota::of(BOUNDS, 35_000);
+        let mut quota = ByteQuota::of(BOUNDS, 35_000, Duration::from_secs(60));
         assert_eq!(quota.take((5_000, 5_000), at(0)), Taken::Now);
         assert_eq!(quota.take((1, 1), at(60_000)), Taken::Never);
     }
 
     #[test]
+    fn linking_again_gives_no_second_burst() {
+        let mut again = ByteQuota::of(BOUNDS, 10_000, Duration::from_secs(1));
+        assert_eq!(again.take((1_000, 1_000), at(0)), Taken::Now);
+        assert_eq!(
+            again.take((1_000, 1_000), at(0)),
+            Taken::After(Duration::from_secs(1))
+        );
+        // What waited for a network that was away comes as fast as it can.
+        let mut late = ByteQuota::of(BOUNDS, 10_000, Duration::from_secs(600));
+        assert_eq!(late.take((10_000, 10_000), at(0)), Taken::Now);
+    }
+
+    #[test]
     fn a_trickle_is_never_slowed() {
-        let mut quota = ByteQuota::of(BOUNDS, 0);
+        let mut quota = ByteQuota::of(BOUNDS, 0, Duration::ZERO);
         for ms in 0..30_000 {
             assert_eq!(quota.take((1, 1), at(ms)), Taken::Now, "{ms}");
         }
@@ -113,7 +130,7 @@ mod tests {
 
     #[test]
     fn what_is_small_and_costs_work_is_slowed_and_does_not_fill_the_disk() {
-        let mut quota = ByteQuota::of(BOUNDS, 39_999);
+        let mut quota = ByteQuota::of(BOUNDS, 39_999, Duration::from_secs(60));
         assert_eq!(quota.take((1, 10_000), at(0)), Taken::Now);
         assert_eq!(
             quota.take((0, 4_000), at(0)),
