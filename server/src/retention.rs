@@ -34,6 +34,9 @@ pub enum RetentionError {
     /// The attempt is under no hold.
     #[error("the attempt is under no legal hold")]
     NotHeld,
+    /// It is being sealed at this moment.
+    #[error("the recording is being sealed: it is deleted afterwards")]
+    Sealing,
     /// Its recording was deleted before.
     #[error("the recording was deleted before")]
     Gone,
@@ -61,11 +64,15 @@ struct Standing {
     held: bool,
     hold_reason: String,
     deleted: bool,
+    /// Nobody has sealed it, and somebody may.
+    unsealed: bool,
 }
 
 async fn standing(tx: &mut WriteTx, attempt: AttemptId) -> Result<Standing, RetentionError> {
     sqlx::query_as(
         "SELECT phase_word IN ('submitted', 'sealed', 'terminated', 'void') AS over, \
+         phase_word IN ('submitted', 'terminated') AND NOT EXISTS \
+         (SELECT 1 FROM log_leaves l WHERE l.attempt_id = attempts.id) AS unsealed, \
          legal_hold <> 0 AS held, hold_reason, \
          (deleted_ms IS NOT NULL OR key_wrapped = x'') AS deleted FROM attempts WHERE id = $1",
     )
@@ -172,10 +179,15 @@ pub async fn delete_due(state: &AppState) -> Result<usize, RetentionError> {
         };
         after.clone_from(last);
         for row in &rows {
-            let attempt = id(row)?;
-            match delete(state, attempt).await {
+            let done = match id(row) {
+                Ok(attempt) => delete(state, attempt).await,
+                Err(error) => Err(error.into()),
+            };
+            match done {
                 Ok(()) => deleted += 1,
-                Err(error) => tracing::error!(%attempt, %error, "Could not delete a recording"),
+                Err(error) => {
+                    tracing::error!(attempt = row, %error, "Could not delete a recording")
+                }
             }
         }
     }
@@ -185,18 +197,28 @@ pub async fn delete_due(state: &AppState) -> Result<usize, RetentionError> {
     Ok(deleted)
 }
 
-/// Deletes one attempt's recording, or goes on where a cut left it.
+/// Deletes one attempt's recording, or goes on where a cut left it. Nobody seals it meanwhile: a
+/// sealer would put files behind the one that removes them.
 async fn delete(state: &AppState, attempt: AttemptId) -> Result<(), RetentionError> {
-    state.recordings.close(attempt).await?;
     let mut tx = state.store.begin().await?;
-    let standing = standing(&mut tx, attempt).await?;
-    if standing.deleted {
-        // Other writers wait for this one.
-        drop(tx);
-    } else {
-        refuse(&standing)?;
-        destroy_key(&mut tx, state, attempt).await?;
-        tx.commit().await?;
+    let before = standing(&mut tx, attempt).await?;
+    drop(tx);
+    if !before.deleted {
+        refuse(&before)?;
+    }
+    let marked = before.unsealed && !before.deleted;
+    if marked {
+        let begun = state.registry.begin_sealing(attempt).await;
+        begun.map_err(|_refused| RetentionError::Sealing)?;
+    }
+    let destroyed = close_and_destroy(state, attempt).await;
+    if let Err(error) = destroyed {
+        // A link that still delivers, or a sealer, goes on.
+        state.recordings.reopen(attempt);
+        if marked && let Err(error) = state.registry.stop_sealing(attempt).await {
+            tracing::error!(%attempt, %error, "Could not let an attempt be sealed again");
+        }
+        return Err(error);
     }
     state.registry.forget(attempt);
     state.live.forget(attempt);
@@ -209,6 +231,20 @@ async fn delete(state: &AppState, attempt: AttemptId) -> Result<(), RetentionErr
         .await?;
     tx.commit().await?;
     tracing::info!(%attempt, "Deleted a recording");
+    Ok(())
+}
+
+async fn close_and_destroy(state: &AppState, attempt: AttemptId) -> Result<(), RetentionError> {
+    state.recordings.close(attempt).await?;
+    let mut tx = state.store.begin().await?;
+    // Asked again in the transaction that destroys: a hold may have come.
+    let standing = standing(&mut tx, attempt).await?;
+    if standing.deleted {
+        return Ok(());
+    }
+    refuse(&standing)?;
+    destroy_key(&mut tx, state, attempt).await?;
+    tx.commit().await?;
     Ok(())
 }
 

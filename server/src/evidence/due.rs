@@ -6,6 +6,7 @@ use qorgan_protocol::attempt::GatePolicy;
 use qorgan_protocol::ids::AttemptId;
 use qorgan_protocol::time::WallTime;
 use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
 
 use super::EvidenceError;
 use crate::state::AppState;
@@ -27,26 +28,37 @@ pub(super) async fn due(state: &AppState) -> Result<Vec<AttemptId>, EvidenceErro
     let now = state.clock.wall();
     let mut due = Vec::new();
     for row in rows {
-        let finished: Option<i64> = row.try_get("finished_ms")?;
-        let started: Option<i64> = row.try_get("started_ms")?;
-        let ended = row.try_get::<Option<i64>, _>("ended_ms")?.unwrap_or(0);
-        let policy: GatePolicy = store::json("policy", row.try_get("policy")?)?;
-        let waits = Waits {
-            waited: now.since(WallTime::from_unix_ms(ended)),
-            late_delivery: Duration::from_millis(policy.late_delivery_ms_max),
-            started: started.is_some(),
-            recorded: row.try_get::<i64, _>("recorded")? > 0,
-            agent_done: finished.is_some_and(|finished| finished >= ended),
-            client_done: row.try_get::<i64, _>("told")? > 0,
-        };
-        if waits.over() {
-            due.push(store::id(&row.try_get::<String, _>("id")?)?);
+        match of_row(&row, now) {
+            Ok(Some(attempt)) => due.push(attempt),
+            Ok(None) => {}
+            // One that cannot be read keeps no other one from being sealed.
+            Err(error) => tracing::error!(%error, "Could not read an ended attempt"),
         }
         if due.len() >= DUE_MAX {
             break;
         }
     }
     Ok(due)
+}
+
+/// Returns the attempt of a row where it is due.
+fn of_row(row: &SqliteRow, now: WallTime) -> Result<Option<AttemptId>, EvidenceError> {
+    let finished: Option<i64> = row.try_get("finished_ms")?;
+    let started: Option<i64> = row.try_get("started_ms")?;
+    let ended = row.try_get::<Option<i64>, _>("ended_ms")?.unwrap_or(0);
+    let policy: GatePolicy = store::json("policy", row.try_get("policy")?)?;
+    let waits = Waits {
+        waited: now.since(WallTime::from_unix_ms(ended)),
+        late_delivery: Duration::from_millis(policy.late_delivery_ms_max),
+        started: started.is_some(),
+        recorded: row.try_get::<i64, _>("recorded")? > 0,
+        agent_done: finished.is_some_and(|finished| finished >= ended),
+        client_done: row.try_get::<i64, _>("told")? > 0,
+    };
+    if !waits.over() {
+        return Ok(None);
+    }
+    Ok(Some(store::id(&row.try_get::<String, _>("id")?)?))
 }
 
 /// What the sealing of an ended attempt waits for.

@@ -47,8 +47,10 @@ pub async fn seal(state: &AppState, attempt: AttemptId) -> Result<Sha256, Eviden
     }
     state.registry.begin_sealing(attempt).await?;
     let sealed = seal_marked(state, attempt, facts).await;
-    if sealed.is_err() {
-        state.registry.stop_sealing(attempt).await?;
+    if sealed.is_err()
+        && let Err(error) = state.registry.stop_sealing(attempt).await
+    {
+        tracing::error!(%attempt, %error, "Could not look whether a failed seal is in the log");
     }
     sealed
 }
@@ -540,8 +542,8 @@ pub(super) async fn responses_log(
         push_record(&mut log, &entry);
     }
     let receipts = sqlx::query(
-        "SELECT bytes, signature FROM response_receipts r WHERE attempt_id = $1 AND at_ms = \
-         (SELECT MAX(at_ms) FROM response_receipts o WHERE o.attempt_id = r.attempt_id \
+        "SELECT bytes, signature FROM response_receipts r WHERE attempt_id = $1 AND next = \
+         (SELECT MAX(next) FROM response_receipts o WHERE o.attempt_id = r.attempt_id \
          AND o.epoch = r.epoch) ORDER BY epoch, next, submitted",
     )
     .bind(attempt.to_string())

@@ -96,6 +96,8 @@ pub(crate) struct CellState {
     pub(crate) pace: ItemPace,
     /// Being sealed, or sealed: nothing is taken that the manifest would not hold.
     pub(crate) sealing: bool,
+    /// Somebody seals it at this moment.
+    pub(crate) sealer: bool,
     /// When late responses were noted last.
     pub(crate) late_noted: Option<Now>,
     pub(crate) epoch: Epoch,

@@ -92,6 +92,7 @@ pub(crate) async fn cell(
         leases,
         pace,
         sealing: unsigned(&row, "leaves")? > 0,
+        sealer: false,
         late_noted: None,
         epoch,
         hand_raised,

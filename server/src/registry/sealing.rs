@@ -24,21 +24,23 @@ impl Registry {
             phase,
             AttemptPhase::Submitted { .. } | AttemptPhase::Terminated { .. }
         );
-        if !ended || state.sealing {
+        if !ended || state.sealer || self.has_leaf(attempt).await? {
             let detail = format!("an attempt that is {} cannot be sealed now", phase.word());
             return Err(RegistryError::refuse(ProblemCode::WrongPhase, detail));
         }
-        state.sealing = true;
+        (state.sealing, state.sealer) = (true, true);
         Ok(())
     }
 
-    /// Sealing failed: what comes late is taken again until it is tried anew.
+    /// Sealing failed: what comes late is taken again until it is tried anew. Where it cannot be told
+    /// whether the manifest is in the log nothing is taken, and sealing may be tried anew all the same.
     ///
     /// # Errors
     /// `NotFound`, or the database failed.
     pub async fn stop_sealing(&self, attempt: AttemptId) -> Result<(), RegistryError> {
         let cell = self.cell(attempt).await?;
         let mut state = cell.state.lock().await;
+        state.sealer = false;
         state.sealing = self.has_leaf(attempt).await?;
         Ok(())
     }
