@@ -247,6 +247,7 @@ impl ServerLink {
         let builder = reqwest::Client::builder()
             .timeout(TIMEOUT)
             .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_KEPT)
             .https_only(true)
             .user_agent(concat!("qorgan-client/", env!("CARGO_PKG_VERSION")));
         let (builder, pinned) = match parsed.fingerprint {
@@ -585,5 +586,8 @@ fn unreachable_of(error: &reqwest::Error) -> Failure {
 const WAIT_MS: u64 = 1_000;
 const TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
+/// The server closes a connection that is idle for twenty seconds; a request that it crosses would be
+/// lost and have to be sent again.
+const IDLE_KEPT: Duration = Duration::from_secs(10);
 /// A larger picture is refused.
 const PICTURE_BYTES_MAX: u64 = 32 * 1024 * 1024;

@@ -187,10 +187,21 @@ pub enum ChainError {
         /// Its length.
         len: usize,
     },
+    /// It ends later than any recording.
+    #[error("chunk {seq} of {stream} ends after {MEDIA_US_MAX} us, later than any recording")]
+    Endless {
+        /// Which stream.
+        stream: StreamId,
+        /// Its place.
+        seq: ChunkSeq,
+    },
     /// The header cannot be written.
     #[error(transparent)]
     Codec(#[from] CodecError),
 }
+
+/// The latest moment of a recording at which a chunk may end, in microseconds: seven days.
+const MEDIA_US_MAX: u64 = 7 * 24 * 3_600 * 1_000_000;
 
 /// The head of one stream's chain: what is known to follow what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -280,6 +291,10 @@ impl StreamChain {
         }
         if header.previous != self.head {
             return Err(ChainError::WrongPrevious { stream, seq });
+        }
+        let end_us = header.start_us.checked_add(header.duration_us);
+        if end_us.is_none_or(|end| end > MEDIA_US_MAX) {
+            return Err(ChainError::Endless { stream, seq });
         }
         if payload.len() > CHUNK_BYTES_MAX {
             return Err(ChainError::TooLarge {

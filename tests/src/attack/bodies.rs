@@ -81,7 +81,7 @@ fn good(op: Op, seat: (&Journal, &[ItemId])) -> Value {
         What::Message => json!({ "text": format!("{}", op.wild) }),
         What::Hand => json!({ "raised": op.wild.is_multiple_of(2) }),
         What::Events => json!({ "events": [
-            { "kind": "focus_lost", "ago_ms": op.wild % 5_000, "at": 0, "detail": "" }] }),
+            { "kind": "focus_lost", "ago_ms": op.wild % 5_000, "at": { "secs": 0, "nanos": 0 }, "detail": "" }] }),
         What::Onward
         | What::Exams
         | What::View
@@ -132,7 +132,7 @@ fn wild(op: Op, seat: (&Journal, &[ItemId])) -> Value {
         What::Message => json!({ "text": long }),
         What::Hand => json!({ "raised": number }),
         What::Events => json!({ "events": [{ "kind": "measure_failed", "ago_ms": number,
-            "at": number, "detail": long }] }),
+            "at": { "secs": number, "nanos": 0 }, "detail": long }] }),
         What::Onward
         | What::Exams
         | What::View

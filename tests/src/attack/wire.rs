@@ -97,6 +97,8 @@ impl Site {
         let http = reqwest::Client::builder()
             .tls_certs_only([ca])
             .no_proxy()
+            // As the kiosk does: the server closes what is idle for twenty seconds.
+            .pool_idle_timeout(Duration::from_secs(10))
             .timeout(REPLY_LIMIT)
             .build()?;
         let hello = http.get(format!("{origin}/api/v1/hello")).send().await?;
@@ -302,14 +304,23 @@ impl Client {
             return self.site.post_bare(target, Vec::new()).await;
         };
         let mut request = self.site.http.request(name, url).bearer_auth(token);
-        if let Some(header) = self.proof(method, target, (body, token, how)) {
+        let proof = self.proof(method, target, (body, token, how));
+        if let Some((header, _number)) = &proof {
             request = request.header(PROOF_HEADER, header);
         }
         if !body.is_empty() {
             let json = "application/json";
             request = request.header("content-type", json).body(body.to_vec());
         }
-        self.site.send(&format!("{method} {target}"), request).await
+        let reply = self.site.send(&format!("{method} {target}"), request).await;
+        // A number that never came to the route's own code, as with a method that the route does not
+        // have, is not used.
+        if let (Proof::Good, Some(used)) = (how, proof)
+            && (200..300).contains(&reply.status)
+        {
+            *self.used.lock().unwrap_or_else(PoisonError::into_inner) = used;
+        }
+        reply
     }
 
     fn proof(
@@ -317,7 +328,7 @@ impl Client {
         method: &str,
         target: &str,
         (body, token, how): (&[u8], &str, Proof),
-    ) -> Option<String> {
+    ) -> Option<(String, u64)> {
         let mut proof = RequestProof {
             token: Ring.sha256(&[token.as_bytes()]),
             nonce: *self.nonce.lock().unwrap_or_else(PoisonError::into_inner),
@@ -330,26 +341,25 @@ impl Client {
         match how {
             Proof::Good => {}
             Proof::Absent => return None,
-            Proof::Garbage => return Some("00ff.00ff".to_owned()),
+            Proof::Garbage => return Some(("00ff.00ff".to_owned(), 0)),
             Proof::Replayed => {
                 let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-                return Some(used.0.clone());
+                return Some(used.clone());
             }
             Proof::OtherKey => keys = &self.stranger,
             Proof::OtherTarget => proof.target.push('0'),
             Proof::OtherBody => proof.body = Ring.sha256(&[b"another"]),
             Proof::OtherMethod => "PATCH".clone_into(&mut proof.method),
             Proof::OldNumber => {
-                proof.number = self.used.lock().unwrap_or_else(PoisonError::into_inner).1;
+                let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+                if used.0.is_empty() {
+                    return Some(("00ff.00ff".to_owned(), 0));
+                }
+                proof.number = used.1;
             }
         }
         let signed = crypto::sign(keys, &Ring, self.site.institution, &proof).ok()?;
-        let header = proof_header(&signed);
-        if how == Proof::Good {
-            let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-            *used = (header.clone(), proof.number);
-        }
-        Some(header)
+        Some((proof_header(&signed), proof.number))
     }
 
     pub(super) async fn get(&self, attempt: AttemptId, path: &str) -> Reply {

@@ -57,7 +57,7 @@ pub(super) async fn link(trial: &mut Trial<'_>) -> Result<()> {
 pub(super) async fn amounts(trial: &mut Trial<'_>) -> Result<()> {
     let client = trial.client;
     let own = attempt_of(client, SEQUENCES, 0).await?;
-    let event = |ago: u64, at: u64, detail: &str| json!({ "kind": "focus_lost", "ago_ms": ago, "at": at, "detail": detail });
+    let event = |ago: u64, at: u64, detail: &str| json!({ "kind": "focus_lost", "ago_ms": ago, "at": { "secs": at, "nanos": 0 }, "detail": detail });
     let long = "x".repeat(100_000);
     let many = vec![event(0, 0, ""); 300];
     for (name, path, body) in [

@@ -74,10 +74,13 @@ pub(super) async fn exam(trial: &mut Trial<'_>) -> Result<()> {
         "marked or refused",
         said,
     );
-    for (path, body) in [("start", json!({})), ("check-in", check_in_body())] {
-        let reply = client.post(attempt, path, &body).await;
-        trial.refused((2, "M8", &format!("{path} after the end")), &reply);
-    }
+    let reply = client.post(attempt, "start", &json!({})).await;
+    trial.refused((2, "M8", "start after the end"), &reply);
+    // A kiosk that starts anew is told how its attempt stands, and no more.
+    let reply = client.post(attempt, "check-in", &check_in_body()).await;
+    trial.taken((2, "M8", "check-in after the end"), &reply);
+    let reply = client.get(attempt, "items/1").await;
+    trial.refused((2, "M8", "GET items/1 after it"), &reply);
     trial.bystander(2, "H2", "responses of every kind").await;
     Ok(())
 }
