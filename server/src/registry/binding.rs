@@ -12,11 +12,13 @@ use sqlx::Row as _;
 
 use super::Registry;
 use super::cell::{Binding, Cell, CellState};
+use super::change::Change;
 use super::command::AgentCommand;
 use super::error::RegistryError;
 use super::load::epoch_place;
 use super::machine::MachineStanding;
 use super::presence::Presence;
+use super::quota::Kept;
 use super::save::send;
 use crate::store::{self, StoreError, WriteTx};
 
@@ -114,24 +116,27 @@ impl Registry {
         caller: &Caller,
     ) -> Result<(), RegistryError> {
         let (attempt, at) = (state.facts.attempt.to_string(), self.inner.clock.wall());
-        let mut tx = self.inner.store.begin().await?;
+        let mut change = Change::begin(self, state, state.epoch, at).await?;
         sqlx::query("UPDATE attempts SET instance = $2 WHERE id = $1")
             .bind(&attempt)
             .bind(caller.instance.as_slice())
-            .execute(&mut *tx)
+            .execute(&mut *change.tx)
             .await?;
-        sqlx::query(
-            "INSERT INTO attempt_instances (institution_id, attempt_id, epoch, instance, at_ms) \
-             VALUES ($1, $2, $3, $4, $5)",
-        )
-        .bind(self.inner.keys.institution().to_string())
-        .bind(&attempt)
-        .bind(i64::from(state.epoch.0))
-        .bind(caller.instance.as_slice())
-        .bind(at.unix_ms())
-        .execute(&mut *tx)
-        .await?;
-        tx.commit().await?;
+        // Past the bound its row is left out, which an incident says: nobody is locked out by it.
+        if self.room(&mut change, Kept::Instances).await? {
+            sqlx::query(
+                "INSERT INTO attempt_instances (institution_id, attempt_id, epoch, instance, at_ms) \
+                 VALUES ($1, $2, $3, $4, $5)",
+            )
+            .bind(self.inner.keys.institution().to_string())
+            .bind(&attempt)
+            .bind(i64::from(state.epoch.0))
+            .bind(caller.instance.as_slice())
+            .bind(at.unix_ms())
+            .execute(&mut *change.tx)
+            .await?;
+        }
+        state.open_incidents = change.commit().await?;
         let before = state.instance.replace(caller.instance);
         let Some(before) = before else {
             return Ok(());
@@ -139,7 +144,7 @@ impl Registry {
         state.presence.replace(before);
         if state.presence.heard_lately(at) {
             let detail = "another client on this machine took the attempt from one that still ran";
-            self.note(state, IncidentKind::SecondMachine, at, detail)
+            self.note_again(state, IncidentKind::SecondMachine, detail)
                 .await?;
         }
         let detail = "another start of the client took the attempt";

@@ -35,7 +35,15 @@ pub(super) struct Change<'a> {
     began: WallTime,
     /// When its recording began, where it did.
     recorded: Option<WallTime>,
-    rows: Option<i64>,
+    /// How many rows each witness has, once they were counted.
+    rows: Option<Rows>,
+}
+
+/// How many incidents of an attempt each witness made.
+#[derive(Debug, Clone, Copy)]
+struct Rows {
+    machine: i64,
+    server: i64,
 }
 
 /// One new incident.
@@ -49,6 +57,21 @@ struct Entry<'a> {
     severity: Severity,
     /// The score that was told and from which it counted; nothing for a fact.
     scored: Option<(Severity, Severity)>,
+}
+
+impl Rows {
+    const fn and_one(self, witness: Witness) -> Self {
+        match witness {
+            Witness::Machine => Self {
+                machine: self.machine.saturating_add(1),
+                ..self
+            },
+            Witness::Server => Self {
+                server: self.server.saturating_add(1),
+                ..self
+            },
+        }
+    }
 }
 
 impl<'a> Change<'a> {
@@ -228,8 +251,8 @@ impl<'a> Change<'a> {
         self.note(kind, self.now, detail).await
     }
 
-    /// Notes a fact that is told once in an epoch, however often it comes; facts of one kind beyond
-    /// the most that are kept make no more incidents.
+    /// Notes a fact that is told once in an epoch, however often it comes; of facts of one kind beyond
+    /// the most that are kept, an incident says that there were more.
     pub(super) async fn fact(
         &mut self,
         detector: &str,
@@ -247,15 +270,29 @@ impl<'a> Change<'a> {
         .bind(cut(detail))
         .fetch_one(&mut *self.tx)
         .await?;
-        if known > 0 || of_kind >= FACTS_MAX {
+        if known > 0 {
             return Ok(());
         }
+        if of_kind >= FACTS_MAX {
+            let detail = format!("more facts of one kind than are kept: {}", kind.word());
+            return self.note_again(IncidentKind::NotWatched, &detail).await;
+        }
         let at = self.bounded(at);
+        let entry = self.servers(kind, at, detail);
+        let witness = if detector == SERVER {
+            Witness::Server
+        } else {
+            Witness::Machine
+        };
         let entry = Entry {
+            key: IncidentKey {
+                witness,
+                ..entry.key
+            },
             ended: Some(at),
             detector,
             severity,
-            ..self.servers(kind, at, detail)
+            ..entry
         };
         self.insert(&entry).await.map(drop)
     }
@@ -417,41 +454,71 @@ impl<'a> Change<'a> {
         Ok(())
     }
 
-    /// Inserts an incident; `None` where the attempt holds as many as are kept.
+    /// Inserts an incident; `None` where the attempt holds as many of its witness as are kept. What
+    /// the server saw takes no room of the machine's, and the other way round, so that neither can be
+    /// used up to hide the other.
     async fn insert(&mut self, entry: &Entry<'_>) -> Result<Option<IncidentId>, RegistryError> {
         let rows = self.rows().await?;
-        self.rows = Some(rows.saturating_add(1));
-        let full = match entry.key.witness {
-            Witness::Machine => MACHINES_MAX,
-            Witness::Server => ALL_MAX,
+        let (kept, most) = match entry.key.witness {
+            Witness::Machine => (rows.machine, MACHINES_MAX),
+            Witness::Server => (rows.server, SERVERS_MAX),
         };
-        if rows > full {
-            return Ok(None);
-        }
-        if rows < full {
+        if kept < most {
+            self.rows = Some(rows.and_one(entry.key.witness));
             return self.insert_row(entry).await.map(Some);
         }
-        tracing::error!(attempt = %self.state.facts.attempt, full, "No more incidents are kept");
-        let detail = format!(
-            "{full} incidents are kept; what was seen after them stands in the recording's events"
-        );
+        self.tell_full(entry.key.witness, most).await?;
+        Ok(None)
+    }
+
+    /// Says once that no more incidents of a witness are kept; counts what came after.
+    async fn tell_full(&mut self, witness: Witness, most: i64) -> Result<(), RegistryError> {
+        let detail = match witness {
+            Witness::Machine => format!(
+                "{most} incidents that the machine told are kept; what was seen after them stands \
+                 in the recording's events"
+            ),
+            Witness::Server => format!("{most} incidents that the server saw are kept"),
+        };
+        let told = sqlx::query(
+            "UPDATE incidents SET observations = observations + 1, ended_ms = $4 \
+             WHERE attempt_id = $1 AND detector = $2 AND detail = $3",
+        )
+        .bind(self.state.facts.attempt.to_string())
+        .bind(SERVER)
+        .bind(&detail)
+        .bind(self.now.unix_ms())
+        .execute(&mut *self.tx)
+        .await?;
+        if told.rows_affected() > 0 {
+            return Ok(());
+        }
+        tracing::error!(attempt = %self.state.facts.attempt, most, "No more incidents are kept");
         let last = Entry {
             ended: Some(self.now),
             scored: None,
             ..self.servers(IncidentKind::NotWatched, self.now, &detail)
         };
-        self.insert_row(&last).await?;
-        Ok(None)
+        self.insert_row(&last).await.map(drop)
     }
 
-    async fn rows(&mut self) -> Result<i64, RegistryError> {
+    async fn rows(&mut self) -> Result<Rows, RegistryError> {
         if let Some(rows) = self.rows {
             return Ok(rows);
         }
-        let rows = sqlx::query_scalar("SELECT COUNT(*) FROM incidents WHERE attempt_id = $1")
-            .bind(self.state.facts.attempt.to_string())
-            .fetch_one(&mut *self.tx)
-            .await?;
+        let (server, all): (i64, i64) = sqlx::query_as(
+            "SELECT COUNT(*) FILTER (WHERE detector = $2), COUNT(*) FROM incidents \
+             WHERE attempt_id = $1",
+        )
+        .bind(self.state.facts.attempt.to_string())
+        .bind(SERVER)
+        .fetch_one(&mut *self.tx)
+        .await?;
+        let rows = Rows {
+            machine: all.saturating_sub(server),
+            server,
+        };
+        self.rows = Some(rows);
         Ok(rows)
     }
 
@@ -577,11 +644,11 @@ pub(super) const KIOSK: &str = "kiosk/1";
 const FACTS_MAX: i64 = 32;
 /// A longer detail is cut; the recording's events hold it whole.
 const DETAIL_CHARS_MAX: usize = 600;
-/// The most incidents of an attempt before what its machine tells makes no further one: a candidate
-/// in three hours makes a few dozen, and a person has to judge each.
+/// The most incidents of an attempt that its machine tells: a candidate in three hours makes a few
+/// dozen, and a person has to judge each.
 const MACHINES_MAX: i64 = 1_000;
-/// The most incidents of an attempt, those that the server saw among them.
-const ALL_MAX: i64 = 2_000;
+/// The most incidents of an attempt that the server saw.
+const SERVERS_MAX: i64 = 2_000;
 /// A timeline may run ahead of the server's by this, for its machine's clock is another.
 const TIMELINE_MORE: Duration = Duration::from_secs(60);
 /// What kiosk and agent tell of one kind within this of one another is one event.

@@ -163,8 +163,22 @@ impl Registry {
         change.commit().await.map(drop)
     }
 
-    /// Notes a fact that is told once in an epoch, however often it comes; facts of one kind beyond
-    /// the most that are kept make no more incidents.
+    /// Notes a moment that the server itself saw and that a machine can bring about again and again.
+    pub(super) async fn note_again(
+        &self,
+        state: &mut CellState,
+        kind: IncidentKind,
+        detail: &str,
+    ) -> Result<(), RegistryError> {
+        let wall = self.inner.clock.wall();
+        let mut change = Change::begin(self, state, state.epoch, wall).await?;
+        change.note_again(kind, detail).await?;
+        state.open_incidents = change.commit().await?;
+        Ok(())
+    }
+
+    /// Notes a fact that is told once in an epoch, however often it comes; of facts of one kind beyond
+    /// the most that are kept, an incident says that there were more.
     pub(super) async fn fact(
         &self,
         state: &CellState,

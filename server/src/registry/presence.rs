@@ -6,17 +6,19 @@
 //! * What one attempt keeps is bounded; that there was more is an incident like any other change.
 
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 
 use qorgan_protocol::ids::{AttemptId, Epoch};
 use qorgan_protocol::incident::IncidentKind;
 use qorgan_protocol::time::WallTime;
+use qorgan_protocol::wire::ProblemCode;
 use qorgan_signing::SecretKey;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use super::Registry;
 use super::binding::Caller;
-use super::cell::CellState;
+use super::cell::{Cell, CellState};
 use super::change::SERVER;
 use super::error::RegistryError;
 use crate::store::StoreError;
@@ -148,7 +150,7 @@ impl Registry {
         caller: &Caller,
         address: IpAddr,
     ) -> Result<(), RegistryError> {
-        let Ok(cell) = self.cell(attempt).await else {
+        let Some(cell) = self.cell_if_known(attempt).await? else {
             return Ok(());
         };
         let mut state = cell.state.lock().await;
@@ -161,7 +163,7 @@ impl Registry {
             if !state.presence.told_replaced {
                 state.presence.told_replaced = true;
                 let detail = "a client that another one took the place of still speaks";
-                self.note(&state, IncidentKind::SecondMachine, now, detail)
+                self.note_again(&mut state, IncidentKind::SecondMachine, detail)
                     .await?;
             }
         } else if state.instance == Some(caller.instance) {
@@ -181,7 +183,7 @@ impl Registry {
         epoch: Epoch,
         address: IpAddr,
     ) -> Result<(), RegistryError> {
-        let Ok(cell) = self.cell(attempt).await else {
+        let Some(cell) = self.cell_if_known(attempt).await? else {
             return Ok(());
         };
         let mut state = cell.state.lock().await;
@@ -202,7 +204,7 @@ impl Registry {
         attempt: AttemptId,
         caller: &Caller,
     ) -> Result<(), RegistryError> {
-        let Ok(cell) = self.cell(attempt).await else {
+        let Some(cell) = self.cell_if_known(attempt).await? else {
             return Ok(());
         };
         let state = cell.state.lock().await;
@@ -213,6 +215,17 @@ impl Registry {
         let (now, detail) = (self.inner.clock.wall(), "a signed request came twice");
         let graded = (kind, kind.default_severity());
         self.fact(&state, SERVER, graded, (now, detail)).await
+    }
+
+    /// Returns an attempt's cell; `None` for an attempt that does not exist.
+    async fn cell_if_known(&self, attempt: AttemptId) -> Result<Option<Arc<Cell>>, RegistryError> {
+        match self.cell(attempt).await {
+            Ok(cell) => Ok(Some(cell)),
+            Err(RegistryError::Problem { problem }) if problem.code == ProblemCode::NotFound => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     async fn heard_from(
@@ -237,7 +250,11 @@ impl Registry {
             Heard::New => {
                 let before = known.iter().filter(|place| place.program == program);
                 let number = before.count().saturating_add(1);
-                Some(format!("address {number} of the {}", program.word()))
+                Some(if number == 1 {
+                    "the agent's address differs from the client's".to_owned()
+                } else {
+                    format!("address {number} of the {}", program.word())
+                })
             }
             Heard::Back { apart_ms } if apart_ms > BY_TURNS_MS => None,
             Heard::Back { .. } if state.presence.told_turns => None,
@@ -366,7 +383,7 @@ impl Registry {
             return Ok(Vec::new());
         }
         let cell = self.cell(attempt).await?;
-        let key = std::sync::Arc::clone(&cell.state.lock().await.key);
+        let key = Arc::clone(&cell.state.lock().await.key);
         address_lines(attempt, &key, &rows)
     }
 

@@ -52,6 +52,7 @@ pub(super) enum Kept {
     SystemChecks,
     Documents,
     Consents,
+    Instances,
 }
 
 impl Kept {
@@ -65,6 +66,7 @@ impl Kept {
             Self::SystemChecks => "SELECT COUNT(*) FROM system_checks WHERE attempt_id = $1",
             Self::Documents => "SELECT COUNT(*) FROM identity_documents WHERE attempt_id = $1",
             Self::Consents => "SELECT COUNT(*) FROM consents WHERE attempt_id = $1",
+            Self::Instances => "SELECT COUNT(*) FROM attempt_instances WHERE attempt_id = $1",
         }
     }
 
@@ -76,6 +78,7 @@ impl Kept {
             Self::SystemChecks => 200,
             Self::Documents => 40,
             Self::Consents => 40,
+            Self::Instances => 1_000,
         }
     }
 
@@ -86,6 +89,7 @@ impl Kept {
             Self::SystemChecks => "more system checks were sent than are kept",
             Self::Documents => "more identity documents were sent than are kept",
             Self::Consents => "consent was given more often than is kept",
+            Self::Instances => "the client took the attempt more often than is kept",
         }
     }
 }

@@ -115,16 +115,24 @@ impl Registry {
             .fetch_all(self.inner.store.read())
             .await?;
         for row in rows {
-            let id: String = row.try_get("id")?;
-            let attempt: AttemptId = store::id(&id)?;
-            let Some(cell) = self.cells().get(&attempt).map(std::sync::Arc::clone) else {
-                continue;
-            };
-            let mut state = cell.state.lock().await;
-            self.take_said(&cell, &mut state, AdmissionFacts::read(&row)?)
-                .await?;
+            if let Err(error) = self.refresh_row(&row).await {
+                // One attempt that cannot be read or stored keeps no other from its change.
+                let attempt = row.try_get::<String, _>("id").unwrap_or_default();
+                tracing::error!(attempt, %error, "A changed admission was not taken over");
+            }
         }
         Ok(newest)
+    }
+
+    async fn refresh_row(&self, row: &SqliteRow) -> Result<(), RegistryError> {
+        let id: String = row.try_get("id")?;
+        let attempt: AttemptId = store::id(&id)?;
+        let Some(cell) = self.cells().get(&attempt).map(std::sync::Arc::clone) else {
+            return Ok(());
+        };
+        let mut state = cell.state.lock().await;
+        self.take_said(&cell, &mut state, AdmissionFacts::read(row)?)
+            .await
     }
 
     async fn take_said(

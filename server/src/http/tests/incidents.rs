@@ -445,6 +445,30 @@ async fn incidents_of_one_attempt_have_a_bound_that_is_told() {
 }
 
 #[tokio::test]
+async fn rows_of_the_server_take_no_room_of_the_detectors_and_skip_no_notice() {
+    let (world, attempt, _client) = sitting().await;
+    let rows = |first: u32, last: u32, detector: &str| {
+        format!(
+            "WITH RECURSIVE n(i) AS (SELECT {first} UNION ALL SELECT i + 1 FROM n WHERE i < {last}) \
+             INSERT INTO incidents (id, institution_id, attempt_id, kind, severity, began_ms, \
+             ended_ms, detector) SELECT printf('0190163d-8694-739b-aea5-%012x', i), \
+             institution_id, attempts.id, 'whisper', 0.3, saved_ms, saved_ms, '{detector}' \
+             FROM attempts, n"
+        )
+    };
+    execute(&world, rows(1, 1_500, "server/1").leak()).await;
+    agent_sees(&world, attempt, IncidentKind::ForeignWindow).await;
+    let found = incidents(&world, IncidentKind::ForeignWindow).await;
+    assert_eq!(found.len(), 1, "the server's rows took the machine's room");
+    execute(&world, rows(2_001, 3_100, "whisper/1").leak()).await;
+    agent_sees(&world, attempt, IncidentKind::WindowSwitch).await;
+    agent_sees(&world, attempt, IncidentKind::CameraFrozen).await;
+    assert_eq!(incidents(&world, IncidentKind::WindowSwitch).await, []);
+    let told = incidents(&world, IncidentKind::NotWatched).await;
+    assert_eq!(told.len(), 1, "the notice came once: {told:?}");
+}
+
+#[tokio::test]
 async fn messages_of_one_attempt_have_a_bound_that_is_told() {
     let (world, attempt, client) = sitting().await;
     execute(
