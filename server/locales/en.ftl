@@ -722,4 +722,5 @@ note-looks-like = The login “{ $login }” looks like “{ $other }”, yet is
 note-odd-name = “{ $name }” has signs that names do not have.
 note-skipped-file = This file was added by a system and was skipped.
 cli-hashed = Passwords prepared: { $n }
+extra-time-given = You were given { $n } more minutes.
 extra-time-told = Your time was changed: you now have { $n } extra minutes.

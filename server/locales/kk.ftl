@@ -722,4 +722,5 @@ note-looks-like = «{ $login }» логині «{ $other }» логиніне ұ
 note-odd-name = «{ $name }»: есімде болмайтын таңбалар бар.
 note-skipped-file = Бұл файлды жүйе қосқан, алынбады.
 cli-hashed = Құпиясөз дайындалды: { $n }
+extra-time-given = Сізге қосымша уақыт берілді: { $n } мин.
 extra-time-told = Уақытыңыз өзгерді: енді қосымша { $n } мин.

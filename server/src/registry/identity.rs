@@ -18,6 +18,7 @@ use super::cell::CellState;
 use super::change::Change;
 use super::error::RegistryError;
 use super::quota::Kept;
+use super::staff::Deed;
 use crate::store::{Store, StoreError};
 
 /// What a proctor decides about an identity.
@@ -150,16 +151,20 @@ impl Registry {
             let detail = "decide about the machine first";
             return Err(RegistryError::refuse(ProblemCode::WrongPhase, detail));
         }
-        self.input_locked(&cell, &mut state, decision.input())
+        let word = decision.word();
+        // The reason is about a person: it stands sealed beside the decision.
+        let deed = Deed {
+            by,
+            action: &format!("identity_{word}"),
+            reason: "",
+        };
+        self.act_locked(&cell, &mut state, decision.input(), deed)
             .await?;
         let told = (!reason.is_empty()).then_some(reason);
-        let word = decision.word();
         self.record(&mut state, (word, told), Some(by), None)
             .await?;
         self.raise(&cell, &mut state);
-        // The reason is about a person: it stands sealed beside the decision.
-        let action = format!("identity_{word}");
-        self.log(by, &action, attempt, "").await
+        Ok(())
     }
 
     /// Records what happened to an identity; what the candidate is to read is kept at hand.

@@ -26,6 +26,7 @@ use super::cell::CellState;
 use super::change::{Change, KIOSK};
 use super::error::RegistryError;
 use super::quota::Kept;
+use super::staff::Deed;
 use crate::store::StoreError;
 
 /// Where the check of the machine stands that an attempt is bound to.
@@ -204,11 +205,16 @@ impl Registry {
             .bind(standing.to_json()?)
             .execute(&mut *tx)
             .await?;
+        let deed = Deed {
+            by,
+            action: "machine_accepted",
+            reason: &format!("{}: {reason}", standing.accepted.join(", ")),
+        };
+        self.write_deed(&mut tx, attempt, deed).await?;
         tx.commit().await?;
-        let told = format!("{}: {reason}", standing.accepted.join(", "));
         state.machine = standing;
         self.raise(&cell, &mut state);
-        self.log(by, "machine_accepted", attempt, &told).await
+        Ok(())
     }
 
     /// Takes what the kiosk's lockdown saw; what may matter becomes an incident.

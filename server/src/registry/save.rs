@@ -14,6 +14,7 @@ use super::cell::{Cell, CellState, OpenIncidents};
 use super::change::{Change, Ended};
 use super::command::AgentCommand;
 use super::error::RegistryError;
+use super::staff::Deed;
 use crate::store::{StoreError, WriteTx};
 
 impl Registry {
@@ -24,8 +25,19 @@ impl Registry {
         &self,
         cell: &Cell,
         state: &mut CellState,
-        mut gate: StartGate,
+        gate: StartGate,
         at: Moment,
+    ) -> Result<(), RegistryError> {
+        self.settle_as(cell, state, gate, (at, None)).await
+    }
+
+    /// Settles what a member of staff did, with its audit entry in the same transaction.
+    pub(super) async fn settle_as(
+        &self,
+        cell: &Cell,
+        state: &mut CellState,
+        mut gate: StartGate,
+        (at, deed): (Moment, Option<Deed<'_>>),
     ) -> Result<(), RegistryError> {
         let mut said = Said::default();
         while let Some(output) = gate.poll() {
@@ -53,8 +65,8 @@ impl Registry {
             }
         }
         let memory = gate.memory();
-        if !said.is_empty() || differs(&memory, &state.saved) {
-            state.open_incidents = self.persist(state, &memory, &said, at).await?;
+        if deed.is_some() || !said.is_empty() || differs(&memory, &state.saved) {
+            state.open_incidents = self.persist(state, &memory, &said, (at, deed)).await?;
             state.saved = memory;
             state.saved_at = at.now;
         }
@@ -104,10 +116,14 @@ impl Registry {
         state: &CellState,
         memory: &GateMemory,
         said: &Said,
-        at: Moment,
+        (at, deed): (Moment, Option<Deed<'_>>),
     ) -> Result<OpenIncidents, RegistryError> {
         let mut change = Change::begin(self, state, state.epoch, at.wall).await?;
         write_memory(&mut change.tx, state, memory, at.wall).await?;
+        if let Some(deed) = deed {
+            self.write_deed(&mut change.tx, state.facts.attempt, deed)
+                .await?;
+        }
         for phase in &said.phases {
             write_phase(&mut change.tx, self, state, *phase, at.wall).await?;
         }

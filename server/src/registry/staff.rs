@@ -12,12 +12,15 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use super::Registry;
+use super::cell::{Cell, CellState};
+use super::change::Change;
 use super::command::ControlAction;
 use super::error::RegistryError;
 use super::load::unsigned;
 use super::view::whole_ms;
+use crate::console::Language;
 use crate::store::assigned::Scope;
-use crate::store::{self, audit};
+use crate::store::{self, StoreError, WriteTx, audit};
 
 /// One attempt on the board.
 #[derive(Debug, Clone, PartialEq)]
@@ -265,15 +268,31 @@ impl Registry {
             }
             ControlAction::Flag => ("flag", None),
         };
+        let deed = Deed {
+            by,
+            action: word,
+            reason,
+        };
         match input {
-            Some(input) => self.input_locked(&cell, &mut state, input).await?,
+            Some(input) => self.act_locked(&cell, &mut state, input, deed).await?,
             None => {
                 let at = self.inner.clock.wall();
-                self.note(&state, IncidentKind::ProctorFlag, at, reason)
-                    .await?;
+                let mut change = Change::begin(self, &state, state.epoch, at).await?;
+                change.note(IncidentKind::ProctorFlag, at, reason).await?;
+                self.write_deed(&mut change.tx, attempt, deed).await?;
+                state.open_incidents = change.commit().await?;
             }
         }
-        self.log(by, word, attempt, reason).await
+        if let ControlAction::ExtraTime { minutes } = action {
+            let language = Language::from_code(&state.language).unwrap_or_default();
+            let text = language.fill("extra-time-given", &[("n", minutes.to_string())]);
+            let told = self.store_message(&cell, &mut state, MessageFrom::Proctor, Some(by), &text);
+            if let Err(error) = told.await {
+                // The time is given: an error here would have it given twice.
+                tracing::error!(%attempt, %error, "The candidate was not told of extra time");
+            }
+        }
+        Ok(())
     }
 
     /// Sends a message to the candidate.
@@ -302,26 +321,48 @@ impl Registry {
         self.set_hand(&cell, &mut state, false).await
     }
 
-    pub(super) async fn log(
+    /// Takes what a member of staff did into the gate; its audit entry stands in the transaction of
+    /// what changed.
+    pub(super) async fn act_locked(
         &self,
-        by: PersonId,
-        action: &str,
-        attempt: AttemptId,
-        reason: &str,
+        cell: &Cell,
+        state: &mut CellState,
+        input: GateInput,
+        deed: Deed<'_>,
     ) -> Result<(), RegistryError> {
-        let mut tx = self.inner.store.begin().await?;
+        let at = self.moment();
+        let mut gate = state.gate.clone();
+        let result = gate.handle(at, input);
+        let deed = result.is_ok().then_some(deed);
+        self.settle_as(cell, state, gate, (at, deed)).await?;
+        Ok(result?)
+    }
+
+    /// Writes what a member of staff did into the audit log.
+    pub(super) async fn write_deed(
+        &self,
+        tx: &mut WriteTx,
+        attempt: AttemptId,
+        deed: Deed<'_>,
+    ) -> Result<(), StoreError> {
         let entry = audit::Entry {
             institution: self.inner.keys.institution(),
             at: self.inner.clock.wall(),
-            actor: &by.to_string(),
-            action,
+            actor: &deed.by.to_string(),
+            action: deed.action,
             subject: &attempt.to_string(),
-            detail: reason,
+            detail: deed.reason,
         };
-        audit::write(&mut tx, &entry).await?;
-        tx.commit().await?;
-        Ok(())
+        audit::write(tx, &entry).await
     }
+}
+
+/// What a member of staff did to an attempt, as the audit log names it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deed<'a> {
+    pub(super) by: PersonId,
+    pub(super) action: &'a str,
+    pub(super) reason: &'a str,
 }
 
 fn line(row: &SqliteRow, now: WallTime) -> Result<BoardLine, RegistryError> {
