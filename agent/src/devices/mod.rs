@@ -24,7 +24,7 @@ use qorgan_capture::microphone::MicrophoneConfig;
 use qorgan_capture::screen::DisplayDescription;
 use qorgan_capture::{CaptureHandle, I420Frame, LossCause, PcmBlock, SourceDescription};
 use qorgan_encode::ProfileSettings;
-use qorgan_protocol::attempt::Tolerance;
+use qorgan_protocol::attempt::MachineRule;
 use qorgan_protocol::evidence::SourceState;
 use qorgan_protocol::link::{SourceKind, SourceStatement};
 
@@ -56,9 +56,9 @@ pub(crate) struct DeviceParts {
     /// Whether displays are required.
     pub(crate) screen: bool,
     /// What is done about a nested or remote display.
-    pub(crate) nested_display: Tolerance,
+    pub(crate) nested_display: MachineRule,
     /// What is done about a microphone that gives what the machine plays.
-    pub(crate) monitor_microphone: Tolerance,
+    pub(crate) monitor_microphone: MachineRule,
 }
 
 /// Every device's thread.
@@ -207,8 +207,8 @@ fn run_displays(parts: DeviceParts) {
 /// own (H10): the gate stays shut without a screen.
 fn nested(parts: &DeviceParts) -> Option<String> {
     match parts.nested_display {
-        Tolerance::Refuse => qorgan_seat::platform::nested_words(),
-        Tolerance::Proctor | Tolerance::Note => None,
+        MachineRule::Refuse => qorgan_seat::platform::nested_words(),
+        MachineRule::ProctorDecides | MachineRule::Note => None,
     }
 }
 
@@ -249,7 +249,7 @@ fn open_microphone(parts: &DeviceParts) -> io::Result<CaptureHandle<PcmBlock>> {
     }
     qorgan_capture::microphone::start(MicrophoneConfig {
         source: None,
-        monitors: parts.monitor_microphone != Tolerance::Refuse,
+        monitors: parts.monitor_microphone != MachineRule::Refuse,
     })
 }
 

@@ -5,7 +5,7 @@ use core::time::Duration;
 use qorgan_agent_core::sighting::Sighting;
 use qorgan_capture::{CaptureEvent, CaptureHandle, PcmBlock, SourceDescription};
 use qorgan_encode::{AudioEncoder, MediaTime};
-use qorgan_protocol::attempt::Tolerance;
+use qorgan_protocol::attempt::MachineRule;
 use qorgan_protocol::incident::{Edge, IncidentKind};
 use qorgan_protocol::time::Now;
 
@@ -59,7 +59,7 @@ impl Worker<'_> {
             );
             self.see(sighting);
         }
-        if self.parts.monitor_microphone == Tolerance::Proctor
+        if self.parts.monitor_microphone == MachineRule::ProctorDecides
             && qorgan_capture::microphone::is_monitor(&description.name)
         {
             let sighting = Sighting::fact(

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use qorgan_protocol::attempt::Tolerance;
+use qorgan_protocol::attempt::MachineRule;
 use qorgan_protocol::codec;
 use qorgan_protocol::crypto::{self, PublicKey, Signer as _};
 use qorgan_protocol::evidence::{
@@ -211,8 +211,8 @@ impl FakeServer {
             allowances: Vec::new(),
             input_key: Hex(INPUT_KEY.to_vec()),
             // Tests run on a display of their own and hear what they play.
-            nested_display: Tolerance::Note,
-            monitor_microphone: Tolerance::Note,
+            nested_display: MachineRule::Note,
+            monitor_microphone: MachineRule::Note,
         };
         serde_json::to_string(&reply).expect("plain data")
     }

@@ -17,7 +17,7 @@ use std::thread;
 
 use qorgan_agent_core::clock::ClockWatch;
 use qorgan_agent_core::sighting::Sighting;
-use qorgan_protocol::attempt::Tolerance;
+use qorgan_protocol::attempt::MachineRule;
 use qorgan_protocol::incident::{Edge, IncidentKind};
 use qorgan_protocol::wire::AgentEnrolReply;
 use qorgan_seat::platform::{self, OwnWatch};
@@ -58,7 +58,7 @@ pub(crate) struct Watcher {
     controls: Arc<Controls>,
     own: Arc<OwnProcesses>,
     displays_max: usize,
-    nested_display: Tolerance,
+    nested_display: MachineRule,
 }
 
 impl Watcher {
@@ -87,7 +87,7 @@ impl Watcher {
             controls: Arc::clone(&controls),
             own: Arc::new(OwnProcesses(Mutex::default())),
             displays_max: 1,
-            nested_display: Tolerance::Refuse,
+            nested_display: MachineRule::Refuse,
         };
         (watcher, controls)
     }
@@ -109,7 +109,7 @@ impl Watcher {
         expect(dead_code, reason = "displays of other systems cannot be asked yet")
     )]
     pub(crate) fn declares_nested(&self) -> bool {
-        self.nested_display == Tolerance::Note
+        self.nested_display == MachineRule::Note
     }
 
     /// Returns the most displays that the exam allows.

@@ -8,7 +8,7 @@ use std::{
 
 use qorgan_protocol::{
     assessment::{Choice, Interaction, ItemPage, Response, ResponseEntry, ResponseSeq},
-    attempt::{AttemptPhase, CheckInTask, CheckInTasks, GateMode, GatePolicy, Tolerance},
+    attempt::{AttemptPhase, CheckInTask, CheckInTasks, GateMode, GatePolicy, MachineRule},
     codec,
     crypto::{self, Hasher as _, PublicKey, Sha256, Signer as _},
     evidence::{AttemptKeyCertificate, AttemptRole, StreamKind},
@@ -327,7 +327,7 @@ impl State {
             epoch: Epoch::FIRST,
             // The kiosk walks on a display of the test's own.
             policy: GatePolicy {
-                nested_display: Tolerance::Note,
+                nested_display: MachineRule::Note,
                 ..GatePolicy::remote()
             },
             certificate: signed.into(),

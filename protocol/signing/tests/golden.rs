@@ -96,7 +96,7 @@ fn checkpoint_of_version_1_stays() {
 }
 
 #[test]
-fn manifest_of_version_4_and_supplement_of_version_1_stay() {
+fn manifest_of_version_5_and_supplement_of_version_1_stay() {
     let files = export(2, 10);
     let manifest: SignedBytes = decode("manifest", &files.0["manifest.bin"]).expect("canonical");
     let body: Manifest = opened(&common::server(), &manifest);

@@ -60,6 +60,23 @@ impl PauseCredit {
             PauseCause::Proctor => u64::MAX,
         })
     }
+
+    /// Returns it with another bound for a cause, in milliseconds; a proctor's pause has none.
+    #[must_use]
+    pub const fn with(mut self, cause: PauseCause, ms: u64) -> Self {
+        match cause {
+            PauseCause::AgentLost => self.agent_ms = ms,
+            PauseCause::SourceLost => self.source_ms = ms,
+            PauseCause::NetworkLost => self.network_ms = ms,
+            PauseCause::FreshnessMissed => self.freshness_ms = ms,
+            PauseCause::Displays => self.displays_ms = ms,
+            PauseCause::ServerRestarted => self.server_ms = ms,
+            PauseCause::Moving => self.moving_ms = ms,
+            PauseCause::Identity => self.identity_ms = ms,
+            PauseCause::Proctor => {}
+        }
+        self
+    }
 }
 
 impl Default for PauseCredit {
@@ -153,6 +170,24 @@ impl CreditedPause {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_is_called_by_its_word_on_the_wire_and_its_bound_is_set_alone() {
+        for cause in PauseCause::ALL {
+            let wire = serde_json::to_value(cause).expect("a word");
+            assert_eq!(wire, cause.word());
+            let set = PauseCredit::DEFAULT.with(cause, 60_000);
+            for other in PauseCause::ALL {
+                let usual = PauseCredit::DEFAULT.bound(other);
+                let wanted = if other == cause && cause != PauseCause::Proctor {
+                    Duration::from_secs(60)
+                } else {
+                    usual
+                };
+                assert_eq!(set.bound(other), wanted, "{cause:?} {other:?}");
+            }
+        }
+    }
 
     #[test]
     fn what_was_credited_is_the_same_after_it_was_stored() {

@@ -15,16 +15,21 @@ use crate::evidence::StreamKind;
 use crate::incident::{IncidentKind, Severity};
 use crate::wire::{CheckOutcome, SystemCheckLine};
 
-/// What is done about a fact of the machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// What is done about a fact of the machine; where a policy says nothing, the strictest.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MachineRule {
     /// It is noted for the review.
     Note,
-    /// A proctor decides before the start.
+    /// It is an incident, and a proctor decides, before the start where it is found by then.
+    // Policies from before have `proctor` for displays.
+    #[serde(alias = "proctor")]
     ProctorDecides,
-    /// No attempt is begun on such a machine.
+    /// No attempt is begun on such a machine, nor goes on with it.
+    #[default]
     Refuse,
 }
 
@@ -288,7 +293,7 @@ impl CheckJudgement {
         outcome: CheckOutcome,
     ) {
         let rule = if check == CheckName::NestedDisplay {
-            Some(policy.nested_display.rule())
+            Some(policy.nested_display)
         } else {
             policy.machine.rule(check)
         };
@@ -412,6 +417,23 @@ mod tests {
         old.as_object_mut().expect("an object").remove("machine");
         let read: GatePolicy = serde_json::from_value(old).expect("readable");
         assert_eq!(read.machine, MachinePolicy::DEFAULT);
+    }
+
+    #[test]
+    fn a_policy_with_the_words_from_before_reads_and_is_written_with_those_of_today() {
+        let mut old = serde_json::to_value(GatePolicy::remote()).expect("plain data");
+        old["nested_display"] = "proctor".into();
+        old["monitor_microphone"] = "note".into();
+        let read: GatePolicy = serde_json::from_value(old).expect("readable");
+        assert_eq!(read.nested_display, MachineRule::ProctorDecides);
+        assert_eq!(read.monitor_microphone, MachineRule::Note);
+        let written = serde_json::to_value(&read).expect("plain data");
+        assert_eq!(written["nested_display"], "proctor_decides");
+        let mut silent = written;
+        let fields = silent.as_object_mut().expect("an object");
+        fields.remove("nested_display");
+        let read: GatePolicy = serde_json::from_value(silent).expect("readable");
+        assert_eq!(read.nested_display, MachineRule::Refuse, "the strictest");
     }
 
     fn good(_policy: &GatePolicy) -> Vec<SystemCheckLine> {

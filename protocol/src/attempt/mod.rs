@@ -25,4 +25,4 @@ pub use pace::{ItemPace, Pace};
 pub use phase::{
     AttemptEvent, AttemptPhase, CheckInTask, CheckInTasks, PauseCause, Refused, TerminationCause,
 };
-pub use policy::{GateMode, GatePolicy, Grace, Tolerance};
+pub use policy::{GateMode, GatePolicy, Grace};

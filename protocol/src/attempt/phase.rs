@@ -91,6 +91,22 @@ impl PauseCause {
         Self::Moving,
         Self::Identity,
     ];
+
+    /// Returns the word on the wire, in forms and as key of texts.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::AgentLost => "agent_lost",
+            Self::SourceLost => "source_lost",
+            Self::NetworkLost => "network_lost",
+            Self::FreshnessMissed => "freshness_missed",
+            Self::Proctor => "proctor",
+            Self::Displays => "displays",
+            Self::ServerRestarted => "server_restarted",
+            Self::Moving => "moving",
+            Self::Identity => "identity",
+        }
+    }
 }
 
 /// Why an attempt was ended.

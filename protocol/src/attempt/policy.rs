@@ -52,53 +52,6 @@ impl Grace {
     }
 }
 
-/// What is done about a machine that is not as it should be.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
-)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Tolerance {
-    /// The exam does not go on with it.
-    #[default]
-    Refuse,
-    /// It is an incident, and a proctor decides.
-    Proctor,
-    /// It stands in the system check and nowhere else: the sitting declares it.
-    Note,
-}
-
-impl Tolerance {
-    /// Every one, from the strictest.
-    pub const ALL: [Self; 3] = [Self::Refuse, Self::Proctor, Self::Note];
-
-    /// Returns the word on the wire, in forms and as key of texts.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Refuse => "refuse",
-            Self::Proctor => "proctor",
-            Self::Note => "note",
-        }
-    }
-
-    /// Returns the rule that the system check is judged by.
-    #[must_use]
-    pub const fn rule(self) -> MachineRule {
-        match self {
-            Self::Refuse => MachineRule::Refuse,
-            Self::Proctor => MachineRule::ProctorDecides,
-            Self::Note => MachineRule::Note,
-        }
-    }
-
-    /// Returns the one that `word` names.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|one| one.word() == word)
-    }
-}
-
 /// The policy in force; signed into the manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -143,10 +96,10 @@ pub struct GatePolicy {
     /// What is done about a display that is nested in another one or remote (H10); demo and tests,
     /// which run in one, declare it here.
     #[serde(default)]
-    pub nested_display: Tolerance,
+    pub nested_display: MachineRule,
     /// What is done about a microphone that gives what the machine plays.
     #[serde(default)]
-    pub monitor_microphone: Tolerance,
+    pub monitor_microphone: MachineRule,
 }
 
 impl GatePolicy {
@@ -169,8 +122,8 @@ impl GatePolicy {
             watch: WatchPolicy::remote(),
             pace: Pace::DEFAULT,
             machine: MachinePolicy::DEFAULT,
-            nested_display: Tolerance::Refuse,
-            monitor_microphone: Tolerance::Refuse,
+            nested_display: MachineRule::Refuse,
+            monitor_microphone: MachineRule::Refuse,
         }
     }
 

@@ -109,7 +109,7 @@ pub struct Manifest {
 
 impl Signable for Manifest {
     const LABEL: Label = Label::Manifest;
-    const VERSION: u16 = 4;
+    const VERSION: u16 = 5;
     const NAME: &'static str = "manifest";
 }
 

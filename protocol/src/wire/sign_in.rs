@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::hexbytes::{Hex, SignedHex};
-use crate::attempt::{AttemptPhase, Tolerance};
+use crate::attempt::{AttemptPhase, MachineRule};
 use crate::crypto::{Label, PublicKey, Sha256, Signable};
 use crate::ids::{AttemptId, BootId, Epoch, InstitutionId, PersonId};
 use crate::incident::{Allowance, WatchPolicy};
@@ -285,8 +285,8 @@ pub struct AgentEnrolReply {
     pub input_key: Hex,
     /// What is done about a nested or remote display.
     #[serde(default)]
-    pub nested_display: Tolerance,
+    pub nested_display: MachineRule,
     /// What is done about a microphone that gives what the machine plays.
     #[serde(default)]
-    pub monitor_microphone: Tolerance,
+    pub monitor_microphone: MachineRule,
 }

@@ -11,7 +11,7 @@ pub mod fields;
 use core::time::Duration;
 
 use qorgan_protocol::attempt::{
-    GateMode, GatePolicy, Grace, MachinePolicy, MachineRule, Pace, Tolerance,
+    GateMode, GatePolicy, Grace, MachinePolicy, MachineRule, Pace, PauseCredit,
 };
 use qorgan_protocol::evidence::StreamKind;
 use qorgan_protocol::incident::{Sensitivity, WatchPolicy};
@@ -167,8 +167,10 @@ impl<'a, F: Fn(&str) -> &'a str> Form<'_, F> {
         let late_minutes = self.number(fields::LATE);
         let pace = self.pace();
         let watch = self.watch(base.watch.clone());
+        let pause_credit = self.pause_credit(base.pause_credit);
         let machine = self.machine(base.machine);
-        let nested_display = self.tolerance(fields::NESTED_DISPLAY, base.nested_display);
+        let nested_display = self.rule(fields::NESTED_DISPLAY, base.nested_display);
+        let monitor_microphone = self.rule(fields::MONITOR_MICROPHONE, base.monitor_microphone);
         let policy = GatePolicy {
             displays_max: u8::try_from(displays).unwrap_or(1),
             simulated_sources: self.ticked(fields::SIMULATED),
@@ -186,6 +188,8 @@ impl<'a, F: Fn(&str) -> &'a str> Form<'_, F> {
             pace,
             machine,
             nested_display,
+            monitor_microphone,
+            pause_credit,
             ..base
         };
         if policy.identity_document && !policy.required().contains(&StreamKind::Camera) {
@@ -220,15 +224,15 @@ impl<'a, F: Fn(&str) -> &'a str> Form<'_, F> {
         rule.unwrap_or(usual)
     }
 
-    fn tolerance(&mut self, name: &'static str, usual: Tolerance) -> Tolerance {
-        let word = (self.field)(name);
-        if word.is_empty() {
-            return usual;
+    fn pause_credit(&mut self, usual: PauseCredit) -> PauseCredit {
+        let mut credit = usual;
+        for (name, cause) in fields::PAUSE_CREDIT {
+            if !(self.field)(name).is_empty() {
+                let minutes = self.number_within(name, (0, fields::PAUSE_CREDIT_MAX));
+                credit = credit.with(cause, minutes.saturating_mul(60_000));
+            }
         }
-        Tolerance::from_word(word).unwrap_or_else(|| {
-            self.faults.push((name, SittingFault::Word));
-            usual
-        })
+        credit
     }
 
     fn watch(&mut self, usual: WatchPolicy) -> WatchPolicy {
@@ -264,7 +268,11 @@ impl<'a, F: Fn(&str) -> &'a str> Form<'_, F> {
 
     fn number(&mut self, name: &'static str) -> u64 {
         let known = fields::NUMBERS.iter().find(|(known, ..)| *known == name);
-        let (min, max) = known.map_or((0, 0), |(_, min, max)| (*min, *max));
+        let bounds = known.map_or((0, 0), |(_, min, max)| (*min, *max));
+        self.number_within(name, bounds)
+    }
+
+    fn number_within(&mut self, name: &'static str, (min, max): (u64, u64)) -> u64 {
         let number = (self.field)(name).parse::<u64>().ok();
         number
             .filter(|number| (min..=max).contains(number))
@@ -307,7 +315,7 @@ const BANDWIDTHS: [&str; 3] = ["economy", "standard", "rich"];
 mod tests {
     use std::collections::BTreeMap;
 
-    use qorgan_protocol::attempt::PauseCredit;
+    use qorgan_protocol::attempt::PauseCause;
     use qorgan_protocol::incident::IncidentKind;
 
     use super::*;
@@ -340,6 +348,9 @@ mod tests {
             ("virtual_machine", "refuse"),
             ("remote_session", "note"),
             ("proxy", "proctor_decides"),
+            ("monitor_microphone", "proctor_decides"),
+            ("credit_agent_lost", "0"),
+            ("credit_moving", "600"),
         ]);
         form.remove("freshness");
         form.remove("credit_covered_time");
@@ -363,7 +374,11 @@ mod tests {
             },
             late_delivery_ms_max: 1_800_000,
             credit_covered_time: false,
-            pause_credit: PauseCredit::DEFAULT,
+            pause_credit: PauseCredit {
+                agent_ms: 0,
+                moving_ms: 36_000_000,
+                ..PauseCredit::DEFAULT
+            },
             identity_document: true,
             watch,
             pace: Pace {
@@ -375,8 +390,8 @@ mod tests {
                 remote_session: MachineRule::Note,
                 proxy: MachineRule::ProctorDecides,
             },
-            nested_display: Tolerance::Note,
-            monitor_microphone: Tolerance::Refuse,
+            nested_display: MachineRule::Note,
+            monitor_microphone: MachineRule::ProctorDecides,
         };
         assert_eq!(read.policy, policy);
         assert_eq!(read.duration, Duration::from_secs(5_400));
@@ -415,6 +430,8 @@ mod tests {
             ("deny", "zoom\n/usr/bin/obs"),
             ("allow", "Zoom"),
             ("remote_session", "allow"),
+            ("nested_display", "proctor"),
+            ("credit_displays", "601"),
         ]);
 
         let faults = read(&form).expect_err("bad");
@@ -428,7 +445,9 @@ mod tests {
             "late_delivery_minutes",
             "items_ahead",
             "items_per_minute",
+            "credit_displays",
             "remote_session",
+            "nested_display",
             "bandwidth",
             "deny",
             "allow",
@@ -446,6 +465,19 @@ mod tests {
             read(&form),
             Err(vec![("source_screen", SittingFault::NoSource)])
         );
+    }
+
+    #[test]
+    fn every_cause_but_a_proctors_pause_has_its_credit_and_no_other() {
+        let mut causes = PauseCause::ALL.to_vec();
+        causes.retain(|cause| *cause != PauseCause::Proctor);
+        let mut known = fields::PAUSE_CREDIT.map(|(_, cause)| cause).to_vec();
+        known.sort_unstable();
+        causes.sort_unstable();
+        assert_eq!(known, causes);
+        for (name, cause) in fields::PAUSE_CREDIT {
+            assert_eq!(name, format!("credit_{}", cause.word()));
+        }
     }
 
     #[test]

@@ -126,10 +126,6 @@ pub(super) struct CreateSitting {
     /// Files may stand for devices (demo and tests).
     #[arg(long)]
     simulated_sources: bool,
-    /// What is done about a display inside another one or of another machine: refuse, proctor or
-    /// note (demo and tests); without it the mode's usual.
-    #[arg(long, value_name = "WORD", default_value = "")]
-    nested_display: String,
     /// A proctor opens the gate of a remote sitting too.
     #[arg(long)]
     proctor_opens: bool,
@@ -175,6 +171,16 @@ pub(super) struct CreateSitting {
     /// What is done about a proxy.
     #[arg(long, default_value = "note", value_name = "RULE")]
     proxy: String,
+    /// What is done about a display inside another one or of another machine.
+    #[arg(long, default_value = "refuse", value_name = "RULE")]
+    nested_display: String,
+    /// What is done about a microphone that gives what the machine plays.
+    #[arg(long, default_value = "refuse", value_name = "RULE")]
+    monitor_microphone: String,
+    /// How many minutes under cover are given back by themselves for a cause, such as
+    /// `network_lost=15`; may be given again; a cause that is not named has the usual.
+    #[arg(long, value_name = "CAUSE=MINUTES")]
+    pause_credit: Vec<String>,
     /// A program that is reported; may be given again; without it the settings' list.
     #[arg(long, value_name = "PROGRAM")]
     deny: Vec<String>,
@@ -260,6 +266,10 @@ impl CreateSitting {
             let (name, word) = watch_field(typed)?;
             fields.insert(name, word);
         }
+        for typed in &self.pause_credit {
+            let (name, minutes) = credit_field(typed)?;
+            fields.insert(name, minutes);
+        }
         let read = read_sitting(|name| fields.get(name).map_or("", String::as_str));
         read.map_err(|faults| refusal(&faults))
     }
@@ -295,6 +305,7 @@ impl CreateSitting {
             (fields::VIRTUAL_MACHINE, self.virtual_machine.clone()),
             (fields::REMOTE_SESSION, self.remote_session.clone()),
             (fields::PROXY, self.proxy.clone()),
+            (fields::MONITOR_MICROPHONE, self.monitor_microphone.clone()),
             (
                 fields::BANDWIDTH,
                 bandwidth
@@ -329,6 +340,9 @@ fn option_of(field: &str) -> &str {
     if field.starts_with("watch_") {
         return "watch";
     }
+    if fields::PAUSE_CREDIT.iter().any(|(name, _)| *name == field) {
+        return "pause-credit";
+    }
     field.strip_prefix("source_").unwrap_or(field)
 }
 
@@ -341,6 +355,21 @@ fn watch_field(typed: &str) -> anyhow::Result<(&'static str, String)> {
         Some(_) | None => {
             let kinds = fields::WATCH.map(|(_, kind)| kind.word()).join(", ");
             bail!("--watch: give KIND=WORD, where KIND is one of {kinds}")
+        }
+    }
+}
+
+/// Reads `CAUSE=MINUTES` as field and value.
+fn credit_field(typed: &str) -> anyhow::Result<(&'static str, String)> {
+    let (cause, minutes) = typed.split_once('=').unwrap_or((typed, ""));
+    let mut known = fields::PAUSE_CREDIT.iter();
+    match known.find(|(_, known)| known.word() == cause) {
+        Some((name, _)) if !minutes.is_empty() => Ok((name, minutes.to_owned())),
+        Some(_) | None => {
+            let causes = fields::PAUSE_CREDIT
+                .map(|(_, cause)| cause.word())
+                .join(", ");
+            bail!("--pause-credit: give CAUSE=MINUTES, where CAUSE is one of {causes}")
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
-use qorgan_protocol::attempt::{GateMode, GatePolicy, MachineRule};
+use qorgan_protocol::attempt::{GateMode, GatePolicy, MachineRule, PauseCredit};
 use qorgan_protocol::ids::SittingId;
 use qorgan_protocol::incident::{Sensitivity, WatchPolicy};
 use qorgan_protocol::wire::ProblemCode;
+use qorgan_server_core::sitting::fields;
 use serde::Deserialize;
 
 use super::admission_sheet::{preview_table, read_admission_sheet};
@@ -155,10 +156,6 @@ impl Settings {
         let lines = [
             ("required", required.join(", ")),
             ("displays", policy.displays_max.to_string()),
-            (
-                "nested-display",
-                page.t(&format!("tolerance-{}", policy.nested_display.word())),
-            ),
             ("proctor-opens", yes(opens)),
             ("identity-before-start", yes(policy.identity_before_start)),
             ("identity-document", yes(policy.identity_document)),
@@ -172,12 +169,15 @@ impl Settings {
             ("items-ahead", policy.pace.ahead.to_string()),
             ("items-per-minute", policy.pace.per_minute.to_string()),
             ("credit-covered-time", yes(policy.credit_covered_time)),
+            ("credit", credits(page, policy.pause_credit)),
             (
                 "virtual-machine",
                 rule(page, policy.machine.virtual_machine),
             ),
             ("remote-session", rule(page, policy.machine.remote_session)),
             ("proxy", rule(page, policy.machine.proxy)),
+            ("nested-display", rule(page, policy.nested_display)),
+            ("monitor-microphone", rule(page, policy.monitor_microphone)),
             ("watch", watched(page, &policy.watch)),
             ("bandwidth", page.t(&format!("sitting-{}", self.bandwidth))),
             ("deny", programs(&self.deny)),
@@ -191,6 +191,16 @@ impl Settings {
 
 fn rule(page: &Page, rule: MachineRule) -> String {
     page.t(&format!("rule-{}", rule.word()))
+}
+
+/// Names how many minutes are given back, by cause.
+fn credits(page: &Page, credit: PauseCredit) -> String {
+    let parts = fields::PAUSE_CREDIT.map(|(name, cause)| {
+        let minutes = credit.bound(cause).as_secs() / 60;
+        let label = page.t(&format!("sitting-{}", name.replace('_', "-")));
+        format!("{label}: {minutes}")
+    });
+    parts.join("; ")
 }
 
 /// Names the kinds that are not watched for as they were measured.

@@ -90,12 +90,20 @@ impl SittingForm {
                 machine.remote_session.word().to_owned(),
             ),
             (fields::PROXY, machine.proxy.word().to_owned()),
+            (
+                fields::MONITOR_MICROPHONE,
+                policy.monitor_microphone.word().to_owned(),
+            ),
             (fields::BANDWIDTH, defaults.bandwidth.word().to_owned()),
             (fields::DENY, defaults.deny_processes.join("\n")),
             (fields::ALLOW, defaults.allow_processes.join("\n")),
         ];
         let mut values = BTreeMap::from(values);
         values.extend(fields::WATCH.map(|(name, _)| (name, String::new())));
+        values.extend(fields::PAUSE_CREDIT.map(|(name, cause)| {
+            let minutes = policy.pause_credit.bound(cause).as_secs() / 60;
+            (name, minutes.to_string())
+        }));
         let on_site = GatePolicy::on_site().required();
         let mut ticked = BTreeMap::from([
             (fields::PROCTOR_OPENS, policy.proctor_opens),
@@ -212,6 +220,19 @@ impl SittingForm {
             .collect()
     }
 
+    /// Returns how many minutes are given back, by cause.
+    pub(super) fn credits(&self) -> Vec<NumberField> {
+        let field = |(name, _)| NumberField {
+            name,
+            label: self.label(name),
+            value: self.value(name).to_owned(),
+            min: 0,
+            max: fields::PAUSE_CREDIT_MAX,
+            wrong: self.wrong(name).cloned(),
+        };
+        fields::PAUSE_CREDIT.map(field).into()
+    }
+
     /// Returns the boxes of a group.
     pub(super) fn boxes(&self, group: &str) -> Vec<TickField> {
         let wanted: &[&'static str] = match group {
@@ -300,23 +321,16 @@ impl SittingForm {
     /// Tells whether a group of settings is to be shown open: something in it is wrong.
     pub(super) fn opens(&self, group: &str) -> bool {
         let names: &[&str] = match group {
-            "gate" => &[
-                fields::DISPLAYS,
-                fields::NESTED_DISPLAY,
-                fields::DOCUMENT,
-                "source_screen",
-            ],
-            "loss" => &LOSS_NUMBERS,
+            "gate" => &[fields::DISPLAYS, fields::DOCUMENT, "source_screen"],
+            "loss" => {
+                let credits = fields::PAUSE_CREDIT.map(|(name, _)| name);
+                &[&LOSS_NUMBERS[..], &credits].concat()
+            }
             "machine" => &fields::MACHINE,
             "watch" => &fields::WATCH.map(|(name, _)| name),
             _ => &[fields::BANDWIDTH, fields::DENY, fields::ALLOW],
         };
         names.iter().any(|name| self.wrong.contains_key(name))
-    }
-
-    /// Returns what a word says of what is done about a machine.
-    pub(super) fn tolerance(&self, word: &str) -> String {
-        self.page.t(&format!("tolerance-{word}"))
     }
 
     /// Returns the label of a field.
@@ -441,6 +455,8 @@ mod tests {
             (fields::MODE, "on_site"),
             (fields::MINUTES, "abc"),
             (fields::DENY, "a/b"),
+            ("credit_moving", "601"),
+            (fields::MONITOR_MICROPHONE, "proctor"),
         ];
         let sent = typed.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let exam = ExamId::new(WallTime::from_unix_ms(1), [1; 10]);
@@ -452,7 +468,14 @@ mod tests {
         assert_eq!(form.value(fields::MINUTES), "abc");
         assert_eq!(form.value(fields::MODE), "on_site");
         assert!(!form.is_ticked(fields::FRESHNESS), "it was not ticked");
-        for name in [CLOSES, fields::MINUTES, "source_screen", fields::DENY] {
+        for name in [
+            CLOSES,
+            fields::MINUTES,
+            "source_screen",
+            fields::DENY,
+            "credit_moving",
+            fields::MONITOR_MICROPHONE,
+        ] {
             assert!(
                 form.wrong(name)
                     .is_some_and(|words| !words.contains("wrong-")),
@@ -461,5 +484,6 @@ mod tests {
         }
         assert!(form.wrong(OPENS).is_none());
         assert!(form.opens("gate") && form.opens("programs"));
+        assert!(form.opens("loss") && form.opens("machine"));
     }
 }

@@ -265,7 +265,7 @@ impl Kiosk {
             ruled(
                 Check::NestedDisplay,
                 facts.nested_display.as_deref(),
-                policy.nested_display.rule(),
+                policy.nested_display,
             ),
             disk,
             ruled(

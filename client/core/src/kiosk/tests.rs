@@ -14,7 +14,7 @@ use core::time::Duration;
 
 use qorgan_protocol::{
     assessment::ResponseSeq,
-    attempt::{AttemptPhase, CheckInTask, CheckInTasks, Tolerance},
+    attempt::{AttemptPhase, CheckInTask, CheckInTasks, MachineRule},
     crypto::Sha256,
     ids::Epoch,
     local::{LivenessAsk, LivenessState},
@@ -81,7 +81,7 @@ impl Desk {
     }
 
     /// Stands at the system check of a sitting that treats nested displays so.
-    fn at_system_check(nested_display: Tolerance) -> Self {
+    fn at_system_check(nested_display: MachineRule) -> Self {
         let mut desk = Self::new();
         desk.walk_to_exams();
         let mut check_in = fx::check_in(phase_with(&[CheckInTask::Consent]));

@@ -1,6 +1,6 @@
 //! The names of a form's fields.
 
-use qorgan_protocol::attempt::Grace;
+use qorgan_protocol::attempt::{Grace, PauseCause};
 use qorgan_protocol::evidence::StreamKind;
 use qorgan_protocol::incident::IncidentKind;
 
@@ -34,7 +34,7 @@ pub const IDENTITY: &str = "identity_before_start";
 pub const DOCUMENT: &str = "identity_document";
 /// Codes on the screen are asked for.
 pub const FRESHNESS: &str = "freshness";
-/// What is done about a nested or remote display; nothing for the mode's usual.
+/// What is done about a nested or remote display, or nothing for the usual.
 pub const NESTED_DISPLAY: &str = "nested_display";
 /// Files may stand for devices.
 pub const SIMULATED: &str = "simulated_sources";
@@ -62,8 +62,32 @@ pub const VIRTUAL_MACHINE: &str = "virtual_machine";
 pub const REMOTE_SESSION: &str = "remote_session";
 /// What is done about a proxy, or nothing for the usual.
 pub const PROXY: &str = "proxy";
+/// What is done about a microphone that gives what the machine plays, or nothing for the usual.
+pub const MONITOR_MICROPHONE: &str = "monitor_microphone";
 /// What is done about facts of the machine: `note`, `proctor_decides` or `refuse`.
-pub const MACHINE: [&str; 3] = [VIRTUAL_MACHINE, REMOTE_SESSION, PROXY];
+pub const MACHINE: [&str; 5] = [
+    VIRTUAL_MACHINE,
+    REMOTE_SESSION,
+    PROXY,
+    NESTED_DISPLAY,
+    MONITOR_MICROPHONE,
+];
+/// How many minutes under cover are given back by themselves in an attempt, by cause, or nothing for
+/// the usual.
+pub const PAUSE_CREDIT: [(&str, PauseCause); 8] = [
+    ("credit_agent_lost", PauseCause::AgentLost),
+    ("credit_source_lost", PauseCause::SourceLost),
+    ("credit_network_lost", PauseCause::NetworkLost),
+    ("credit_freshness_missed", PauseCause::FreshnessMissed),
+    ("credit_displays", PauseCause::Displays),
+    ("credit_server_restarted", PauseCause::ServerRestarted),
+    ("credit_moving", PauseCause::Moving),
+    ("credit_identity", PauseCause::Identity),
+];
+/// The most minutes that are given back for a cause: the longest that a sitting may last.
+pub const PAUSE_CREDIT_MAX: u64 = MINUTES_MAX;
+/// The longest time for the items, in minutes.
+const MINUTES_MAX: u64 = 600;
 /// What is watched for: how readily each kind is raised, or nothing for the mode's usual.
 pub const WATCH: [(&str, IncidentKind); 16] = [
     ("watch_window_switch", IncidentKind::WindowSwitch),
@@ -91,7 +115,7 @@ pub const WATCH: [(&str, IncidentKind); 16] = [
 ];
 /// The numbers: field, least, most. No grace is longer than the default.
 pub const NUMBERS: [(&str, u64, u64); 7] = [
-    (MINUTES, 1, 600),
+    (MINUTES, 1, MINUTES_MAX),
     (DISPLAYS, 1, 8),
     (GRACE_AGENT, 0, Grace::DEFAULT.agent_ms / 1_000),
     (GRACE_NETWORK, 0, Grace::DEFAULT.network_ms / 1_000),

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use qorgan_protocol::{
     assessment::ResponseSeq,
-    attempt::{AttemptPhase, CheckInTask, Tolerance},
+    attempt::{AttemptPhase, CheckInTask, MachineRule},
     ids::Epoch,
     local::{LivenessState, VoiceState},
     time::WallTime,
@@ -191,10 +191,13 @@ fn the_sitting_says_what_becomes_of_a_nested_display() {
             .result
     };
     let found = Some("Xephyr serves it");
-    assert_eq!(result(Tolerance::Refuse, found), CheckResult::Bad);
-    assert_eq!(result(Tolerance::Proctor, found), CheckResult::Warning);
-    assert_eq!(result(Tolerance::Note, found), CheckResult::Warning);
-    assert_eq!(result(Tolerance::Refuse, None), CheckResult::Good);
+    assert_eq!(result(MachineRule::Refuse, found), CheckResult::Bad);
+    assert_eq!(
+        result(MachineRule::ProctorDecides, found),
+        CheckResult::Warning
+    );
+    assert_eq!(result(MachineRule::Note, found), CheckResult::Warning);
+    assert_eq!(result(MachineRule::Refuse, None), CheckResult::Good);
 }
 
 #[test]
