@@ -198,14 +198,19 @@ async function makeSitting(world) {
   for (const group of await page.locator("details.group > summary").all()) await group.click();
   await clean(world, "exam-settings");
   await page.fill("#deny", "zoom\n/usr/bin/obs");
+  await page.fill("#credit_moving", "601");
   await page.$eval("form.settings", (form) => { form.noValidate = true; });
   await page.click("form[action$=sittings] button.primary");
   await page.waitForSelector("#minutes-wrong");
   assert.equal(await page.inputValue("#minutes"), "0");
   assert.match(await page.textContent("#deny-wrong"), /\/usr\/bin\/obs/);
+  assert.match(await page.textContent("#credit_moving-wrong"), /600/);
   await clean(world, "exam-wrong");
   await page.fill("#minutes", "60");
   await page.fill("#deny", "zoom\nobs");
+  await page.fill("#credit_moving", "45");
+  await page.click("details.group:has(#monitor_microphone) > summary");
+  await page.selectOption("#monitor_microphone", "proctor_decides");
   await page.click("details.group:has(#watch_looking_away) > summary");
   await page.selectOption("#watch_looking_away", "low");
   assert.deepEqual(await page.$$eval("#watch_impersonation option", (all) => all.map((one) => one.value)), ["", "low", "normal", "high"]);
@@ -215,6 +220,7 @@ async function makeSitting(world) {
   await page.locator("details.settings-in-force > summary").click();
   assert.match(await page.textContent("details.settings-in-force"), /zoom, obs/);
   assert.match(await page.textContent("details.settings-in-force"), /Төмен/);
+  assert.match(await page.textContent("details.settings-in-force"), /Басқа компьютерге көшу: 45/);
   await clean(world, "sitting-settings");
 }
 
