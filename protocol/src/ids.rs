@@ -73,7 +73,7 @@ macro_rules! id {
         #[cfg(feature = "schema")]
         impl utoipa::PartialSchema for $name {
             fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-                crate::wire::text_schema(concat!(stringify!($name), ", a UUID"))
+                crate::schema::text_schema(concat!(stringify!($name), ", a UUID"))
             }
         }
 
@@ -158,7 +158,7 @@ pub struct BootId(pub [u8; 16]);
 #[cfg(feature = "schema")]
 impl utoipa::PartialSchema for BootId {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-        crate::wire::text_schema("Sixteen bytes")
+        crate::schema::text_schema("Sixteen bytes")
     }
 }
 

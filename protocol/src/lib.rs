@@ -18,6 +18,9 @@ pub mod limits;
 pub mod link;
 pub mod local;
 pub mod media;
+#[cfg(feature = "schema")]
+mod schema;
 pub mod sealed_log;
+pub mod stream;
 pub mod time;
 pub mod wire;

@@ -18,8 +18,8 @@ use super::phase::{
 };
 use super::policy::{GateMode, GatePolicy};
 use super::sources::{LIVE_AGE_MAX, Sources};
-use crate::evidence::{SourceHealth, StreamId};
-use crate::link::SourceStatement;
+use crate::stream::SourceStatement;
+use crate::stream::{SourceHealth, StreamId};
 use crate::time::{Now, WallTime};
 use crate::wire::{GateLine, IdentityState};
 

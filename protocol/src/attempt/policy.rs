@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::credit::PauseCredit;
 use super::machine::{MachinePolicy, MachineRule};
 use super::pace::Pace;
-use crate::evidence::StreamKind;
 use crate::incident::WatchPolicy;
+use crate::stream::StreamKind;
 
 /// Where the candidate sits.
 //= tests/data/sop-2-28.md#3-test-application

@@ -4,8 +4,8 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use super::policy::GatePolicy;
-use crate::evidence::{SourceHealth, SourceState, StreamId, StreamKind};
-use crate::link::{SourceKind, SourceStatement};
+use crate::stream::{SourceHealth, SourceState, StreamId, StreamKind};
+use crate::stream::{SourceKind, SourceStatement};
 use crate::time::Now;
 use crate::wire::{GateLine, GateLineState};
 

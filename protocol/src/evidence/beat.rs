@@ -2,45 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::chunk::{ChunkSeq, StreamId};
+use super::chunk::ChunkSeq;
 use crate::crypto::{Label, Sha256, Signable, SignedBytes};
 use crate::ids::{AttemptId, BootId, Epoch};
+use crate::stream::{SourceHealth, StreamId};
 use crate::time::{Now, WallTime};
-
-/// Something that the gate can require.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum SourceState {
-    /// Samples arrive.
-    Live,
-    /// The device is being opened.
-    Opening,
-    /// No such device.
-    Missing,
-    /// Another program holds it.
-    Busy,
-    /// The system refused.
-    Denied,
-    /// It was there and is gone.
-    Unplugged,
-    /// It is there and gives nothing.
-    Stalled,
-    /// It cannot be used here (for example Wayland).
-    Unsupported,
-}
-
-/// How one device does, by the agent's own word; the server believes only what it also sees.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SourceHealth {
-    /// The device: `camera-0`, `microphone-0`, `screen-1` (the microphone is one of the camera's
-    /// tracks, and still a source of its own here).
-    pub source: StreamId,
-    /// How it does.
-    pub state: SourceState,
-    /// When the newest sample was captured, on the agent's clock.
-    pub newest: Option<Now>,
-}
 
 /// The newest chunk of one stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::chunk::StreamId;
 use super::merkle;
 use crate::attempt::GatePolicy;
 use crate::codec::{self, CodecError};
 use crate::crypto::{Hasher, Label, Sha256, Signable, SignedBytes};
 use crate::ids::{AttemptId, Epoch, ExamId, PersonId, SittingId};
-use crate::link::SourceStatement;
+use crate::stream::SourceStatement;
+use crate::stream::StreamId;
 use crate::time::WallTime;
 
 /// What a file must hold.

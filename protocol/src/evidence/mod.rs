@@ -14,10 +14,12 @@ mod receipt;
 pub mod side_log;
 pub mod verify;
 
-pub use beat::{Beat, BeatBody, Head, SourceHealth, SourceState};
-pub use chunk::{ChainError, ChunkHeader, ChunkSeq, StreamChain, StreamId, StreamKind};
+pub use beat::{Beat, BeatBody, Head};
+pub use chunk::{ChainError, ChunkHeader, ChunkSeq, StreamChain};
 pub use manifest::{
     Content, EpochPart, FileEntry, Manifest, StreamPart, Supplement, TimelineEntry, Unsealed,
     UnsealedEpoch, manifest_root,
 };
 pub use receipt::{AttemptKeyCertificate, AttemptRole, Receipt, ReceiptBatch};
+
+pub use crate::stream::{SourceHealth, SourceState, StreamId, StreamKind};

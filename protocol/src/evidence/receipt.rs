@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::chunk::{ChunkSeq, StreamId};
+use super::chunk::ChunkSeq;
 use crate::crypto::{Label, PublicKey, Sha256, Signable};
 use crate::ids::{AttemptId, BootId, Epoch};
+use crate::stream::StreamId;
 use crate::time::WallTime;
 
 /// The server has this chunk on disk.

@@ -5,8 +5,8 @@
 //! [`ChunkHeader`]: super::ChunkHeader
 //! [`Beat`]: super::Beat
 
-use super::chunk::{StreamId, StreamKind};
 use crate::ids::Epoch;
+use crate::stream::{StreamId, StreamKind};
 
 /// Begins a log of headers.
 pub const HEADERS_MAGIC: &[u8; 16] = b"qorgan headers 1";

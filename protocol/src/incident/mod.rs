@@ -11,8 +11,8 @@ pub use watch::{Allowance, Sensitivity, WatchPolicy};
 
 use serde::{Deserialize, Serialize};
 
-use crate::evidence::StreamId;
 use crate::ids::{AttemptId, IncidentId};
+use crate::stream::StreamId;
 use crate::time::{Now, WallTime};
 
 /// How grave something is, 0.0 to 1.0 (ACS `incident_severity`).

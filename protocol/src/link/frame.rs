@@ -100,9 +100,10 @@ mod tests {
 
     use super::*;
     use crate::crypto::Sha256;
-    use crate::evidence::{ChunkSeq, StreamId};
+    use crate::evidence::ChunkSeq;
     use crate::ids::{AttemptId, Epoch};
     use crate::link::AgentFrame;
+    use crate::stream::StreamId;
     use crate::time::WallTime;
 
     proptest! {

@@ -16,11 +16,14 @@ pub use frame::{ChunkFrame, encode_chunk, read_chunk};
 pub use receiver::{LinkReceiver, LinkRefusal, Received, Standing, StreamStanding};
 pub use sender::{LinkSender, SendInput, SendOutput, SenderIdentity};
 
+pub use crate::stream::{SourceKind, SourceStatement};
+
 use serde::{Deserialize, Serialize};
 
 use crate::crypto::{Label, Sha256, Signable, SignedBytes};
-use crate::evidence::{Beat, ChunkHeader, ChunkSeq, StreamId};
+use crate::evidence::{Beat, ChunkHeader, ChunkSeq};
 use crate::ids::{AttemptId, BootId, Epoch};
+use crate::stream::StreamId;
 use crate::time::{Now, WallTime};
 
 /// The newest version of this link.
@@ -29,30 +32,6 @@ pub const LINK_VERSION: u16 = 2;
 pub const LINK_VERSION_MIN: u16 = 1;
 /// The WebSocket subprotocol's name.
 pub const LINK_SUBPROTOCOL: &str = "qorgan.agent.v1";
-
-/// What kind of source feeds a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum SourceKind {
-    /// A device of this machine.
-    Device,
-    /// Files played at real rate; refused unless the sitting's policy allows it.
-    Simulated,
-}
-
-/// The agent's signed word about what feeds a stream.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SourceStatement {
-    /// The device: `camera-0`, `microphone-0`, `screen-0`.
-    pub source: StreamId,
-    /// Device or files.
-    pub kind: SourceKind,
-    /// The driver or library that gives the samples, such as `v4l2/uvcvideo`, `pulseaudio`, `x11-shm`.
-    pub driver: String,
-    /// What the system calls the device.
-    pub label: String,
-}
 
 /// The agent's first frame, signed with its attempt key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

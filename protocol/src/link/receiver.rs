@@ -16,9 +16,10 @@ use super::{
 };
 use crate::codec;
 use crate::crypto::{self, KeyId, PublicKey, Sha256, Signable, SignedBytes, Verifier};
-use crate::evidence::{BeatBody, ChunkHeader, ChunkSeq, StreamChain, StreamId, StreamKind};
+use crate::evidence::{BeatBody, ChunkHeader, ChunkSeq, StreamChain};
 use crate::ids::{AttemptId, Epoch, InstitutionId};
 use crate::limits::{STREAMS_MAX, THUMBNAIL_BYTES_MAX};
+use crate::stream::{StreamId, StreamKind};
 use crate::time::{Now, WallTime};
 
 /// Where one stream stands on disk.

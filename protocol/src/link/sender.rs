@@ -20,9 +20,10 @@ use super::{
 };
 use crate::codec;
 use crate::crypto::{self, PublicKey, Sha256, SignedBytes, Verifier};
-use crate::evidence::{ChunkHeader, ChunkSeq, ReceiptBatch, StreamChain, StreamId};
+use crate::evidence::{ChunkHeader, ChunkSeq, ReceiptBatch, StreamChain};
 use crate::ids::{AttemptId, BootId, Epoch, InstitutionId};
 use crate::limits::{UNRECEIPTED_BYTES_MAX, UNRECEIPTED_CHUNKS_MAX};
+use crate::stream::StreamId;
 use crate::time::{Now, WallTime};
 
 /// Who sends, and whom it believes.

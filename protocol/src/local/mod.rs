@@ -17,8 +17,9 @@ pub use liveness::{Light, LivenessAsk, LivenessState, Turn, TurnHint};
 use serde::{Deserialize, Serialize};
 
 use crate::crypto::{Label, PublicKey, Signable, SignedBytes};
-use crate::evidence::{AttemptRole, SourceHealth, StreamId};
+use crate::evidence::AttemptRole;
 use crate::ids::{AttemptId, Epoch, InstitutionId};
+use crate::stream::{SourceHealth, StreamId};
 
 /// The socket's file name inside its 0700 directory.
 pub const SOCKET_NAME: &str = "agent.sock";

@@ -7,8 +7,8 @@ use super::sign_in::Accommodation;
 use crate::assessment::ResponseSeq;
 use crate::attempt::{AttemptPhase, CheckInTasks, GatePolicy, PauseCause};
 use crate::crypto::{Label, Sha256, Signable};
-use crate::evidence::StreamKind;
 use crate::ids::{AttemptId, Epoch, ItemId, MessageId};
+use crate::stream::StreamKind;
 use crate::time::{Now, WallTime};
 
 /// The reply to `POST …/check-in`.

@@ -24,7 +24,7 @@ impl<'de> Deserialize<'de> for Hex {
 #[cfg(feature = "schema")]
 impl utoipa::PartialSchema for Hex {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-        text_schema("Lower-case hexadecimal")
+        crate::schema::text_schema("Lower-case hexadecimal")
     }
 }
 
@@ -57,15 +57,4 @@ impl From<SignedHex> for SignedBytes {
             signature: signed.signature.0,
         }
     }
-}
-
-/// Returns the schema of a value that is a text in JSON.
-#[cfg(feature = "schema")]
-pub(crate) fn text_schema(
-    description: &str,
-) -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-    utoipa::openapi::ObjectBuilder::new()
-        .schema_type(utoipa::openapi::schema::Type::String)
-        .description(Some(description))
-        .into()
 }

@@ -17,8 +17,6 @@ pub use attempt::{
     SendMessageRequest, StoredResponses, SubmitReply, SubmitRequest, SystemCheckLine,
     SystemCheckRequest, TextIn,
 };
-#[cfg(feature = "schema")]
-pub(crate) use hexbytes::text_schema;
 pub use hexbytes::{Hex, SignedHex};
 pub use problem::{Problem, ProblemCode};
 pub use proof::{

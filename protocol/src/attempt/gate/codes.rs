@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::{GateOutput, Moment, StartGate};
 use crate::attempt::freshness::{FreshnessStep, MISSES_MAX, Sight};
-use crate::evidence::StreamKind;
+use crate::stream::StreamKind;
 use crate::time::Now;
 
 impl StartGate {

@@ -6,7 +6,7 @@ mod orders;
 mod world;
 
 use super::*;
-use crate::link::SourceKind;
+use crate::stream::SourceKind;
 use crate::wire::GateLineState;
 use world::{ALLOWED, CAMERA, MICROPHONE, SCREEN, SECOND_SCREEN, START, World, health};
 

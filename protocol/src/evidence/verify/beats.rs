@@ -10,8 +10,9 @@ use super::{Check, EpochKeys, FileSource, SourceError, When};
 use crate::codec;
 use crate::crypto::{self, PublicKey, Sha256, SignedBytes, StreamHasher, Verifier};
 use crate::evidence::side_log::{BEATS_MAGIC, HEADERS_MAGIC, beats_name, headers_name};
-use crate::evidence::{BeatBody, Head, StreamId};
+use crate::evidence::{BeatBody, Head};
 use crate::ids::{AttemptId, Epoch, InstitutionId};
+use crate::stream::StreamId;
 use crate::time::Now;
 
 /// Walks along one stream's headers.

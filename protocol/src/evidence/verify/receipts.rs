@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{Check, FileSource, When};
 use crate::crypto::{self, Sha256, SignedBytes, StreamHasher, Verifier};
-use crate::evidence::{ChunkSeq, ReceiptBatch, StreamId};
+use crate::evidence::{ChunkSeq, ReceiptBatch};
 use crate::ids::{AttemptId, Epoch};
+use crate::stream::StreamId;
 
 /// What the server signed for, and what of it was found.
 #[derive(Debug, Default)]

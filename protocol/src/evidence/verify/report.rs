@@ -4,8 +4,9 @@ use core::fmt;
 use core::ops::Range;
 
 use crate::crypto::Sha256;
-use crate::evidence::{ChunkSeq, StreamId};
+use crate::evidence::ChunkSeq;
 use crate::ids::{AttemptId, Epoch, InstitutionId};
+use crate::stream::StreamId;
 use crate::time::WallTime;
 
 /// Which time a fault concerns.

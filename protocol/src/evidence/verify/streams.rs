@@ -7,9 +7,10 @@ use super::{Check, FileSource, SourceError, StreamLine, When};
 use crate::codec;
 use crate::crypto::{Sha256, StreamHasher, Verifier};
 use crate::evidence::side_log::{HEADERS_MAGIC, headers_name, media_name};
-use crate::evidence::{ChunkHeader, ChunkSeq, StreamId};
+use crate::evidence::{ChunkHeader, ChunkSeq};
 use crate::ids::{AttemptId, Epoch};
 use crate::limits::CHUNK_BYTES_MAX;
+use crate::stream::StreamId;
 
 /// What a signed structure says of a stream.
 #[derive(Debug, Clone, Copy)]

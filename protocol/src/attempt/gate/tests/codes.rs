@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::super::*;
 use super::world::{CAMERA, MICROPHONE, SCREEN, World};
 use crate::attempt::freshness::UNPROVED_MAX;
-use crate::link::SourceKind;
+use crate::stream::SourceKind;
 
 #[test]
 fn a_client_that_comes_every_3300_ms_misses_its_codes() {

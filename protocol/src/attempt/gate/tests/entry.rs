@@ -2,7 +2,7 @@
 
 use super::super::*;
 use super::world::World;
-use crate::link::SourceKind;
+use crate::stream::SourceKind;
 
 #[test]
 //= tests/data/sop-2-28.md#8-sitting-times

@@ -2,7 +2,7 @@
 
 use super::super::*;
 use super::world::{START, World};
-use crate::link::SourceKind;
+use crate::stream::SourceKind;
 
 #[test]
 fn a_refused_identity_covers_until_a_person_approves_what_is_shown_again() {

@@ -7,9 +7,9 @@ use super::world::{CAMERA, MICROPHONE, SCREEN, SECOND_SCREEN, START, World, heal
 use crate::attempt::machine::MachinePolicy;
 use crate::attempt::policy::Grace;
 use crate::attempt::{Pace, PauseCredit};
-use crate::evidence::{SourceState, StreamKind};
 use crate::incident::{Allowance, WatchPolicy};
-use crate::link::SourceKind;
+use crate::stream::SourceKind;
+use crate::stream::{SourceState, StreamKind};
 
 fn policies() -> impl Strategy<Value = GatePolicy> {
     let kinds = proptest::sample::subsequence(StreamKind::ALL.to_vec(), 0..=4);

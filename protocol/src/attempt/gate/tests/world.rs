@@ -1,8 +1,8 @@
 //! A gate, its moments, and an agent that only seems to stream.
 
 use super::super::*;
-use crate::evidence::{SourceState, StreamKind};
-use crate::link::SourceKind;
+use crate::stream::SourceKind;
+use crate::stream::{SourceState, StreamKind};
 
 pub(super) const CAMERA: StreamId = stream(StreamKind::Camera, 0);
 pub(super) const MICROPHONE: StreamId = stream(StreamKind::Microphone, 0);
