@@ -18,10 +18,10 @@ use super::phase::{
 };
 use super::policy::{GateMode, GatePolicy};
 use super::sources::{LIVE_AGE_MAX, Sources};
+use crate::attempt::{GateLine, IdentityState};
 use crate::stream::SourceStatement;
 use crate::stream::{SourceHealth, StreamId};
 use crate::time::{Now, WallTime};
-use crate::wire::{GateLine, IdentityState};
 
 /// One moment on both of the server's clocks, with the randomness that it may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

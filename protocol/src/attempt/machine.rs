@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::policy::GatePolicy;
+use crate::attempt::{CheckOutcome, SystemCheckLine};
 use crate::incident::{IncidentKind, Severity};
 use crate::stream::StreamKind;
-use crate::wire::{CheckOutcome, SystemCheckLine};
 
 /// What is done about a fact of the machine; where a policy says nothing, the strictest.
 #[derive(

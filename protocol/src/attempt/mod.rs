@@ -12,6 +12,7 @@ mod pace;
 mod phase;
 mod policy;
 mod sources;
+mod standing;
 
 pub use backlog::Backlog;
 pub use credit::{CreditedPause, PauseCredit};
@@ -26,3 +27,4 @@ pub use phase::{
     AttemptEvent, AttemptPhase, CheckInTask, CheckInTasks, PauseCause, Refused, TerminationCause,
 };
 pub use policy::{GateMode, GatePolicy, Grace};
+pub use standing::{CheckOutcome, GateLine, GateLineState, IdentityState, SystemCheckLine};

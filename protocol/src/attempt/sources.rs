@@ -4,10 +4,10 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use super::policy::GatePolicy;
+use crate::attempt::{GateLine, GateLineState};
 use crate::stream::{SourceHealth, SourceState, StreamId, StreamKind};
 use crate::stream::{SourceKind, SourceStatement};
 use crate::time::Now;
-use crate::wire::{GateLine, GateLineState};
 
 /// One source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -10,12 +10,11 @@ mod receipt;
 mod sign_in;
 
 pub use attempt::{
-    AcceptedResponses, AttemptView, CheckInReply, CheckOutcome, ClientEvent, ClientEventKind,
-    ClientEvents, ConnectionTime, ConsentReply, ConsentRequest, FreshnessView, GateLine,
-    GateLineState, IdentityRequest, IdentityState, InstructionRequest, ItemList, ItemSlot,
-    LeaseView, Message, MessageFrom, RaiseHandRequest, ResponseReceipt, ResponsesRequest,
-    SendMessageRequest, StoredResponses, SubmitReply, SubmitRequest, SystemCheckLine,
-    SystemCheckRequest, TextIn,
+    AcceptedResponses, AttemptView, CheckInReply, ClientEvent, ClientEventKind, ClientEvents,
+    ConnectionTime, ConsentReply, ConsentRequest, FreshnessView, IdentityRequest,
+    InstructionRequest, ItemList, ItemSlot, LeaseView, Message, MessageFrom, RaiseHandRequest,
+    ResponseReceipt, ResponsesRequest, SendMessageRequest, StoredResponses, SubmitReply,
+    SubmitRequest, SystemCheckRequest, TextIn,
 };
 pub use hexbytes::{Hex, SignedHex};
 pub use problem::{Problem, ProblemCode};
@@ -27,3 +26,5 @@ pub use sign_in::{
     Accommodation, AgentEnrolReply, AgentEnrolRequest, AgentGrant, ChallengeReply, CheckInRequest,
     DeviceProof, EnrolProof, ExamCard, ExamState, ServerHello, SignInReply, SignInRequest,
 };
+
+pub use crate::attempt::{CheckOutcome, GateLine, GateLineState, IdentityState, SystemCheckLine};

@@ -3,9 +3,9 @@
 use core::time::Duration;
 
 use super::{GateOutput, StartGate};
+use crate::attempt::IdentityState;
 use crate::attempt::phase::{AttemptPhase, PauseCause};
 use crate::time::Now;
-use crate::wire::IdentityState;
 
 impl StartGate {
     pub(super) fn count_time(&mut self, now: Now) {

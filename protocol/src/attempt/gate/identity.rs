@@ -1,8 +1,8 @@
 //! Who sits there: shown at check-in, judged by a person, and asked for again (finding M20).
 
 use super::{Moment, StartGate};
+use crate::attempt::IdentityState;
 use crate::attempt::phase::{AttemptEvent, AttemptPhase, CheckInTask, PauseCause, Refused};
-use crate::wire::IdentityState;
 
 impl StartGate {
     /// Tells whether items may be shown to the person who sits there.

@@ -6,8 +6,8 @@ mod orders;
 mod world;
 
 use super::*;
+use crate::attempt::GateLineState;
 use crate::stream::SourceKind;
-use crate::wire::GateLineState;
 use world::{ALLOWED, CAMERA, MICROPHONE, SCREEN, SECOND_SCREEN, START, World, health};
 
 #[test]
