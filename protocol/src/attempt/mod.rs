@@ -11,6 +11,7 @@ mod machine;
 mod pace;
 mod phase;
 mod policy;
+mod rule;
 mod sources;
 mod standing;
 
@@ -21,10 +22,11 @@ pub use freshness::{AskedCode, Randomness};
 pub use gate::{GateError, GateInput, GateMemory, GateOutput, Moment, StartGate};
 pub use lease::ContentLease;
 pub use lease_record::{Arrival, LeaseChange, LeaseRecord, ResponseMark, Standing};
-pub use machine::{CheckFault, CheckJudgement, CheckName, MachinePolicy, MachineRule};
+pub use machine::{CheckFault, CheckJudgement};
 pub use pace::{ItemPace, Pace};
 pub use phase::{
     AttemptEvent, AttemptPhase, CheckInTask, CheckInTasks, PauseCause, Refused, TerminationCause,
 };
 pub use policy::{GateMode, GatePolicy, Grace};
+pub use rule::{CheckName, MachinePolicy, MachineRule};
 pub use standing::{CheckOutcome, GateLine, GateLineState, IdentityState, SystemCheckLine};

@@ -5,8 +5,8 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::credit::PauseCredit;
-use super::machine::{MachinePolicy, MachineRule};
 use super::pace::Pace;
+use super::rule::{MachinePolicy, MachineRule};
 use crate::incident::WatchPolicy;
 use crate::stream::StreamKind;
 

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::super::*;
 use super::world::{CAMERA, MICROPHONE, SCREEN, SECOND_SCREEN, START, World, health, statement};
-use crate::attempt::machine::MachinePolicy;
 use crate::attempt::policy::Grace;
+use crate::attempt::rule::MachinePolicy;
 use crate::attempt::{Pace, PauseCredit};
 use crate::incident::{Allowance, WatchPolicy};
 use crate::stream::SourceKind;
