@@ -1,6 +1,7 @@
 //! Reading an initialisation segment that came over the network.
 
-use super::chunk::{MediaError, Sample, Track, frames_of, read_chunk};
+use super::chunk::{Sample, Track, frames_of, read_chunk};
+use super::error::MediaError;
 use super::nal::ParameterSets;
 use super::reader::Reader;
 

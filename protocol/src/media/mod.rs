@@ -7,10 +7,12 @@
 //!   `mdat`, video is track 1 (`avc1`), sound is track 2 (`Opus`).
 
 mod chunk;
+mod error;
 mod init;
 mod nal;
 mod reader;
 
-pub use chunk::{CHUNK_SAMPLES_MAX, MediaError, SAMPLE_IS_NON_SYNC, Sample, Track, frames_of};
+pub use chunk::{CHUNK_SAMPLES_MAX, SAMPLE_IS_NON_SYNC, Sample, Track, frames_of};
+pub use error::MediaError;
 pub use init::{InitSummary, VideoSummary, parameter_sets, summary_of};
 pub use nal::{NalError, ParameterSets, annexb_of, nals_of};

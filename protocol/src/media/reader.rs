@@ -1,6 +1,6 @@
 //! Bounded reading of big-endian fields and ISO boxes from foreign bytes.
 
-use super::chunk::MediaError;
+use super::error::MediaError;
 
 /// The bytes of one box or field list that are not read yet.
 #[derive(Debug, Clone, Copy)]
