@@ -14,7 +14,7 @@ use qorgan_protocol::codec;
 use qorgan_protocol::crypto::{self, Sha256};
 use qorgan_protocol::evidence::{ChunkHeader, ChunkSeq, StreamId};
 use qorgan_protocol::link::{
-    AgentCommand, AgentFrame, LinkSender, SendInput, SendOutput, SenderIdentity, SourceStatement,
+    AgentCommand, AgentFrame, LinkSender, SendInput, SendOutput, SenderIdentity,
 };
 use qorgan_protocol::local::LinkState;
 use qorgan_signing::Ring;
@@ -24,25 +24,10 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::board::Board;
 use crate::clock;
 use crate::enrol::{Identity, VERSION};
-use crate::recorder::{Input, Resumption};
+use crate::recorder::{Input, Note, Resumption};
 use crate::spool::SharedSpool;
 pub(crate) use connect::Target;
 use receipts::Receipts;
-
-/// What the recorder tells the link.
-#[derive(Debug)]
-pub(crate) enum Note {
-    /// A chunk is in the spool.
-    Chunk(Box<ChunkHeader>, Sha256),
-    /// A beat is in the spool.
-    Beat(u64),
-    /// What feeds the sources.
-    Sources(Vec<SourceStatement>),
-    /// The newest small picture of a stream.
-    Thumbnail(StreamId, Vec<u8>),
-    /// Nothing more will be recorded.
-    Finish,
-}
 
 /// How the link ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

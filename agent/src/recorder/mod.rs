@@ -1,6 +1,7 @@
 //! The recorder: one thread that owns timeline, streams, chains, beats and observations.
 
 mod input;
+mod note;
 mod store;
 mod track;
 
@@ -29,9 +30,9 @@ use tokio::sync::mpsc;
 use crate::board::Board;
 use crate::clock;
 use crate::enrol::Identity;
-use crate::link::Note;
 use crate::spool::{Left, SharedSpool};
 pub(crate) use input::{Controls, Device, Input, Resumption};
+pub(crate) use note::Note;
 use store::Store;
 use track::Tracks;
 

@@ -12,9 +12,9 @@ use qorgan_protocol::time::{Now, WallTime};
 use qorgan_signing::Ring;
 use tokio::sync::mpsc;
 
+use super::note::Note;
 use super::track::Tracks;
 use crate::board::Board;
-use crate::link::Note;
 use crate::spool::{KeptState, KeptStream, Left, SharedSpool};
 
 /// The heads of all chains, and the spool behind them.
