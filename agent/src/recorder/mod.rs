@@ -1,6 +1,7 @@
 //! The recorder: one thread that owns timeline, streams, chains, beats and observations.
 
 mod input;
+mod kept;
 mod note;
 mod store;
 mod track;

@@ -4,27 +4,25 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use qorgan_agent_core::spool::Room;
-use qorgan_agent_core::timeline::{KeptTimeline, Resumed, Timeline};
-use qorgan_protocol::crypto::{Sha256, SignedBytes};
+use qorgan_protocol::crypto::SignedBytes;
 use qorgan_protocol::evidence::{Head, StreamChain, StreamId};
-use qorgan_protocol::ids::{AttemptId, BootId, Epoch};
-use qorgan_protocol::time::{Now, WallTime};
+use qorgan_protocol::ids::{AttemptId, Epoch};
+use qorgan_protocol::time::Now;
 use qorgan_signing::Ring;
 use tokio::sync::mpsc;
 
 use super::note::Note;
-use super::track::Tracks;
 use crate::board::Board;
-use crate::spool::{KeptState, KeptStream, Left, SharedSpool};
+use crate::spool::SharedSpool;
 
 /// The heads of all chains, and the spool behind them.
 #[derive(Debug)]
 pub(super) struct Store {
     recording: (AttemptId, Epoch),
-    spool: SharedSpool,
+    pub(super) spool: SharedSpool,
     board: Arc<Board>,
     notes: mpsc::Sender<Note>,
-    chains: BTreeMap<StreamId, StreamChain>,
+    pub(super) chains: BTreeMap<StreamId, StreamChain>,
 }
 
 /// One chunk to be kept.
@@ -53,73 +51,6 @@ impl Store {
             notes,
             chains: BTreeMap::new(),
         }
-    }
-
-    /// Takes over what a former run left; `None` where there was none.
-    pub(super) fn take_over(
-        &mut self,
-        left: &Left,
-        tracks: &mut Tracks,
-        boot: BootId,
-        now: Now,
-        wall: WallTime,
-    ) -> Option<Resumed> {
-        let mut newest_us = 0;
-        if let Some(state) = &left.state {
-            newest_us = state.timeline.newest_us;
-            for kept in &state.streams {
-                self.chains.insert(kept.chain.stream, kept.chain);
-                tracks.known(kept.chain.stream, Some(kept.init));
-            }
-        }
-        for header in &left.headers {
-            newest_us = newest_us.max(header.start_us.saturating_add(header.duration_us));
-            let chain = self.chain(header.stream);
-            if header.seq >= chain.next
-                && let Ok(head) = header.hash(&Ring)
-            {
-                self.chains.insert(
-                    header.stream,
-                    StreamChain {
-                        next: header.seq.next(),
-                        head,
-                        ..chain
-                    },
-                );
-                tracks.known(header.stream, None);
-            }
-        }
-        let state = left.state.as_ref()?;
-        let kept = KeptTimeline {
-            newest_us,
-            ..state.timeline
-        };
-        Some(Timeline::resume(&kept, boot, now, wall))
-    }
-
-    /// Takes over what the server knows and this machine does not; tells whether there was
-    /// something.
-    pub(super) fn adopt(
-        &mut self,
-        chains: &[StreamChain],
-        tracks: &mut Tracks,
-        resumed: bool,
-    ) -> bool {
-        let mut unknown = false;
-        for theirs in chains {
-            let mine = self.chain(theirs.stream);
-            if theirs.next <= mine.next {
-                continue;
-            }
-            unknown = true;
-            if resumed && tracks.is_open(theirs.stream) {
-                tracing::error!(stream = %theirs.stream, "The server is ahead of this recording");
-                continue;
-            }
-            self.chains.insert(theirs.stream, *theirs);
-            tracks.forget(theirs.stream);
-        }
-        unknown
     }
 
     /// Keeps a chunk; tells whether there was room.
@@ -208,31 +139,6 @@ impl Store {
 
     pub(super) fn poll_room(&self) -> Option<Room> {
         self.spool.lock().poll_room()
-    }
-
-    /// Writes the state and has the system write out the chunks; the lock is held for neither.
-    pub(super) fn keep(&self, timeline: KeptTimeline, tracks: &Tracks) {
-        let streams = self.chains.values().map(|chain| KeptStream {
-            chain: *chain,
-            init: tracks.init_of(chain.stream).unwrap_or(Sha256::ZERO),
-        });
-        let state = KeptState {
-            timeline,
-            streams: streams.collect(),
-        };
-        let (to_sync, sealed) = {
-            let mut spool = self.spool.lock();
-            (spool.take_unsynced(), spool.seal_state(&state))
-        };
-        let written = sealed.and_then(|sealed| Ok(sealed.write()?));
-        if let Err(error) = written {
-            tracing::warn!(%error, "The spool's state cannot be written");
-        }
-        if let Some(file) = to_sync
-            && let Err(error) = file.sync_data()
-        {
-            tracing::warn!(%error, "The spool cannot be synced");
-        }
     }
 
     fn note(&self, note: Note) {
