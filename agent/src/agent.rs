@@ -1,8 +1,6 @@
 //! One agent for one attempt: its folder, its binding, its end.
 
-use core::str::FromStr;
 use core::time::Duration;
-use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
@@ -25,11 +23,10 @@ use crate::candidate::Candidate;
 use crate::clock;
 use crate::devices::{self, Devices};
 use crate::enrol::{self, EnrolError, Identity};
-use crate::instance::{self, Instance, InstanceError};
+use crate::instance;
 use crate::link::{self, Ending, LinkParts, Target};
-use crate::local;
 use crate::recorder::{Controls, Device, Input, Recorder, RecorderParts};
-use crate::socket::Listener;
+use crate::sources::Sources;
 use crate::spool::{SharedSpool, Spool, SpoolError};
 use crate::trust::{self, TrustError};
 use crate::watch::{OwnProcesses, Watches};
@@ -45,60 +42,6 @@ pub struct Options {
     pub sources: Sources,
     /// The most bytes of the spool on disk.
     pub spool_bytes_max: Option<u64>,
-}
-
-/// Where pictures and sound come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sources {
-    /// The machine's devices.
-    Devices,
-    /// Files in a folder where it has them, devices for what it lacks.
-    #[cfg(feature = "simulated")]
-    Simulated(PathBuf),
-}
-
-/// Says that a word names no sources.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SourcesError {
-    /// The build cannot play files.
-    #[error("this build plays no files: build with the feature `simulated`")]
-    NotBuilt,
-    /// Neither `devices` nor `simulated:DIR`.
-    #[error("`{word}` names no sources (expected devices or simulated:DIR)")]
-    Unknown {
-        /// The word.
-        word: String,
-    },
-}
-
-impl FromStr for Sources {
-    type Err = SourcesError;
-
-    fn from_str(word: &str) -> Result<Self, SourcesError> {
-        if word == "devices" {
-            return Ok(Self::Devices);
-        }
-        match word.strip_prefix("simulated:") {
-            #[cfg(feature = "simulated")]
-            Some(folder) => Ok(Self::Simulated(PathBuf::from(folder))),
-            #[cfg(not(feature = "simulated"))]
-            Some(_) => Err(SourcesError::NotBuilt),
-            None => Err(SourcesError::Unknown {
-                word: word.to_owned(),
-            }),
-        }
-    }
-}
-
-/// Says why the agent cannot run.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The folder is not usable, or taken.
-    #[error(transparent)]
-    Instance(#[from] InstanceError),
-    /// The socket cannot be bound.
-    #[error("the local socket cannot be bound")]
-    Socket(#[source] io::Error),
 }
 
 /// Says why the agent could not be bound to an attempt.
@@ -158,61 +101,19 @@ pub(crate) struct Bound {
     open: Mutex<Option<(Devices, Watches)>>,
 }
 
-/// Runs the agent until its attempt is delivered, or nobody needs it.
-///
-/// # Errors
-/// Where the folder or the socket is not usable, or another agent runs there.
-pub async fn run(options: Options) -> Result<(), RunError> {
-    clock::anchor();
-    let _instance = Instance::take(&options.socket_dir)?;
-    let mut listener = Listener::bind(&options.socket_dir).map_err(RunError::Socket)?;
-    let (ending, mut ended) = watch::channel(Ending::None);
-    let agent = Arc::new(Agent {
-        options,
-        bound: Mutex::new(None),
-        binding: tokio::sync::Mutex::new(()),
-        seat_taken: AtomicBool::new(false),
-        last_client: Mutex::new(Instant::now()),
-        ending,
-    });
-    tracing::info!(version = enrol::VERSION, "The agent waits for its client");
-    let mut idle = tokio::time::interval(IDLE_LOOK);
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => {
-                let (stream, peer) = accepted.map_err(RunError::Socket)?;
-                let agent = Arc::clone(&agent);
-                tokio::spawn(async move {
-                    match local::serve(&agent, stream, peer).await {
-                        Ok(()) => tracing::info!("The client left"),
-                        Err(error) => tracing::info!(%error, "A client's connection ended"),
-                    }
-                });
-            }
-            changed = ended.changed() => {
-                if changed.is_err() || *ended.borrow() == Ending::Finished {
-                    break;
-                }
-            }
-            _ = idle.tick() => {
-                if agent.is_deserted() {
-                    tracing::info!("Nobody needs the agent");
-                    agent.finish_or_leave();
-                    if agent.current().is_none() {
-                        break;
-                    }
-                }
-            }
+impl Agent {
+    /// Makes an agent that is bound to nothing yet; `ending` is told how its link ends.
+    pub(crate) fn new(options: Options, ending: watch::Sender<Ending>) -> Self {
+        Self {
+            options,
+            bound: Mutex::new(None),
+            binding: tokio::sync::Mutex::new(()),
+            seat_taken: AtomicBool::new(false),
+            last_client: Mutex::new(Instant::now()),
+            ending,
         }
     }
-    if let Some(bound) = agent.current() {
-        bound.clear_delivered();
-    }
-    tracing::info!("The agent leaves");
-    Ok(())
-}
 
-impl Agent {
     /// Returns the attempt that the agent is bound to, once no binding is on the way.
     pub(crate) async fn bound(&self) -> Option<Arc<Bound>> {
         let _turn = self.binding.lock().await;
@@ -244,14 +145,16 @@ impl Agent {
         free.then_some(Seat { agent: self })
     }
 
-    fn current(&self) -> Option<Arc<Bound>> {
+    /// Returns the attempt that the agent is bound to, if it is.
+    pub(crate) fn current(&self) -> Option<Arc<Bound>> {
         self.bound
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
-    fn is_deserted(&self) -> bool {
+    /// Tells whether no client has come for so long that none will.
+    pub(crate) fn is_deserted(&self) -> bool {
         if self.seat_taken.load(Ordering::Acquire) {
             return false;
         }
@@ -269,7 +172,7 @@ impl Agent {
     }
 
     /// Finishes a recording that goes on; without one there is nothing to wait for.
-    fn finish_or_leave(&self) {
+    pub(crate) fn finish_or_leave(&self) {
         match self.current() {
             Some(bound) if *self.ending.borrow() == Ending::None => bound.finish(),
             Some(_) | None => {
@@ -371,7 +274,7 @@ impl Bound {
     }
 
     /// Removes the spool of a recording that the server has whole.
-    fn clear_delivered(&self) {
+    pub(crate) fn clear_delivered(&self) {
         let mut spool = self.spool.lock();
         if spool.is_empty() {
             spool.clear();
@@ -484,7 +387,6 @@ const fn profile(bandwidth: Bandwidth) -> &'static qorgan_encode::ProfileSetting
 const INPUTS_MAX: usize = 256;
 /// Names of chunks and beats on the way to the link, no payloads.
 const NOTES_MAX: usize = 1_024;
-const IDLE_LOOK: Duration = Duration::from_secs(5);
 /// A client that crashed comes back within this time.
 const DESERTED_BOUND: Duration = Duration::from_secs(15 * 60);
 const DESERTED_FREE: Duration = Duration::from_secs(60);

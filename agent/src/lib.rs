@@ -18,7 +18,9 @@ mod instance;
 mod link;
 mod local;
 mod recorder;
+mod run;
 mod socket;
+mod sources;
 mod spool;
 mod trust;
 mod watch;
@@ -26,5 +28,7 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
-pub use agent::{Options, RunError, Sources, SourcesError, run};
+pub use agent::Options;
 pub use instance::InstanceError;
+pub use run::{RunError, run};
+pub use sources::{Sources, SourcesError};

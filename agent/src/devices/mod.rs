@@ -28,10 +28,10 @@ use qorgan_protocol::attempt::MachineRule;
 use qorgan_protocol::evidence::SourceState;
 use qorgan_protocol::link::{SourceKind, SourceStatement};
 
-use crate::agent::Sources;
 use crate::board::Board;
 use crate::candidate::Candidate;
 use crate::recorder::{Controls, Device, Input};
+use crate::sources::Sources;
 pub(crate) use voice::gone_without;
 
 /// What devices work with.

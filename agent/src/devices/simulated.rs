@@ -10,7 +10,7 @@ use qorgan_capture::simulated::{self, Pictures, PicturesConfig};
 use qorgan_capture::{CaptureHandle, I420Frame, PcmBlock};
 
 use super::DeviceParts;
-use crate::agent::Sources;
+use crate::sources::Sources;
 
 /// Starts the folder's camera, where it has one.
 pub(super) fn camera(parts: &DeviceParts) -> Option<io::Result<CaptureHandle<I420Frame>>> {

@@ -15,9 +15,10 @@ use tokio::sync::watch;
 
 use super::server::{FakeServer, Stored};
 use super::{finished, live, wait_for};
-use crate::agent::{Bound, Options, Sources};
+use crate::agent::{Bound, Options};
 use crate::clock;
 use crate::link::Ending;
+use crate::sources::Sources;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn camera_with_sound_and_a_still_screen_are_recorded_live_and_named_as_simulated() {

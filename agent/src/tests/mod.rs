@@ -24,10 +24,11 @@ use qorgan_protocol::incident::{Edge, IncidentKind, Observation};
 use qorgan_protocol::local::LinkState;
 use tokio::sync::watch;
 
-use crate::agent::{Bound, Options, Sources};
+use crate::agent::{Bound, Options};
 use crate::clock;
 use crate::link::Ending;
 use crate::recorder::{Device, Input};
+use crate::sources::Sources;
 use server::FakeServer;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -17,10 +17,11 @@ use tokio::sync::watch;
 use super::devices::write_files;
 use super::server::{FakeServer, INPUT_KEY, attempt};
 use super::{finished, live, wait_for};
-use crate::agent::{Bound, Options, Sources};
+use crate::agent::{Bound, Options};
 use crate::clock;
 use crate::link::Ending;
 use crate::recorder::Input;
+use crate::sources::Sources;
 
 /// Heads of the portrait at these places of a grey room, each 280 pixels wide.
 fn film(folder: &Path, heads: &[i64]) {

@@ -1,0 +1,75 @@
+//! The agent's life: it serves clients until its attempt is delivered, or nobody needs it.
+
+use core::time::Duration;
+use std::io;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::agent::{Agent, Options};
+use crate::clock;
+use crate::enrol;
+use crate::instance::{Instance, InstanceError};
+use crate::link::Ending;
+use crate::local;
+use crate::socket::Listener;
+
+/// Says why the agent cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The folder is not usable, or taken.
+    #[error(transparent)]
+    Instance(#[from] InstanceError),
+    /// The socket cannot be bound.
+    #[error("the local socket cannot be bound")]
+    Socket(#[source] io::Error),
+}
+
+/// Runs the agent until its attempt is delivered, or nobody needs it.
+///
+/// # Errors
+/// Where the folder or the socket is not usable, or another agent runs there.
+pub async fn run(options: Options) -> Result<(), RunError> {
+    clock::anchor();
+    let _instance = Instance::take(&options.socket_dir)?;
+    let mut listener = Listener::bind(&options.socket_dir).map_err(RunError::Socket)?;
+    let (ending, mut ended) = watch::channel(Ending::None);
+    let agent = Arc::new(Agent::new(options, ending));
+    tracing::info!(version = enrol::VERSION, "The agent waits for its client");
+    let mut idle = tokio::time::interval(IDLE_LOOK);
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                let (stream, peer) = accepted.map_err(RunError::Socket)?;
+                let agent = Arc::clone(&agent);
+                tokio::spawn(async move {
+                    match local::serve(&agent, stream, peer).await {
+                        Ok(()) => tracing::info!("The client left"),
+                        Err(error) => tracing::info!(%error, "A client's connection ended"),
+                    }
+                });
+            }
+            changed = ended.changed() => {
+                if changed.is_err() || *ended.borrow() == Ending::Finished {
+                    break;
+                }
+            }
+            _ = idle.tick() => {
+                if agent.is_deserted() {
+                    tracing::info!("Nobody needs the agent");
+                    agent.finish_or_leave();
+                    if agent.current().is_none() {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    if let Some(bound) = agent.current() {
+        bound.clear_delivered();
+    }
+    tracing::info!("The agent leaves");
+    Ok(())
+}
+
+const IDLE_LOOK: Duration = Duration::from_secs(5);
