@@ -8,7 +8,8 @@ use qorgan_protocol::time::Now;
 use super::apart;
 use super::kept::KeptVoices;
 use super::listener::{VoicePiece, Voices};
-use super::speaker::{Manner, VoiceEmbedding, VoicePrint};
+use super::print::VoicePrint;
+use super::speaker::{Manner, VoiceEmbedding};
 use crate::{DetectError, Detector, Input, InputError, KeptInput, Patience, Scored};
 
 pub(crate) const ANOTHER: &str = "another-voice/1";

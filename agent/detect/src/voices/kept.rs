@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use super::fbank::FRAME_SAMPLES;
 use super::phrases::PIECE_SAMPLES_MAX;
-use super::speaker::{Manner, PRINT_BYTES, Speaker, VoiceEmbedding, VoicePrint};
+use super::print::{PRINT_BYTES, VoicePrint};
+use super::speaker::{Manner, Speaker, VoiceEmbedding};
 use crate::InputError;
 use crate::rest::Rest;
 
@@ -115,7 +116,7 @@ mod tests {
     use qorgan_protocol::limits::SCORED_INPUT_BYTES_MAX;
 
     use super::*;
-    use crate::voices::speaker::{PRINT_PIECES_MIN, VOICE_NUMBERS};
+    use crate::voices::{PRINT_PIECES_MIN, VOICE_NUMBERS};
 
     #[test]
     fn what_is_kept_reads_back_whole_and_fits() {

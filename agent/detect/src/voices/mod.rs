@@ -11,6 +11,7 @@ mod floor;
 mod kept;
 mod listener;
 mod phrases;
+mod print;
 mod resample;
 #[cfg(test)]
 mod samples;
@@ -26,11 +27,9 @@ pub use fbank::{BINS, FRAME_SAMPLES, FilterBank, SHIFT_SAMPLES};
 pub(crate) use kept::KeptVoices;
 pub(crate) use listener::Sound;
 pub use listener::{Listener, Voices};
+pub use print::{PRINT_BYTES, PRINT_PIECES_MIN, PrintError, VoicePrint};
 pub use resample::Decimator;
-pub use speaker::{
-    Manner, PRINT_BYTES, PRINT_PIECES_MIN, PrintError, Speaker, VOICE_NUMBERS, VoiceEmbedding,
-    VoicePrint,
-};
+pub use speaker::{Manner, Speaker, VOICE_NUMBERS, VoiceEmbedding};
 pub use speech::{SPEECH_FRAME_SAMPLES, VoiceActivity};
 pub use talking::Talking;
 pub(crate) use talking::{TALKING, talking_again, to_bytes as minute_bytes};
