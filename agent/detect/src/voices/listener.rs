@@ -17,7 +17,7 @@ use super::resample::Decimator;
 use super::speaker::{Manner, Speaker, VoiceEmbedding};
 use super::speech::{SPEECH_FRAME_SAMPLES, VoiceActivity};
 use super::undertone::Undertone;
-use super::whisper::voiced_share;
+use super::voiced::voiced_share;
 use crate::{DetectError, ModelError};
 
 /// What was heard in the last minute, lent to detectors as [`crate::Input::Voices`].

@@ -19,6 +19,7 @@ mod speaker;
 mod speech;
 mod talking;
 mod undertone;
+mod voiced;
 mod whisper;
 
 pub(crate) use another::{ANOTHER, SEVERAL, another_again, several_again};
