@@ -13,6 +13,7 @@ mod mux;
 mod nal;
 mod picture;
 mod profile;
+mod settings;
 mod sound;
 mod time;
 mod video;
@@ -23,9 +24,10 @@ pub use profile::{
     CameraSettings, Entropy, Profile, ProfileSettings, Rate, ScreenSettings, SoundSettings,
     ThumbnailSettings,
 };
+pub use settings::{Content, EncodeError, VideoSettings};
 pub use sound::{AudioEncoder, SoundError, SoundPacket};
 pub use time::MediaTime;
-pub use video::{Content, EncodeError, EncodedFrame, VideoEncoder, VideoSettings};
+pub use video::{EncodedFrame, VideoEncoder};
 
 use std::time::Duration;
 

@@ -13,7 +13,7 @@ use openh264_sys2::API as _;
 
 use crate::picture::I420Ref;
 use crate::profile::{Entropy, Rate};
-use crate::video::{Content, EncodeError, VideoSettings};
+use crate::settings::{Content, EncodeError, VideoSettings};
 
 /// One encoder and the buffer it describes its output in.
 pub(crate) struct RawEncoder {
