@@ -6,6 +6,7 @@
 //! an annulment, for only a decision carries the sanction and the further members.
 
 mod act;
+mod error;
 mod form1;
 mod language;
 mod moment;
@@ -20,11 +21,12 @@ pub use act::{
     ActData, Candidate, Decision, Evidence, RecordingReference, Sanction, Still, StillError,
     Verification,
 };
+pub use error::{DocumentError, OTHER_LINES_MAX, STILLS_MAX};
 pub use language::Language;
 pub use moment::{Moment, MomentError};
 pub use qorgan_protocol::incident::Form1Box;
 pub use qr::{QrPath, qr_path};
-pub use render::{ActRenderer, DocumentError, OTHER_LINES_MAX, STILLS_MAX};
+pub use render::ActRenderer;
 pub use seal::{SealError, SealMeta, Sealer};
 pub use settings::{ActSettings, Institution};
 pub use texts::{Form1TextChanges, Form1Texts};

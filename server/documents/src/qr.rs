@@ -3,7 +3,7 @@
 use qrcode::types::{Color, QrError};
 use qrcode::{EcLevel, QrCode};
 
-use crate::render::DocumentError;
+use crate::error::DocumentError;
 
 /// Is a square of modules as an SVG path, quiet zone included.
 #[derive(Debug, Clone, PartialEq, Eq)]
