@@ -14,7 +14,12 @@ mod test;
 mod xml;
 
 pub use format::format_of;
-pub use package::{Identifiers, Package, Stated, read_package};
+pub use package::{Identifiers, Stated, read_package};
+
+use std::collections::BTreeMap;
+
+/// The files of a package by name, with `/` between folders.
+pub type Package = BTreeMap<String, Vec<u8>>;
 
 /// The most files in a package.
 pub const FILES_MAX: usize = 2_000;

@@ -10,14 +10,11 @@ use percent_encoding::percent_decode_str;
 
 use super::format::format_of_files;
 use super::item::{BodyBlock, ItemFile};
-use super::{FILES_MAX, ITEMS_MAX, PACKAGE_BYTES_MAX, PICTURE_BYTES_MAX};
+use super::{FILES_MAX, ITEMS_MAX, PACKAGE_BYTES_MAX, PICTURE_BYTES_MAX, Package};
 use super::{item, manifest, test, xml};
 use crate::archive::{composed, rooted_at};
 use crate::fault::{Fault, FaultKind, Place};
 use crate::picture;
-
-/// The files of a package by name, with `/` between folders.
-pub type Package = BTreeMap<String, Vec<u8>>;
 
 /// Makes identifiers: the time, and a source of random bytes.
 pub struct Identifiers<'a> {

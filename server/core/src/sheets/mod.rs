@@ -15,6 +15,7 @@ mod login;
 mod names;
 mod people;
 mod records;
+mod role;
 mod table;
 mod text;
 mod words;
@@ -22,7 +23,8 @@ mod words;
 pub use admission::{
     AdmissionRow, POSITIVE_RATING_DEFAULT, Rating, foreign_disciplines, read_admission,
 };
-pub use people::{PersonRow, Role, read_people};
+pub use people::{PersonRow, read_people};
+pub use role::Role;
 
 pub use crate::login::fold_login;
 

@@ -4,6 +4,7 @@ use super::Sheet;
 use super::cell::{is_odd, lost_letters, mixed_word};
 use super::heading::Column;
 use super::login::{LOGIN, Logins, NUMBER, settle_login};
+use super::role::Role;
 use super::table::{Found, Making, read_rows};
 use super::{names, words};
 use crate::fault::{Fault, FaultKind, Note, NoteKind};
@@ -14,40 +15,6 @@ const FIELD_CHARS_MAX: usize = 200;
 const YEAR_MAX: u32 = 10;
 /// The fewest characters of a password that a list sets.
 const PASSWORD_CHARS_MIN: usize = 10;
-
-/// What somebody does here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// Sits exams.
-    Candidate,
-    /// Watches and reviews.
-    Proctor,
-    /// Prepares and oversees exams.
-    TestCentre,
-    /// Runs the server.
-    Administrator,
-}
-
-impl Role {
-    /// Every role, in order.
-    pub const ALL: [Self; 4] = [
-        Self::Candidate,
-        Self::Proctor,
-        Self::TestCentre,
-        Self::Administrator,
-    ];
-
-    /// Returns the word in SQL, sheets and texts.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Candidate => "candidate",
-            Self::Proctor => "proctor",
-            Self::TestCentre => "test_centre",
-            Self::Administrator => "administrator",
-        }
-    }
-}
 
 /// One person of a list. What is `None` stands nowhere in the list and changes nothing; an empty
 /// text stands there as a dash.

@@ -1,7 +1,7 @@
 //! Words and numbers in cells, as registries and people write them.
 
 use super::heading::normal;
-use super::people::Role;
+use super::role::Role;
 
 /// Reads yes or no; an empty cell is neither.
 ///
