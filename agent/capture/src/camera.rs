@@ -2,36 +2,13 @@
 
 use std::time::Duration;
 
+use crate::device::VideoSource;
 use crate::handle::CaptureHandle;
-use crate::imp::{camera as device, camera_bus};
+use crate::imp::camera as device;
 use crate::source::{I420Frame, LossCause};
 use crate::supervise::{self, CAMERA_STALL, Sink, Source};
 
-/// A camera that the system lists.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CameraDescription {
-    /// What [`CameraConfig::device`] takes.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// Its driver, where the system tells.
-    pub driver: Option<String>,
-    /// The bus that it hangs on, where the system tells.
-    pub bus: Option<String>,
-}
-
-/// What is asked of a camera.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CameraConfig {
-    /// The camera, or the first that the system lists.
-    pub device: Option<String>,
-    /// Width in pixels; the closest that the camera offers is taken.
-    pub width: u32,
-    /// Height in pixels; the closest that the camera offers is taken.
-    pub height: u32,
-    /// Pictures in a second; what a camera gives beyond that is left out before conversion.
-    pub frames_per_s: u32,
-}
+pub use crate::device::{CameraConfig, CameraDescription};
 
 /// Returns the cameras that the system lists, those that give no pictures left out.
 ///
@@ -39,21 +16,7 @@ pub struct CameraConfig {
 ///
 /// [`LossCause`] if the system refuses to list them.
 pub fn list() -> Result<Vec<CameraDescription>, LossCause> {
-    let mut cameras = Vec::new();
-    for camera in device::listed()? {
-        let bus = camera_bus::of(&camera.id);
-        if bus.as_ref().is_some_and(|bus| !bus.gives_pictures) {
-            continue;
-        }
-        let (driver, bus) = bus.map_or((None, None), |bus| (Some(bus.driver), bus.bus));
-        cameras.push(CameraDescription {
-            id: camera.id,
-            name: camera.name,
-            driver,
-            bus,
-        });
-    }
-    Ok(cameras)
+    device::cameras()
 }
 
 /// Starts a camera.
@@ -63,15 +26,6 @@ pub fn list() -> Result<Vec<CameraDescription>, LossCause> {
 /// [`std::io::Error`] if the system gives no thread.
 pub fn start(config: CameraConfig) -> std::io::Result<CaptureHandle<I420Frame>> {
     supervise::start(Camera { config })
-}
-
-/// Where a camera's pictures come from; a system's own interface stands behind it.
-pub(crate) trait VideoSource {
-    /// Waits for the next picture as the device gives it; nothing for a torn one.
-    fn next(&mut self, wanted: bool) -> Result<Option<Vec<u8>>, LossCause>;
-
-    /// Returns what the source says about itself.
-    fn description(&self) -> crate::SourceDescription;
 }
 
 struct Camera {

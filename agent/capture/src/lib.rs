@@ -10,6 +10,7 @@
 pub mod camera;
 pub mod clock;
 mod convert;
+mod device;
 mod handle;
 mod imp;
 pub mod microphone;

@@ -7,22 +7,7 @@ use crate::imp::display;
 use crate::source::{I420Frame, LossCause};
 use crate::supervise::{self, Sink, Source};
 
-/// A display that the system lists.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DisplayDescription {
-    /// Its name.
-    pub name: String,
-    /// Its left edge on the desktop, in pixels.
-    pub x: i32,
-    /// Its upper edge on the desktop, in pixels.
-    pub y: i32,
-    /// Its width in pixels.
-    pub width: u32,
-    /// Its height in pixels.
-    pub height: u32,
-    /// Whether the system calls it the primary one.
-    pub primary: bool,
-}
+pub use crate::device::DisplayDescription;
 
 /// Returns what must be recorded so that no part of a display is left out, from left to right and top
 /// to bottom.

@@ -12,7 +12,8 @@ pub(crate) mod camera {
     #[path = "other.rs"]
     mod system;
 
-    use crate::camera::{CameraConfig, VideoSource};
+    use super::camera_bus;
+    use crate::device::{CameraConfig, CameraDescription, VideoSource};
     use crate::source::LossCause;
 
     /// A camera's number and name.
@@ -22,8 +23,27 @@ pub(crate) mod camera {
     }
 
     /// Lists the cameras of the system.
-    pub(crate) fn listed() -> Result<Vec<Listed>, LossCause> {
+    fn listed() -> Result<Vec<Listed>, LossCause> {
         system::listed()
+    }
+
+    /// Lists the cameras of the system, those that give no pictures left out.
+    pub(crate) fn cameras() -> Result<Vec<CameraDescription>, LossCause> {
+        let mut cameras = Vec::new();
+        for camera in listed()? {
+            let bus = camera_bus::of(&camera.id);
+            if bus.as_ref().is_some_and(|bus| !bus.gives_pictures) {
+                continue;
+            }
+            let (driver, bus) = bus.map_or((None, None), |bus| (Some(bus.driver), bus.bus));
+            cameras.push(CameraDescription {
+                id: camera.id,
+                name: camera.name,
+                driver,
+                bus,
+            });
+        }
+        Ok(cameras)
     }
 
     /// Opens a camera in the format that costs least, at the size closest to what is asked.
@@ -67,6 +87,7 @@ pub(crate) mod display {
     #[path = "other.rs"]
     mod system;
 
+    use crate::device::DisplayDescription;
     use crate::source::{I420Frame, LossCause};
     use crate::supervise::Sink;
 
@@ -76,13 +97,13 @@ pub(crate) mod display {
     }
 
     /// Returns the areas that are recorded, one a display.
-    pub(crate) fn displays() -> Result<Vec<crate::screen::DisplayDescription>, LossCause> {
+    pub(crate) fn displays() -> Result<Vec<DisplayDescription>, LossCause> {
         system::displays()
     }
 
     /// Gives a display's pictures to `sink` until it is closed or the display is lost.
     pub(crate) fn run(
-        display: &crate::screen::DisplayDescription,
+        display: &DisplayDescription,
         frames_per_s: u32,
         sink: &Sink<I420Frame>,
     ) -> LossCause {

@@ -28,7 +28,7 @@ use yuv::{BufferStoreMut, YuvPlanarImageMut, YuvRange, bgra_to_yuv420};
 
 use self::pointer::Pointer;
 use crate::convert;
-use crate::screen::DisplayDescription;
+use crate::device::DisplayDescription;
 use crate::source::{I420Frame, LossCause, SourceDescription, SourceKind, plane_bytes};
 use crate::supervise::Sink;
 

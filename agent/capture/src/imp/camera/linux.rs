@@ -13,8 +13,8 @@ use v4l::video::Capture as _;
 use v4l::video::capture::Parameters;
 
 use super::Listed;
-use crate::camera::{CameraConfig, VideoSource};
 use crate::convert::{self, PixelFormat, Size};
+use crate::device::{CameraConfig, VideoSource};
 use crate::imp::camera_bus;
 use crate::source::{LossCause, SourceDescription, SourceKind};
 
@@ -55,7 +55,7 @@ pub(super) fn open(config: &CameraConfig) -> Result<Camera, LossCause> {
     let id = match &config.device {
         Some(id) => id.clone(),
         None => {
-            let first = crate::camera::list()?.into_iter().next();
+            let first = super::cameras()?.into_iter().next();
             first.ok_or(LossCause::Missing)?.id
         }
     };

@@ -6,8 +6,8 @@ use nokhwa::utils::{
 use nokhwa::{Camera, NokhwaError};
 
 use super::Listed;
-use crate::camera::{CameraConfig, VideoSource};
 use crate::convert::{self, PixelFormat, Size};
+use crate::device::{CameraConfig, VideoSource};
 use crate::imp::camera_bus;
 use crate::source::{LossCause, SourceDescription, SourceKind};
 
@@ -37,7 +37,7 @@ pub(super) fn open(config: &CameraConfig) -> Result<Device, LossCause> {
     let id = match &config.device {
         Some(id) => id.clone(),
         None => {
-            crate::camera::list()?
+            super::cameras()?
                 .into_iter()
                 .next()
                 .ok_or(LossCause::Missing)?

@@ -2,8 +2,8 @@
 
 use std::env;
 
+use crate::device::DisplayDescription;
 use crate::imp::x11;
-use crate::screen::DisplayDescription;
 use crate::source::{I420Frame, LossCause};
 use crate::supervise::Sink;
 

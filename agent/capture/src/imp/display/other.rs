@@ -1,7 +1,7 @@
 //! Windows and macOS: stills of xcap.
 
 use super::stills;
-use crate::screen::DisplayDescription;
+use crate::device::DisplayDescription;
 use crate::source::{I420Frame, LossCause};
 use crate::supervise::Sink;
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use xcap::Monitor;
 
 use crate::convert::{self, Colours};
-use crate::screen::DisplayDescription;
+use crate::device::DisplayDescription;
 use crate::source::{I420Frame, LossCause, SourceDescription, SourceKind};
 use crate::supervise::Sink;
 
