@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use crate::demo::stage::Account;
+use crate::account::Account;
 use crate::kiosk::Kiosk;
 use crate::media::Media;
 use crate::wait::until;

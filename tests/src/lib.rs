@@ -4,6 +4,7 @@
 //! The harness starts the real programs, waits for conditions with bounds, and
 //! leaves nothing running: what it starts ends when its value is dropped.
 
+pub mod account;
 pub mod attack;
 pub mod browser;
 pub mod candidate;

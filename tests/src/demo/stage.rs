@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::CameraWish;
 use super::stand_in::starter;
+use crate::account::Account;
 use crate::exam::sheet;
 use crate::kiosk::KioskSettings;
 use crate::media::{Media, portrait};
@@ -66,15 +67,6 @@ pub enum Sitter {
     Person,
     /// A film, or nobody at all.
     Robot,
-}
-
-/// A login with its password.
-#[derive(Debug, Clone)]
-pub struct Account {
-    /// The login.
-    pub login: String,
-    /// The password.
-    pub password: String,
 }
 
 impl Stage {
