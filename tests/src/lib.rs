@@ -15,6 +15,7 @@ pub mod exam;
 pub mod kiosk;
 pub mod machine;
 pub mod media;
+pub mod modules;
 pub mod places;
 pub mod privacy;
 pub mod program;
