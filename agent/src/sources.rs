@@ -1,6 +1,7 @@
 //! Where pictures and sound come from, as the command line says it.
 
 use core::str::FromStr;
+#[cfg(feature = "simulated")]
 use std::path::PathBuf;
 
 /// Where pictures and sound come from.

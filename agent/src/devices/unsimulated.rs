@@ -5,7 +5,7 @@ use std::io;
 use qorgan_capture::{CaptureHandle, I420Frame, PcmBlock};
 
 use super::DeviceParts;
-use crate::agent::Sources;
+use crate::sources::Sources;
 
 /// Returns nothing: the camera is the device.
 pub(super) const fn camera(parts: &DeviceParts) -> Option<io::Result<CaptureHandle<I420Frame>>> {
