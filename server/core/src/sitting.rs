@@ -320,6 +320,13 @@ mod tests {
 
     use super::*;
 
+    fn watch_of_the_form() -> WatchPolicy {
+        let mut watch = WatchPolicy::on_site();
+        assert!(watch.set(IncidentKind::LookingAway, Sensitivity::Low));
+        assert!(watch.set(IncidentKind::SecondFace, Sensitivity::High));
+        watch
+    }
+
     #[test]
     //= tests/data/sop-2-28.md#8-sitting-times
     //= type=test
@@ -357,9 +364,6 @@ mod tests {
 
         let read = read(&form).expect("a good form");
 
-        let mut watch = WatchPolicy::on_site();
-        assert!(watch.set(IncidentKind::LookingAway, Sensitivity::Low));
-        assert!(watch.set(IncidentKind::SecondFace, Sensitivity::High));
         let policy = GatePolicy {
             mode: GateMode::OnSite,
             required_on_site: vec![StreamKind::Camera, StreamKind::Screen],
@@ -380,7 +384,7 @@ mod tests {
                 ..PauseCredit::DEFAULT
             },
             identity_document: true,
-            watch,
+            watch: watch_of_the_form(),
             pace: Pace {
                 ahead: 5,
                 per_minute: 10,

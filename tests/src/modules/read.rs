@@ -106,7 +106,7 @@ impl Declared {
             }
             None => vec![
                 (format!("{own}.rs"), own.clone()),
-                (format!("{own}/mod.rs"), own.clone()),
+                (format!("{own}/mod.rs"), own),
             ],
         };
         let (file, children) = candidates
