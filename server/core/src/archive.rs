@@ -27,8 +27,7 @@ pub fn composed(name: &str) -> String {
 }
 
 /// Tells whether an operating system put a file there for itself.
-#[must_use]
-pub fn is_system_file(name: &str) -> bool {
+fn is_system_file(name: &str) -> bool {
     let file = name.rsplit('/').next().unwrap_or(name);
     let known = [
         ".DS_Store",
@@ -108,9 +107,16 @@ mod tests {
 
     #[test]
     fn what_systems_add_is_no_file_of_the_author() {
-        for name in ["__MACOSX/._q1.xml", "a/.DS_Store", "Thumbs.DB", "a/._b.jpg"] {
+        for name in [
+            "__MACOSX/._q1.xml",
+            "a/.DS_Store",
+            "Thumbs.DB",
+            "a/._b.jpg",
+            "a/desktop.ini",
+        ] {
             assert_eq!(entry_name(name.as_bytes()), None, "{name}");
         }
+        assert!(entry_name("ЖМ-1/a.jpg".as_bytes()).is_some());
     }
 
     #[test]

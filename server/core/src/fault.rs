@@ -563,8 +563,11 @@ kinds! {
         /// It.
         name: String,
     } = "odd-name";
-    /// A file of a system, not of a person, was skipped.
-    SkippedFile = "skipped-file";
+    /// Files of a system, not of a person, were skipped.
+    SkippedFiles {
+        /// How many.
+        count: usize,
+    } = "skipped-files";
 }
 
 #[cfg(test)]

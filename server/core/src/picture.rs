@@ -3,6 +3,9 @@
 use std::io::Cursor;
 
 use image::{ImageFormat, ImageReader, Limits};
+use zune_jpeg::JpegDecoder;
+use zune_jpeg::zune_core::bytestream::ZCursor;
+use zune_jpeg::zune_core::options::DecoderOptions;
 
 /// The longest side, in pixels; the kiosk draws nothing larger.
 pub const SIDE_PX_MAX: u32 = 8_192;
@@ -14,12 +17,10 @@ const DECODED_BYTES_MAX: u64 = 256 * 1024 * 1024;
 #[must_use]
 pub fn media_type(bytes: &[u8]) -> Option<&'static str> {
     let format = image::guess_format(bytes).ok()?;
-    let word = if format == ImageFormat::Png {
-        "image/png"
-    } else if format == ImageFormat::Jpeg && jpeg_ends(bytes) {
-        "image/jpeg"
-    } else {
-        return None;
+    let word = match format {
+        ImageFormat::Png => "image/png",
+        ImageFormat::Jpeg if jpeg_ends(bytes) => "image/jpeg",
+        _neither => return None,
     };
     let mut limits = Limits::default();
     limits.max_image_width = Some(SIDE_PX_MAX);
@@ -27,14 +28,47 @@ pub fn media_type(bytes: &[u8]) -> Option<&'static str> {
     limits.max_alloc = Some(DECODED_BYTES_MAX);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(limits);
-    reader.decode().ok().map(|_picture| word)
+    let whole = reader.decode().is_ok() && (format != ImageFormat::Jpeg || jpeg_is_whole(bytes));
+    whole.then_some(word)
 }
+
+/// Tells whether a JPEG decodes to its end without a fault; whoever asks has bounded its size.
+///
+/// The usual decoder shows grey, or whatever comes, where data are damaged; this one is strict.
+#[must_use]
+pub fn jpeg_is_whole(bytes: &[u8]) -> bool {
+    let Some(end) = jpeg_end(bytes) else {
+        return false;
+    };
+    let strictly = |bytes: &[u8]| {
+        let options = DecoderOptions::default()
+            .set_max_width(usize::MAX)
+            .set_max_height(usize::MAX)
+            .set_strict_mode(true);
+        let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+        decoder.decode().is_ok()
+    };
+    // An end marker that comes too early is taken for the end of the picture: without it the decoder
+    // misses what is not there. It reads a few bytes ahead, which are given to it.
+    let mut endless = bytes.get(..end).unwrap_or_default().to_vec();
+    endless.extend([0; READ_AHEAD]);
+    let progressive = bytes.windows(2).any(|pair| pair == [0xFF, 0xC2]);
+    strictly(bytes) && (progressive || strictly(&endless))
+}
+
+/// More bytes than the decoder reads ahead.
+const READ_AHEAD: usize = 16;
 
 /// Tells whether a JPEG's end marker follows its last scan: the decoder fills a cut picture with grey.
 #[must_use]
 pub fn jpeg_ends(bytes: &[u8]) -> bool {
+    jpeg_end(bytes).is_some()
+}
+
+fn jpeg_end(bytes: &[u8]) -> Option<usize> {
     let last = |marker: [u8; 2]| bytes.windows(2).rposition(|pair| pair == marker);
-    last([0xFF, 0xD9]).is_some_and(|end| last([0xFF, 0xDA]).is_some_and(|scan| scan < end))
+    let (end, scan) = (last([0xFF, 0xD9])?, last([0xFF, 0xDA])?);
+    (scan < end).then_some(end)
 }
 
 #[cfg(test)]
@@ -69,6 +103,63 @@ mod tests {
             let whole = written(format, 64);
             for cut in [9, whole.len() / 2, whole.len() - 12] {
                 assert_eq!(media_type(&whole[..cut]), None, "{format:?} cut at {cut}");
+            }
+        }
+    }
+
+    /// A picture with as many details as a photo, the same each time.
+    fn detailed() -> Vec<u8> {
+        let mut state = 1_u32;
+        let picture = image::RgbImage::from_fn(320, 320, |x, y| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            image::Rgb([x / 2, y / 2, x * y / 700].map(|value| {
+                let noise = (state >> 16) % 24;
+                u8::try_from(value % 200 + noise).expect("below 224")
+            }))
+        });
+        let mut bytes = Cursor::new(Vec::new());
+        picture
+            .write_to(&mut bytes, ImageFormat::Jpeg)
+            .expect("writes");
+        bytes.into_inner()
+    }
+
+    #[test]
+    fn a_jpeg_that_is_damaged_in_the_middle_is_none() {
+        let whole = detailed();
+        assert!(jpeg_is_whole(&whole));
+        for part in 1..10 {
+            let at = whole.len() * part / 10;
+            let damaged = |with: &dyn Fn(usize) -> u8| {
+                let mut bytes = whole.clone();
+                let places = bytes.iter_mut().skip(at).take(512).enumerate();
+                places.for_each(|(place, byte)| *byte = with(place));
+                bytes
+            };
+            let mut short = whole.clone();
+            short.drain(at..at + 512);
+            let page = b"<html>502 Bad Gateway</html>";
+            for (what, bytes) in [
+                ("zeros", damaged(&|_place| 0)),
+                ("ones", damaged(&|_place| 0xFF)),
+                ("a page", damaged(&|place| page[place % page.len()])),
+                ("a missing part", short),
+            ] {
+                assert_eq!(media_type(&bytes), None, "{what} at {part} tenths");
+                assert!(!jpeg_is_whole(&bytes), "{what} at {part} tenths");
+            }
+        }
+    }
+
+    #[test]
+    fn a_jpeg_of_one_colour_is_whole_though_it_has_hardly_any_data() {
+        for (width, height) in [(1, 1), (8, 8), (640, 8), (17, 300), (640, 640)] {
+            for shade in [0, 128, 255] {
+                let flat = image::RgbImage::from_pixel(width, height, image::Rgb([shade; 3]));
+                let mut bytes = Cursor::new(Vec::new());
+                flat.write_to(&mut bytes, ImageFormat::Jpeg)
+                    .expect("writes");
+                assert!(jpeg_is_whole(&bytes.into_inner()), "{width} × {height}");
             }
         }
     }

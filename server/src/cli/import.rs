@@ -17,8 +17,8 @@ use qorgan_server_core::qti::{
 
 use super::say;
 use crate::console::{
-    CheckedTest, Language, apply_admission, apply_people, apply_photos, apply_test, exam_facts,
-    package_of, read_admission_sheet, read_people_list, read_photos,
+    CheckedTest, Language, Unpacked, apply_admission, apply_people, apply_photos, apply_test,
+    exam_facts, package_of, read_admission_sheet, read_people_list, read_photos,
 };
 use crate::state::AppState;
 
@@ -90,7 +90,7 @@ async fn people(state: &AppState, file: &Path) -> anyhow::Result<()> {
 }
 
 async fn photos(state: &AppState, path: &Path) -> anyhow::Result<()> {
-    let read = good(read_photos(state, package(path)?).await?)?;
+    let read = good(read_photos(state, &name(path), package(path)?).await?)?;
     tell(&read.notes);
     let count = apply_photos(state, &read.photos, ACTOR).await?;
     say(&format!("{count} photos imported"));
@@ -114,7 +114,8 @@ async fn test(
     let facts = exam_facts(&state.store, exam)
         .await?
         .context("there is no such exam")?;
-    let package = package(path)?;
+    let unpacked = package(path)?;
+    tell(&unpacked.notes(&name(path)));
     let stated = Stated {
         language,
         discipline: Some(facts.code).filter(|code| !code.is_empty()),
@@ -126,7 +127,7 @@ async fn test(
         at: state.clock.wall(),
         random: &mut random,
     };
-    let test = good(read_package(&package, &stated, &mut identifiers))?;
+    let test = good(read_package(&unpacked.package, &stated, &mut identifiers))?;
     let checked = CheckedTest::new(state, exam, test).await?;
     let report = apply_test(state, checked, ACTOR).await?;
     say(&format!(
@@ -231,7 +232,7 @@ fn name(path: &Path) -> String {
 }
 
 /// Reads a folder or a ZIP.
-fn package(path: &Path) -> anyhow::Result<Package> {
+fn package(path: &Path) -> anyhow::Result<Unpacked> {
     if path.is_dir() {
         folder(path)
     } else {
@@ -239,8 +240,8 @@ fn package(path: &Path) -> anyhow::Result<Package> {
     }
 }
 
-fn folder(root: &Path) -> anyhow::Result<Package> {
-    let mut package = Package::new();
+fn folder(root: &Path) -> anyhow::Result<Unpacked> {
+    let (mut package, mut skipped) = (Package::new(), 0);
     let mut open = vec![root.to_path_buf()];
     let mut bytes = 0;
     while let Some(folder) = open.pop() {
@@ -265,6 +266,7 @@ fn folder(root: &Path) -> anyhow::Result<Package> {
             }
             let name = path.strip_prefix(root)?.to_string_lossy().into_owned();
             let Some(name) = entry_name(name.as_bytes()) else {
+                skipped += 1;
                 continue;
             };
             let content = read(&path)?;
@@ -275,7 +277,7 @@ fn folder(root: &Path) -> anyhow::Result<Package> {
             package.insert(name, content);
         }
     }
-    Ok(package)
+    Ok(Unpacked { package, skipped })
 }
 
 const TOLD_EVERY: Duration = Duration::from_secs(2);
@@ -291,7 +293,9 @@ mod tests {
         let folder = tempfile::TempDir::new().expect("a temporary folder");
         fs::create_dir(folder.path().join("ЖМ-1")).expect("made");
         fs::write(folder.path().join("ЖМ-1/a.jpg"), b"x").expect("written");
-        assert_eq!(package(folder.path()).expect("a good folder").len(), 1);
+        fs::write(folder.path().join("ЖМ-1/Thumbs.db"), b"x").expect("written");
+        let read = package(folder.path()).expect("a good folder");
+        assert_eq!((read.package.len(), read.skipped), (1, 1));
 
         let pipe = folder.path().join("ЖМ-1/b.jpg");
         let made = std::process::Command::new("mkfifo").arg(&pipe).status();

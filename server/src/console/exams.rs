@@ -7,6 +7,7 @@ use axum::response::{IntoResponse as _, Redirect};
 use qorgan_protocol::assessment::AssessmentTest;
 use qorgan_protocol::ids::ExamId;
 use qorgan_protocol::wire::ProblemCode;
+use qorgan_server_core::fault::Fault;
 use qorgan_server_core::qti::{Identifiers, Stated, read_package};
 use qorgan_server_core::schedule::read_exam;
 use qorgan_server_core::sitting::fields;
@@ -265,15 +266,19 @@ pub(super) async fn import(
             at,
             random: &mut random,
         };
-        package_of(&name, &bytes)
-            .and_then(|package| read_package(&package, &stated, &mut identifiers))
+        let unpacked = package_of(&name, &bytes)?;
+        let test = read_package(&unpacked.package, &stated, &mut identifiers)?;
+        Ok::<_, Vec<Fault>>((test, unpacked.notes(&name)))
     })
     .await
     .map_err(|_ended| ConsoleError::Unready)?;
     match read {
         Err(faults) => show_faults(page, words, &faults),
-        Ok(test) => {
-            let table = table(&page, &test);
+        Ok((test, notes)) => {
+            let table = PreviewTable {
+                notes,
+                ..table(&page, &test)
+            };
             let checked = CheckedTest::new(&state, exam, test).await?;
             let checked = (Checked::Test(Box::new(checked)), table);
             show_checked(&state, &visitor, &staff, words, checked)

@@ -62,7 +62,7 @@ use page::{Page, Visitor, show};
 
 pub use admission_sheet::{AdmissionReport, apply_admission, read_admission_sheet};
 pub use imports::{CheckedTest, ImportError, PeopleReport, TestReport, apply_people, apply_test};
-pub use package::package_of;
+pub use package::{Unpacked, package_of};
 pub use people_list::read_people_list;
 pub use photos::{Photo, Photos, apply_photos, read_photos};
 pub use review::{ReviewError, review_by_hand};

@@ -3,14 +3,34 @@
 use std::io::{Cursor, Read as _};
 
 use qorgan_server_core::archive::entry_name;
-use qorgan_server_core::fault::{Fault, FaultKind, Place};
+use qorgan_server_core::fault::{Fault, FaultKind, Note, NoteKind, Place};
 use qorgan_server_core::qti::{FILES_MAX, PACKAGE_BYTES_MAX, Package, format_of};
+
+/// The files of an archive or folder.
+#[derive(Debug, Default)]
+pub struct Unpacked {
+    /// What people put there.
+    pub package: Package,
+    /// How many files systems put there for themselves; they are left out and told.
+    pub skipped: usize,
+}
+
+impl Unpacked {
+    /// Returns what is told about the files that were left out.
+    #[must_use]
+    pub fn notes(&self, file: &str) -> Vec<Note> {
+        let count = self.skipped;
+        let kind = NoteKind::SkippedFiles { count };
+        let told = (count > 0).then(|| Note::new(Place::file(file), kind));
+        told.into_iter().collect()
+    }
+}
 
 /// Unpacks a ZIP into a package.
 ///
 /// # Errors
 /// One fault: unreadable, too large, too many files.
-pub fn package_of(file: &str, zip: &[u8]) -> Result<Package, Vec<Fault>> {
+pub fn package_of(file: &str, zip: &[u8]) -> Result<Unpacked, Vec<Fault>> {
     let fault = |kind| vec![Fault::new(Place::file(file), kind)];
     let bad = |error: zip::result::ZipError| {
         let cause = error.to_string();
@@ -30,7 +50,7 @@ pub fn package_of(file: &str, zip: &[u8]) -> Result<Package, Vec<Fault>> {
     if archive.len() > FILES_MAX {
         return Err(fault(FaultKind::TooManyFiles { max: FILES_MAX }));
     }
-    let mut package = Package::new();
+    let (mut package, mut skipped) = (Package::new(), 0);
     let mut left = u64::try_from(PACKAGE_BYTES_MAX).unwrap_or(u64::MAX);
     for index in 0..archive.len() {
         let entry = archive.by_index(index).map_err(bad)?;
@@ -38,6 +58,7 @@ pub fn package_of(file: &str, zip: &[u8]) -> Result<Package, Vec<Fault>> {
             continue;
         }
         let Some(name) = entry_name(entry.name_raw()) else {
+            skipped += 1;
             continue;
         };
         let mut bytes = Vec::new();
@@ -55,7 +76,7 @@ pub fn package_of(file: &str, zip: &[u8]) -> Result<Package, Vec<Fault>> {
             return Err(fault(FaultKind::RepeatedFile { name }));
         }
     }
-    Ok(package)
+    Ok(Unpacked { package, skipped })
 }
 
 #[cfg(test)]
@@ -75,10 +96,11 @@ mod tests {
     fn what_macos_and_windows_add_or_write_otherwise_is_no_fault() {
         let zip = zipped(&["t\\imsmanifest.xml", "__MACOSX/._t", "t/.DS_Store"]);
 
-        let package = package_of("a.zip", &zip).expect("a package");
+        let read = package_of("a.zip", &zip).expect("a package");
 
+        assert_eq!(read.skipped, 2, "they are counted");
         assert_eq!(
-            package.into_keys().collect::<Vec<_>>(),
+            read.package.into_keys().collect::<Vec<_>>(),
             ["t/imsmanifest.xml"]
         );
     }

@@ -8,14 +8,13 @@ use std::collections::BTreeMap;
 
 use axum::extract::State;
 use qorgan_protocol::ids::PersonId;
-use qorgan_server_core::archive::is_system_file;
-use qorgan_server_core::fault::{Fault, FaultKind, Note, NoteKind, Place};
+use qorgan_server_core::fault::{Fault, FaultKind, Note, Place};
 use qorgan_server_core::login::fold_login;
 use qorgan_server_core::qti::Package;
 
 use super::error::Answer;
 use super::imports::{ImportError, PreviewTable, PreviewWords, log, show_checked, show_faults};
-use super::package::package_of;
+use super::package::{Unpacked, package_of};
 use super::page::{Page, Visitor};
 use super::people_list::likely_account;
 use super::picture::small_jpeg;
@@ -76,7 +75,8 @@ impl core::fmt::Debug for Photo {
 /// Every fault with its file, or the database failed.
 pub async fn read_photos(
     state: &AppState,
-    package: Package,
+    file: &str,
+    unpacked: Unpacked,
 ) -> Result<Result<Photos, Vec<Fault>>, StoreError> {
     let rows: Vec<(String, String)> = sqlx::query_as("SELECT login, id FROM people")
         .fetch_all(state.store.read())
@@ -85,7 +85,13 @@ pub async fn read_photos(
     for (login, person) in rows {
         people.insert(login, id(&person)?);
     }
-    let checked = tokio::task::spawn_blocking(move || check(&people, &package)).await;
+    let file = file.to_owned();
+    let checked = tokio::task::spawn_blocking(move || {
+        let mut read = check(&people, &unpacked.package)?;
+        read.notes = unpacked.notes(&file);
+        Ok(read)
+    })
+    .await;
     Ok(checked
         .unwrap_or_else(|_panicked| Err(vec![Fault::new(Place::default(), FaultKind::Empty)])))
 }
@@ -98,11 +104,6 @@ fn check(people: &BTreeMap<String, PersonId>, package: &Package) -> Result<Photo
     let mut faults = Vec::new();
     let mut files: BTreeMap<String, &str> = BTreeMap::new();
     for (file, bytes) in package {
-        if is_system_file(file) {
-            let note = Note::new(Place::file(file), NoteKind::SkippedFile);
-            read.notes.push(note);
-            continue;
-        }
         let mut fault = |kind| faults.push(Fault::new(Place::file(file), kind));
         let found = login_of(file, people);
         let login = match found {
@@ -222,13 +223,10 @@ pub(super) async fn import(
         Ok(package) => package,
         Err(faults) => return show_faults(page, words, &faults),
     };
-    match read_photos(&state, package).await? {
+    match read_photos(&state, &upload.name, package).await? {
         Err(faults) => show_faults(page, words, &faults),
         Ok(Photos { photos, notes }) => {
-            let mut summary = vec![page.t1("preview-photos", "n", photos.len())];
-            if !notes.is_empty() {
-                summary.push(page.t1("preview-photos-left", "n", notes.len()));
-            }
+            let summary = vec![page.t1("preview-photos", "n", photos.len())];
             let table = PreviewTable {
                 summary,
                 headings: vec![page.t("login"), page.t("file")],
@@ -266,10 +264,8 @@ mod tests {
         let package = Package::from([
             ("photos/a.bek.png".to_owned(), png(1_200, 1_600)),
             ("b.png".to_owned(), png(90, 120)),
-            ("__MACOSX/._b.png".to_owned(), b"no picture".to_vec()),
         ]);
         let read = check(&people(), &package).expect("good");
-        assert_eq!(read.notes.len(), 1, "what macOS added");
         let sizes: Vec<_> = read
             .photos
             .iter()
@@ -279,6 +275,21 @@ mod tests {
             })
             .collect();
         assert_eq!(sizes, [("b", 90, 120), ("a.bek", 480, 640)]);
+    }
+
+    #[test]
+    fn a_photo_that_is_damaged_in_the_middle_is_refused_by_its_name() {
+        let mut jpeg = written(ImageFormat::Jpeg, 640, 640);
+        let middle = jpeg.len() / 2;
+        jpeg[middle..middle + 256].fill(0);
+        let package = Package::from([
+            ("a.bek.jpg".to_owned(), jpeg),
+            ("b.png".to_owned(), png(90, 120)),
+        ]);
+        let faults = check(&people(), &package).expect_err("a damaged one");
+        let href = "a.bek.jpg".to_owned();
+        let wanted = Fault::new(Place::file(&href), FaultKind::CutPicture { href });
+        assert_eq!(faults, [wanted]);
     }
 
     #[test]
@@ -335,21 +346,5 @@ mod tests {
         let faults = check(&people(), &package).expect_err("two of one");
         let told: Vec<_> = faults.iter().map(|fault| fault.kind.word()).collect();
         assert_eq!(told, ["repeated-photo"]);
-    }
-
-    #[test]
-    fn what_systems_add_to_folders_is_skipped_and_told() {
-        for file in [
-            ".DS_Store",
-            "ЖМ-1/.DS_Store",
-            "Thumbs.db",
-            "фото/desktop.ini",
-            "__MACOSX/ЖМ/._a.jpg",
-            "x/__MACOSX/a.jpg",
-            "._b.jpg",
-        ] {
-            assert!(is_system_file(file), "{file}");
-        }
-        assert!(!is_system_file("ЖМ-1/a.jpg"));
     }
 }

@@ -12,7 +12,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder as _, ImageFormat, ImageReader, Limits, Rgb, RgbImage};
 use qorgan_server_core::fault::FaultKind;
-use qorgan_server_core::picture::jpeg_ends;
+use qorgan_server_core::picture::jpeg_is_whole;
 
 /// Returns a picture as a small JPEG, turned as its metadata says.
 ///
@@ -30,9 +30,6 @@ pub(super) fn small_jpeg(href: &str, bytes: &[u8]) -> Result<Vec<u8>, FaultKind>
             None => FaultKind::BadPicture { href },
         });
     };
-    if format == ImageFormat::Jpeg && !jpeg_ends(bytes) {
-        return Err(FaultKind::CutPicture { href });
-    }
     let cut = |_error| FaultKind::CutPicture { href: href.clone() };
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::default();
@@ -51,6 +48,9 @@ pub(super) fn small_jpeg(href: &str, bytes: &[u8]) -> Result<Vec<u8>, FaultKind>
             height,
             max,
         });
+    }
+    if format == ImageFormat::Jpeg && !jpeg_is_whole(bytes) {
+        return Err(FaultKind::CutPicture { href });
     }
     // Metadata that cannot be read turns nothing.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
