@@ -17,10 +17,12 @@ const DECODED_BYTES_MAX: u64 = 256 * 1024 * 1024;
 #[must_use]
 pub fn media_type(bytes: &[u8]) -> Option<&'static str> {
     let format = image::guess_format(bytes).ok()?;
-    let word = match format {
-        ImageFormat::Png => "image/png",
-        ImageFormat::Jpeg if jpeg_ends(bytes) => "image/jpeg",
-        _neither => return None,
+    let word = if format == ImageFormat::Png {
+        "image/png"
+    } else if format == ImageFormat::Jpeg && jpeg_ends(bytes) {
+        "image/jpeg"
+    } else {
+        return None;
     };
     let mut limits = Limits::default();
     limits.max_image_width = Some(SIDE_PX_MAX);
