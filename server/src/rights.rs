@@ -7,6 +7,7 @@
 //! * An administrator is left, and nobody takes that right from themselves.
 
 use qorgan_protocol::ids::PersonId;
+use qorgan_server_core::login::fold_login;
 
 use crate::auth::{AuthError, OneTimePassword, StaffRole};
 use crate::state::AppState;
@@ -72,7 +73,7 @@ pub async fn set(
     rights: &[StaffRole],
     changer: Changer,
 ) -> Result<Changed, RightsError> {
-    let login = login.trim().to_lowercase();
+    let login = fold_login(login);
     let person = by_login(&state.store, &login).await?;
     let person = person.ok_or(RightsError::NoAccount)?;
     let mut new = rights.to_vec();
@@ -96,6 +97,7 @@ pub async fn set(
     if let Some((_, hash)) = &one_time {
         let auth = &state.auth;
         auth.put_credentials(&mut tx, person, hash, true).await?;
+        auth.put_code_end(&mut tx, person).await?;
     }
     let actor = match changer {
         Changer::Administrator(by) => by.to_string(),

@@ -3,6 +3,7 @@
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use qorgan_protocol::ids::{AttemptId, PersonId};
+use qorgan_server_core::login::fold_login;
 
 use super::say;
 use crate::keys;
@@ -74,7 +75,7 @@ impl Decision {
     }
 
     async fn decider(&self, state: &AppState) -> anyhow::Result<PersonId> {
-        let login = self.by.to_lowercase();
+        let login = fold_login(&self.by);
         let person = by_login(&state.store, &login)
             .await?
             .with_context(|| format!("nobody has the login `{login}`"))?;

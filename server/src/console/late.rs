@@ -9,6 +9,7 @@ use axum::response::{IntoResponse as _, Redirect};
 use axum::routing::get;
 use qorgan_protocol::attempt::{ResponseMark, Standing};
 use qorgan_protocol::ids::{AttemptId, Epoch, ItemId, PersonId, TestId};
+use qorgan_protocol::time::WallTime;
 use qorgan_protocol::wire::ProblemCode;
 use serde::Deserialize;
 
@@ -52,6 +53,8 @@ struct LatePage {
     newer: Option<u32>,
     older: Option<u32>,
     problem: Option<String>,
+    /// When this was looked at: a decision on all that wait is on these alone.
+    seen_ms: i64,
 }
 
 /// Which part of the list, and what went wrong on the way here.
@@ -79,6 +82,7 @@ async fn list(
     let attempt: AttemptId = attempt.parse()?;
     let page = Page::new(&state, &visitor, Some(&staff.session));
     let facts = AttemptFacts::read(&state, &page, attempt).await?;
+    let seen_ms = state.clock.wall().unix_ms();
     let offset = wanted.part.saturating_mul(PART);
     let entries = late(&state.store, attempt, (offset, PART)).await?;
     let (all, waiting) = late_counts(&state.store, attempt).await?;
@@ -96,6 +100,7 @@ async fn list(
         newer: wanted.part.checked_sub(1),
         older: more.then(|| wanted.part.saturating_add(1)),
         problem: wanted.problem.then(|| page.t("late-reason-missing")),
+        seen_ms,
         facts,
         page,
     })
@@ -119,7 +124,9 @@ async fn decide(
         _ => return Err(bad()),
     };
     let which = match (fields.get("epoch"), fields.get("seq")) {
-        ("", "") => Which::Waiting,
+        ("", "") => Which::Waiting {
+            seen: WallTime::from_unix_ms(fields.get("seen").parse().map_err(|_bad| bad())?),
+        },
         (epoch, seq) => Which::One {
             epoch: Epoch(epoch.parse().map_err(|_bad| bad())?),
             seq: seq.parse().map_err(|_bad| bad())?,
@@ -127,6 +134,7 @@ async fn decide(
     };
     let reason: String = fields
         .get("reason")
+        .trim()
         .chars()
         .take(REASON_CHARS_MAX)
         .collect();
@@ -145,7 +153,7 @@ async fn decide(
     };
     let mut tx = state.store.begin().await?;
     let entries = responses::decide(&mut tx, state.institution(), at, &decision).await?;
-    if entries == 0 && which != Which::Waiting {
+    if entries == 0 && matches!(which, Which::One { .. }) {
         return Err(ConsoleError::Refused(ProblemCode::NotFound));
     }
     let word = if counts { "counts" } else { "does not count" };

@@ -106,7 +106,8 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         let cell = self.cell(attempt).await?;
         let mut state = cell.state.lock().await;
-        if epoch != state.epoch {
+        // The manifest being signed would not hold what changes now.
+        if epoch != state.epoch || state.sealing {
             return Ok(());
         }
         let text = serde_json::to_string(&statements).map_err(|source| {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use qorgan_protocol::ids::{AttemptId, PersonId, SittingId};
 use qorgan_protocol::time::WallTime;
+use qorgan_server_core::login::fold_login;
 use sqlx::Row as _;
 
 use super::{Store, StoreError, WriteTx, audit, id};
@@ -136,7 +137,7 @@ pub async fn assign(
         "SELECT p.id FROM people p WHERE p.login = $1 AND (EXISTS (SELECT 1 FROM staff_roles r \
          WHERE r.person_id = p.id AND r.role = 'proctor') OR NOT $2)",
     )
-    .bind(login.to_lowercase())
+    .bind(fold_login(login))
     .bind(assigned)
     .fetch_optional(&mut **tx)
     .await?;

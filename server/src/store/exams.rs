@@ -5,6 +5,7 @@ use qorgan_protocol::ids::{AttemptId, ExamId, PersonId, SittingId};
 use qorgan_protocol::incident::Allowance;
 use qorgan_protocol::time::{WallTime, millis};
 use qorgan_protocol::wire::Accommodation;
+use qorgan_server_core::login::fold_login;
 use qorgan_server_core::sitting::SittingSettings;
 use qorgan_signing::SecretKey;
 
@@ -218,7 +219,7 @@ pub async fn grant(
          WHERE d.sitting_id = $1 AND p.login = $2",
     )
     .bind(sitting.to_string())
-    .bind(login.to_lowercase())
+    .bind(fold_login(login))
     .fetch_optional(&mut **tx)
     .await?;
     let (person, checked_in) = found.ok_or(GrantError::NotListed)?;

@@ -27,8 +27,9 @@ const DECIDE_ONE_SQL: &str = "INSERT INTO response_decisions (institution_id, at
 /// Decides on every entry that waits.
 const DECIDE_WAITING_SQL: &str = "INSERT INTO response_decisions (institution_id, attempt_id, \
     epoch, seq, counts, reason, decided_by, decided_ms) \
-    SELECT $2, attempt_id, epoch, seq, $3, $4, $5, $6 FROM responses_waiting \
-    WHERE attempt_id = $1";
+    SELECT $2, attempt_id, epoch, seq, $3, $4, $5, $6 FROM responses_waiting AS w \
+    WHERE attempt_id = $1 AND EXISTS (SELECT 1 FROM responses AS r WHERE r.attempt_id = w.attempt_id \
+    AND r.epoch = w.epoch AND r.seq = w.seq AND r.received_ms <= $7)";
 
 /// What a person decided on a late response.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,8 +127,11 @@ pub enum Which {
         /// Its place.
         seq: u64,
     },
-    /// Every entry that waits.
-    Waiting,
+    /// Every entry that waited when somebody looked; what came since, nobody has seen.
+    Waiting {
+        /// When that was, by the server's clock.
+        seen: WallTime,
+    },
 }
 
 /// A decision to be kept.
@@ -158,7 +162,7 @@ pub async fn decide(
 ) -> Result<u64, StoreError> {
     let (sql, place) = match decision.which {
         Which::One { epoch, seq } => (DECIDE_ONE_SQL, Some((epoch, seq))),
-        Which::Waiting => (DECIDE_WAITING_SQL, None),
+        Which::Waiting { .. } => (DECIDE_WAITING_SQL, None),
     };
     let mut query = sqlx::query(sql)
         .bind(decision.attempt.to_string())
@@ -167,11 +171,12 @@ pub async fn decide(
         .bind(decision.reason)
         .bind(decision.by.to_string())
         .bind(at.unix_ms());
-    if let Some((epoch, seq)) = place {
-        query = query
+    query = match decision.which {
+        Which::One { epoch, seq } => query
             .bind(i64::from(epoch.0))
-            .bind(i64::try_from(seq).unwrap_or(i64::MAX));
-    }
+            .bind(i64::try_from(seq).unwrap_or(i64::MAX)),
+        Which::Waiting { seen } => query.bind(seen.unix_ms()),
+    };
     let entries = query.execute(&mut **tx).await?.rows_affected();
     if entries > 0 {
         let counts = if decision.counts {

@@ -113,6 +113,15 @@ impl Site {
         })
     }
 
+    /// Returns the same server over connections of one's own: one that a hostile request had closed
+    /// would otherwise carry the next request of somebody else.
+    pub(super) async fn apart(&self) -> Result<Self> {
+        Ok(Self {
+            watch: Arc::clone(&self.watch),
+            ..Self::reach(&self.origin, &self.ca_pem).await?
+        })
+    }
+
     /// Sends a request as it is; a connection that ends is a reply of status 0.
     pub(super) async fn send(&self, what: &str, request: reqwest::RequestBuilder) -> Reply {
         let reply = match request.send().await {

@@ -248,12 +248,21 @@ async fn a_person_decides_with_a_reason_and_the_export_carries_it() {
         "{}",
         page.1
     );
+    let seen = |page: &str| {
+        let (_, after) = page.split_once("name=\"seen\" value=\"").expect("a moment");
+        after.split('"').next().unwrap_or_default().to_owned()
+    };
+    let first_look = seen(&page.1);
+    world.state.clock.skip(Duration::from_millis(5));
+    let unseen = journal.add(item_id(2), "B", 4_000);
+    post(&client, attempt, &unseen).await;
     let decide = |reason: &str, seq: &str, counts: &str| {
         let epoch = if seq.is_empty() { "" } else { "1" };
         vec![
             ("csrf".to_owned(), csrf.clone()),
             ("epoch".to_owned(), epoch.to_owned()),
             ("seq".to_owned(), seq.to_owned()),
+            ("seen".to_owned(), first_look.clone()),
             ("reason".to_owned(), reason.to_owned()),
             ("counts".to_owned(), counts.to_owned()),
         ]
@@ -262,15 +271,25 @@ async fn a_person_decides_with_a_reason_and_the_export_carries_it() {
     assert_eq!(status, 303);
     assert_eq!(
         counts(&world, attempt).await,
-        (2, 2),
+        (3, 3),
         "no reason, no decision"
     );
     let cut = decide("The hall's network was cut", "0", "yes");
     assert_eq!(console(&world, &token, attempt, Some(cut)).await.0, 303);
-    assert_eq!(counts(&world, attempt).await, (2, 1));
+    assert_eq!(counts(&world, attempt).await, (3, 2));
     let rest = decide("Given while covered", "", "no");
     assert_eq!(console(&world, &token, attempt, Some(rest)).await.0, 303);
-    assert_eq!(counts(&world, attempt).await, (2, 0));
+    assert_eq!(
+        counts(&world, attempt).await,
+        (3, 1),
+        "what came after the look waits"
+    );
+    let blank = decide("  ", "2", "no");
+    assert_eq!(console(&world, &token, attempt, Some(blank)).await.0, 303);
+    assert_eq!(counts(&world, attempt).await, (3, 1), "blanks are no reason");
+    let last = decide("Given while covered", "2", "no");
+    assert_eq!(console(&world, &token, attempt, Some(last)).await.0, 303);
+    assert_eq!(counts(&world, attempt).await, (3, 0));
     let none = decide("There is no such entry", "9", "yes");
     assert_eq!(console(&world, &token, attempt, Some(none)).await.0, 404);
 
@@ -280,7 +299,7 @@ async fn a_person_decides_with_a_reason_and_the_export_carries_it() {
     .fetch_one(world.state.store.read())
     .await
     .expect("readable");
-    assert_eq!(logged, 2);
+    assert_eq!(logged, 3);
     let out = tempfile::TempDir::new().expect("a temporary folder");
     let folder = out.path().join("export");
     export(&world.state, attempt, ScoredInputs::Sealed, &folder)
