@@ -98,6 +98,22 @@ mod tests {
         assert_eq!(found.len(), 1, "{found:#?}");
     }
 
+    #[test]
+    fn a_file_that_stands_elsewhere_in_some_builds_is_read_beside_the_other() {
+        let found = of(&[
+            ("lib.rs", "mod room;\nmod other;"),
+            (
+                "room/mod.rs",
+                "#[cfg_attr(not(feature = \"x\"), path = \"without.rs\")]\nmod with;\npub struct R;",
+            ),
+            ("room/with.rs", "pub struct With;"),
+            ("room/without.rs", "use crate::other::Other;"),
+            ("other.rs", "use crate::room::R;\npub struct Other;"),
+        ]);
+
+        assert_eq!(found.len(), 1, "{found:#?}");
+    }
+
     fn of(files: &[(&str, &str)]) -> Vec<Cycle> {
         let files: Vec<_> = files
             .iter()

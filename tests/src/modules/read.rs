@@ -65,6 +65,7 @@ pub(super) fn modules(files: &[SourceFile], folder: &str) -> Result<BTreeMap<Mod
             inline: Vec::new(),
             depth: 0,
             path: None,
+            path_is_sure: false,
             found: &mut found,
             declared: Vec::new(),
         };
@@ -93,33 +94,40 @@ struct Declared {
     children: String,
     /// The file that `#[path]` names.
     file: Option<String>,
+    /// Whether it stands there in every build.
+    file_is_sure: bool,
 }
 
 impl Declared {
-    fn sources(&self, texts: &BTreeMap<&str, &str>) -> Option<Source> {
-        let name = self.module.last()?;
-        let own = format!("{}/{name}", self.children);
-        let candidates = match &self.file {
-            Some(file) => {
-                let beside = file.rsplit_once('/').map_or("", |(folder, _)| folder);
-                vec![(file.clone(), beside.to_owned())]
-            }
-            None => vec![
-                (format!("{own}.rs"), own.clone()),
-                (format!("{own}/mod.rs"), own),
-            ],
+    fn sources(&self, texts: &BTreeMap<&str, &str>) -> Vec<Source> {
+        let Some(name) = self.module.last() else {
+            return Vec::new();
         };
-        let (file, children) = candidates
+        let own = format!("{}/{name}", self.children);
+        let mut candidates = Vec::new();
+        if let Some(file) = &self.file {
+            candidates.push((file.clone(), folder_of(file)));
+        }
+        if self.file.is_none() || !self.file_is_sure {
+            candidates.push((format!("{own}.rs"), own.clone()));
+            candidates.push((format!("{own}/mod.rs"), own));
+        }
+        candidates
             .into_iter()
-            .find(|(file, _)| texts.contains_key(file.as_str()))?;
-        let beside = file.rsplit_once('/').map_or("", |(folder, _)| folder);
-        Some(Source {
-            module: self.module.clone(),
-            beside: beside.to_owned(),
-            file,
-            children,
-        })
+            .filter(|(file, _)| texts.contains_key(file.as_str()))
+            .map(|(file, children)| Source {
+                module: self.module.clone(),
+                beside: folder_of(&file),
+                file,
+                children,
+            })
+            .collect()
     }
+}
+
+fn folder_of(file: &str) -> String {
+    let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
+    folder.to_owned()
 }
 
 struct Reading<'a> {
@@ -132,6 +140,8 @@ struct Reading<'a> {
     depth: usize,
     /// The file that the next module is said to stand in.
     path: Option<String>,
+    /// Whether it stands there in every build.
+    path_is_sure: bool,
     found: &'a mut BTreeMap<ModulePath, Module>,
     declared: Vec<Declared>,
 }
@@ -206,8 +216,9 @@ impl Reading<'_> {
             ["cfg", "test"] | ["cfg", "all", "test", ..]
         ) {
             self.pass_item();
-        } else if words.first() == Some(&"path") {
-            self.path = inside.iter().find_map(|token| match &token.kind {
+        } else if words.contains(&"path") {
+            self.path_is_sure = words.first() == Some(&"path");
+            self.path = inside.iter().rev().find_map(|token| match &token.kind {
                 Kind::Text(text) => Some(text.clone()),
                 Kind::Word(_) | Kind::Colons | Kind::Mark(_) => None,
             });
@@ -275,10 +286,12 @@ impl Reading<'_> {
             self.depth += 1;
             self.here();
         } else if self.is_mark(2, ';') {
+            let file_is_sure = self.path_is_sure;
             self.declared.push(Declared {
                 module,
                 children,
                 file,
+                file_is_sure,
             });
         }
         self.at += 3;
