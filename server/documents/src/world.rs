@@ -1,6 +1,5 @@
 //! What the typesetter may see: our form, the embedded fonts and the data of one act.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -22,7 +21,8 @@ pub(crate) struct Foundry {
 /// Is the world of one act.
 pub(crate) struct ActWorld<'a> {
     foundry: &'a Foundry,
-    files: HashMap<FileId, Bytes>,
+    /// At most one a still and the data; an id has no order.
+    files: Vec<(FileId, Bytes)>,
 }
 
 impl Foundry {
@@ -53,13 +53,13 @@ impl<'a> ActWorld<'a> {
     pub(crate) fn new(foundry: &'a Foundry) -> Self {
         Self {
             foundry,
-            files: HashMap::new(),
+            files: Vec::new(),
         }
     }
 
     /// Adds a file that the form can read under `path`.
     pub(crate) fn put(&mut self, path: &str, bytes: Bytes) {
-        self.files.insert(file_id(path), bytes);
+        self.files.push((file_id(path), bytes));
     }
 }
 
@@ -85,7 +85,9 @@ impl World for ActWorld<'_> {
     }
 
     fn file(&self, id: FileId) -> FileResult<Bytes> {
-        self.files.get(&id).cloned().ok_or_else(|| missing(id))
+        let held = self.files.iter().rev().find(|(known, _)| *known == id);
+        held.map(|(_, bytes)| bytes.clone())
+            .ok_or_else(|| missing(id))
     }
 
     fn font(&self, index: usize) -> Option<Font> {
