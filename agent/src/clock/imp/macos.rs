@@ -17,6 +17,10 @@ pub(crate) fn since_boot() -> Duration {
 
 pub(crate) fn boot_id() -> [u8; 16] {
     let mut id = [0; 16];
-    id[..8].copy_from_slice(&sysinfo::System::boot_time().unwrap_or_default().to_be_bytes());
+    id[..8].copy_from_slice(
+        &sysinfo::System::boot_time()
+            .unwrap_or_default()
+            .to_be_bytes(),
+    );
     id
 }

@@ -6,8 +6,12 @@ use std::time::Instant;
 
 pub(crate) fn monotonic() -> Duration {
     static ORIGIN: OnceLock<(Instant, Duration)> = OnceLock::new();
-    let (origin, uptime) = ORIGIN
-        .get_or_init(|| (Instant::now(), Duration::from_secs(sysinfo::System::uptime().unwrap_or_default())));
+    let (origin, uptime) = ORIGIN.get_or_init(|| {
+        (
+            Instant::now(),
+            Duration::from_secs(sysinfo::System::uptime().unwrap_or_default()),
+        )
+    });
     *uptime + origin.elapsed()
 }
 

@@ -108,7 +108,13 @@ fn pipe_name(folder: &Path) -> String {
     let plain: String = folder
         .to_string_lossy()
         .chars()
-        .map(|letter| if letter.is_alphanumeric() { letter } else { '-' })
+        .map(|letter| {
+            if letter.is_alphanumeric() {
+                letter
+            } else {
+                '-'
+            }
+        })
         .collect();
     format!(r"\\.\pipe\qorgan-agent-{plain}")
 }

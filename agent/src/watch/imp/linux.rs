@@ -121,8 +121,12 @@ fn watch(watcher: &Watcher, display: Option<&str>) -> Result<(), DesktopError> {
     x.change_window_attributes(root, &ChangeWindowAttributesAux::new().event_mask(mask))?
         .check()?;
     x.xfixes_query_version(5, 0)?.reply()?;
-    x.xfixes_select_selection_input(root, atoms.CLIPBOARD, SelectionEventMask::SET_SELECTION_OWNER)?
-        .check()?;
+    x.xfixes_select_selection_input(
+        root,
+        atoms.CLIPBOARD,
+        SelectionEventMask::SET_SELECTION_OWNER,
+    )?
+    .check()?;
     x.randr_query_version(1, 5)?.reply()?;
     let notify = randr::NotifyMask::SCREEN_CHANGE
         | randr::NotifyMask::CRTC_CHANGE
@@ -165,7 +169,10 @@ impl Desktop<'_> {
             if self.stale && self.looked.elapsed() >= EVENTS_EVERY {
                 self.look_at_windows()?;
             }
-            if self.checked.is_none_or(|checked| checked.elapsed() >= CHECK_EVERY) {
+            if self
+                .checked
+                .is_none_or(|checked| checked.elapsed() >= CHECK_EVERY)
+            {
                 self.checked = Some(Instant::now());
                 self.look_inside()?;
                 self.look_at_server()?;
@@ -318,7 +325,10 @@ impl Desktop<'_> {
             return Ok(());
         }
         let program = pid.and_then(|pid| fs::read_to_string(format!("/proc/{pid}/comm")).ok());
-        let detail = program.map_or_else(|| "another program".to_owned(), |name| name.trim().to_owned());
+        let detail = program.map_or_else(
+            || "another program".to_owned(),
+            |name| name.trim().to_owned(),
+        );
         self.watcher.see(
             IncidentKind::ClipboardChanged,
             Edge::Moment,
@@ -368,7 +378,10 @@ impl Desktop<'_> {
             mask: ClientIdMask::LOCAL_CLIENT_PID,
         };
         let answer = self.x.res_query_client_ids(&[spec]);
-        if let Ok(reply) = answer.map_err(ReplyError::from).and_then(|cookie| cookie.reply()) {
+        if let Ok(reply) = answer
+            .map_err(ReplyError::from)
+            .and_then(|cookie| cookie.reply())
+        {
             let pid = reply.ids.iter().find_map(|id| id.value.first().copied());
             if pid.is_some_and(|pid| pid != 0) {
                 return Ok(pid);

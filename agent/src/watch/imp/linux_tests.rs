@@ -141,7 +141,8 @@ fn a_pointer_that_could_hold_a_text_is_reported() {
     let [pixmap, cursor] = [(); 2].map(|()| watched.x.generate_id().expect("a number"));
     let (x, root) = (&watched.x, watched.root);
     x.create_pixmap(1, pixmap, root, 150, 120).expect("asked");
-    x.create_cursor(cursor, pixmap, pixmap, 0, 0, 0, 0, 0, 0, 0, 0).expect("asked");
+    x.create_cursor(cursor, pixmap, pixmap, 0, 0, 0, 0, 0, 0, 0, 0)
+        .expect("asked");
     let shown = ChangeWindowAttributesAux::new().cursor(cursor);
     x.change_window_attributes(root, &shown).expect("asked");
     x.flush().expect("sent");
@@ -157,7 +158,10 @@ fn a_window_inside_the_exams_own_is_reported() {
     let kiosk = kiosk.expect("a window stands for the kiosk's");
     watched.own.add(kiosk.id());
     let words = ["search", "--sync", "--onlyvisible", "--name", "^Notes$"];
-    let found = watched.display.tool("xdotool", &words).expect("it is shown");
+    let found = watched
+        .display
+        .tool("xdotool", &words)
+        .expect("it is shown");
     let within: Window = found.trim().parse().expect("a number");
 
     let window = watched.x.generate_id().expect("a number");

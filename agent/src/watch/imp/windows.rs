@@ -44,8 +44,7 @@ fn hidden_windows() -> Vec<WindowFacts> {
 }
 
 unsafe extern "system" fn keep_hidden(window: HWND, list: LPARAM) -> BOOL {
-    let list: *mut Vec<WindowFacts> =
-        core::ptr::with_exposed_provenance_mut(list.cast_unsigned());
+    let list: *mut Vec<WindowFacts> = core::ptr::with_exposed_provenance_mut(list.cast_unsigned());
     // SAFETY: `hidden_windows` gave the address of its own list, which nothing else holds meanwhile.
     let found = unsafe { &mut *list };
     let mut affinity = WDA_NONE;

@@ -3,7 +3,9 @@
 use std::{
     fs::{DirBuilder, File, OpenOptions},
     io,
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::{
+        DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+    },
     path::{Path, PathBuf},
 };
 
@@ -12,7 +14,11 @@ pub(crate) type Channel = tokio::net::UnixStream;
 
 /// Makes a file that only this user may read, and that was not there.
 fn create_private(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
 }
 
 /// Returns the bytes that may still be written at `folder`, where the system says.
@@ -21,15 +27,28 @@ pub(crate) fn free_bytes(folder: &Path) -> Option<u64> {
     while !near.exists() {
         near = near.parent()?;
     }
-    let told = std::process::Command::new("df").args(["-Pk"]).arg(near).output().ok()?;
+    let told = std::process::Command::new("df")
+        .args(["-Pk"])
+        .arg(near)
+        .output()
+        .ok()?;
     let text = String::from_utf8(told.stdout).ok()?;
-    let blocks: u64 = text.lines().nth(1)?.split_whitespace().nth(3)?.parse().ok()?;
+    let blocks: u64 = text
+        .lines()
+        .nth(1)?
+        .split_whitespace()
+        .nth(3)?
+        .parse()
+        .ok()?;
     Some(blocks.saturating_mul(1024))
 }
 
 /// Returns a folder that only this user can enter, made where it is not there.
 pub(crate) fn private_folder(path: PathBuf) -> io::Result<PathBuf> {
-    DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&path)?;
     let found = std::fs::symlink_metadata(&path)?;
     if !found.is_dir() || found.mode() & 0o077 != 0 {
         return Err(io::Error::other("the agent's folder is open to others"));

@@ -16,7 +16,8 @@ use x11rb::rust_connection::RustConnection;
 
 use super::Display;
 use crate::display::{
-    Area, Layout, Lit, Monitor, Output, Peer, Program, ServerFacts, ServerProcess, nested_signs, words,
+    Area, Layout, Lit, Monitor, Output, Peer, Program, ServerFacts, ServerProcess, nested_signs,
+    words,
 };
 use crate::own::{self, Intrusion, LibraryWatch, StartFacts};
 use crate::terminal::TerminalFacts;
@@ -159,8 +160,11 @@ fn peer_of(socket: impl AsFd) -> Peer {
         return Peer::Unknown;
     };
     let pid = credentials.pid.as_raw_nonzero().get();
-    process(Path::new(&format!("/proc/{pid}")), credentials.uid.is_root())
-        .map_or(Peer::Unknown, Peer::Local)
+    process(
+        Path::new(&format!("/proc/{pid}")),
+        credentials.uid.is_root(),
+    )
+    .map_or(Peer::Unknown, Peer::Local)
 }
 
 fn process(folder: &Path, root: bool) -> Option<ServerProcess> {
@@ -254,9 +258,7 @@ pub(super) fn guard_process() {
                 .unwrap_or_default(),
             system_list: fs::read_to_string("/etc/ld.so.preload").unwrap_or_default(),
         });
-        if let Err(error) =
-            rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
-        {
+        if let Err(error) = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable) {
             tracing::error!(%error, "The process's memory is open to the user's other programs");
         }
         found

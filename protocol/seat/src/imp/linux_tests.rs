@@ -31,15 +31,29 @@ fn xvfb_and_xorg_without_a_seat_are_told_by_their_signs() {
     let server = Server::without_manager(folder.path(), 640, 480).expect("Xvfb starts");
     let display = display(Some(server.name())).expect("it can be looked at");
     let signs = &display.signs;
-    assert!(signs.contains(&NestedSign::Process("Xvfb".to_owned())), "{signs:?}");
-    assert!(signs.contains(&NestedSign::Output("screen".to_owned())), "{signs:?}");
+    assert!(
+        signs.contains(&NestedSign::Process("Xvfb".to_owned())),
+        "{signs:?}"
+    );
+    assert!(
+        signs.contains(&NestedSign::Output("screen".to_owned())),
+        "{signs:?}"
+    );
 
     let folder = tempfile::tempdir().expect("a folder");
     let server = Server::with_sockets(folder.path()).expect("Xorg's dummy driver starts");
     let display = super::display(Some(server.name())).expect("it can be looked at");
     let signs = &display.signs;
-    assert!(signs.contains(&NestedSign::Output("DUMMY0".to_owned())), "{signs:?}");
-    assert!(!signs.iter().any(|sign| matches!(sign, NestedSign::Replaceable(_))), "{signs:?}");
+    assert!(
+        signs.contains(&NestedSign::Output("DUMMY0".to_owned())),
+        "{signs:?}"
+    );
+    assert!(
+        !signs
+            .iter()
+            .any(|sign| matches!(sign, NestedSign::Replaceable(_))),
+        "{signs:?}"
+    );
 }
 
 #[test]
@@ -48,7 +62,10 @@ fn xephyr_is_told_by_the_program_that_serves_it() {
     let outer = Server::without_manager(folder.path(), 800, 600).expect("Xvfb starts");
     let log = folder.path().join("number");
     let mut child = Command::new("sh")
-        .args(["-c", "exec Xephyr -displayfd 1 -nolisten tcp -screen 640x480 > \"$0\""])
+        .args([
+            "-c",
+            "exec Xephyr -displayfd 1 -nolisten tcp -screen 640x480 > \"$0\"",
+        ])
         .arg(&log)
         .env("DISPLAY", outer.name())
         .stderr(std::process::Stdio::null())
@@ -71,7 +88,11 @@ fn the_terminal_of_a_server_is_read_whatever_its_name() {
     let line = "812 (Xorg) S) S 800 812 812 1031 812 4194560 1 2 3";
     assert_eq!(terminal_of(line), Some(7));
     assert_eq!(terminal_of("812 (Xvfb) S 800 812 812 0 -1"), None);
-    assert_eq!(terminal_of("812 (Xvfb) S 800 812 812 34816 -1"), None, "a pseudo terminal");
+    assert_eq!(
+        terminal_of("812 (Xvfb) S 800 812 812 34816 -1"),
+        None,
+        "a pseudo terminal"
+    );
     assert_eq!(terminal_of(""), None);
 }
 
@@ -104,7 +125,11 @@ fn terminal_and_session_are_read_from_the_systems_files() {
     assert_eq!(facts.session.as_deref(), Some("5"));
     fs::write(&seat, "IS_SEAT0=1\n").expect("a file");
     let facts = terminal_facts(&active, &seat);
-    assert_eq!(facts.session.as_deref(), Some(""), "a text console without a session");
+    assert_eq!(
+        facts.session.as_deref(),
+        Some(""),
+        "a text console without a session"
+    );
 }
 
 #[test]
@@ -115,7 +140,9 @@ fn a_guarded_process_is_closed_to_others_and_still_reads_its_own_maps() {
     assert_eq!(state, DumpableBehavior::NotDumpable);
     let found = OwnWatch::default().look([]);
     assert!(
-        !found.iter().any(|found| matches!(found, Intrusion::Tracer(_))),
+        !found
+            .iter()
+            .any(|found| matches!(found, Intrusion::Tracer(_))),
         "{found:?}"
     );
     let maps = fs::read_to_string("/proc/self/maps").expect("a process reads its own");
@@ -124,7 +151,12 @@ fn a_guarded_process_is_closed_to_others_and_still_reads_its_own_maps() {
 
 /// What `xrandr --setmonitor half 640/170x720/190+0+0 none` does.
 fn halve(x: &RustConnection, root: Window) {
-    let name = x.intern_atom(false, b"half").expect("asked").reply().expect("told").atom;
+    let name = x
+        .intern_atom(false, b"half")
+        .expect("asked")
+        .reply()
+        .expect("told")
+        .atom;
     let outputs = x.randr_get_screen_resources_current(root).expect("asked");
     let outputs = outputs.reply().expect("told").outputs;
     let monitor = MonitorInfo {
@@ -139,5 +171,8 @@ fn halve(x: &RustConnection, root: Window) {
         height_in_millimeters: 190,
         outputs,
     };
-    x.randr_set_monitor(root, monitor).expect("asked").check().expect("defined");
+    x.randr_set_monitor(root, monitor)
+        .expect("asked")
+        .check()
+        .expect("defined");
 }

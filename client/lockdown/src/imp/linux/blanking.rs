@@ -43,7 +43,12 @@ impl Measure for DisplayAwake {
     fn revert(&mut self, undo: &Undo) -> Result<(), MeasureError> {
         match undo {
             Undo::DiesWithProcess => Ok(()),
-            Undo::ScreenBlanking { timeout_s, interval_s, prefer_blanking, allow_exposures } => set(
+            Undo::ScreenBlanking {
+                timeout_s,
+                interval_s,
+                prefer_blanking,
+                allow_exposures,
+            } => set(
                 *timeout_s,
                 *interval_s,
                 Blanking::from(*prefer_blanking),

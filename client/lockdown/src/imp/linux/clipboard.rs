@@ -67,7 +67,12 @@ impl Measure for ClipboardEmptied {
                 move || serve(&desktop, window, &ending)
             })
             .map_err(|error| display(&error))?;
-        self.owner = Some(Owner { desktop, window, ending, thread });
+        self.owner = Some(Owner {
+            desktop,
+            window,
+            ending,
+            thread,
+        });
         Ok(())
     }
 
@@ -76,9 +81,16 @@ impl Measure for ClipboardEmptied {
             return Ok(());
         };
         owner.ending.store(true, Ordering::Release);
-        wake(&owner.desktop.conn, owner.window, owner.desktop.atoms._QORGAN_STOP)
-            .map_err(|error| display(&error))?;
-        owner.thread.join().map_err(|_panic| display(&"the clipboard thread panicked"))
+        wake(
+            &owner.desktop.conn,
+            owner.window,
+            owner.desktop.atoms._QORGAN_STOP,
+        )
+        .map_err(|error| display(&error))?;
+        owner
+            .thread
+            .join()
+            .map_err(|_panic| display(&"the clipboard thread panicked"))
     }
 }
 
@@ -123,7 +135,9 @@ fn own(desktop: &Desktop, window: Window) -> Result<(), MeasureError> {
             .reply()
             .map_err(|error| display(&error))?;
         if held.owner != window {
-            return Err(MeasureError::Refused { reason: "another program holds the clipboard".to_owned() });
+            return Err(MeasureError::Refused {
+                reason: "another program holds the clipboard".to_owned(),
+            });
         }
     }
     Ok(())

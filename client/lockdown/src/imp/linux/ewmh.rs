@@ -99,17 +99,28 @@ impl Desktop {
 
     /// Returns whether `window` frames a managed one, as window managers' decorations do.
     pub(super) fn is_frame(&self, window: Window) -> bool {
-        let Some(tree) = self.conn.query_tree(window).ok().and_then(|cookie| cookie.reply().ok())
+        let Some(tree) = self
+            .conn
+            .query_tree(window)
+            .ok()
+            .and_then(|cookie| cookie.reply().ok())
         else {
             return false;
         };
-        tree.children.iter().chain(std::iter::once(&window)).any(|&child| self.is_managed(child))
+        tree.children
+            .iter()
+            .chain(std::iter::once(&window))
+            .any(|&child| self.is_managed(child))
     }
 
     /// Returns whether `window` is this program's clipboard owner.
     pub(super) fn is_own_clipboard(&self, window: Window) -> bool {
-        self.cardinals(window, self.atoms._QORGAN_CLIPBOARD, AtomEnum::CARDINAL.into())
-            .is_ok_and(|marks| !marks.is_empty())
+        self.cardinals(
+            window,
+            self.atoms._QORGAN_CLIPBOARD,
+            AtomEnum::CARDINAL.into(),
+        )
+        .is_ok_and(|marks| !marks.is_empty())
     }
 
     fn is_managed(&self, window: Window) -> bool {
@@ -121,22 +132,41 @@ impl Desktop {
         self.cardinals(window, property, AtomEnum::WINDOW.into())
     }
 
-    fn cardinals(&self, window: Window, property: Atom, kind: Atom) -> Result<Vec<u32>, ReplyError> {
-        let reply =
-            self.conn.get_property(false, window, property, kind, 0, LIST_WORDS_MAX)?.reply()?;
+    fn cardinals(
+        &self,
+        window: Window,
+        property: Atom,
+        kind: Atom,
+    ) -> Result<Vec<u32>, ReplyError> {
+        let reply = self
+            .conn
+            .get_property(false, window, property, kind, 0, LIST_WORDS_MAX)?
+            .reply()?;
         Ok(reply.value32().map(Iterator::collect).unwrap_or_default())
     }
 
     fn bytes(&self, window: Window, property: Atom, kind: Atom) -> Option<Vec<u8>> {
-        let cookie = self.conn.get_property(false, window, property, kind, 0, LIST_WORDS_MAX).ok()?;
+        let cookie = self
+            .conn
+            .get_property(false, window, property, kind, 0, LIST_WORDS_MAX)
+            .ok()?;
         Some(cookie.reply().ok()?.value)
     }
 }
 
 /// Sends a word to a window of our own, to wake the thread that waits for its events.
-pub(super) fn wake(conn: &RustConnection, window: Window, word: Atom) -> Result<(), ConnectionError> {
+pub(super) fn wake(
+    conn: &RustConnection,
+    window: Window,
+    word: Atom,
+) -> Result<(), ConnectionError> {
     let event = x11rb::protocol::xproto::ClientMessageEvent::new(32, window, word, [0, 0, 0, 0, 0]);
-    conn.send_event(false, window, x11rb::protocol::xproto::EventMask::NO_EVENT, event)?;
+    conn.send_event(
+        false,
+        window,
+        x11rb::protocol::xproto::EventMask::NO_EVENT,
+        event,
+    )?;
     conn.flush()
 }
 

@@ -24,24 +24,39 @@ pub(super) struct FullscreenOnTop {
 
 impl FullscreenOnTop {
     pub(super) fn new(window: Window) -> Self {
-        Self { window, desktop: None, was_fullscreen: false }
+        Self {
+            window,
+            desktop: None,
+            was_fullscreen: false,
+        }
     }
 
     fn desktop(&mut self) -> Result<&Desktop, MeasureError> {
         if self.desktop.is_none() {
-            let desktop =
-                Desktop::connect().map_err(|reason| MeasureError::Display { reason })?;
+            let desktop = Desktop::connect().map_err(|reason| MeasureError::Display { reason })?;
             self.desktop = Some(desktop);
         }
-        self.desktop.as_ref().ok_or_else(|| display(&"no connection"))
+        self.desktop
+            .as_ref()
+            .ok_or_else(|| display(&"no connection"))
     }
 
     fn ask(&mut self, action: u32, fullscreen: bool) -> Result<(), MeasureError> {
         let window = self.window;
         let desktop = self.desktop()?;
         let atoms = &desktop.atoms;
-        let second = if fullscreen { atoms._NET_WM_STATE_FULLSCREEN } else { NO_STATE };
-        let data = [action, atoms._NET_WM_STATE_ABOVE, second, SOURCE_APPLICATION, 0];
+        let second = if fullscreen {
+            atoms._NET_WM_STATE_FULLSCREEN
+        } else {
+            NO_STATE
+        };
+        let data = [
+            action,
+            atoms._NET_WM_STATE_ABOVE,
+            second,
+            SOURCE_APPLICATION,
+            0,
+        ];
         let event = ClientMessageEvent::new(32, window, atoms._NET_WM_STATE, data);
         let mask = EventMask::SUBSTRUCTURE_NOTIFY | EventMask::SUBSTRUCTURE_REDIRECT;
         desktop
@@ -79,7 +94,8 @@ impl Measure for FullscreenOnTop {
         while !self.in_force()? {
             if Instant::now() >= deadline {
                 return Err(MeasureError::Refused {
-                    reason: "the window manager did not make the window fullscreen and topmost".to_owned(),
+                    reason: "the window manager did not make the window fullscreen and topmost"
+                        .to_owned(),
                 });
             }
             sleep(CONFIRM_STEP);

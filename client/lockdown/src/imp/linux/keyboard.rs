@@ -2,7 +2,10 @@
 //!
 //! While a client holds the keyboard the server starts no other grab, so the window manager's
 //! combinations (Alt+Tab, Alt+F4, Super) come to the kiosk as ordinary key presses.
-#![expect(unsafe_code, reason = "the window library's connection is only given as a C pointer")]
+#![expect(
+    unsafe_code,
+    reason = "the window library's connection is only given as a C pointer"
+)]
 
 use std::ffi::c_void;
 
@@ -31,7 +34,13 @@ impl KeyboardGrab {
         let reply = self
             .target
             .owner
-            .grab_keyboard(true, self.target.window, CURRENT_TIME, GrabMode::ASYNC, GrabMode::ASYNC)
+            .grab_keyboard(
+                true,
+                self.target.window,
+                CURRENT_TIME,
+                GrabMode::ASYNC,
+                GrabMode::ASYNC,
+            )
             .map_err(|error| display(&error))?
             .reply()
             .map_err(|error| display(&error))?;
@@ -42,7 +51,9 @@ impl KeyboardGrab {
             GrabStatus::FROZEN => "another program has frozen the keyboard",
             _ => "the display server gave no reason",
         };
-        Err(MeasureError::Refused { reason: reason.to_owned() })
+        Err(MeasureError::Refused {
+            reason: reason.to_owned(),
+        })
     }
 }
 
@@ -60,7 +71,10 @@ impl Measure for KeyboardGrab {
     }
 
     fn revert(&mut self, _undo: &Undo) -> Result<(), MeasureError> {
-        self.target.owner.ungrab_keyboard(CURRENT_TIME).map_err(|error| display(&error))?;
+        self.target
+            .owner
+            .ungrab_keyboard(CURRENT_TIME)
+            .map_err(|error| display(&error))?;
         self.target.owner.flush().map_err(|error| display(&error))
     }
 
@@ -73,7 +87,9 @@ impl Measure for KeyboardGrab {
 }
 
 /// Returns the XCB connection that lies under the window library's Xlib display.
-pub(super) fn connection_of(xlib_display: std::ptr::NonNull<c_void>) -> Result<XCBConnection, MeasureError> {
+pub(super) fn connection_of(
+    xlib_display: std::ptr::NonNull<c_void>,
+) -> Result<XCBConnection, MeasureError> {
     let library = x11_dl::xlib_xcb::Xlib_xcb::open().map_err(|error| display(&error))?;
     // SAFETY: the pointer is the live Display of the window library, which the caller's window
     // handle borrows.

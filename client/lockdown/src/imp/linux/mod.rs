@@ -32,7 +32,9 @@ pub struct WindowTarget {
 
 impl std::fmt::Debug for WindowTarget {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WindowTarget").field("window", &self.window).finish_non_exhaustive()
+        f.debug_struct("WindowTarget")
+            .field("window", &self.window)
+            .finish_non_exhaustive()
     }
 }
 
@@ -44,7 +46,9 @@ impl WindowTarget {
     ///
     /// # Errors
     /// Fails where the window is not an X11 one.
-    pub fn from_handles<W: HasWindowHandle + HasDisplayHandle>(window: &W) -> Result<Self, MeasureError> {
+    pub fn from_handles<W: HasWindowHandle + HasDisplayHandle>(
+        window: &W,
+    ) -> Result<Self, MeasureError> {
         let handle = window.window_handle().map_err(|error| display(&error))?;
         let RawWindowHandle::Xlib(xlib) = handle.as_raw() else {
             return Err(WAYLAND);
@@ -58,7 +62,10 @@ impl WindowTarget {
         };
         let window = u32::try_from(xlib.window).map_err(|error| display(&error))?;
         let owner = keyboard::connection_of(pointer)?;
-        Ok(Self { window, owner: Arc::new(owner) })
+        Ok(Self {
+            window,
+            owner: Arc::new(owner),
+        })
     }
 
     /// Names a window that was made on an XCB connection.
@@ -95,7 +102,9 @@ pub(crate) fn revert_leftover(kind: MeasureKind, undo: &Undo) -> Result<(), Meas
 
 /// Turns what the display library says into this crate's error.
 fn display(error: &dyn std::fmt::Display) -> MeasureError {
-    MeasureError::Display { reason: error.to_string() }
+    MeasureError::Display {
+        reason: error.to_string(),
+    }
 }
 
 const WAYLAND: MeasureError = MeasureError::NotAvailable {

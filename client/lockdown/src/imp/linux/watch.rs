@@ -38,20 +38,35 @@ pub(super) fn start(own: Window, notify: Notify) -> Result<WatchHandle, WatchErr
             reason: "no window manager names the active window of this display",
         });
     }
-    let bell = subscribe(&desktop).map_err(|error| WatchError::Display { reason: error.to_string() })?;
+    let bell = subscribe(&desktop).map_err(|error| WatchError::Display {
+        reason: error.to_string(),
+    })?;
     // Looked at before this returns: what opens from then on is new.
-    let first = desktop.look().map_err(|error| WatchError::Display { reason: error.to_string() })?;
+    let first = desktop.look().map_err(|error| WatchError::Display {
+        reason: error.to_string(),
+    })?;
     let desktop = Arc::new(desktop);
     let ending = Arc::new(AtomicBool::new(false));
-    let watcher = Watcher { desktop: Arc::clone(&desktop), own, notify };
+    let watcher = Watcher {
+        desktop: Arc::clone(&desktop),
+        own,
+        notify,
+    };
     let thread = std::thread::Builder::new()
         .name("window-watch".to_owned())
         .spawn({
             let ending = Arc::clone(&ending);
             move || watcher.run(&first, &ending)
         })
-        .map_err(|error| WatchError::Display { reason: error.to_string() })?;
-    Ok(WatchHandle::new(Running { desktop, bell, ending, thread: Some(thread) }))
+        .map_err(|error| WatchError::Display {
+            reason: error.to_string(),
+        })?;
+    Ok(WatchHandle::new(Running {
+        desktop,
+        bell,
+        ending,
+        thread: Some(thread),
+    }))
 }
 
 #[derive(Debug)]
@@ -65,7 +80,11 @@ struct Running {
 impl Stop for Running {
     fn stop(&mut self) {
         self.ending.store(true, Ordering::Release);
-        let rung = wake(&self.desktop.conn, self.bell, self.desktop.atoms._QORGAN_STOP);
+        let rung = wake(
+            &self.desktop.conn,
+            self.bell,
+            self.desktop.atoms._QORGAN_STOP,
+        );
         let Some(thread) = self.thread.take() else {
             return;
         };
@@ -92,7 +111,10 @@ impl Watcher {
         }
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the display library has an event for everything")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the display library has an event for everything"
+    )]
     fn watch(&mut self, first: &Look, ending: &AtomicBool) -> Result<(), ReplyError> {
         let (mut tracker, changes) = Tracker::new(self.own, first);
         self.tell_all(&changes);
@@ -106,7 +128,8 @@ impl Watcher {
                     self.overlay(event.window)?;
                 }
                 Event::XfixesSelectionNotify(event)
-                    if event.owner != x11rb::NONE && !self.desktop.is_own_clipboard(event.owner) =>
+                    if event.owner != x11rb::NONE
+                        && !self.desktop.is_own_clipboard(event.owner) =>
                 {
                     self.tell(WatchKind::ClipboardTaken);
                 }
@@ -118,8 +141,12 @@ impl Watcher {
 
     fn is_listed(&self, atom: u32) -> bool {
         let atoms = &self.desktop.atoms;
-        [atoms._NET_ACTIVE_WINDOW, atoms._NET_CLIENT_LIST, atoms._NET_CLIENT_LIST_STACKING]
-            .contains(&atom)
+        [
+            atoms._NET_ACTIVE_WINDOW,
+            atoms._NET_CLIENT_LIST,
+            atoms._NET_CLIENT_LIST_STACKING,
+        ]
+        .contains(&atom)
     }
 
     /// A frame around a managed window and a window that takes input only are no overlays; a window
@@ -141,19 +168,22 @@ impl Watcher {
                     to: window.map(|window| self.desktop.identify(window)),
                 },
                 Change::SwitchedBack => WatchKind::SwitchedBack,
-                Change::Opened(window) => {
-                    WatchKind::WindowOpened { window: self.desktop.identify(window) }
-                }
-                Change::Raised(window) => {
-                    WatchKind::WindowRaised { window: self.desktop.identify(window) }
-                }
+                Change::Opened(window) => WatchKind::WindowOpened {
+                    window: self.desktop.identify(window),
+                },
+                Change::Raised(window) => WatchKind::WindowRaised {
+                    window: self.desktop.identify(window),
+                },
             };
             self.tell(kind);
         }
     }
 
     fn tell(&mut self, kind: WatchKind) {
-        (self.notify)(WatchEvent { at: Instant::now(), kind });
+        (self.notify)(WatchEvent {
+            at: Instant::now(),
+            kind,
+        });
     }
 }
 
@@ -161,16 +191,35 @@ impl Watcher {
 fn subscribe(desktop: &Desktop) -> Result<Window, ReplyOrIdError> {
     let conn = &desktop.conn;
     let mask = EventMask::PROPERTY_CHANGE | EventMask::SUBSTRUCTURE_NOTIFY;
-    conn.change_window_attributes(desktop.root, &ChangeWindowAttributesAux::new().event_mask(mask))?
-        .check()?;
+    conn.change_window_attributes(
+        desktop.root,
+        &ChangeWindowAttributesAux::new().event_mask(mask),
+    )?
+    .check()?;
     let bell = conn.generate_id()?;
     let aux = CreateWindowAux::new();
-    conn.create_window(0, bell, desktop.root, 0, 0, 1, 1, 0, WindowClass::INPUT_ONLY, 0, &aux)?
-        .check()?;
+    conn.create_window(
+        0,
+        bell,
+        desktop.root,
+        0,
+        0,
+        1,
+        1,
+        0,
+        WindowClass::INPUT_ONLY,
+        0,
+        &aux,
+    )?
+    .check()?;
     conn.xfixes_query_version(5, 0)?.reply()?;
     for selection in [desktop.atoms.CLIPBOARD, AtomEnum::PRIMARY.into()] {
-        conn.xfixes_select_selection_input(bell, selection, SelectionEventMask::SET_SELECTION_OWNER)?
-            .check()?;
+        conn.xfixes_select_selection_input(
+            bell,
+            selection,
+            SelectionEventMask::SET_SELECTION_OWNER,
+        )?
+        .check()?;
     }
     Ok(bell)
 }
