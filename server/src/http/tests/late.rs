@@ -286,7 +286,11 @@ async fn a_person_decides_with_a_reason_and_the_export_carries_it() {
     );
     let blank = decide("  ", "2", "no");
     assert_eq!(console(&world, &token, attempt, Some(blank)).await.0, 303);
-    assert_eq!(counts(&world, attempt).await, (3, 1), "blanks are no reason");
+    assert_eq!(
+        counts(&world, attempt).await,
+        (3, 1),
+        "blanks are no reason"
+    );
     let last = decide("Given while covered", "2", "no");
     assert_eq!(console(&world, &token, attempt, Some(last)).await.0, 303);
     assert_eq!(counts(&world, attempt).await, (3, 0));
