@@ -564,7 +564,7 @@ async function reviewParts(world) {
 
 /** A screen that stands still sends nothing for a while, and what then changes must be seen. */
 async function stillScreen(world) {
-  const data = join(TREE, "agent", "encode", "tests", "data");
+  const data = join(TREE, "protocol", "src", "media", "data");
   const media = ["camera-init.mp4", "camera-chunk.m4s"].map((name) => [...readFileSync(join(data, name))]);
   const seen = await world.page.evaluate(async ([head, body]) => {
     const { mime, samples, stretch, tracks } = await import("/console/assets/cmaf.js");

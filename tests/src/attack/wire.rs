@@ -97,8 +97,9 @@ impl Site {
         let http = reqwest::Client::builder()
             .tls_certs_only([ca])
             .no_proxy()
-            // As the kiosk does: the server closes what is idle for twenty seconds.
-            .pool_idle_timeout(Duration::from_secs(10))
+            // A connection of each request's own: the server closes one after a body that it refused,
+            // and the next request over it would be taken for a fault.
+            .pool_max_idle_per_host(0)
             .timeout(REPLY_LIMIT)
             .build()?;
         let hello = http.get(format!("{origin}/api/v1/hello")).send().await?;
@@ -110,15 +111,6 @@ impl Site {
             institution: hello.institution,
             server_key: PublicKey(<[u8; 32]>::try_from(hello.server_key.0.as_slice())?),
             watch: Arc::default(),
-        })
-    }
-
-    /// Returns the same server over connections of one's own: one that a hostile request had closed
-    /// would otherwise carry the next request of somebody else.
-    pub(super) async fn apart(&self) -> Result<Self> {
-        Ok(Self {
-            watch: Arc::clone(&self.watch),
-            ..Self::reach(&self.origin, &self.ca_pem).await?
         })
     }
 
