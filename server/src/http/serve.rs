@@ -275,11 +275,12 @@ pub async fn serve(
             (serving.await, Some(task))
         }
     };
-    tasks.stop().await?;
+    let stopped = tasks.stop().await;
     state.store.close().await;
     // Nothing of this process uses the data folder any more.
     drop(held);
     served?;
+    stopped?;
     ended.map_or(Ok(()), |task| Err(ServeError::TaskEnded { task }))
 }
 
@@ -304,24 +305,14 @@ impl Tasks {
             async move { while runs.changed().await.is_ok() {} }
         };
         let told = |name| EndTold(ends.clone(), name);
-        let (at_end, registry, stopped) = (told("ticker"), state.registry.clone(), stop());
-        let ticker = tokio::spawn(async move {
-            let _told = at_end;
-            registry.run(stopped).await
-        });
-        let (at_end, of, stopped) = (told("sealer"), state.clone(), stop());
-        let sealer = tokio::spawn(async move {
-            let _told = at_end;
-            crate::evidence::run_sealer(of, stopped).await;
-        });
-        let (at_end, of, stopped) = (told("deleter"), state.clone(), stop());
-        let deleter = tokio::spawn(async move {
-            let _told = at_end;
-            crate::retention::run(of, stopped).await;
-        });
+        let sealer = crate::evidence::run_sealer(state.clone(), stop());
+        let deleter = crate::retention::run(state.clone(), stop());
         Self {
-            ticker,
-            others: [sealer, deleter],
+            ticker: spawn(told("ticker"), state.registry.clone().run(stop())),
+            others: [
+                spawn(told("sealer"), sealer),
+                spawn(told("deleter"), deleter),
+            ],
             running,
             ended,
         }
@@ -342,6 +333,16 @@ impl Tasks {
             }
         }
     }
+}
+
+fn spawn<T: Send + 'static>(
+    told: EndTold,
+    work: impl Future<Output = T> + Send + 'static,
+) -> JoinHandle<T> {
+    tokio::spawn(async move {
+        let _told = told;
+        work.await
+    })
 }
 
 /// Tells that a task ended, also where it panicked.
