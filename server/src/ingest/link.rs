@@ -168,13 +168,6 @@ async fn greet(
         .link_up(attempt, epoch, hello.boot)
         .await?
         .map_err(refuse)?;
-    let welcome = link.receiver.welcome(state.clock.wall());
-    // Before it is sent, so that no beat seems younger than it is.
-    link.welcomed = state.clock.now();
-    if let Err(end) = send(socket, &welcome).await {
-        link.part(false).await?;
-        return Err(end);
-    }
     Ok(link)
 }
 
@@ -301,12 +294,11 @@ impl Link {
     async fn serve(mut self, socket: &mut WebSocket) -> Result<(), LinkEnd> {
         let ended = self.until_end(socket).await;
         let replaced = matches!(&ended, Err(LinkEnd::Recording(RecordingError::Superseded)));
-        let parted = self.part(replaced).await;
-        // What ended the link says more than what failed afterwards.
-        match (ended, parted) {
-            (Ok(()), parted) => parted,
-            (ended, Ok(())) => ended,
-            (ended, Err(error)) => {
+        match self.part(replaced).await {
+            Ok(()) => ended,
+            Err(error) if ended.is_ok() => Err(error),
+            // What ended the link says more than what failed afterwards.
+            Err(error) => {
                 tracing::error!(attempt = %self.attempt, %error, "Could not end a link in order");
                 ended
             }
@@ -327,6 +319,10 @@ impl Link {
     }
 
     async fn until_end(&mut self, socket: &mut WebSocket) -> Result<(), LinkEnd> {
+        let welcome = self.receiver.welcome(self.state.clock.wall());
+        // Before it is sent, so that no beat seems younger than it is.
+        self.welcomed = self.state.clock.now();
+        send(socket, &welcome).await?;
         self.end_if_over(socket).await?;
         self.tell_watched(socket).await?;
         let mut receipts_at: Option<Instant> = None;
