@@ -11,6 +11,7 @@
 use std::time::Duration;
 
 use qorgan_protocol::ids::{AttemptId, PersonId};
+use sqlx::{Executor, Sqlite};
 
 use crate::recordings::RecordingError;
 use crate::state::AppState;
@@ -68,7 +69,10 @@ struct Standing {
     unsealed: bool,
 }
 
-async fn standing(tx: &mut WriteTx, attempt: AttemptId) -> Result<Standing, RetentionError> {
+async fn standing(
+    from: impl Executor<'_, Database = Sqlite>,
+    attempt: AttemptId,
+) -> Result<Standing, RetentionError> {
     sqlx::query_as(
         "SELECT phase_word IN ('submitted', 'sealed', 'terminated', 'void') AS over, \
          phase_word IN ('submitted', 'terminated') AND NOT EXISTS \
@@ -77,7 +81,7 @@ async fn standing(tx: &mut WriteTx, attempt: AttemptId) -> Result<Standing, Rete
          (deleted_ms IS NOT NULL OR key_wrapped = x'') AS deleted FROM attempts WHERE id = $1",
     )
     .bind(attempt.to_string())
-    .fetch_optional(&mut **tx)
+    .fetch_optional(from)
     .await?
     .ok_or(RetentionError::NoAttempt)
 }
@@ -94,7 +98,7 @@ pub async fn hold(
 ) -> Result<(), RetentionError> {
     let reason = reasonable(reason)?;
     let mut tx = state.store.begin().await?;
-    let standing = standing(&mut tx, attempt).await?;
+    let standing = standing(&mut *tx, attempt).await?;
     if standing.deleted {
         return Err(RetentionError::Gone);
     }
@@ -127,7 +131,7 @@ pub async fn ask(
 ) -> Result<(), RetentionError> {
     let reason = reasonable(reason)?;
     let mut tx = state.store.begin().await?;
-    let standing = standing(&mut tx, attempt).await?;
+    let standing = standing(&mut *tx, attempt).await?;
     refuse(&standing)?;
     let by = by.to_string();
     sqlx::query("UPDATE attempts SET delete_by = $2, delete_reason = $3 WHERE id = $1")
@@ -200,9 +204,7 @@ pub async fn delete_due(state: &AppState) -> Result<usize, RetentionError> {
 /// Deletes one attempt's recording, or goes on where a cut left it. Nobody seals it meanwhile: a
 /// sealer would put files behind the one that removes them.
 async fn delete(state: &AppState, attempt: AttemptId) -> Result<(), RetentionError> {
-    let mut tx = state.store.begin().await?;
-    let before = standing(&mut tx, attempt).await?;
-    drop(tx);
+    let before = standing(state.store.read(), attempt).await?;
     if !before.deleted {
         refuse(&before)?;
     }
@@ -211,8 +213,7 @@ async fn delete(state: &AppState, attempt: AttemptId) -> Result<(), RetentionErr
         let begun = state.registry.begin_sealing(attempt).await;
         begun.map_err(|_refused| RetentionError::Sealing)?;
     }
-    let destroyed = close_and_destroy(state, attempt).await;
-    if let Err(error) = destroyed {
+    if let Err(error) = close_and_destroy(state, attempt).await {
         // A link that still delivers, or a sealer, goes on.
         state.recordings.reopen(attempt);
         if marked && let Err(error) = state.registry.stop_sealing(attempt).await {
@@ -238,7 +239,7 @@ async fn close_and_destroy(state: &AppState, attempt: AttemptId) -> Result<(), R
     state.recordings.close(attempt).await?;
     let mut tx = state.store.begin().await?;
     // Asked again in the transaction that destroys: a hold may have come.
-    let standing = standing(&mut tx, attempt).await?;
+    let standing = standing(&mut *tx, attempt).await?;
     if standing.deleted {
         return Ok(());
     }
