@@ -278,22 +278,15 @@ impl<'a> Change<'a> {
             return self.note_again(IncidentKind::NotWatched, &detail).await;
         }
         let at = self.bounded(at);
-        let entry = self.servers(kind, at, detail);
-        let witness = if detector == SERVER {
-            Witness::Server
-        } else {
-            Witness::Machine
-        };
-        let entry = Entry {
-            key: IncidentKey {
-                witness,
-                ..entry.key
-            },
+        let mut entry = Entry {
             ended: Some(at),
             detector,
             severity,
-            ..entry
+            ..self.servers(kind, at, detail)
         };
+        if detector != SERVER {
+            entry.key.witness = Witness::Machine;
+        }
         self.insert(&entry).await.map(drop)
     }
 
