@@ -19,7 +19,7 @@ pub fn media_type(bytes: &[u8]) -> Option<&'static str> {
     let format = image::guess_format(bytes).ok()?;
     let word = if format == ImageFormat::Png {
         "image/png"
-    } else if format == ImageFormat::Jpeg && jpeg_ends(bytes) {
+    } else if format == ImageFormat::Jpeg && jpeg_end(bytes).is_some() {
         "image/jpeg"
     } else {
         return None;
@@ -61,12 +61,8 @@ pub fn jpeg_is_whole(bytes: &[u8]) -> bool {
 /// More bytes than the decoder reads ahead.
 const READ_AHEAD: usize = 16;
 
-/// Tells whether a JPEG's end marker follows its last scan: the decoder fills a cut picture with grey.
-#[must_use]
-pub fn jpeg_ends(bytes: &[u8]) -> bool {
-    jpeg_end(bytes).is_some()
-}
-
+/// Returns where a JPEG's end marker stands, if behind its last scan: the decoder fills a cut picture
+/// with grey.
 fn jpeg_end(bytes: &[u8]) -> Option<usize> {
     let last = |marker: [u8; 2]| bytes.windows(2).rposition(|pair| pair == marker);
     let (end, scan) = (last([0xFF, 0xD9])?, last([0xFF, 0xDA])?);
