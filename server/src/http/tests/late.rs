@@ -233,13 +233,7 @@ async fn no_receipt_is_made_for_what_the_manifest_does_not_hold() {
 
 #[tokio::test]
 async fn a_person_decides_with_a_reason_and_the_export_carries_it() {
-    let (world, attempt, client, agent) = sitting().await;
-    let mut journal = Journal::new(attempt, Epoch(1));
-    lose(&world, &agent, 60).await;
-    for turn in 1..=2 {
-        let late = journal.add(item_id(turn), "A", 4_000);
-        post(&client, attempt, &late).await;
-    }
+    let (world, attempt, _client, _journal) = two_wait().await;
     let (token, csrf) = super::staff::proctor(&world).await;
     assign_proctor(&world, attempt).await;
     let page = console(&world, &token, attempt, None).await;
@@ -300,13 +294,7 @@ async fn a_person_decides_with_a_reason_and_the_export_carries_it() {
 
 #[tokio::test]
 async fn a_decision_on_all_that_wait_is_on_what_was_seen() {
-    let (world, attempt, client, agent) = sitting().await;
-    let mut journal = Journal::new(attempt, Epoch(1));
-    lose(&world, &agent, 60).await;
-    for turn in 1..=2 {
-        let late = journal.add(item_id(turn), "A", 4_000);
-        post(&client, attempt, &late).await;
-    }
+    let (world, attempt, client, mut journal) = two_wait().await;
     let (token, csrf) = super::staff::proctor(&world).await;
     assign_proctor(&world, attempt).await;
     let look = seen(&console(&world, &token, attempt, None).await.1);
@@ -333,6 +321,18 @@ async fn a_decision_on_all_that_wait_is_on_what_was_seen() {
     let given = console(&world, &token, attempt, Some(decide("A cut"))).await;
     assert_eq!(given.0, 303);
     assert_eq!(counts(&world, attempt).await, (3, 1), "nobody saw it");
+}
+
+/// A sitting with two late responses that wait for a person.
+async fn two_wait() -> (World, AttemptId, Client, Journal) {
+    let (world, attempt, client, agent) = sitting().await;
+    let mut journal = Journal::new(attempt, Epoch(1));
+    lose(&world, &agent, 60).await;
+    for turn in 1..=2 {
+        let late = journal.add(item_id(turn), "A", 4_000);
+        post(&client, attempt, &late).await;
+    }
+    (world, attempt, client, journal)
 }
 
 /// Returns when a page was looked at, as its form says.

@@ -82,13 +82,7 @@ async fn a_review_is_not_passed_over_an_incident_that_is_raised_while_it_is_fini
         began_ms FROM incidents LIMIT 1";
     let finished = while_changed(&world, &[raised], finish).await;
 
-    assert!(
-        matches!(
-            finished,
-            Err(ReviewError::Refused(ReviewRefused::Unjudged(1)))
-        ),
-        "{finished:?}"
-    );
+    assert_eq!(refusal(finished), ReviewRefused::Unjudged(1));
     assert_eq!(verdict(&world).await, None);
 }
 
@@ -109,11 +103,7 @@ async fn a_violation_rests_on_an_incident_that_is_still_confirmed_when_it_is_wri
     let other_proctor = "UPDATE incidents SET verdict = 'dismissed' WHERE kind = 'proctor_flag'";
     let finished = while_changed(&world, &[other_proctor], finish).await;
 
-    let nothing = ReviewRefused::NothingConfirmed;
-    assert!(
-        matches!(finished, Err(ReviewError::Refused(refused)) if refused == nothing),
-        "{finished:?}"
-    );
+    assert_eq!(refusal(finished), ReviewRefused::NothingConfirmed);
     assert_eq!(verdict(&world).await, None);
 }
 
@@ -127,11 +117,14 @@ async fn a_judgement_of_an_incident_that_counts_no_more_is_refused() {
     let withdrawn = "UPDATE incidents SET counts = 0 WHERE kind = 'proctor_flag'";
     let done = while_changed(&world, &[withdrawn], judge).await;
 
-    let foreign = ReviewRefused::ForeignIncident(incident);
-    assert!(
-        matches!(done, Err(ReviewError::Refused(refused)) if refused == foreign),
-        "{done:?}"
-    );
+    assert_eq!(refusal(done), ReviewRefused::ForeignIncident(incident));
+}
+
+fn refusal<T: core::fmt::Debug>(done: Result<T, ReviewError>) -> ReviewRefused {
+    let Err(ReviewError::Refused(refused)) = done else {
+        panic!("{done:?}")
+    };
+    refused
 }
 
 async fn the_exam(world: &World) -> ExamId {
