@@ -8,15 +8,20 @@
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
+mod common;
+#[path = "common/memory.rs"]
+mod memory;
+
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::Path;
-use std::process::{Child, Command};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
+use common::Running;
+use memory::rss_kib;
 use qorgan_server::config::Config;
-use qorgan_server::http::{Bound, raise_open_files, serve};
+use qorgan_server::http::raise_open_files;
 use qorgan_server::state::AppState;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -46,36 +51,15 @@ async fn server(data: &Path) -> anyhow::Result<()> {
     // Nobody asks for as long as it takes to open them all.
     config.limits.header_seconds = 600;
     let state = AppState::open(data, config).await?;
-    let bound = Bound::listen(([127, 0, 0, 1], 0).into())?;
-    let port = bound.address.port().to_string();
-    std::fs::write(data.join("port.next"), port)?;
-    std::fs::rename(data.join("port.next"), data.join("port"))?;
-    Ok(serve(state, bound, None, std::future::pending()).await?)
-}
-
-/// Ends with what it belongs to.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
+    common::served(state).await
 }
 
 async fn bench(candidates: u32) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let data = folder.path().join("data");
-    let mut command = Command::new(std::env::current_exe()?);
-    let running = Running(command.arg("serve").arg(&data).spawn()?);
-    let port = loop {
-        if let Ok(port) = std::fs::read_to_string(data.join("port")) {
-            break port.parse()?;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    };
-    let target = Target::new(port, &data)?;
-    let rss = || rss_kib(running.0.id());
+    let running = Running::start(&data).await?;
+    let target = Target::new(running.port, &data)?;
+    let rss = || rss_kib(running.pid());
     let before = rss()?;
     let began = Instant::now();
     let mut honest = Vec::new();
@@ -211,13 +195,6 @@ fn is_whole(reply: &[u8]) -> anyhow::Result<bool> {
             .then(|| value.trim().parse::<usize>())
     });
     Ok(body.len() >= length.context("no content-length")??)
-}
-
-fn rss_kib(pid: u32) -> anyhow::Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.split_whitespace().next());
-    Ok(kib.context("no VmRSS")?.parse()?)
 }
 
 const CONNECTIONS: u32 = 6;

@@ -13,6 +13,11 @@ use qorgan_server::state::AppState;
 use qorgan_server::store::people::{self, NewPerson};
 use qorgan_signing::{Keys, Ring};
 
+#[path = "../common/memory.rs"]
+mod memory;
+
+use memory::rss_kib;
+
 /// Whose `X-Forwarded-For` the server believes: so the flood comes from anywhere.
 pub(crate) const PROXY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 const PASSWORD: &str = "a password of the bench";
@@ -252,12 +257,4 @@ fn client(target: &Target, from: IpAddr) -> anyhow::Result<reqwest::Client> {
         .redirect(reqwest::redirect::Policy::none())
         .timeout(Duration::from_secs(30))
         .build()?)
-}
-
-/// Returns the memory that a process holds.
-pub(crate) fn rss_kib(pid: u32) -> anyhow::Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.split_whitespace().next());
-    Ok(kib.context("no VmRSS")?.parse()?)
 }

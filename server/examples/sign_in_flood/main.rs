@@ -6,17 +6,18 @@
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod flood;
 
 use std::net::IpAddr;
 use std::path::Path;
-use std::process::{Child, Command};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use common::Running;
 use flood::{Flood, Measured, Target, at, measure, provision};
 use qorgan_server::config::Config;
-use qorgan_server::http::{Bound, serve};
 use qorgan_server::state::AppState;
 
 fn main() -> anyhow::Result<()> {
@@ -40,38 +41,17 @@ async fn server(data: &Path) -> anyhow::Result<()> {
     };
     let state = AppState::open(data, config).await?;
     provision(&state, CANDIDATES * 3).await?;
-    let bound = Bound::listen(([127, 0, 0, 1], 0).into())?;
-    let port = bound.address.port().to_string();
-    std::fs::write(data.join("port.next"), port)?;
-    std::fs::rename(data.join("port.next"), data.join("port"))?;
-    Ok(serve(state, bound, None, std::future::pending()).await?)
-}
-
-/// Ends with what it belongs to.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
+    common::served(state).await
 }
 
 async fn bench() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let data = folder.path().join("data");
-    let mut command = Command::new(std::env::current_exe()?);
-    let running = Running(command.arg("serve").arg(&data).spawn()?);
-    let port = loop {
-        if let Ok(port) = std::fs::read_to_string(data.join("port")) {
-            break port;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    };
+    let running = Running::start(&data).await?;
     let target = Target {
-        origin: format!("https://localhost:{port}"),
+        origin: format!("https://localhost:{}", running.port),
         ca_pem: std::fs::read_to_string(data.join("ca.pem"))?,
-        pid: running.0.id(),
+        pid: running.pid(),
         connections: 512,
     };
     let (mut begin, mut allowed) = (0, Duration::from_secs(2));
