@@ -24,6 +24,7 @@ pub(super) struct Bystander {
 impl Bystander {
     /// Signs in, checks in, and starts.
     pub(super) async fn sit(site: &Site, (login, password): &(String, String)) -> Result<Self> {
+        let site = &site.kept().await?;
         let client = site.sign_in(Machine::new()?, (login, password)).await?;
         let attempt = attempt_of(&client, SEQUENCES, 0).await?;
         let provision = client.check_in(attempt).await?;

@@ -13,6 +13,7 @@ use qorgan_protocol::wire::{
     RequestProof, ServerHello, SignedHex, nonce_of, proof_header,
 };
 use qorgan_signing::{Keys, Ring};
+use reqwest::ClientBuilder;
 use serde_json::{Value, json};
 
 /// The server under attack.
@@ -91,17 +92,33 @@ impl Reply {
 impl Site {
     /// Asks a server who it is.
     pub(super) async fn reach(origin: &str, ca_pem: &str) -> Result<Self> {
+        // A connection of each request's own: the server closes one after a body that it refused,
+        // and the next request over it would be taken for a fault.
+        Self::over(origin, ca_pem, |http| http.pool_max_idle_per_host(0)).await
+    }
+
+    /// Returns the same server over connections that are kept as the kiosk keeps them.
+    pub(super) async fn kept(&self) -> Result<Self> {
+        let kept = |http: ClientBuilder| http.pool_idle_timeout(Duration::from_secs(10));
+        Ok(Self {
+            watch: Arc::clone(&self.watch),
+            ..Self::over(&self.origin, &self.ca_pem, kept).await?
+        })
+    }
+
+    async fn over(
+        origin: &str,
+        ca_pem: &str,
+        connections: impl FnOnce(ClientBuilder) -> ClientBuilder,
+    ) -> Result<Self> {
         // Another one of this process may have been first, which is as good.
         drop(rustls::crypto::ring::default_provider().install_default());
         let ca = reqwest::Certificate::from_pem(ca_pem.as_bytes())?;
         let http = reqwest::Client::builder()
             .tls_certs_only([ca])
             .no_proxy()
-            // A connection of each request's own: the server closes one after a body that it refused,
-            // and the next request over it would be taken for a fault.
-            .pool_max_idle_per_host(0)
-            .timeout(REPLY_LIMIT)
-            .build()?;
+            .timeout(REPLY_LIMIT);
+        let http = connections(http).build()?;
         let hello = http.get(format!("{origin}/api/v1/hello")).send().await?;
         let hello: ServerHello = hello.error_for_status()?.json().await?;
         Ok(Self {
