@@ -15,21 +15,8 @@ use crate::wait::until;
 /// # Errors
 /// Fails with the kiosk's state where a screen does not lead on.
 pub fn enter(kiosk: &mut Kiosk<'_>, account: &Account) -> Result<()> {
-    let began = Instant::now();
-    while began.elapsed() < ENTER_LIMIT {
-        let screen = kiosk.screen()?;
-        match screen.as_str() {
-            "exam" => return kiosk.await_state("the item", |state| !state["question"].is_null()),
-            "sign-in" => {
-                fill_in(kiosk, account)?;
-                kiosk.click("sign-in-go")?;
-            }
-            "" | "covered" => std::thread::sleep(LOOK_EVERY),
-            _ => leave(kiosk, &screen)?,
-        }
-        kiosk.await_other_screen(&screen, SCREEN_LIMIT)?;
-    }
-    bail!("the kiosk does not come to the exam: {:?}", kiosk.state()?)
+    go(kiosk, "exam", Some(account))?;
+    kiosk.await_state("the item", |state| !state["question"].is_null())
 }
 
 /// Goes from whatever is shown to where face and document were shown again and a proctor looks: a
@@ -38,21 +25,30 @@ pub fn enter(kiosk: &mut Kiosk<'_>, account: &Account) -> Result<()> {
 /// # Errors
 /// Fails with the kiosk's state where a screen does not lead on.
 pub fn show_again(kiosk: &mut Kiosk<'_>) -> Result<()> {
+    go(kiosk, "identity", None)?;
+    take_document(kiosk)?;
+    kiosk.click("document-show")?;
+    kiosk.await_screen("covered", SCREEN_LIMIT)
+}
+
+/// Goes from screen to screen up to the one that is wanted; signs in with an account, where there is
+/// one.
+fn go(kiosk: &mut Kiosk<'_>, wanted: &str, account: Option<&Account>) -> Result<()> {
     let began = Instant::now();
     while began.elapsed() < ENTER_LIMIT {
         let screen = kiosk.screen()?;
-        match screen.as_str() {
-            "identity" => {
-                take_document(kiosk)?;
-                kiosk.click("document-show")?;
-                return kiosk.await_screen("covered", SCREEN_LIMIT);
+        match (screen.as_str(), account) {
+            (shown, _) if shown == wanted => return Ok(()),
+            ("sign-in", Some(account)) => {
+                fill_in(kiosk, account)?;
+                kiosk.click("sign-in-go")?;
             }
-            "" | "covered" => std::thread::sleep(LOOK_EVERY),
+            ("" | "covered", _) => std::thread::sleep(LOOK_EVERY),
             _ => leave(kiosk, &screen)?,
         }
         kiosk.await_other_screen(&screen, SCREEN_LIMIT)?;
     }
-    bail!("the kiosk asks for no identity: {:?}", kiosk.state()?)
+    bail!("the kiosk does not come to {wanted}: {:?}", kiosk.state()?)
 }
 
 /// Types login and password.
