@@ -56,7 +56,7 @@ pub(super) fn modules(files: &[SourceFile], folder: &str) -> Result<BTreeMap<Mod
         let Some(text) = texts.get(source.file.as_str()) else {
             continue;
         };
-        let tokens = tokens(text);
+        let tokens = tokens(text).with_context(|| source.file.clone())?;
         let mut reading = Reading {
             source: &source,
             tokens: &tokens,
