@@ -23,64 +23,17 @@ use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::content::Content;
+use super::end::LinkEnd;
 use super::events::{self, EventsPlace, ReadError, read_observations};
+use super::look::look_for_code;
 use super::quota::{ByteQuota, Taken};
 use super::socket::{close, receive, send};
 use crate::auth::AgentAuth;
-use crate::decoding::{DecodeError, Turn, rest_after};
 use crate::live::Watched;
 use crate::recordings::{Appender, Committed, RecordingError};
-use crate::registry::{AgentCommand, RegistryError};
+use crate::registry::AgentCommand;
 use crate::state::AppState;
 use crate::store;
-
-/// Why a link ends.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum LinkEnd {
-    /// The agent left, or the network did.
-    #[error("the agent left")]
-    Left,
-    /// What came is not to be believed.
-    #[error("refused: {0}")]
-    Refused(#[from] LinkRefusal),
-    /// The recording cannot be stored.
-    #[error("the recording cannot be stored")]
-    Recording(#[from] RecordingError),
-    /// The registry refused or failed.
-    #[error("the registry failed")]
-    Registry(#[from] RegistryError),
-    /// The agent cannot be told everything in time: it greets again and is told how things stand.
-    #[error("commands were lost: greet again")]
-    Lagged,
-    /// The attempt has recorded as much as it may.
-    #[error("the recording is as large as it may be")]
-    Full,
-    /// A signed structure cannot be made.
-    #[error("a receipt cannot be signed")]
-    Statement(#[from] qorgan_protocol::crypto::StatementError),
-}
-
-impl LinkEnd {
-    /// Returns what the agent is told; `None` where nobody listens.
-    fn refusal(&self) -> Option<LinkRefusal> {
-        match self {
-            Self::Left => None,
-            Self::Refused(refusal) => Some(refusal.clone()),
-            Self::Recording(RecordingError::Superseded) => Some(LinkRefusal::new(
-                RefusalReason::Replaced,
-                "another link took over",
-            )),
-            Self::Recording(
-                why @ (RecordingError::NoRoom | RecordingError::Closed | RecordingError::Failed),
-            ) => Some(LinkRefusal::new(RefusalReason::ShuttingDown, why)),
-            Self::Lagged | Self::Full => Some(LinkRefusal::new(RefusalReason::ShuttingDown, self)),
-            Self::Recording(_) | Self::Registry(_) | Self::Statement(_) => Some(LinkRefusal::new(
-                RefusalReason::ShuttingDown,
-                "the server cannot take the recording now",
-            )),
-        }
-    }
-}
 
 /// Serves a link until it ends.
 pub(super) async fn run(state: AppState, agent: AgentAuth, nonce: [u8; 32], mut socket: WebSocket) {
@@ -506,7 +459,8 @@ impl Link {
         let (avcc, picture) = (shown.avcc.clone(), picture.to_vec());
         let (state, attempt) = (self.state.clone(), self.attempt);
         tokio::spawn(async move {
-            if let Err(error) = decode(&state, turn, (attempt, stream), avcc, picture).await {
+            if let Err(error) = look_for_code(&state, turn, (attempt, stream), avcc, picture).await
+            {
                 tracing::warn!(%attempt, %error, "Could not look for a freshness code");
             }
         });
@@ -621,38 +575,6 @@ impl Link {
         // Last, for an agent that has its receipts may have closed the socket already.
         self.receipts(socket).await
     }
-}
-
-/// Looks for the code on one key frame and asks for another one where it is not there. The attempt's
-/// turn ends with its rest.
-async fn decode(
-    state: &AppState,
-    turn: Turn,
-    (attempt, stream): (AttemptId, StreamId),
-    avcc: Vec<u8>,
-    picture: Vec<u8>,
-) -> Result<(), RegistryError> {
-    let began = Instant::now();
-    let code = match state.decoders.code(avcc, picture).await {
-        Ok(code) => code,
-        // Told once by the decoders themselves, for all attempts.
-        Err(DecodeError::Resting | DecodeError::Start(_) | DecodeError::NoProgram) => None,
-        Err(error @ (DecodeError::TooLong | DecodeError::Ended | DecodeError::TooSlow)) => {
-            tracing::warn!(%attempt, %error, "A picture of the screen could not be decoded");
-            None
-        }
-    };
-    let found = match code {
-        Some(code) => state.registry.freshness_found(attempt, &code).await?,
-        None => false,
-    };
-    sleep(rest_after(began.elapsed())).await;
-    drop(turn);
-    if !found && state.registry.freshness_expected(attempt).await?.is_some() {
-        let command = AgentCommand::KeyFrame { stream };
-        state.registry.command(attempt, command).await?;
-    }
-    Ok(())
 }
 
 /// Returns how many bytes a frame leaves on disk, and what it costs of the rate: little frames make

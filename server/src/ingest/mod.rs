@@ -8,8 +8,10 @@
 //! * What waits for disk is bounded in bytes; a full bound stops the reading of the socket.
 
 mod content;
+mod end;
 pub(crate) mod events;
 mod link;
+mod look;
 mod quota;
 mod socket;
 

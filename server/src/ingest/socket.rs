@@ -8,7 +8,7 @@ use qorgan_protocol::codec;
 use qorgan_protocol::link::{LinkRefusal, RefusalReason, ServerFrame};
 use tokio::time::timeout;
 
-use super::link::LinkEnd;
+use super::end::LinkEnd;
 use crate::recordings::RecordingError;
 
 /// Returns the next binary message.
