@@ -17,7 +17,7 @@ use qorgan_protocol::link::{
     LinkReceiver, LinkRefusal, Received, RefusalReason, ServerFrame, Standing,
 };
 use qorgan_protocol::media::{InitSummary, summary_of};
-use qorgan_protocol::time::{Now, WallTime};
+use qorgan_protocol::time::Now;
 use qorgan_signing::Ring;
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -93,10 +93,11 @@ async fn greet(
         .map_err(refuse)?;
     let commands = state.registry.subscribe(attempt).await?;
     let (appender, standing) = state.recordings.link(attempt, epoch).await?;
+    let began = state.recordings.began(attempt).await?;
     let quota = ByteQuota::of(
         state.registry.byte_bounds(attempt).await?,
         state.recordings.open_bytes(attempt)?,
-        recorded_for(state, attempt).await?,
+        began.map_or(Duration::ZERO, |began| state.clock.wall().since(began)),
     );
     let mut link = Link {
         state: state.clone(),
@@ -122,20 +123,6 @@ async fn greet(
         .await?
         .map_err(refuse)?;
     Ok(link)
-}
-
-/// Returns how long ago an attempt's recording began, over all of its links.
-async fn recorded_for(state: &AppState, attempt: AttemptId) -> Result<Duration, LinkEnd> {
-    let began: Option<i64> =
-        sqlx::query_scalar("SELECT MIN(began_ms) FROM recordings WHERE attempt_id = $1")
-            .bind(attempt.to_string())
-            .fetch_one(state.store.read())
-            .await
-            .map_err(RecordingError::from)?;
-    let now = state.clock.wall();
-    Ok(began.map_or(Duration::ZERO, |began| {
-        now.since(WallTime::from_unix_ms(began))
-    }))
 }
 
 async fn agent_keys(

@@ -32,6 +32,7 @@ use qorgan_protocol::crypto::Sha256;
 use qorgan_protocol::evidence::{ChunkSeq, StreamId};
 use qorgan_protocol::ids::{AttemptId, Epoch};
 use qorgan_protocol::link::Standing;
+use qorgan_protocol::time::WallTime;
 use qorgan_signing::{SealError, SecretKey};
 use tokio::sync::{OnceCell, Semaphore, mpsc, oneshot, watch};
 
@@ -345,6 +346,19 @@ impl Recordings {
     /// them.
     pub fn reopen(&self, attempt: AttemptId) {
         self.closed().remove(&attempt);
+    }
+
+    /// Returns when an attempt's recording began, on whichever machine.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn began(&self, attempt: AttemptId) -> Result<Option<WallTime>, RecordingError> {
+        let began: Option<i64> =
+            sqlx::query_scalar("SELECT MIN(began_ms) FROM recordings WHERE attempt_id = $1")
+                .bind(attempt.to_string())
+                .fetch_one(self.inner.store.read())
+                .await?;
+        Ok(began.map(WallTime::from_unix_ms))
     }
 
     /// Returns the key of an attempt.
