@@ -1,6 +1,8 @@
 //! One change of an attempt's incidents: everything in one transaction, on a copy of what lasts, so
 //! that a commit that fails changes nothing.
 
+mod rows;
+
 use std::time::Duration;
 
 use qorgan_protocol::evidence::StreamId;
@@ -13,6 +15,7 @@ use super::Registry;
 use super::cell::{CellState, IncidentKey, OpenIncident, OpenIncidents, Witness};
 use super::error::RegistryError;
 use crate::store::{StoreError, WriteTx};
+use rows::Rows;
 
 /// Which incidents end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,13 +42,6 @@ pub(super) struct Change<'a> {
     rows: Option<Rows>,
 }
 
-/// How many incidents of an attempt each witness made.
-#[derive(Debug, Clone, Copy)]
-struct Rows {
-    machine: i64,
-    server: i64,
-}
-
 /// One new incident.
 struct Entry<'a> {
     key: IncidentKey,
@@ -57,21 +53,6 @@ struct Entry<'a> {
     severity: Severity,
     /// The score that was told and from which it counted; nothing for a fact.
     scored: Option<(Severity, Severity)>,
-}
-
-impl Rows {
-    const fn and_one(self, witness: Witness) -> Self {
-        match witness {
-            Witness::Machine => Self {
-                machine: self.machine.saturating_add(1),
-                ..self
-            },
-            Witness::Server => Self {
-                server: self.server.saturating_add(1),
-                ..self
-            },
-        }
-    }
 }
 
 impl<'a> Change<'a> {
@@ -447,74 +428,6 @@ impl<'a> Change<'a> {
         Ok(())
     }
 
-    /// Inserts an incident; `None` where the attempt holds as many of its witness as are kept. What
-    /// the server saw takes no room of the machine's, and the other way round, so that neither can be
-    /// used up to hide the other.
-    async fn insert(&mut self, entry: &Entry<'_>) -> Result<Option<IncidentId>, RegistryError> {
-        let rows = self.rows().await?;
-        let (kept, most) = match entry.key.witness {
-            Witness::Machine => (rows.machine, MACHINES_MAX),
-            Witness::Server => (rows.server, SERVERS_MAX),
-        };
-        if kept < most {
-            self.rows = Some(rows.and_one(entry.key.witness));
-            return self.insert_row(entry).await.map(Some);
-        }
-        self.tell_full(entry.key.witness, most).await?;
-        Ok(None)
-    }
-
-    /// Says once that no more incidents of a witness are kept; counts what came after.
-    async fn tell_full(&mut self, witness: Witness, most: i64) -> Result<(), RegistryError> {
-        let detail = match witness {
-            Witness::Machine => format!(
-                "{most} incidents that the machine told are kept; what was seen after them stands \
-                 in the recording's events"
-            ),
-            Witness::Server => format!("{most} incidents that the server saw are kept"),
-        };
-        let told = sqlx::query(
-            "UPDATE incidents SET observations = observations + 1, ended_ms = $4 \
-             WHERE attempt_id = $1 AND detector = $2 AND detail = $3",
-        )
-        .bind(self.state.facts.attempt.to_string())
-        .bind(SERVER)
-        .bind(&detail)
-        .bind(self.now.unix_ms())
-        .execute(&mut *self.tx)
-        .await?;
-        if told.rows_affected() > 0 {
-            return Ok(());
-        }
-        tracing::error!(attempt = %self.state.facts.attempt, most, "No more incidents are kept");
-        let last = Entry {
-            ended: Some(self.now),
-            scored: None,
-            ..self.servers(IncidentKind::NotWatched, self.now, &detail)
-        };
-        self.insert_row(&last).await.map(drop)
-    }
-
-    async fn rows(&mut self) -> Result<Rows, RegistryError> {
-        if let Some(rows) = self.rows {
-            return Ok(rows);
-        }
-        let (server, all): (i64, i64) = sqlx::query_as(
-            "SELECT COUNT(*) FILTER (WHERE detector = $2), COUNT(*) FROM incidents \
-             WHERE attempt_id = $1",
-        )
-        .bind(self.state.facts.attempt.to_string())
-        .bind(SERVER)
-        .fetch_one(&mut *self.tx)
-        .await?;
-        let rows = Rows {
-            machine: all.saturating_sub(server),
-            server,
-        };
-        self.rows = Some(rows);
-        Ok(rows)
-    }
-
     async fn insert_row(&mut self, entry: &Entry<'_>) -> Result<IncidentId, RegistryError> {
         let registry = self.registry;
         let id = IncidentId::new(registry.inner.clock.wall(), qorgan_signing::random()?);
@@ -637,11 +550,6 @@ pub(super) const KIOSK: &str = "kiosk/1";
 const FACTS_MAX: i64 = 32;
 /// A longer detail is cut; the recording's events hold it whole.
 const DETAIL_CHARS_MAX: usize = 600;
-/// The most incidents of an attempt that its machine tells: a candidate in three hours makes a few
-/// dozen, and a person has to judge each.
-const MACHINES_MAX: i64 = 1_000;
-/// The most incidents of an attempt that the server saw.
-const SERVERS_MAX: i64 = 2_000;
 /// A timeline may run ahead of the server's by this, for its machine's clock is another.
 const TIMELINE_MORE: Duration = Duration::from_secs(60);
 /// What kiosk and agent tell of one kind within this of one another is one event.
