@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //! * Every attempt has a review, also one without incidents (SOP 16, 17).
-//! * «Passed» leaves no incident unjudged or confirmed; «violation» rests on a confirmed one.
+//! * «Passed» and «violation» leave no incident unjudged; the one has none confirmed, the other rests on
+//!   one that is. «Suspicious» hands the rest to somebody else.
 //! * A judged incident keeps who judged it and when; a finished review can be taken up again.
 
 use std::collections::BTreeMap;
@@ -119,7 +120,7 @@ pub enum ReviewRefused {
     /// The incident is not one of this attempt.
     #[error("the incident {0} does not belong to the attempt")]
     ForeignIncident(IncidentId),
-    /// Passing needs every incident judged.
+    /// Passing and finding a violation need every incident judged.
     #[error("{0} incidents are not judged yet")]
     Unjudged(usize),
     /// Passing with a confirmed incident would contradict it.
@@ -131,6 +132,9 @@ pub enum ReviewRefused {
     /// Finishing needs a verdict.
     #[error("a review is finished with a verdict")]
     NoVerdict,
+    /// More may be seen of an attempt that goes on.
+    #[error("the attempt is not over")]
+    NotOver,
 }
 
 impl ReviewRefused {
@@ -143,6 +147,7 @@ impl ReviewRefused {
             Self::Confirmed(_) => "has-confirmed",
             Self::NothingConfirmed => "nothing-confirmed",
             Self::NoVerdict => "no-verdict",
+            Self::NotOver => "not-over",
         }
     }
 }
@@ -230,10 +235,10 @@ impl Review {
         match verdict {
             ReviewVerdict::NotReviewed => Err(ReviewRefused::NoVerdict),
             ReviewVerdict::Passed if confirmed > 0 => Err(ReviewRefused::Confirmed(confirmed)),
-            ReviewVerdict::Passed if self.unjudged() > 0 => {
+            ReviewVerdict::Violation if confirmed == 0 => Err(ReviewRefused::NothingConfirmed),
+            ReviewVerdict::Passed | ReviewVerdict::Violation if self.unjudged() > 0 => {
                 Err(ReviewRefused::Unjudged(self.unjudged()))
             }
-            ReviewVerdict::Violation if confirmed == 0 => Err(ReviewRefused::NothingConfirmed),
             ReviewVerdict::Passed | ReviewVerdict::Suspicious | ReviewVerdict::Violation => Ok(()),
         }
     }
@@ -307,6 +312,23 @@ mod tests {
             review.handle(finished(ReviewVerdict::Violation)),
             Err(ReviewRefused::NothingConfirmed)
         );
+    }
+
+    #[test]
+    fn a_violation_leaves_no_incident_unjudged_and_a_suspicion_may() {
+        let mut review = Review::of([incident(1), incident(2)]);
+        let confirmed = judgement(IncidentVerdict::Confirmed);
+        review
+            .handle(ReviewEvent::Judged(incident(1), confirmed))
+            .expect("own incident");
+
+        assert_eq!(
+            review.handle(finished(ReviewVerdict::Violation)),
+            Err(ReviewRefused::Unjudged(1))
+        );
+        review
+            .handle(finished(ReviewVerdict::Suspicious))
+            .expect("somebody else looks at the rest");
     }
 
     #[test]

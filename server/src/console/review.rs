@@ -20,7 +20,8 @@ use super::parts::{Part, parts};
 use super::posted::Posted;
 use super::reasons::Foreseen;
 use super::store::{
-    IncidentRow, custody, incidents, incidents_in, not_counted, person, review_of, verdict,
+    IncidentRow, ReviewStanding, custody, incidents, incidents_in, not_counted, person, review_of,
+    review_standing,
 };
 use super::texts::Language;
 use crate::acts;
@@ -55,6 +56,8 @@ struct ReviewPage {
     /// How many responses came late, and how many of them wait for a decision.
     late: Option<(i64, String)>,
     verdict: (&'static str, String),
+    /// What is told of a review that was finished before these incidents came.
+    reopened: Option<String>,
     verdicts: Vec<(&'static str, String, bool)>,
     foreseen: Foreseen,
     kinds: Vec<(String, String)>,
@@ -88,7 +91,10 @@ pub(super) async fn review(
     if let Err(error) = add_clips(&state, attempt, &rows, &mut lines).await {
         tracing::warn!(%error, "A review goes without the recording's chunks");
     }
-    let word = verdict(&state.store, attempt).await?;
+    let ReviewStanding {
+        verdict: word,
+        reopened,
+    } = review_standing(&state.store, attempt).await?;
     let parts = parts(&state, &page, attempt).await?;
     let mut tx = state.store.begin().await?;
     let who = (attempt, staff.session.person);
@@ -126,6 +132,7 @@ pub(super) async fn review(
         uncounted: IncidentLine::list(&page, &uncounted, &names),
         late,
         verdict: verdict_badge(&page, &word),
+        reopened: reopened.map(|(since, before)| told_reopened(&page, since, &before)),
         verdicts: verdicts
             .iter()
             .map(|one| {
@@ -139,6 +146,14 @@ pub(super) async fn review(
         facts,
         page,
     })
+}
+
+fn told_reopened(page: &Page, since_ms: i64, before: &str) -> String {
+    let blanks = [
+        ("at", page.date_time(Some(since_ms))),
+        ("verdict", page.t(&format!("verdict-{before}"))),
+    ];
+    page.in_language().fill("review-reopened", &blanks)
 }
 
 /// Names the chunks that show each incident.
@@ -268,8 +283,8 @@ pub(super) async fn finish(
     decided(attempt, done, "")
 }
 
-/// Gives the verdict on an attempt; the rules are asked in the transaction that writes, so that no
-/// incident is raised between.
+/// Gives the verdict on an attempt that is over; the rules are asked in the transaction that writes, so
+/// that no incident is raised between.
 pub(crate) async fn finish_review(
     state: &AppState,
     (attempt, by): (AttemptId, PersonId),
@@ -277,6 +292,7 @@ pub(crate) async fn finish_review(
     watched_s: u32,
 ) -> Result<(), ReviewError> {
     let mut tx = state.store.begin().await?;
+    must_be_over(&mut tx, attempt).await?;
     let mut review = review_of(&incidents_in(&mut *tx, attempt).await?);
     review.handle(ReviewEvent::Finished(verdict, by, state.clock.wall()))?;
     put_verdict(&mut tx, state, (attempt, by), verdict, watched_s).await?;
@@ -284,10 +300,25 @@ pub(crate) async fn finish_review(
     Ok(())
 }
 
+/// Refuses a verdict on an attempt that goes on.
+async fn must_be_over(tx: &mut WriteTx, attempt: AttemptId) -> Result<(), ReviewError> {
+    let over: i64 = sqlx::query_scalar(
+        "SELECT COUNT(*) FROM attempts WHERE id = $1 \
+         AND phase_word IN ('submitted', 'sealed', 'terminated')",
+    )
+    .bind(attempt.to_string())
+    .fetch_one(&mut **tx)
+    .await?;
+    if over == 0 {
+        return Err(ReviewRefused::NotOver.into());
+    }
+    Ok(())
+}
+
 /// Judges every incident for a named proctor and finishes the review.
 ///
 /// # Errors
-/// The database failed, or an incident is not of this attempt.
+/// The attempt is not over, an incident is not of it, or the database failed.
 pub async fn review_by_hand(
     state: &AppState,
     attempt: AttemptId,
@@ -296,6 +327,7 @@ pub async fn review_by_hand(
 ) -> Result<ReviewVerdict, ReviewError> {
     let at = state.clock.wall();
     let mut tx = state.store.begin().await?;
+    must_be_over(&mut tx, attempt).await?;
     let rows = incidents_in(&mut *tx, attempt).await?;
     let mut review = review_of(&rows);
     let mut judged: Vec<(IncidentId, IncidentVerdict)> = rows
@@ -375,7 +407,7 @@ async fn put_verdict(
         "INSERT INTO reviews (attempt_id, institution_id, verdict, finished_by, finished_ms, \
          watched_s) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (attempt_id) DO UPDATE SET \
          verdict = excluded.verdict, finished_by = excluded.finished_by, \
-         finished_ms = excluded.finished_ms, watched_s = reviews.watched_s + excluded.watched_s",
+         finished_ms = excluded.finished_ms, reopened_ms = NULL, reopened_from = NULL, watched_s = reviews.watched_s + excluded.watched_s",
     )
     .bind(attempt.to_string())
     .bind(state.institution().to_string())

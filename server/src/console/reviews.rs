@@ -65,6 +65,8 @@ struct ReviewLine {
     incidents: usize,
     unjudged: usize,
     verdict: (&'static str, String),
+    /// Since when a review that was finished is open again; may be empty.
+    reopened: String,
     act: Option<(String, String)>,
 }
 
@@ -101,8 +103,8 @@ impl Seen {
 
 /// The attempts that ended, as the queue orders them but for how often a kind was raised.
 const LIST_SQL: &str = "SELECT a.id, p.display_name, COALESCE(d.group_name, '') AS group_name, \
-    e.title, a.submitted_ms, a.ended_ms, COALESCE(r.verdict, 'not_reviewed') AS verdict \
-    FROM attempts a JOIN people p ON p.id = a.person_id \
+    e.title, a.submitted_ms, a.ended_ms, COALESCE(r.verdict, 'not_reviewed') AS verdict, \
+    r.reopened_ms FROM attempts a JOIN people p ON p.id = a.person_id \
     JOIN sittings s ON s.id = a.sitting_id JOIN exams e ON e.id = s.exam_id \
     LEFT JOIN person_details d ON d.person_id = p.id LEFT JOIN reviews r ON r.attempt_id = a.id \
     WHERE a.phase_word IN ('submitted', 'sealed', 'terminated') AND a.check_in_ms IS NOT NULL \
@@ -221,6 +223,10 @@ fn line(
         incidents: seen.count(),
         unjudged: seen.unjudged(),
         verdict: verdict_badge(page, &word),
+        reopened: match row.try_get::<Option<i64>, _>("reopened_ms")? {
+            Some(since) => page.t1("review-open-again", "at", page.date_time(Some(since))),
+            None => String::new(),
+        },
         act: None,
     })
 }

@@ -343,14 +343,31 @@ pub(crate) fn review_of(incidents: &[IncidentRow]) -> Review {
     review
 }
 
-/// Returns the verdict word on an attempt.
-pub(crate) async fn verdict(store: &Store, attempt: AttemptId) -> Result<String, StoreError> {
-    let word: Option<String> =
-        sqlx::query_scalar("SELECT verdict FROM reviews WHERE attempt_id = $1")
-            .bind(attempt.to_string())
-            .fetch_optional(store.read())
-            .await?;
-    Ok(word.unwrap_or_else(|| "not_reviewed".to_owned()))
+/// How the review of an attempt stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ReviewStanding {
+    /// The verdict's word.
+    pub(crate) verdict: String,
+    /// Since when it is open again, UTC in milliseconds, and the word of the verdict before.
+    pub(crate) reopened: Option<(i64, String)>,
+}
+
+/// Returns how the review of an attempt stands.
+pub(crate) async fn review_standing(
+    store: &Store,
+    attempt: AttemptId,
+) -> Result<ReviewStanding, StoreError> {
+    let row: Option<(String, Option<i64>, Option<String>)> = sqlx::query_as(
+        "SELECT verdict, reopened_ms, reopened_from FROM reviews WHERE attempt_id = $1",
+    )
+    .bind(attempt.to_string())
+    .fetch_optional(store.read())
+    .await?;
+    let (verdict, since, before) = row.unwrap_or_else(|| ("not_reviewed".to_owned(), None, None));
+    Ok(ReviewStanding {
+        verdict,
+        reopened: since.zip(before),
+    })
 }
 
 /// Enters in the custody record that somebody looked at or took something.

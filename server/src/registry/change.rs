@@ -1,6 +1,7 @@
 //! One change of an attempt's incidents: everything in one transaction, on a copy of what lasts, so
 //! that a commit that fails changes nothing.
 
+mod review;
 mod rows;
 
 use std::time::Duration;
@@ -432,6 +433,7 @@ impl<'a> Change<'a> {
         let registry = self.registry;
         let id = IncidentId::new(registry.inner.clock.wall(), qorgan_signing::random()?);
         let kind = entry.key.kind;
+        let counts = self.state.facts.watch.counts(kind);
         sqlx::query(
             "INSERT INTO incidents (id, institution_id, attempt_id, kind, severity, began_ms, \
              ended_ms, began_us, stream, detector, detail, epoch, counts, score, threshold, models) \
@@ -449,12 +451,15 @@ impl<'a> Change<'a> {
         .bind(entry.detector)
         .bind(cut(entry.detail))
         .bind(i64::from(self.epoch.0))
-        .bind(self.state.facts.watch.counts(kind))
+        .bind(counts)
         .bind(entry.scored.map(|(score, _)| score.value()))
         .bind(entry.scored.map(|(_, threshold)| threshold.value()))
         .bind(models(entry.detector))
         .execute(&mut *self.tx)
         .await?;
+        if counts {
+            self.reopen_review(kind, id).await?;
+        }
         Ok(id)
     }
 

@@ -415,9 +415,8 @@ async fn late_incidents(world: &World, attempt: AttemptId) -> i64 {
     .expect("readable")
 }
 
-/// Reads the page of late responses, or sends its form.
 /// Assigns the proctor to the attempt's sitting.
-async fn assign_proctor(world: &World, attempt: AttemptId) {
+pub(super) async fn assign_proctor(world: &World, attempt: AttemptId) {
     let sitting: String = sqlx::query_scalar("SELECT sitting_id FROM attempts WHERE id = $1")
         .bind(attempt.to_string())
         .fetch_one(world.state.store.read())
@@ -438,6 +437,17 @@ async fn console(
     attempt: AttemptId,
     form: Option<Vec<(String, String)>>,
 ) -> (u16, String) {
+    let page = format!("/console/attempts/{attempt}/late");
+    asked(world, token, &page, form).await
+}
+
+/// Reads a page of the console, or sends its form.
+pub(super) async fn asked(
+    world: &World,
+    token: &str,
+    page: &str,
+    form: Option<Vec<(String, String)>>,
+) -> (u16, String) {
     let ca = reqwest::Certificate::from_pem(world.state.keys.ca_pem().as_bytes()).expect("a PEM");
     let http = reqwest::Client::builder()
         .tls_certs_only([ca])
@@ -445,7 +455,7 @@ async fn console(
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .expect("a client");
-    let url = format!("{}/console/attempts/{attempt}/late", world.origin);
+    let url = format!("{}{page}", world.origin);
     let request = match form {
         Some(form) => {
             let body: Vec<String> = form

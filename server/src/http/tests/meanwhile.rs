@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use qorgan_protocol::attempt::GatePolicy;
+use qorgan_protocol::attempt::{GatePolicy, TerminationCause};
 use qorgan_protocol::ids::{AttemptId, ExamId, IncidentId, PersonId, TestId};
 use qorgan_server_core::review::{IncidentVerdict, Judgement, ReviewRefused, ReviewVerdict};
 
@@ -33,17 +33,17 @@ async fn while_changed<T>(
     work.await
 }
 
-/// An attempt with one incident.
+/// An attempt that is over, with one incident.
 async fn flagged(world: &World) -> (AttemptId, PersonId, IncidentId) {
     let attempt = world.candidate("a", GatePolicy::remote()).await;
     let proctor = world.person("proctor").await;
     world.at_the_gate(&Device::new(), "a", attempt).await;
-    let flag = ControlAction::Flag;
-    let done = world
-        .state
-        .registry
-        .control(attempt, flag, proctor, "a phone");
-    done.await.expect("flagged");
+    let end = ControlAction::Terminate(TerminationCause::Proctor);
+    for action in [ControlAction::Flag, end] {
+        let registry = &world.state.registry;
+        let done = registry.control(attempt, action, proctor, "a phone");
+        done.await.expect("flagged and ended");
+    }
     let incident: String =
         sqlx::query_scalar("SELECT id FROM incidents WHERE kind = 'proctor_flag'")
             .fetch_one(world.state.store.read())

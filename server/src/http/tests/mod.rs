@@ -17,6 +17,7 @@ mod people_import;
 mod proofs;
 mod read_back;
 mod responses;
+mod reviews;
 mod sessions;
 mod sign_in;
 mod staff;
