@@ -9,7 +9,7 @@ use axum::extract::ws::WebSocket;
 use qorgan_protocol::attempt::AttemptPhase;
 use qorgan_protocol::crypto::PublicKey;
 use qorgan_protocol::evidence::{
-    BeatBody, ChunkHeader, ChunkSeq, Head, Receipt, ReceiptBatch, StreamId, StreamKind,
+    ChunkHeader, ChunkSeq, Head, Receipt, ReceiptBatch, StreamId, StreamKind,
 };
 use qorgan_protocol::ids::{AttemptId, Epoch};
 use qorgan_protocol::incident::IncidentKind;
@@ -28,6 +28,7 @@ use super::events::{self, EventsPlace, ReadError, read_observations};
 use super::look::look_for_code;
 use super::quota::{ByteQuota, Taken};
 use super::socket::{close, receive, send};
+use super::stored::{Pending, Waits};
 use crate::auth::AgentAuth;
 use crate::live::Watched;
 use crate::recordings::{Appender, Committed, RecordingError};
@@ -109,6 +110,7 @@ async fn greet(
         watched: state.live.watched(attempt),
         watching: Watched::new(),
         events: EventsPlace::default(),
+        pending: Pending::default(),
         quota,
         slowed: None,
         welcomed: state.clock.now(),
@@ -160,6 +162,8 @@ struct Link {
     receipted: BTreeMap<StreamId, ChunkSeq>,
     beats_receipted: u64,
     events: EventsPlace,
+    /// What the gate is told of once it is on disk.
+    pending: Pending,
     quota: ByteQuota,
     /// When it was last noted that the recording is slowed.
     slowed: Option<Now>,
@@ -168,7 +172,7 @@ struct Link {
 
 enum Event {
     Message(Bytes),
-    Committed,
+    Committed(Committed),
     ReceiptsDue,
     Command(AgentCommand),
     Watched,
@@ -271,10 +275,7 @@ impl Link {
             let due = receipts_at.unwrap_or_else(|| heard + SILENCE_MAX);
             let event = tokio::select! {
                 bytes = receive(socket) => Event::Message(bytes?),
-                committed = self.appender.committed() => {
-                    committed?;
-                    Event::Committed
-                }
+                committed = self.appender.committed() => Event::Committed(committed?),
                 () = sleep_until(due), if receipts_at.is_some() => Event::ReceiptsDue,
                 command = self.commands.recv() => match command {
                     Ok(command) => Event::Command(command),
@@ -289,7 +290,8 @@ impl Link {
                     heard = Instant::now();
                     self.frame(socket, &bytes).await?;
                 }
-                Event::Committed => {
+                Event::Committed(committed) => {
+                    self.stored(&committed).await?;
                     receipts_at.get_or_insert_with(|| Instant::now() + RECEIPTS_GAP);
                 }
                 Event::ReceiptsDue => {
@@ -320,7 +322,8 @@ impl Link {
             }
             Received::Beat { body, signed } => {
                 self.appender.beat(body.seq, &signed).await?;
-                self.beat(&body).await
+                self.pending.push(Waits::Beat(body));
+                Ok(())
             }
             Received::Thumbnail { stream, jpeg } => {
                 self.state
@@ -343,15 +346,17 @@ impl Link {
         }
     }
 
-    async fn beat(&self, body: &BeatBody) -> Result<(), LinkEnd> {
-        if self.state.registry.beat_seen(self.attempt, body).await? {
+    /// Tells the gate of what is on disk.
+    async fn stored(&mut self, committed: &Committed) -> Result<(), LinkEnd> {
+        let (registry, attempt) = (&self.state.registry, self.attempt);
+        if self.pending.tell(registry, attempt, committed).await? {
             let detail = "the clocks have parted: greet again";
             return Err(LinkRefusal::new(RefusalReason::ShuttingDown, detail).into());
         }
         Ok(())
     }
 
-    /// Tells gate, viewers and detectors of a chunk that is on its way to disk.
+    /// Tells viewers and detectors of a chunk that is on its way to disk; the gate hears of it there.
     async fn chunk(&mut self, header: &ChunkHeader, payload: &[u8]) -> Result<(), LinkEnd> {
         let stream = header.stream;
         let (mut audio, mut video) = (false, false);
@@ -376,10 +381,11 @@ impl Link {
                 }
             }
         }
-        let registry = &self.state.registry;
-        registry
-            .chunk_seen(self.attempt, header, audio, video)
-            .await?;
+        self.pending.push(Waits::Chunk {
+            header: *header,
+            audio,
+            video,
+        });
         Ok(())
     }
 
@@ -542,12 +548,9 @@ impl Link {
 
     async fn finish(&mut self, socket: &mut WebSocket) -> Result<(), LinkEnd> {
         self.state.recordings.flush().await?;
-        let mut tx = self
-            .state
-            .store
-            .begin()
-            .await
-            .map_err(RecordingError::from)?;
+        self.stored(&self.appender.now()?).await?;
+        let begun = self.state.store.begin().await;
+        let mut tx = begun.map_err(RecordingError::from)?;
         sqlx::query("UPDATE recordings SET finished_ms = $3 WHERE attempt_id = $1 AND epoch = $2")
             .bind(self.attempt.to_string())
             .bind(i64::from(self.epoch.0))

@@ -14,6 +14,7 @@ mod link;
 mod look;
 mod quota;
 mod socket;
+mod stored;
 
 use axum::Router;
 use axum::extract::State;

@@ -150,7 +150,7 @@ impl Registry {
         Ok(())
     }
 
-    /// A chunk was verified and is on its way to disk; `has_audio` and `has_video` say what its samples are.
+    /// A chunk was verified and stored; `has_audio` and `has_video` say what its samples are.
     ///
     /// # Errors
     /// `NotFound`, or the database failed.
