@@ -101,6 +101,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .layer(DefaultBodyLimit::max(UPLOAD_BYTES_MAX));
     pages()
         .merge(late::pages())
+        .layer(from_fn(crate::http::to_its_end))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .merge(strangers())
         .merge(uploads)

@@ -13,6 +13,7 @@ mod openapi;
 mod pace;
 mod public;
 mod serve;
+mod whole;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
@@ -32,6 +33,7 @@ pub use openapi::document;
 pub use serve::{
     Bound, ReadyFile, ServeError, enrol_link, origin, raise_open_files, serve, served_address,
 };
+pub(crate) use whole::to_its_end;
 
 /// Returns every route.
 pub fn router(state: AppState) -> Router {
