@@ -311,6 +311,7 @@ identity = Identity
 identity-open = not yet shown
 identity-again = to be shown again
 identity-due = to be approved
+document-changed = Another document was shown meanwhile. Look at it, then decide.
 identity-approved = approved
 identity-refused = refused
 identity-document = Document shown at check-in

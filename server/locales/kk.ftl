@@ -311,6 +311,7 @@ identity = Жеке басы
 identity-open = әлі көрсетілмеген
 identity-again = қайта көрсету қажет
 identity-due = растау қажет
+document-changed = Осы арада басқа құжат көрсетілді. Соны қарап алып, шешіңіз.
 identity-approved = расталды
 identity-refused = расталмады
 identity-document = Тіркеу кезінде көрсетілген құжат

@@ -311,6 +311,7 @@ identity = Личность
 identity-open = ещё не показана
 identity-again = нужно показать ещё раз
 identity-due = нужно подтвердить
+document-changed = Тем временем показан другой документ. Посмотрите на него, затем решите.
 identity-approved = подтверждена
 identity-refused = не подтверждена
 identity-document = Документ, показанный при регистрации

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use sqlx::Row as _;
 
 use super::error::{Answer, ConsoleError};
-use super::identity::IdentityFacts;
+use super::identity::{DOCUMENT_CHANGED, IdentityFacts};
 use super::machine::MachineFacts;
 use super::page::{Page, Visitor, show};
 use super::posted::Posted;
@@ -346,7 +346,10 @@ pub(super) async fn candidate(
     tx.commit().await?;
     let rows = newest_incidents(&state.store, attempt, INCIDENTS_SHOWN).await?;
     let known = ["wrong_phase", "bad_request"].contains(&told.problem.as_str());
-    let problem = known.then(|| page.t(&format!("remedy-{}", told.problem)));
+    let problem = match told.problem.as_str() {
+        DOCUMENT_CHANGED => Some(page.t(DOCUMENT_CHANGED)),
+        problem => known.then(|| page.t(&format!("remedy-{problem}"))),
+    };
     let streams = live_streams(&state, attempt);
     let machine = MachineFacts::read(&state, &page, attempt).await?;
     show(&CandidatePage {

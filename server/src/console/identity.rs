@@ -15,7 +15,7 @@ use super::page::Page;
 use super::posted::Posted;
 use super::store::custody;
 use crate::auth::{Proctor, Staff, Watcher};
-use crate::registry::{BoardLine, IdentityDecision, reason_place};
+use crate::registry::{BoardLine, DocumentId, IdentityDecision, reason_place};
 use crate::state::AppState;
 use crate::store::{exams, people};
 
@@ -29,8 +29,8 @@ pub(super) struct IdentityFacts {
     pub(super) words: String,
     /// Whether there is a photo on file.
     pub(super) photo: bool,
-    /// Whether the candidate showed a document.
-    pub(super) document: bool,
+    /// Names the newest document that the candidate showed, if there is one.
+    pub(super) document: Option<i64>,
     /// Whether it was refused, so that the refusal can be taken back.
     pub(super) refused: bool,
     /// Whether it may be asked for again.
@@ -47,7 +47,7 @@ impl IdentityFacts {
         line: &BoardLine,
     ) -> Result<Self, ConsoleError> {
         let photo = people::photo(&state.store, &state.keys, line.person).await?;
-        let document = state.registry.identity_document(line.attempt).await?;
+        let document = state.registry.newest_document(line.attempt).await?;
         let (due, word) = match line.identity {
             IdentityState::Open => (false, "open"),
             IdentityState::Again => (false, "again"),
@@ -59,7 +59,7 @@ impl IdentityFacts {
             due,
             words: page.t(&format!("identity-{word}")),
             photo: photo.is_some(),
-            document: document.is_some(),
+            document: document.map(|document| document.0),
             refused: line.identity == IdentityState::Refused,
             may_ask: may_ask(line),
             history: history(state, page, line.attempt).await?,
@@ -134,19 +134,38 @@ pub(super) async fn decide(
     posted: Posted<Proctor>,
 ) -> Answer {
     let attempt: AttemptId = attempt.parse()?;
-    let decision = IdentityDecision::from_word(posted.fields.get("decision"));
+    // What the form showed; what came since, nobody has seen.
+    let document = match posted.fields.get("document") {
+        "" => None,
+        document => Some(document_of(document)?),
+    };
+    let decision = IdentityDecision::from_word(posted.fields.get("decision"), document);
     let decision = decision.ok_or(ConsoleError::Refused(ProblemCode::BadRequest))?;
     let (by, reason) = (posted.staff.session.person, posted.fields.get("reason"));
     let done = state
         .registry
         .decide_identity(attempt, decision, by, reason)
         .await;
-    if done.is_ok() && posted.fields.get("from") == "review" {
-        let review = format!("/console/attempts/{attempt}/review");
-        return Ok(Redirect::to(&review).into_response());
+    let reviewing = posted.fields.get("from") == "review";
+    let page = format!("/console/attempts/{attempt}");
+    match done {
+        Ok(()) if reviewing => Ok(Redirect::to(&format!("{page}/review")).into_response()),
+        Err(error) if error.problem().code == ProblemCode::OutOfOrder => {
+            let part = if reviewing { "/review" } else { "" };
+            let there = format!("{page}{part}?problem={DOCUMENT_CHANGED}");
+            Ok(Redirect::to(&there).into_response())
+        }
+        done => after(attempt, done),
     }
-    after(attempt, done)
 }
+
+fn document_of(text: &str) -> Result<DocumentId, ConsoleError> {
+    let document = text.parse().map(DocumentId);
+    document.map_err(|_none| ConsoleError::Refused(ProblemCode::BadRequest))
+}
+
+/// The key of the text that says that another document was shown meanwhile.
+pub(super) const DOCUMENT_CHANGED: &str = "document-changed";
 
 /// `GET /console/attempts/{attempt}/photo`: the photo on file.
 pub(super) async fn photo(
@@ -159,18 +178,27 @@ pub(super) async fn photo(
     picture(jpeg)
 }
 
-/// `GET /console/attempts/{attempt}/document`: the document that the candidate showed; the look
-/// stands in the custody record.
+/// `GET /console/attempts/{attempt}/documents/{document}`: a document that the candidate showed; the
+/// look stands in the custody record.
 pub(super) async fn document(
     State(state): State<AppState>,
-    Path(attempt): Path<String>,
+    Path((attempt, document)): Path<(String, String)>,
     staff: Staff<Proctor>,
 ) -> Answer {
     let attempt: AttemptId = attempt.parse()?;
-    let jpeg = state.registry.identity_document(attempt).await?;
+    let document = document_of(&document)?;
+    let jpeg = state.registry.identity_document(attempt, document).await?;
     let (who, at) = ((attempt, staff.session.person), state.clock.wall());
     let mut tx = state.store.begin().await?;
-    custody(&mut tx, state.institution(), who, at, ("saw_document", "")).await?;
+    let seen = ("saw_document", document.0.to_string());
+    custody(
+        &mut tx,
+        state.institution(),
+        who,
+        at,
+        (seen.0, seen.1.as_str()),
+    )
+    .await?;
     tx.commit().await?;
     picture(jpeg)
 }

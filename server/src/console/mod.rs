@@ -159,7 +159,7 @@ fn pages() -> Router<AppState> {
         .route("/console/attempts/{attempt}/now", get(candidate::now))
         .route("/console/attempts/{attempt}/photo", get(identity::photo))
         .route(
-            "/console/attempts/{attempt}/document",
+            "/console/attempts/{attempt}/documents/{document}",
             get(identity::document),
         )
         .route(

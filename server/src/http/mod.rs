@@ -57,6 +57,7 @@ fn api() -> Router<AppState> {
         .route("/api/v1/my/exams", get(public::my_exams))
         .route("/api/v1/agent/enrol", post(attempts::enrol))
         .nest("/api/v1/attempts/{attempt}", attempt_routes())
+        .layer(middleware::from_fn(to_its_end))
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
         .merge(strangers())
 }

@@ -10,6 +10,7 @@ use qorgan_signing::{Ring, freshness_code};
 use super::Registry;
 use super::cell::CellState;
 use super::error::RegistryError;
+use super::save::Settlement;
 
 /// The code that the recorded screen must show now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,16 +117,20 @@ impl Registry {
                 source,
             }
         })?;
-        let mut tx = self.inner.store.begin().await?;
+        let at = self.moment();
+        let mut gate = state.gate.clone();
+        let result = gate.handle(at, GateInput::Stated(statements));
+        let settlement = Settlement::of(&state, gate, at);
+        let mut change = self.begin_settled(&state, &settlement).await?;
         sqlx::query("UPDATE epochs SET statements = $3 WHERE attempt_id = $1 AND epoch = $2")
             .bind(attempt.to_string())
             .bind(i64::from(state.epoch.0))
             .bind(text)
-            .execute(&mut *tx)
+            .execute(&mut *change.tx)
             .await?;
-        tx.commit().await?;
-        self.input_locked(&cell, &mut state, GateInput::Stated(statements))
-            .await
+        let open = change.commit().await?;
+        self.publish(&cell, &mut state, settlement, Some(open));
+        Ok(result?)
     }
 
     /// Tells the newest stored chunk of each stream when a link goes on, so that beats over a still

@@ -12,14 +12,16 @@ use sqlx::Row as _;
 
 use super::Registry;
 use super::cell::{Binding, Cell, CellState};
-use super::change::Change;
+use super::change::{Change, Ended};
 use super::command::AgentCommand;
 use super::error::RegistryError;
+use super::identity::Recorded;
 use super::load::epoch_place;
 use super::machine::MachineStanding;
 use super::presence::Presence;
 use super::quota::Kept;
-use super::save::send;
+use super::save::{Settlement, send};
+use super::staff::Deed;
 use crate::store::{self, StoreError, WriteTx};
 
 /// The program that a client token was given to.
@@ -85,73 +87,94 @@ impl Registry {
         }
     }
 
-    /// Binds the attempt to the caller's machine, or files a move request.
-    pub(super) async fn bind(
+    /// Refuses a machine other than the one that the attempt is bound to, and files its request to
+    /// move.
+    pub(super) async fn may_bind(
         &self,
         cell: &Cell,
         state: &mut CellState,
         caller: &Caller,
     ) -> Result<(), RegistryError> {
-        match state.binding {
-            Some(bound) if bound == caller.binding() => {}
-            Some(_other) => {
-                self.ask_to_move(cell, state, caller).await?;
-                return Err(RegistryError::refuse(
-                    ProblemCode::BoundElsewhere,
-                    "the attempt is bound to another machine; a move waits for approval",
-                ));
-            }
-            None => self.begin_epoch(state, caller.binding(), None).await?,
+        if state.binding.is_none_or(|bound| bound == caller.binding()) {
+            return Ok(());
         }
-        if state.instance != Some(caller.instance) {
-            self.take_instance(state, caller).await?;
+        self.ask_to_move(cell, state, caller).await?;
+        Err(RegistryError::refuse(
+            ProblemCode::BoundElsewhere,
+            "the attempt is bound to another machine; a move waits for approval",
+        ))
+    }
+
+    /// Writes that the attempt is bound to the caller's machine and start of the client; it holds once
+    /// it is committed.
+    pub(super) async fn write_binding(
+        &self,
+        change: &mut Change<'_>,
+        state: &CellState,
+        caller: &Caller,
+    ) -> Result<Bound, RegistryError> {
+        let begun = match state.binding {
+            Some(_same) => None,
+            None => Some(
+                self.write_epoch(&mut change.tx, state, caller.binding())
+                    .await?,
+            ),
+        };
+        let epoch = begun.as_ref().map_or(state.epoch, |begun| begun.epoch);
+        let taken = state.instance != Some(caller.instance);
+        if taken {
+            self.take_instance(change, state, (epoch, caller)).await?;
         }
-        Ok(())
+        Ok(Bound {
+            epoch,
+            begun,
+            taken: taken.then_some(caller.instance),
+        })
     }
 
     /// A start of the client takes the attempt; one that it takes it from is told of (M11).
     async fn take_instance(
         &self,
-        state: &mut CellState,
-        caller: &Caller,
+        change: &mut Change<'_>,
+        state: &CellState,
+        (epoch, caller): (Epoch, &Caller),
     ) -> Result<(), RegistryError> {
         let (attempt, at) = (state.facts.attempt.to_string(), self.inner.clock.wall());
-        let mut change = Change::begin(self, state, state.epoch, at).await?;
         sqlx::query("UPDATE attempts SET instance = $2 WHERE id = $1")
             .bind(&attempt)
             .bind(caller.instance.as_slice())
             .execute(&mut *change.tx)
             .await?;
         // Past the bound its row is left out, which an incident says: nobody is locked out by it.
-        if self.room(&mut change, Kept::Instances).await? {
+        if self.room(change, Kept::Instances).await? {
             sqlx::query(
                 "INSERT INTO attempt_instances (institution_id, attempt_id, epoch, instance, at_ms) \
                  VALUES ($1, $2, $3, $4, $5)",
             )
             .bind(self.inner.keys.institution().to_string())
             .bind(&attempt)
-            .bind(i64::from(state.epoch.0))
+            .bind(i64::from(epoch.0))
             .bind(caller.instance.as_slice())
             .bind(at.unix_ms())
             .execute(&mut *change.tx)
             .await?;
         }
-        state.open_incidents = change.commit().await?;
-        let before = state.instance.replace(caller.instance);
-        let Some(before) = before else {
+        if state.instance.is_none() {
             return Ok(());
-        };
-        state.presence.replace(before);
+        }
         if state.presence.heard_lately(at) {
             let detail = "another client on this machine took the attempt from one that still ran";
-            self.note_again(state, IncidentKind::SecondMachine, detail)
+            change
+                .note_again(IncidentKind::SecondMachine, detail)
                 .await?;
         }
         let detail = "another start of the client took the attempt";
-        self.kiosk_saw(state, IncidentKind::ClientRestarted, at, detail)
+        change
+            .kiosk_saw(IncidentKind::ClientRestarted, at, detail)
             .await
     }
 
+    /// Files a request to move with its incident, once for each machine.
     async fn ask_to_move(
         &self,
         cell: &Cell,
@@ -160,7 +183,7 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         let attempt = state.facts.attempt.to_string();
         let at = self.inner.clock.wall();
-        let mut tx = self.inner.store.begin().await?;
+        let mut change = Change::begin(self, state, state.epoch, at).await?;
         let waiting: i64 = sqlx::query_scalar(
             "SELECT COUNT(*) FROM move_requests WHERE attempt_id = $1 AND device_key = $2 \
              AND boot = $3 AND decided_ms IS NULL",
@@ -168,7 +191,7 @@ impl Registry {
         .bind(&attempt)
         .bind(caller.device_key.0.as_slice())
         .bind(caller.boot.0.as_slice())
-        .fetch_one(&mut *tx)
+        .fetch_one(&mut *change.tx)
         .await?;
         if waiting > 0 || state.moves_open >= MOVE_REQUESTS_MAX {
             return Ok(());
@@ -182,10 +205,8 @@ impl Registry {
         .bind(caller.device_key.0.as_slice())
         .bind(caller.boot.0.as_slice())
         .bind(at.unix_ms())
-        .execute(&mut *tx)
+        .execute(&mut *change.tx)
         .await?;
-        tx.commit().await?;
-        state.moves_open = state.moves_open.saturating_add(1);
         let same = state
             .binding
             .is_some_and(|b| b.device_key == caller.device_key);
@@ -194,8 +215,9 @@ impl Registry {
         } else {
             "another device"
         };
-        self.note(state, IncidentKind::SecondMachine, at, detail)
-            .await?;
+        change.note(IncidentKind::SecondMachine, at, detail).await?;
+        state.open_incidents = change.commit().await?;
+        state.moves_open = state.moves_open.saturating_add(1);
         self.raise(cell, state);
         Ok(())
     }
@@ -248,7 +270,7 @@ impl Registry {
         .bind(attempt.to_string())
         .fetch_optional(self.inner.store.read())
         .await?
-        .ok_or_else(|| RegistryError::refuse(ProblemCode::NotFound, "no such move request"))?;
+        .ok_or_else(no_such_move)?;
         let binding = Binding {
             device_key: PublicKey(store::array(
                 "device key",
@@ -259,38 +281,88 @@ impl Registry {
                 &row.try_get::<Vec<u8>, _>("boot")?,
             )?),
         };
+        let decided = (request, by);
         if approved {
-            self.begin_epoch(&mut state, binding, Some((request, by)))
-                .await?;
-            send(&cell, AgentCommand::Replaced);
-            self.input_locked(&cell, &mut state, GateInput::Moved)
-                .await?;
-            self.record(&mut state, ("moved", None), Some(by), None)
-                .await?;
+            self.move_to(&cell, &mut state, binding, decided).await
         } else {
-            let mut tx = self.inner.store.begin().await?;
-            decide(&mut tx, request, by, false, self.inner.clock.wall()).await?;
-            tx.commit().await?;
+            self.refuse_move(&cell, &mut state, decided).await
         }
+    }
+
+    /// Moves an attempt: the decision with its audit entry, the new epoch, and what the gate makes of
+    /// it are one transaction, so that no machine is bound whose items are not covered.
+    async fn move_to(
+        &self,
+        cell: &Cell,
+        state: &mut CellState,
+        binding: Binding,
+        (request, by): (i64, PersonId),
+    ) -> Result<(), RegistryError> {
+        let at = self.moment();
+        let mut gate = state.gate.clone();
+        let result = gate.handle(at, GateInput::Moved);
+        let settlement = Settlement::of(state, gate, at);
+        let mut change = self.begin_settled(state, &settlement).await?;
+        decide(&mut change.tx, request, by, true, at.wall).await?;
+        // What lasted there ended with it.
+        change.all_ended(Ended::Servers, at.wall).await?;
+        change.all_ended_as_seen().await?;
+        let begun = self.write_epoch(&mut change.tx, state, binding).await?;
+        let moved = Recorded {
+            epoch: begun.epoch,
+            word: "moved",
+            reason: None,
+            by: Some(by),
+        };
+        self.record(&mut change, state, moved).await?;
+        let deed = Deed {
+            by,
+            action: "move_approved",
+            reason: &format!("request {request}, epoch {}", begun.epoch),
+        };
+        self.write_deed(&mut change.tx, state.facts.attempt, deed)
+            .await?;
+        let open = change.commit().await?;
+        begun.take_hold(state);
+        state.identity_reason = None;
         state.moves_open = state.moves_open.saturating_sub(1);
-        self.raise(&cell, &mut state);
+        self.publish(cell, state, settlement, Some(open));
+        send(cell, AgentCommand::Replaced);
+        self.raise(cell, state);
+        Ok(result?)
+    }
+
+    async fn refuse_move(
+        &self,
+        cell: &Cell,
+        state: &mut CellState,
+        (request, by): (i64, PersonId),
+    ) -> Result<(), RegistryError> {
+        let mut tx = self.inner.store.begin().await?;
+        decide(&mut tx, request, by, false, self.inner.clock.wall()).await?;
+        let deed = Deed {
+            by,
+            action: "move_refused",
+            reason: &format!("request {request}"),
+        };
+        self.write_deed(&mut tx, state.facts.attempt, deed).await?;
+        tx.commit().await.map_err(StoreError::from)?;
+        state.moves_open = state.moves_open.saturating_sub(1);
+        self.raise(cell, state);
         Ok(())
     }
 
-    /// Begins the next epoch on a machine, in one transaction with the decision that allowed it.
-    async fn begin_epoch(
+    /// Writes the next epoch on a machine, and the end of the one before; it holds once its
+    /// transaction is committed.
+    async fn write_epoch(
         &self,
-        state: &mut CellState,
+        tx: &mut WriteTx,
+        state: &CellState,
         binding: Binding,
-        decision: Option<(i64, PersonId)>,
-    ) -> Result<(), RegistryError> {
+    ) -> Result<Begun, RegistryError> {
         let (attempt, epoch) = (state.facts.attempt, state.epoch.next());
         let at = self.inner.clock.wall();
-        let mut tx = self.inner.store.begin().await?;
-        if let Some((request, by)) = decision {
-            decide(&mut tx, request, by, true, at).await?;
-        }
-        end_epoch(&mut tx, attempt, state.epoch, at).await?;
+        end_epoch(tx, attempt, state.epoch, at).await?;
         let freshness_key = SecretKey::generate()?;
         let wrap = |what: &str, key: &SecretKey| {
             self.inner
@@ -311,7 +383,7 @@ impl Registry {
         .bind(wrap("freshness", &freshness_key)?)
         .bind(wrap("spool", &SecretKey::generate()?)?)
         .bind(at.unix_ms())
-        .execute(&mut *tx)
+        .execute(&mut **tx)
         .await?;
         sqlx::query(
             "UPDATE attempts SET epoch = $2, device_key = $3, boot = $4, instance = NULL, \
@@ -321,33 +393,71 @@ impl Registry {
         .bind(i64::from(epoch.0))
         .bind(binding.device_key.0.as_slice())
         .bind(binding.boot.0.as_slice())
-        .execute(&mut *tx)
+        .execute(&mut **tx)
         .await?;
-        tx.commit().await.map_err(StoreError::from)?;
-        state.epoch = epoch;
-        state.binding = Some(binding);
+        Ok(Begun {
+            epoch,
+            binding,
+            freshness_key: *freshness_key.expose(),
+        })
+    }
+}
+
+/// A binding that was written and does not hold yet.
+pub(super) struct Bound {
+    /// The epoch that it is of.
+    pub(super) epoch: Epoch,
+    begun: Option<Begun>,
+    /// The start of the client that took the attempt, where it is another one.
+    taken: Option<[u8; 16]>,
+}
+
+impl Bound {
+    /// Lets it hold, once it is committed.
+    pub(super) fn take_hold(self, state: &mut CellState) {
+        if let Some(begun) = self.begun {
+            begun.take_hold(state);
+        }
+        if let Some(before) = self.taken.and_then(|taken| state.instance.replace(taken)) {
+            state.presence.replace(before);
+        }
+    }
+}
+
+/// An epoch that was written and does not hold yet.
+struct Begun {
+    epoch: Epoch,
+    binding: Binding,
+    freshness_key: [u8; 32],
+}
+
+impl Begun {
+    /// Lets it hold, once it is committed. Another machine is checked and heard anew.
+    fn take_hold(self, state: &mut CellState) {
+        state.epoch = self.epoch;
+        state.binding = Some(self.binding);
         state.instance = None;
-        // Another machine is checked and heard anew.
         state.machine = MachineStanding::default();
         state.presence = Presence::default();
         state.journal_next = 0;
         state.heads.clear();
         state.recorded_us = 0;
         state.backlog = Backlog::default();
-        state.freshness_key = Some(*freshness_key.expose());
-        Ok(())
+        state.freshness_key = Some(self.freshness_key);
     }
 }
 
+/// Writes a decision on a request that waits for one.
 async fn decide(
     tx: &mut WriteTx,
     request: i64,
     by: PersonId,
     approved: bool,
     at: WallTime,
-) -> Result<(), StoreError> {
-    sqlx::query(
-        "UPDATE move_requests SET decided_ms = $2, decided_by = $3, approved = $4 WHERE id = $1",
+) -> Result<(), RegistryError> {
+    let decided = sqlx::query(
+        "UPDATE move_requests SET decided_ms = $2, decided_by = $3, approved = $4 \
+         WHERE id = $1 AND decided_ms IS NULL",
     )
     .bind(request)
     .bind(at.unix_ms())
@@ -355,7 +465,14 @@ async fn decide(
     .bind(approved)
     .execute(&mut **tx)
     .await?;
+    if decided.rows_affected() == 0 {
+        return Err(no_such_move());
+    }
     Ok(())
+}
+
+fn no_such_move() -> RegistryError {
+    RegistryError::refuse(ProblemCode::NotFound, "no such move request")
 }
 
 /// Ends an epoch with every token of its agent and of the machine it was bound to.

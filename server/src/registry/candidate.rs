@@ -53,14 +53,8 @@ impl Registry {
         let cell = self.cell(attempt).await?;
         let mut state = cell.state.lock().await;
         Self::authorize(caller, &state)?;
-        self.store_message(
-            &cell,
-            &mut state,
-            MessageFrom::Candidate,
-            Some(caller.person),
-            text,
-        )
-        .await
+        let from = (MessageFrom::Candidate, Some(caller.person));
+        self.store_message(&cell, &mut state, from, text).await
     }
 
     /// Stores a message; one of the server's own is nobody's.
@@ -68,8 +62,28 @@ impl Registry {
         &self,
         cell: &Cell,
         state: &mut CellState,
-        from: MessageFrom,
-        person: Option<PersonId>,
+        (from, person): (MessageFrom, Option<PersonId>),
+        text: &str,
+    ) -> Result<(), RegistryError> {
+        if from == MessageFrom::Candidate && !self.room_first(state, Kept::Messages).await? {
+            let detail = "as many messages were sent as are kept; raise your hand";
+            return Err(RegistryError::refuse(ProblemCode::TooMany, detail));
+        }
+        let at = self.inner.clock.wall();
+        let mut change = Change::begin(self, state, state.epoch, at).await?;
+        self.write_message(&mut change, state, (from, person), text)
+            .await?;
+        state.open_incidents = change.commit().await?;
+        self.message_stored(cell, state);
+        Ok(())
+    }
+
+    /// Writes a message; once it is committed, [`Self::message_stored`] tells who waits for it.
+    pub(super) async fn write_message(
+        &self,
+        change: &mut Change<'_>,
+        state: &CellState,
+        (from, person): (MessageFrom, Option<PersonId>),
         text: &str,
     ) -> Result<(), RegistryError> {
         let chars = text.chars().count();
@@ -85,12 +99,6 @@ impl Registry {
             MessageFrom::Proctor => "proctor",
             MessageFrom::Candidate => "candidate",
         };
-        let mut change = Change::begin(self, state, state.epoch, at).await?;
-        if from == MessageFrom::Candidate && !self.room(&mut change, Kept::Messages).await? {
-            change.commit().await?;
-            let detail = "as many messages were sent as are kept; raise your hand";
-            return Err(RegistryError::refuse(ProblemCode::TooMany, detail));
-        }
         sqlx::query(
             "INSERT INTO messages (id, institution_id, attempt_id, sender, person_id, at_ms, sealed) \
              VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -104,11 +112,14 @@ impl Registry {
         .bind(sealed)
         .execute(&mut *change.tx)
         .await?;
-        change.commit().await?;
+        Ok(())
+    }
+
+    /// A message was committed.
+    pub(super) fn message_stored(&self, cell: &Cell, state: &mut CellState) {
         state.messages = state.messages.saturating_add(1);
         state.shown = state.shown_at(self.inner.clock.now());
         self.raise(cell, state);
-        Ok(())
     }
 
     /// Raises the candidate's hand or takes it down.

@@ -64,7 +64,17 @@ impl<'a> Change<'a> {
         epoch: Epoch,
         now: WallTime,
     ) -> Result<Change<'a>, RegistryError> {
-        let mut tx = registry.inner.store.begin().await?;
+        let tx = registry.inner.store.begin().await?;
+        Self::within(registry, state, (epoch, now), tx).await
+    }
+
+    /// Begins a change within a transaction that goes on after it.
+    pub(super) async fn within(
+        registry: &'a Registry,
+        state: &'a CellState,
+        (epoch, now): (Epoch, WallTime),
+        mut tx: WriteTx,
+    ) -> Result<Change<'a>, RegistryError> {
         let row = sqlx::query(
             "SELECT e.began_ms, r.began_ms AS recorded_ms FROM epochs e LEFT JOIN recordings r \
              ON r.attempt_id = e.attempt_id AND r.epoch = e.epoch \
@@ -103,6 +113,12 @@ impl<'a> Change<'a> {
 
     pub(super) const fn attempt(&self) -> AttemptId {
         self.state.facts.attempt
+    }
+
+    /// Returns the transaction, which holds the change, and what lasts in the present epoch once it is
+    /// committed.
+    pub(super) fn into_parts(self) -> (WriteTx, OpenIncidents) {
+        (self.tx, self.open)
     }
 
     /// Commits; returns what lasts in the present epoch.

@@ -5,6 +5,7 @@ use qorgan_protocol::attempt::{AttemptPhase, CheckInTask, GateInput, GatePolicy}
 use qorgan_protocol::crypto::{self, PublicKey, Sha256, SignedBytes};
 use qorgan_protocol::evidence::{AttemptKeyCertificate, AttemptRole, StreamKind};
 use qorgan_protocol::ids::{AttemptId, BootId, Epoch, TestId};
+use qorgan_protocol::incident::{Allowance, WatchPolicy};
 use qorgan_protocol::wire::{
     AgentEnrolReply, AgentGrant, CheckInReply, ConsentRequest, Hex, InstructionRequest,
     ProblemCode, SignedHex,
@@ -14,11 +15,12 @@ use std::time::Duration;
 
 use super::Registry;
 use super::binding::Caller;
-use super::cell::CellState;
+use super::cell::{Cell, CellState};
 use super::change::Change;
 use super::error::RegistryError;
 use super::load::epoch_place;
 use super::quota::Kept;
+use super::save::Settlement;
 use crate::store::{self, StoreError, people};
 
 impl Registry {
@@ -37,23 +39,50 @@ impl Registry {
         let mut state = cell.state.lock().await;
         self.refresh(&cell, &mut state).await?;
         self.may_come(&state, caller)?;
-        self.bind(&cell, &mut state, caller).await?;
-        self.choose_test(&mut state, language).await?;
-        self.fix_watch(&mut state).await?;
-        if matches!(state.gate.phase(), AttemptPhase::Scheduled) {
-            self.input_locked(&cell, &mut state, GateInput::CheckIn)
-                .await?;
-        }
-        let certificate = self.certify(&state, AttemptRole::Client, client_key, caller.boot)?;
-        let mut tx = self.inner.store.begin().await?;
-        sqlx::query("UPDATE epochs SET client_key = $3 WHERE attempt_id = $1 AND epoch = $2")
-            .bind(attempt.to_string())
-            .bind(i64::from(state.epoch.0))
-            .bind(client_key.0.as_slice())
-            .execute(&mut *tx)
+        self.may_bind(&cell, &mut state, caller).await?;
+        let certificate = self
+            .enter(&cell, &mut state, caller, (client_key, language))
             .await?;
-        tx.commit().await?;
         self.check_in_reply(&state, certificate).await
+    }
+
+    /// Binds the attempt, chooses its test, fixes what is watched for and moves the gate, in one
+    /// transaction.
+    async fn enter(
+        &self,
+        cell: &Cell,
+        state: &mut CellState,
+        caller: &Caller,
+        (client_key, language): (PublicKey, &str),
+    ) -> Result<SignedHex, RegistryError> {
+        let at = self.moment();
+        let mut gate = state.gate.clone();
+        if matches!(gate.phase(), AttemptPhase::Scheduled) {
+            gate.handle(at, GateInput::CheckIn)?;
+        }
+        let settlement = Settlement::of(state, gate, at);
+        let mut change = self.begin_settled(state, &settlement).await?;
+        let bound = self.write_binding(&mut change, state, caller).await?;
+        let chosen = choose_test(&mut change, state, language).await?;
+        let (watch, allowances) = fix_watch(&mut change, state).await?;
+        sqlx::query("UPDATE epochs SET client_key = $3 WHERE attempt_id = $1 AND epoch = $2")
+            .bind(state.facts.attempt.to_string())
+            .bind(i64::from(bound.epoch.0))
+            .bind(client_key.0.as_slice())
+            .execute(&mut *change.tx)
+            .await?;
+        let who = (AttemptRole::Client, client_key, caller.boot);
+        let certificate = self.certify(state.facts.attempt, bound.epoch, who)?;
+        let open = change.commit().await?;
+        bound.take_hold(state);
+        if let Some(test) = chosen {
+            state.test = Some(test);
+            language.clone_into(&mut state.language);
+        }
+        state.facts.watch = watch;
+        state.facts.accommodation.allowances = allowances;
+        self.publish(cell, state, settlement, Some(open));
+        Ok(certificate)
     }
 
     //= tests/data/sop-2-28.md#7-admission
@@ -88,81 +117,16 @@ impl Registry {
         }
     }
 
-    async fn choose_test(
-        &self,
-        state: &mut CellState,
-        language: &str,
-    ) -> Result<(), RegistryError> {
-        if state.test.is_some() {
-            return Ok(());
-        }
-        let mut tx = self.inner.store.begin().await?;
-        // Read where it is written: a test that is replaced in between is given to nobody.
-        let test: Option<String> = sqlx::query_scalar(
-            "SELECT id FROM tests WHERE exam_id = $1 AND replaced_ms IS NULL \
-             ORDER BY language = $2 DESC, created_ms DESC LIMIT 1",
-        )
-        .bind(state.facts.exam.to_string())
-        .bind(language)
-        .fetch_optional(&mut *tx)
-        .await?;
-        let Some(test) = test else {
-            return Err(RegistryError::refuse(
-                ProblemCode::Unavailable,
-                "the exam has no test yet",
-            ));
-        };
-        sqlx::query("UPDATE attempts SET test_id = $2, language = $3 WHERE id = $1")
-            .bind(state.facts.attempt.to_string())
-            .bind(&test)
-            .bind(language)
-            .execute(&mut *tx)
-            .await?;
-        tx.commit().await?;
-        state.test = Some(store::id::<TestId>(&test)?);
-        language.clone_into(&mut state.language);
-        Ok(())
-    }
-
-    /// Fixes what is watched for, as sitting and admission say at the first check-in: what the
-    /// candidate is told before consent holds for the whole attempt.
-    async fn fix_watch(&self, state: &mut CellState) -> Result<(), RegistryError> {
-        let attempt = state.facts.attempt;
-        let row = sqlx::query(
-            "SELECT a.watch, d.allowances FROM attempts a LEFT JOIN admissions d \
-             ON d.sitting_id = a.sitting_id AND d.person_id = a.person_id WHERE a.id = $1",
-        )
-        .bind(attempt.to_string())
-        .fetch_one(self.inner.store.read())
-        .await?;
-        let (watch, allowances) = super::load::watch(&row, state.gate.policy())?;
-        let text = serde_json::to_string(&watch).map_err(|source| StoreError::Json {
-            what: "watch policy",
-            source,
-        })?;
-        let mut tx = self.inner.store.begin().await?;
-        sqlx::query("UPDATE attempts SET watch = $2 WHERE id = $1 AND watch IS NULL")
-            .bind(attempt.to_string())
-            .bind(text)
-            .execute(&mut *tx)
-            .await?;
-        tx.commit().await?;
-        state.facts.watch = watch;
-        state.facts.accommodation.allowances = allowances;
-        Ok(())
-    }
-
     fn certify(
         &self,
-        state: &CellState,
-        role: AttemptRole,
-        key: PublicKey,
-        boot: BootId,
+        attempt: AttemptId,
+        epoch: Epoch,
+        (role, key, boot): (AttemptRole, PublicKey, BootId),
     ) -> Result<SignedHex, RegistryError> {
         let issued = self.inner.clock.wall();
         let body = AttemptKeyCertificate {
-            attempt: state.facts.attempt,
-            epoch: state.epoch,
+            attempt,
+            epoch,
             role,
             key,
             boot,
@@ -265,29 +229,35 @@ impl Registry {
         if request.version != self.inner.config.texts.consent_version {
             return Err(RegistryError::refuse(ProblemCode::BadRequest, "version"));
         }
-        if self.consented(attempt, &request.version).await? != Some(request.agreed) {
-            self.record_consent(&state, request).await?;
+        let known = self.consented(attempt, &request.version).await? == Some(request.agreed);
+        if !known && !self.room_first(&mut state, Kept::Consents).await? {
+            let detail = "consent was given more often than is kept";
+            return Err(RegistryError::refuse(ProblemCode::TooMany, detail));
         }
-        if request.agreed && !state.gate.phase().records() {
-            let task = GateInput::Task(CheckInTask::Consent);
-            self.input_locked(&cell, &mut state, task).await?;
+        let at = self.moment();
+        let mut gate = state.gate.clone();
+        let result = if request.agreed && !state.gate.phase().records() {
+            gate.handle(at, GateInput::Task(CheckInTask::Consent))
+        } else {
+            Ok(())
+        };
+        let settlement = Settlement::of(&state, gate, at);
+        let mut change = self.begin_settled(&state, &settlement).await?;
+        if !known {
+            self.record_consent(&mut change, &state, request).await?;
         }
+        let open = change.commit().await?;
+        self.publish(&cell, &mut state, settlement, Some(open));
+        result?;
         Ok(state.epoch)
     }
 
     async fn record_consent(
         &self,
+        change: &mut Change<'_>,
         state: &CellState,
         request: &ConsentRequest,
     ) -> Result<(), RegistryError> {
-        let at = self.inner.clock.wall();
-        let mut change = Change::begin(self, state, state.epoch, at).await?;
-        let room = self.room(&mut change, Kept::Consents).await?;
-        if !room {
-            change.commit().await?;
-            let detail = "consent was given more often than is kept";
-            return Err(RegistryError::refuse(ProblemCode::TooMany, detail));
-        }
         sqlx::query(
             "INSERT INTO consents (institution_id, attempt_id, epoch, version, language, agreed, \
              at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -298,10 +268,10 @@ impl Registry {
         .bind(&request.version)
         .bind(&request.language)
         .bind(request.agreed)
-        .bind(at.unix_ms())
+        .bind(self.inner.clock.wall().unix_ms())
         .execute(&mut *change.tx)
         .await?;
-        change.commit().await.map(drop)
+        Ok(())
     }
 
     /// The instruction was read to its end.
@@ -348,7 +318,8 @@ impl Registry {
             return Err(RegistryError::refuse(ProblemCode::WrongPhase, detail));
         }
         self.one_more_key(&state, agent.key).await?;
-        let certificate = self.certify(&state, AttemptRole::Agent, agent.key, agent.boot)?;
+        let who = (AttemptRole::Agent, agent.key, agent.boot);
+        let certificate = self.certify(attempt, epoch, who)?;
         let spool_key = self.epoch_key("spool", attempt, epoch).await?;
         let mut tx = self.inner.store.begin().await?;
         sqlx::query(
@@ -474,6 +445,66 @@ impl Registry {
         let place = epoch_place(what, attempt, epoch);
         Ok(*self.inner.keys.unwrap(&place, &wrapped)?.expose())
     }
+}
+
+/// Chooses the test of an attempt that has none yet.
+async fn choose_test(
+    change: &mut Change<'_>,
+    state: &CellState,
+    language: &str,
+) -> Result<Option<TestId>, RegistryError> {
+    if state.test.is_some() {
+        return Ok(None);
+    }
+    // Read where it is written: a test that is replaced in between is given to nobody.
+    let test: Option<String> = sqlx::query_scalar(
+        "SELECT id FROM tests WHERE exam_id = $1 AND replaced_ms IS NULL \
+         ORDER BY language = $2 DESC, created_ms DESC LIMIT 1",
+    )
+    .bind(state.facts.exam.to_string())
+    .bind(language)
+    .fetch_optional(&mut *change.tx)
+    .await?;
+    let Some(test) = test else {
+        return Err(RegistryError::refuse(
+            ProblemCode::Unavailable,
+            "the exam has no test yet",
+        ));
+    };
+    sqlx::query("UPDATE attempts SET test_id = $2, language = $3 WHERE id = $1")
+        .bind(state.facts.attempt.to_string())
+        .bind(&test)
+        .bind(language)
+        .execute(&mut *change.tx)
+        .await?;
+    Ok(Some(store::id(&test)?))
+}
+
+/// Fixes what is watched for, as sitting and admission say at the first check-in: what the candidate
+/// is told before consent holds for the whole attempt.
+async fn fix_watch(
+    change: &mut Change<'_>,
+    state: &CellState,
+) -> Result<(WatchPolicy, Vec<Allowance>), RegistryError> {
+    let attempt = state.facts.attempt.to_string();
+    let row = sqlx::query(
+        "SELECT a.watch, d.allowances FROM attempts a LEFT JOIN admissions d \
+         ON d.sitting_id = a.sitting_id AND d.person_id = a.person_id WHERE a.id = $1",
+    )
+    .bind(&attempt)
+    .fetch_one(&mut *change.tx)
+    .await?;
+    let (watch, allowances) = super::load::watch(&row, state.gate.policy())?;
+    let text = serde_json::to_string(&watch).map_err(|source| StoreError::Json {
+        what: "watch policy",
+        source,
+    })?;
+    sqlx::query("UPDATE attempts SET watch = $2 WHERE id = $1 AND watch IS NULL")
+        .bind(&attempt)
+        .bind(text)
+        .execute(&mut *change.tx)
+        .await?;
+    Ok((watch, allowances))
 }
 
 /// The key that an agent proved to hold.

@@ -3,29 +3,39 @@
 //! # Invariants
 //! * Whoever is refused is told the reason that a person typed, and how to go on.
 //! * Another machine is checked before anybody is identified at it.
+//! * What is approved is the document that was looked at: one that was shown since is looked at anew.
+//! * What was shown or decided, its record and its audit entry are one transaction.
 
 use std::sync::Arc;
 
 use qorgan_protocol::attempt::{AttemptPhase, CheckInTask, GateInput};
-use qorgan_protocol::ids::{AttemptId, PersonId};
+use qorgan_protocol::ids::{AttemptId, Epoch, PersonId};
 use qorgan_protocol::limits::DOCUMENT_BYTES_MAX;
 use qorgan_protocol::wire::{IdentityRequest, IdentityState, ProblemCode};
 use qorgan_signing::SecretKey;
 
 use super::Registry;
 use super::binding::Caller;
-use super::cell::CellState;
+use super::cell::{Cell, CellState};
 use super::change::Change;
 use super::error::RegistryError;
 use super::quota::Kept;
+use super::save::Settlement;
 use super::staff::Deed;
 use crate::store::{Store, StoreError};
+
+/// Names a document that a candidate showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DocumentId(pub i64);
 
 /// What a proctor decides about an identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdentityDecision {
     /// It is the candidate.
-    Approve,
+    Approve {
+        /// The document that was looked at; none where none was shown.
+        document: Option<DocumentId>,
+    },
     /// It is not, or cannot be told; with a reason that the candidate reads.
     Refuse,
     /// Face and document are to be shown again; a reason may be told.
@@ -35,11 +45,11 @@ pub enum IdentityDecision {
 }
 
 impl IdentityDecision {
-    /// Returns the decision that a form's word names.
+    /// Returns the decision that a form's word names; `document` is the one that the form showed.
     #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
+    pub fn from_word(word: &str, document: Option<DocumentId>) -> Option<Self> {
         match word {
-            "approve" => Some(Self::Approve),
+            "approve" => Some(Self::Approve { document }),
             "refuse" => Some(Self::Refuse),
             "again" => Some(Self::AskAgain),
             "take_back" => Some(Self::TakeBack),
@@ -50,7 +60,7 @@ impl IdentityDecision {
     /// Returns the word in the record and as key of texts.
     const fn word(self) -> &'static str {
         match self {
-            Self::Approve => "approved",
+            Self::Approve { .. } => "approved",
             Self::Refuse => "refused",
             Self::AskAgain => "asked",
             Self::TakeBack => "taken_back",
@@ -59,7 +69,7 @@ impl IdentityDecision {
 
     const fn input(self) -> GateInput {
         match self {
-            Self::Approve => GateInput::Identity { approved: true },
+            Self::Approve { .. } => GateInput::Identity { approved: true },
             Self::Refuse => GateInput::Identity { approved: false },
             Self::AskAgain => GateInput::IdentityAgain,
             Self::TakeBack => GateInput::RefusalTakenBack,
@@ -93,26 +103,115 @@ impl Registry {
             let detail = "the machine is checked first";
             return Err(RegistryError::refuse(ProblemCode::CheckFailed, detail));
         }
-        let task = GateInput::Task(CheckInTask::Identity);
-        self.input_locked(&cell, &mut state, task).await?;
-        self.record(&mut state, ("shown", None), None, document)
-            .await?;
-        self.raise(&cell, &mut state);
+        self.take_shown(&cell, &mut state, document).await
+    }
+
+    /// Takes what the candidate showed, with its record, in one transaction: where no more is kept, the
+    /// step does not move, and nobody approves an older document in its place.
+    async fn take_shown(
+        &self,
+        cell: &Cell,
+        state: &mut CellState,
+        document: Option<Vec<u8>>,
+    ) -> Result<(), RegistryError> {
+        let at = self.moment();
+        if !self.room_to_show(state, document.is_some()).await? {
+            let detail = "identity was shown too often; call the proctor";
+            return Err(RegistryError::refuse(ProblemCode::TooMany, detail));
+        }
+        let mut gate = state.gate.clone();
+        let result = gate.handle(at, GateInput::Task(CheckInTask::Identity));
+        if let Err(refused) = result {
+            self.settle(cell, state, gate, at).await?;
+            return Err(refused.into());
+        }
+        let settlement = Settlement::of(state, gate, at);
+        let mut change = self.begin_settled(state, &settlement).await?;
+        let shown = Recorded {
+            epoch: state.epoch,
+            word: "shown",
+            reason: None,
+            by: None,
+        };
+        self.record(&mut change, state, shown).await?;
+        if let Some(document) = document {
+            self.put_document(&mut change, state, &document).await?;
+        }
+        let open = change.commit().await?;
+        state.identity_reason = None;
+        self.publish(cell, state, settlement, Some(open));
+        self.raise(cell, state);
         Ok(())
     }
 
-    /// Returns the newest document that the candidate showed, a JPEG, if there is one.
+    /// Tells whether one more showing is kept; where no more documents are, an incident says so.
+    async fn room_to_show(
+        &self,
+        state: &mut CellState,
+        document: bool,
+    ) -> Result<bool, RegistryError> {
+        let stored: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM identity_decisions WHERE attempt_id = $1")
+                .bind(state.facts.attempt.to_string())
+                .fetch_one(self.inner.store.read())
+                .await?;
+        if stored >= DECISIONS_MAX {
+            return Ok(false);
+        }
+        if document {
+            return self.room_first(state, Kept::Documents).await;
+        }
+        Ok(true)
+    }
+
+    async fn put_document(
+        &self,
+        change: &mut Change<'_>,
+        state: &CellState,
+        document: &[u8],
+    ) -> Result<(), RegistryError> {
+        let attempt = state.facts.attempt;
+        let sealed = state
+            .key
+            .seal(document_place(attempt).as_bytes(), document)?;
+        sqlx::query(
+            "INSERT INTO identity_documents (institution_id, attempt_id, at_ms, sealed) \
+             VALUES ($1, $2, $3, $4)",
+        )
+        .bind(self.inner.keys.institution().to_string())
+        .bind(attempt.to_string())
+        .bind(self.inner.clock.wall().unix_ms())
+        .bind(sealed)
+        .execute(&mut *change.tx)
+        .await?;
+        Ok(())
+    }
+
+    /// Names the newest document that the candidate showed, if there is one.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn newest_document(
+        &self,
+        attempt: AttemptId,
+    ) -> Result<Option<DocumentId>, RegistryError> {
+        newest_document(self.inner.store.read(), attempt).await
+    }
+
+    /// Returns a document that the candidate showed, a JPEG, if there is such a one.
     ///
     /// # Errors
     /// `NotFound` for an unknown attempt; the database or the attempt's key failed.
     pub async fn identity_document(
         &self,
         attempt: AttemptId,
+        document: DocumentId,
     ) -> Result<Option<Vec<u8>>, RegistryError> {
         let sealed: Option<Vec<u8>> = sqlx::query_scalar(
-            "SELECT sealed FROM identity_documents WHERE attempt_id = $1 ORDER BY id DESC LIMIT 1",
+            "SELECT sealed FROM identity_documents WHERE attempt_id = $1 AND id = $2",
         )
         .bind(attempt.to_string())
+        .bind(document.0)
         .fetch_optional(self.inner.store.read())
         .await?;
         let Some(sealed) = sealed else {
@@ -124,11 +223,12 @@ impl Registry {
     }
 
     /// Takes what a proctor decided about an identity. A refusal needs a reason, which the candidate
-    /// reads.
+    /// reads; an approval names the document that was looked at.
     ///
     /// # Errors
     /// `BadRequest` without a reason or with one too long; `WrongPhase` where the decision does not
-    /// fit, or a proctor must decide about the machine first; `NotFound`.
+    /// fit, nothing was shown since it was asked for, or a proctor must decide about the machine first;
+    /// `OutOfOrder` where another document was shown since; `NotFound`.
     pub async fn decide_identity(
         &self,
         attempt: AttemptId,
@@ -143,89 +243,121 @@ impl Registry {
         }
         let cell = self.cell(attempt).await?;
         let mut state = cell.state.lock().await;
-        let under_way = matches!(
-            state.gate.phase(),
-            AttemptPhase::Running { .. } | AttemptPhase::Paused { .. }
-        );
-        if decision == IdentityDecision::Approve && under_way && !state.machine.may_start() {
-            let detail = "decide about the machine first";
-            return Err(RegistryError::refuse(ProblemCode::WrongPhase, detail));
+        let at = self.moment();
+        let mut gate = state.gate.clone();
+        let result = gate.handle(at, decision.input());
+        if let Err(refused) = result {
+            self.settle(&cell, &mut state, gate, at).await?;
+            return Err(refused.into());
         }
-        let word = decision.word();
+        let settlement = Settlement::of(&state, gate, at);
+        let mut change = self.begin_settled(&state, &settlement).await?;
+        if let IdentityDecision::Approve { document } = decision {
+            may_be_approved(&mut change, &state, document).await?;
+        }
+        let decided = Recorded {
+            epoch: state.epoch,
+            word: decision.word(),
+            reason: (!reason.is_empty()).then_some(reason),
+            by: Some(by),
+        };
+        self.record(&mut change, &state, decided).await?;
         // The reason is about a person: it stands sealed beside the decision.
         let deed = Deed {
             by,
-            action: &format!("identity_{word}"),
+            action: &format!("identity_{}", decided.word),
             reason: "",
         };
-        self.act_locked(&cell, &mut state, decision.input(), deed)
-            .await?;
-        let told = (!reason.is_empty()).then_some(reason);
-        self.record(&mut state, (word, told), Some(by), None)
-            .await?;
+        self.write_deed(&mut change.tx, attempt, deed).await?;
+        let open = change.commit().await?;
+        state.identity_reason = decided.reason.map(str::to_owned);
+        self.publish(&cell, &mut state, settlement, Some(open));
         self.raise(&cell, &mut state);
         Ok(())
     }
 
-    /// Records what happened to an identity; what the candidate is to read is kept at hand.
+    /// Writes what happened to an identity; whoever commits it keeps at hand what the candidate is to
+    /// read.
     pub(super) async fn record(
         &self,
-        state: &mut CellState,
-        (word, reason): (&str, Option<&str>),
-        by: Option<PersonId>,
-        document: Option<Vec<u8>>,
+        change: &mut Change<'_>,
+        state: &CellState,
+        recorded: Recorded<'_>,
     ) -> Result<(), RegistryError> {
-        let (attempt, at) = (state.facts.attempt, self.inner.clock.wall());
+        let attempt = state.facts.attempt;
         let place = reason_place(attempt);
-        let sealed = reason.map(|reason| state.key.seal(place.as_bytes(), reason.as_bytes()));
-        let mut change = Change::begin(self, state, state.epoch, at).await?;
-        if document.is_some() && !self.room(&mut change, Kept::Documents).await? {
-            state.open_incidents = change.commit().await?;
-            let detail = "identity was shown too often; call the proctor";
-            return Err(RegistryError::refuse(ProblemCode::TooMany, detail));
-        }
-        let stored: i64 =
-            sqlx::query_scalar("SELECT COUNT(*) FROM identity_decisions WHERE attempt_id = $1")
-                .bind(attempt.to_string())
-                .fetch_one(&mut *change.tx)
-                .await?;
-        if by.is_none() && stored >= DECISIONS_MAX {
-            let detail = "identity was shown too often; call the proctor";
-            return Err(RegistryError::refuse(ProblemCode::TooMany, detail));
-        }
+        let seal = |reason: &str| state.key.seal(place.as_bytes(), reason.as_bytes());
         sqlx::query(
             "INSERT INTO identity_decisions (institution_id, attempt_id, epoch, at_ms, person_id, \
              decision, reason) VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )
         .bind(self.inner.keys.institution().to_string())
         .bind(attempt.to_string())
-        .bind(i64::from(state.epoch.0))
-        .bind(at.unix_ms())
-        .bind(by.map(|by| by.to_string()))
-        .bind(word)
-        .bind(sealed.transpose()?)
+        .bind(i64::from(recorded.epoch.0))
+        .bind(self.inner.clock.wall().unix_ms())
+        .bind(recorded.by.map(|by| by.to_string()))
+        .bind(recorded.word)
+        .bind(recorded.reason.map(seal).transpose()?)
         .execute(&mut *change.tx)
         .await?;
-        if let Some(document) = document {
-            sqlx::query(
-                "INSERT INTO identity_documents (institution_id, attempt_id, at_ms, sealed) \
-                 VALUES ($1, $2, $3, $4)",
-            )
-            .bind(self.inner.keys.institution().to_string())
-            .bind(attempt.to_string())
-            .bind(at.unix_ms())
-            .bind(
-                state
-                    .key
-                    .seal(document_place(attempt).as_bytes(), &document)?,
-            )
-            .execute(&mut *change.tx)
-            .await?;
-        }
-        state.open_incidents = change.commit().await?;
-        state.identity_reason = reason.map(str::to_owned);
         Ok(())
     }
+}
+
+/// What happened to an identity.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Recorded<'a> {
+    /// On which machine.
+    pub(super) epoch: Epoch,
+    /// What, as the record's word.
+    pub(super) word: &'a str,
+    /// What a person typed for the candidate.
+    pub(super) reason: Option<&'a str>,
+    /// Who decided; nobody where the candidate showed something.
+    pub(super) by: Option<PersonId>,
+}
+
+/// Refuses an approval of what was not looked at, asked in the transaction that writes it.
+async fn may_be_approved(
+    change: &mut Change<'_>,
+    state: &CellState,
+    looked_at: Option<DocumentId>,
+) -> Result<(), RegistryError> {
+    let wrong = |detail: &str| Err(RegistryError::refuse(ProblemCode::WrongPhase, detail));
+    let under_way = matches!(
+        state.gate.phase(),
+        AttemptPhase::Running { .. } | AttemptPhase::Paused { .. }
+    );
+    if under_way && !state.machine.may_start() {
+        return wrong("decide about the machine first");
+    }
+    match state.gate.memory().identity {
+        IdentityState::Open | IdentityState::Again => {
+            return wrong("nothing was shown since it was asked for");
+        }
+        IdentityState::Waiting
+        | IdentityState::Deferred
+        | IdentityState::Approved
+        | IdentityState::Refused => {}
+    }
+    if newest_document(&mut *change.tx, state.facts.attempt).await? != looked_at {
+        let detail = "another document was shown meanwhile; look at it first";
+        return Err(RegistryError::refuse(ProblemCode::OutOfOrder, detail));
+    }
+    Ok(())
+}
+
+async fn newest_document(
+    from: impl sqlx::Executor<'_, Database = sqlx::Sqlite>,
+    attempt: AttemptId,
+) -> Result<Option<DocumentId>, RegistryError> {
+    let newest: Option<i64> = sqlx::query_scalar(
+        "SELECT id FROM identity_documents WHERE attempt_id = $1 ORDER BY id DESC LIMIT 1",
+    )
+    .bind(attempt.to_string())
+    .fetch_optional(from)
+    .await?;
+    Ok(newest.map(DocumentId))
 }
 
 impl CellState {

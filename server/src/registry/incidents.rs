@@ -17,7 +17,7 @@ use qorgan_protocol::time::WallTime;
 
 use super::Registry;
 use super::cell::CellState;
-use super::change::{Change, is_stale};
+use super::change::Change;
 use super::error::RegistryError;
 use crate::store::StoreError;
 
@@ -134,35 +134,6 @@ impl Registry {
         Ok(())
     }
 
-    /// Notes what the kiosk saw, at a moment of the epoch, once with what the agent saw of the same.
-    pub(super) async fn kiosk_saw(
-        &self,
-        state: &mut CellState,
-        kind: IncidentKind,
-        at: WallTime,
-        detail: &str,
-    ) -> Result<(), RegistryError> {
-        let wall = self.inner.clock.wall();
-        let mut change = Change::begin(self, state, state.epoch, wall).await?;
-        change.kiosk_saw(kind, at, detail).await?;
-        state.open_incidents = change.commit().await?;
-        Ok(())
-    }
-
-    /// Notes a moment that the server itself saw.
-    pub(super) async fn note(
-        &self,
-        state: &CellState,
-        kind: IncidentKind,
-        at: WallTime,
-        detail: &str,
-    ) -> Result<(), RegistryError> {
-        let wall = self.inner.clock.wall();
-        let mut change = Change::begin(self, state, state.epoch, wall).await?;
-        change.note(kind, at, detail).await?;
-        change.commit().await.map(drop)
-    }
-
     /// Notes a moment that the server itself saw and that a machine can bring about again and again.
     pub(super) async fn note_again(
         &self,
@@ -190,22 +161,6 @@ impl Registry {
         let mut change = Change::begin(self, state, state.epoch, wall).await?;
         change.fact(detector, graded, told).await?;
         change.commit().await.map(drop)
-    }
-
-    /// Closes moments that were merged and have not come again for a while.
-    pub(super) async fn close_stale(
-        &self,
-        state: &mut CellState,
-        now: WallTime,
-    ) -> Result<(), RegistryError> {
-        let mut open = state.open_incidents.iter();
-        if !open.any(|(key, open)| is_stale(*key, open, now)) {
-            return Ok(());
-        }
-        let mut change = Change::begin(self, state, state.epoch, now).await?;
-        change.close_stale().await?;
-        state.open_incidents = change.commit().await?;
-        Ok(())
     }
 }
 

@@ -1,5 +1,7 @@
 //! Content: only under a lease, one item a time.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use qorgan_protocol::assessment::{AssessmentItem, ItemPage};
 use qorgan_protocol::attempt::{AttemptPhase, ContentLease, GateInput};
 use qorgan_protocol::ids::{AttemptId, ExamId, ItemId, PictureId, TestId};
@@ -77,17 +79,17 @@ impl Registry {
             .ok_or_else(|| RegistryError::refuse(ProblemCode::NotFound, "no such picture"))
     }
 
-    /// Returns the item of the attempt's test that an identifier names, with its key.
-    pub(super) async fn item_by_id(
+    /// Returns those items of the attempt's test that are named, with their keys.
+    pub(super) async fn items_by_id(
         &self,
         state: &CellState,
-        item: ItemId,
-    ) -> Result<Option<AssessmentItem>, RegistryError> {
+        wanted: &BTreeSet<ItemId>,
+    ) -> Result<BTreeMap<ItemId, AssessmentItem>, RegistryError> {
         let Some(test) = state.test else {
-            return Ok(None);
+            return Ok(BTreeMap::new());
         };
         let (store, keys, exam) = (&self.inner.store, &self.inner.keys, state.facts.exam);
-        Ok(content::item_by_id(store, keys, exam, test, item).await?)
+        Ok(content::items_by_id(store, keys, (exam, test), wanted).await?)
     }
 
     /// Returns exam and test, under a lease.

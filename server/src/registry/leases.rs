@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use qorgan_protocol::attempt::{LeaseChange, LeaseRecord};
+use qorgan_protocol::attempt::LeaseChange;
 use qorgan_protocol::ids::AttemptId;
 use qorgan_protocol::time::{Now, WallTime};
 
@@ -22,18 +22,6 @@ impl Registry {
         Ok(state.gate.policy().grace.network())
     }
 
-    /// Takes the gate's lease at a moment into the record, and writes what changed. What cannot be
-    /// written changes nothing, and is taken in again with the next input or tick.
-    pub(super) async fn record_lease(
-        &self,
-        state: &mut CellState,
-        (now, wall): (Now, WallTime),
-    ) -> Result<(), RegistryError> {
-        let mut leases = state.leases;
-        let change = leases.observe(now, wall, state.gate.lease(now));
-        self.publish_leases(state, leases, change).await
-    }
-
     /// The server's clock jumped: no grace is left of a lease that was valid before.
     pub(super) async fn distrust_leases(
         &self,
@@ -42,25 +30,17 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         let mut leases = state.leases;
         let change = leases.distrust(now, wall);
-        self.publish_leases(state, leases, change).await
-    }
-
-    async fn publish_leases(
-        &self,
-        state: &mut CellState,
-        leases: LeaseRecord,
-        change: LeaseChange,
-    ) -> Result<(), RegistryError> {
         if !change.is_none() {
             let mut tx = self.inner.store.begin().await?;
-            self.write_change(&mut tx, state, change).await?;
+            self.write_lease(&mut tx, state, change).await?;
             tx.commit().await?;
         }
         state.leases = leases;
         Ok(())
     }
 
-    async fn write_change(
+    /// Writes what a moment changed in the record.
+    pub(super) async fn write_lease(
         &self,
         tx: &mut WriteTx,
         state: &CellState,
@@ -102,17 +82,14 @@ impl Registry {
     }
 }
 
-/// Notes that the lease is valid at this moment, which is its end should the server crash now.
+/// Notes that the lease of an attempt is valid at a moment.
 pub(super) async fn write_seen(
     tx: &mut WriteTx,
-    state: &CellState,
-    (now, wall): (Now, WallTime),
+    attempt: AttemptId,
+    wall: WallTime,
 ) -> Result<(), StoreError> {
-    if !state.leases.valid(now) {
-        return Ok(());
-    }
     sqlx::query("UPDATE lease_spans SET seen_ms = $2 WHERE attempt_id = $1 AND ended_ms IS NULL")
-        .bind(state.facts.attempt.to_string())
+        .bind(attempt.to_string())
         .bind(wall.unix_ms())
         .execute(&mut **tx)
         .await?;

@@ -26,6 +26,7 @@ use super::cell::CellState;
 use super::change::{Change, KIOSK};
 use super::error::RegistryError;
 use super::quota::Kept;
+use super::save::Settlement;
 use super::staff::Deed;
 use crate::store::StoreError;
 
@@ -100,51 +101,45 @@ impl Registry {
             let detail = "nothing is checked before consent or after the end";
             return Err(RegistryError::refuse(ProblemCode::WrongPhase, detail));
         }
+        if !self.room_first(&mut state, Kept::SystemChecks).await? {
+            let detail = "the machine was checked too often; call the testing centre";
+            return Err(RegistryError::refuse(ProblemCode::TooMany, detail));
+        }
         let judgement = CheckJudgement::of(state.gate.policy(), &lines);
-        self.store_check(&mut state, &lines, &judgement).await?;
-        let now = self.inner.clock.wall();
+        let at = self.moment();
+        let mut gate = state.gate.clone();
+        let moves = next_input(gate.phase(), &judgement);
+        let result = moves.map_or(Ok(()), |input| gate.handle(at, input));
+        let settlement = Settlement::of(&state, gate, at);
+        let mut change = self.begin_settled(&state, &settlement).await?;
+        let standing = self
+            .write_check(&mut change, &state, &lines, &judgement)
+            .await?;
         for (place, kind, severity) in &judgement.noted {
             if let Some(line) = lines.get(*place) {
-                let detail = told_of(line);
-                self.fact(&state, KIOSK, (*kind, *severity), (now, &detail))
-                    .await?;
+                let (graded, detail) = ((*kind, *severity), told_of(line));
+                change.fact(KIOSK, graded, (at.wall, &detail)).await?;
             }
         }
+        let open = change.commit().await?;
+        state.machine = standing;
+        self.publish(&cell, &mut state, settlement, Some(open));
+        self.raise(&cell, &mut state);
         if !judgement.is_fulfilled() {
-            self.cover_refused(&cell, &mut state, &judgement).await?;
-            self.raise(&cell, &mut state);
             let faults = words(&judgement.faults, ", ");
             return Err(RegistryError::refuse(ProblemCode::CheckFailed, faults));
         }
-        if matches!(state.gate.phase(), AttemptPhase::CheckIn { .. }) {
-            let task = GateInput::Task(CheckInTask::SystemCheck);
-            self.input_locked(&cell, &mut state, task).await?;
-        }
-        self.raise(&cell, &mut state);
-        Ok(())
+        Ok(result?)
     }
 
-    /// Where the exam runs already, a machine that the sitting refuses is held for a proctor.
-    async fn cover_refused(
+    /// Writes a check; returns where the machine then stands.
+    async fn write_check(
         &self,
-        cell: &super::cell::Cell,
-        state: &mut CellState,
-        judgement: &CheckJudgement,
-    ) -> Result<(), RegistryError> {
-        let refused = |fault: &CheckFault| matches!(fault, CheckFault::Refused(_));
-        let runs = state.gate.phase().shows_items();
-        if runs && judgement.faults.iter().any(refused) {
-            self.input_locked(cell, state, GateInput::Pause).await?;
-        }
-        Ok(())
-    }
-
-    async fn store_check(
-        &self,
-        state: &mut CellState,
+        change: &mut Change<'_>,
+        state: &CellState,
         lines: &[SystemCheckLine],
         judgement: &CheckJudgement,
-    ) -> Result<(), RegistryError> {
+    ) -> Result<MachineStanding, RegistryError> {
         let attempt = state.facts.attempt.to_string();
         let text = serde_json::to_string(lines).map_err(|source| StoreError::Json {
             what: "system check",
@@ -152,13 +147,6 @@ impl Registry {
         })?;
         let mut standing = state.machine.clone();
         standing.take(judgement);
-        let now = self.inner.clock.wall();
-        let mut change = Change::begin(self, state, state.epoch, now).await?;
-        if !self.room(&mut change, Kept::SystemChecks).await? {
-            state.open_incidents = change.commit().await?;
-            let detail = "the machine was checked too often; call the testing centre";
-            return Err(RegistryError::refuse(ProblemCode::TooMany, detail));
-        }
         sqlx::query(
             "INSERT INTO system_checks (institution_id, attempt_id, epoch, at_ms, lines, faults) \
              VALUES ($1, $2, $3, $4, $5, $6)",
@@ -166,7 +154,7 @@ impl Registry {
         .bind(self.inner.keys.institution().to_string())
         .bind(&attempt)
         .bind(i64::from(state.epoch.0))
-        .bind(now.unix_ms())
+        .bind(self.inner.clock.wall().unix_ms())
         .bind(text)
         .bind(words(&judgement.faults, "\n"))
         .execute(&mut *change.tx)
@@ -176,9 +164,7 @@ impl Registry {
             .bind(standing.to_json()?)
             .execute(&mut *change.tx)
             .await?;
-        state.open_incidents = change.commit().await?;
-        state.machine = standing;
-        Ok(())
+        Ok(standing)
     }
 
     /// A proctor accepts the machine as its check told it; the reason stands in the audit log.
@@ -236,8 +222,12 @@ impl Registry {
         self.input_locked(&cell, &mut state, GateInput::Contact)
             .await?;
         let now = self.inner.clock.wall();
-        self.store_events(&mut state, &events.events, now).await?;
+        let mut change = Change::begin(self, &state, state.epoch, now).await?;
+        let room = self.room(&mut change, Kept::ClientEvents).await?;
         for event in &events.events {
+            if room {
+                self.write_event(&mut change, &state, (event, now)).await?;
+            }
             let Some(kind) = incident_of(event, &state) else {
                 continue;
             };
@@ -245,45 +235,50 @@ impl Registry {
             if kind == IncidentKind::LockIncomplete {
                 // Each measure is a fact of its own: none hides behind another.
                 let graded = (kind, kind.default_severity());
-                self.fact(&state, KIOSK, graded, (at, &detail)).await?;
+                change.fact(KIOSK, graded, (at, &detail)).await?;
             } else {
-                self.kiosk_saw(&mut state, kind, at, &detail).await?;
+                change.kiosk_saw(kind, at, &detail).await?;
             }
-        }
-        Ok(())
-    }
-
-    async fn store_events(
-        &self,
-        state: &mut CellState,
-        events: &[ClientEvent],
-        now: WallTime,
-    ) -> Result<(), RegistryError> {
-        let attempt = state.facts.attempt.to_string();
-        let mut change = Change::begin(self, state, state.epoch, now).await?;
-        if !self.room(&mut change, Kept::ClientEvents).await? {
-            state.open_incidents = change.commit().await?;
-            return Ok(());
-        }
-        for event in events {
-            let client_us = event.at.since_origin().as_micros();
-            sqlx::query(
-                "INSERT INTO client_events (institution_id, attempt_id, epoch, kind, at_ms, \
-                 client_at_us, detail) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-            )
-            .bind(self.inner.keys.institution().to_string())
-            .bind(&attempt)
-            .bind(i64::from(state.epoch.0))
-            .bind(event.kind.word())
-            .bind(change.bounded(when(event, now)).unix_ms())
-            .bind(i64::try_from(client_us).unwrap_or(i64::MAX))
-            .bind(cut(&event.detail))
-            .execute(&mut *change.tx)
-            .await?;
         }
         state.open_incidents = change.commit().await?;
         Ok(())
     }
+
+    async fn write_event(
+        &self,
+        change: &mut Change<'_>,
+        state: &CellState,
+        (event, now): (&ClientEvent, WallTime),
+    ) -> Result<(), RegistryError> {
+        let client_us = event.at.since_origin().as_micros();
+        let at = change.bounded(when(event, now));
+        sqlx::query(
+            "INSERT INTO client_events (institution_id, attempt_id, epoch, kind, at_ms, \
+             client_at_us, detail) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(self.inner.keys.institution().to_string())
+        .bind(state.facts.attempt.to_string())
+        .bind(i64::from(state.epoch.0))
+        .bind(event.kind.word())
+        .bind(at.unix_ms())
+        .bind(i64::try_from(client_us).unwrap_or(i64::MAX))
+        .bind(cut(&event.detail))
+        .execute(&mut *change.tx)
+        .await?;
+        Ok(())
+    }
+}
+
+/// Returns what a check means for the gate: its task at check-in, and where the exam runs already, a
+/// machine that the sitting refuses is held for a proctor.
+fn next_input(phase: AttemptPhase, judgement: &CheckJudgement) -> Option<GateInput> {
+    let refused = |fault: &CheckFault| matches!(fault, CheckFault::Refused(_));
+    if judgement.is_fulfilled() {
+        let checks_in = matches!(phase, AttemptPhase::CheckIn { .. });
+        return checks_in.then_some(GateInput::Task(CheckInTask::SystemCheck));
+    }
+    let covers = phase.shows_items() && judgement.faults.iter().any(refused);
+    covers.then_some(GateInput::Pause)
 }
 
 /// Returns when an event happened by the server's clock: it came now, and says how long ago, which

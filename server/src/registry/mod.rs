@@ -28,6 +28,7 @@ mod responses;
 mod save;
 mod sealing;
 mod staff;
+mod submission;
 mod ticker;
 mod view;
 
@@ -51,8 +52,8 @@ pub use cell::Binding;
 pub use check_in::AgentKey;
 pub use command::{AgentCommand, ControlAction};
 pub use error::RegistryError;
-pub use identity::IdentityDecision;
 pub(crate) use identity::reason_place;
+pub use identity::{DocumentId, IdentityDecision};
 pub use incidents::EventsRead;
 pub use machine::MachineStanding;
 pub(crate) use presence::AddressLine;

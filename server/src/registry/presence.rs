@@ -19,7 +19,7 @@ use sqlx::sqlite::SqliteRow;
 use super::Registry;
 use super::binding::Caller;
 use super::cell::{Cell, CellState};
-use super::change::SERVER;
+use super::change::{Change, SERVER};
 use super::error::RegistryError;
 use crate::store::StoreError;
 
@@ -94,6 +94,24 @@ impl Presence {
         self.told_replaced = false;
     }
 
+    /// Remembers an address; of too many, the one heard longest ago makes room, and its row stays.
+    fn remember(&mut self, heard: Place) {
+        let places = self.places.get_or_insert_default();
+        let same =
+            |place: &&mut Place| place.program == heard.program && place.address == heard.address;
+        if let Some(known) = places.iter_mut().find(same) {
+            *known = heard;
+            return;
+        }
+        if places.len() >= PLACES_MAX {
+            let oldest = places.iter().enumerate().min_by_key(|(_, one)| one.last_ms);
+            if let Some(oldest) = oldest.map(|(index, _)| index) {
+                places.remove(oldest);
+            }
+        }
+        places.push(heard);
+    }
+
     /// Tells whether the client that holds the attempt was heard a moment ago.
     pub(super) fn heard_lately(&self, now: WallTime) -> bool {
         let ago = self.client_ms.map(|ms| now.unix_ms().saturating_sub(ms));
@@ -161,10 +179,10 @@ impl Registry {
         let now = self.inner.clock.wall();
         if state.presence.replaced.contains(&caller.instance) {
             if !state.presence.told_replaced {
-                state.presence.told_replaced = true;
                 let detail = "a client that another one took the place of still speaks";
                 self.note_again(&mut state, IncidentKind::SecondMachine, detail)
                     .await?;
+                state.presence.told_replaced = true;
             }
         } else if state.instance == Some(caller.instance) {
             state.presence.client_ms = Some(now.unix_ms());
@@ -258,98 +276,85 @@ impl Registry {
             }
             Heard::Back { apart_ms } if apart_ms > BY_TURNS_MS => None,
             Heard::Back { .. } if state.presence.told_turns => None,
-            Heard::Back { .. } => {
-                state.presence.told_turns = true;
-                Some(format!(
-                    "the {} speaks from two addresses by turns",
-                    program.word()
-                ))
-            }
+            Heard::Back { .. } => Some(format!(
+                "the {} speaks from two addresses by turns",
+                program.word()
+            )),
         };
-        self.keep_place(state, (program, address), now).await?;
-        if let Some(detail) = detail {
-            let kind = IncidentKind::AddressChanged;
-            let graded = (kind, kind.default_severity());
-            self.fact(state, SERVER, graded, (now, &detail)).await?;
-        }
+        let turns = matches!(heard, Heard::Back { .. }) && detail.is_some();
+        self.keep_place(state, (program, address), (now, detail.as_deref()))
+            .await?;
+        state.presence.told_turns |= turns;
         Ok(())
     }
 
-    /// Keeps when an address was heard; its row is written once a minute.
+    /// Keeps when an address was heard, with the incident where it says something; its row is written
+    /// once a minute.
     async fn keep_place(
         &self,
         state: &mut CellState,
         (program, address): (Program, IpAddr),
-        now: WallTime,
+        (now, detail): (WallTime, Option<&str>),
     ) -> Result<(), RegistryError> {
         let ms = now.unix_ms();
-        let places = state.presence.places.get_or_insert_default();
-        let known = places
-            .iter_mut()
-            .find(|place| place.program == program && place.address == address);
-        if let Some(known) = known {
-            known.last_ms = known.last_ms.max(ms);
-            if ms.saturating_sub(known.saved_ms) >= SAVE_EVERY_MS {
-                known.saved_ms = ms;
-                let row = known.row;
-                let mut tx = self.inner.store.begin().await?;
-                sqlx::query("UPDATE attempt_addresses SET last_ms = $2 WHERE id = $1")
-                    .bind(row)
-                    .bind(ms)
-                    .execute(&mut *tx)
-                    .await?;
-                tx.commit().await?;
-            }
-            return Ok(());
-        }
-        let full = places.len() >= PLACES_MAX;
-        let row = if full {
-            0
-        } else {
-            self.insert_place(state, (program, address), ms).await?
-        };
-        let places = state.presence.places.get_or_insert_default();
-        if full {
-            // The one heard longest ago makes room in memory; its row stays.
-            let oldest = places.iter().enumerate().min_by_key(|(_, one)| one.last_ms);
-            if let Some(oldest) = oldest.map(|(index, _)| index) {
-                places.remove(oldest);
-            }
-        }
-        places.push(Place {
+        let places = state.presence.places.as_deref().unwrap_or_default();
+        let same = |place: &&Place| place.program == program && place.address == address;
+        let known = places.iter().find(same).copied();
+        let is_new = known.is_none() && places.len() < PLACES_MAX;
+        let is_old = known.is_some_and(|one| ms.saturating_sub(one.saved_ms) >= SAVE_EVERY_MS);
+        let mut kept = known.unwrap_or(Place {
             program,
             address,
             last_ms: ms,
             saved_ms: ms,
-            row,
+            row: 0,
         });
+        if is_new || is_old || detail.is_some() {
+            let mut change = Change::begin(self, state, state.epoch, now).await?;
+            if is_new {
+                kept.row = self.insert_place(&mut change, state, &kept).await?;
+            } else if is_old {
+                sqlx::query("UPDATE attempt_addresses SET last_ms = $2 WHERE id = $1")
+                    .bind(kept.row)
+                    .bind(ms)
+                    .execute(&mut *change.tx)
+                    .await?;
+                kept.saved_ms = ms;
+            }
+            if let Some(detail) = detail {
+                let kind = IncidentKind::AddressChanged;
+                let graded = (kind, kind.default_severity());
+                change.fact(SERVER, graded, (now, detail)).await?;
+            }
+            state.open_incidents = change.commit().await?;
+        }
+        kept.last_ms = kept.last_ms.max(ms);
+        state.presence.remember(kept);
         Ok(())
     }
 
     async fn insert_place(
         &self,
+        change: &mut Change<'_>,
         state: &CellState,
-        (program, address): (Program, IpAddr),
-        ms: i64,
+        heard: &Place,
     ) -> Result<i64, RegistryError> {
         let attempt = state.facts.attempt;
         let place = address_place(attempt);
         let sealed = state
             .key
-            .seal(place.as_bytes(), address.to_string().as_bytes())?;
-        let mut tx = self.inner.store.begin().await?;
+            .seal(place.as_bytes(), heard.address.to_string().as_bytes())?;
         let row: i64 = sqlx::query_scalar(
             "INSERT INTO attempt_addresses (institution_id, attempt_id, program, sealed, first_ms, \
              last_ms) VALUES ($1, $2, $3, $4, $5, $5) RETURNING id",
         )
         .bind(self.inner.keys.institution().to_string())
         .bind(attempt.to_string())
-        .bind(program.word())
+        .bind(heard.program.word())
         .bind(sealed)
-        .bind(ms)
-        .fetch_one(&mut *tx)
+        .bind(heard.last_ms)
+        .fetch_one(&mut *change.tx)
         .await?;
-        tx.commit().await?;
         Ok(row)
     }
 

@@ -159,6 +159,21 @@ impl Registry {
             .await?;
         Ok(false)
     }
+
+    /// Tells the same before a change is begun that is not to be made without room.
+    pub(super) async fn room_first(
+        &self,
+        state: &mut CellState,
+        kept: Kept,
+    ) -> Result<bool, RegistryError> {
+        let wall = self.inner.clock.wall();
+        let mut change = Change::begin(self, state, state.epoch, wall).await?;
+        if self.room(&mut change, kept).await? {
+            return Ok(true);
+        }
+        state.open_incidents = change.commit().await?;
+        Ok(false)
+    }
 }
 
 /// Returns how many agent keys an epoch may have: sixteen, one more each five minutes, and never so

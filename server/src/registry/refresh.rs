@@ -19,6 +19,7 @@ use sqlx::sqlite::SqliteRow;
 use super::Registry;
 use super::cell::{Cell, CellState};
 use super::error::RegistryError;
+use super::save::Settlement;
 use crate::console::Language;
 use crate::store::{self, StoreError};
 
@@ -148,22 +149,37 @@ impl Registry {
         if now == before {
             return Ok(());
         }
-        let (saved, allowed) = (state.saved, state.gate.memory().allowed);
+        let saved = state.saved;
         let at = self.moment();
         let gate = give(state, at, before, now);
-        if let Err(error) = self.settle(cell, state, gate, at).await {
-            if state.gate.memory().allowed == allowed {
-                // The gate stands as before: whoever reads the admission again gives it then.
-                state.saved = saved;
-                state.facts = kept;
-            }
+        let language = Language::from_code(&state.language).unwrap_or_default();
+        let text = language.fill("extra-time-told", &[("n", now.to_string())]);
+        if let Err(error) = self.settle_telling(cell, state, (gate, at), &text).await {
+            // Nothing is stored: whoever reads the admission again gives it then.
+            state.saved = saved;
+            state.facts = kept;
             return Err(error);
         }
         tracing::info!(attempt = %state.facts.attempt, before, now, "Extra time changed");
-        let language = Language::from_code(&state.language).unwrap_or_default();
-        let text = language.fill("extra-time-told", &[("n", now.to_string())]);
-        self.store_message(cell, state, MessageFrom::Proctor, None, &text)
-            .await
+        Ok(())
+    }
+
+    /// Settles what an office changed, with what the candidate is told of it.
+    async fn settle_telling(
+        &self,
+        cell: &Cell,
+        state: &mut CellState,
+        (gate, at): (StartGate, Moment),
+        text: &str,
+    ) -> Result<(), RegistryError> {
+        let settlement = Settlement::of(state, gate, at);
+        let mut change = self.begin_settled(state, &settlement).await?;
+        let from = (MessageFrom::Proctor, None);
+        self.write_message(&mut change, state, from, text).await?;
+        let open = change.commit().await?;
+        self.publish(cell, state, settlement, Some(open));
+        self.message_stored(cell, state);
+        Ok(())
     }
 }
 

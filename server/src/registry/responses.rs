@@ -1,28 +1,27 @@
 //! Responses: stored once, in order, sealed; receipts are signed.
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use qorgan_protocol::assessment::{ResponseEntry, ResponseSeq};
+use qorgan_protocol::assessment::ResponseEntry;
 use qorgan_protocol::attempt::{Arrival, AttemptPhase, GateInput, ResponseMark};
 use qorgan_protocol::codec;
 use qorgan_protocol::crypto::{Hasher as _, Sha256};
-use qorgan_protocol::ids::{AttemptId, Epoch};
+use qorgan_protocol::ids::{AttemptId, Epoch, ItemId};
 use qorgan_protocol::incident::IncidentKind;
 use qorgan_protocol::limits::RESPONSES_MAX;
-use qorgan_protocol::time::{WallTime, millis};
-use qorgan_protocol::wire::{
-    AcceptedResponses, ProblemCode, ResponseReceipt, ResponsesRequest, SignedHex, SubmitReply,
-    SubmitRequest,
-};
+use qorgan_protocol::time::{Now, WallTime, millis};
+use qorgan_protocol::wire::{AcceptedResponses, ProblemCode, ResponsesRequest, SignedHex};
 use qorgan_signing::Ring;
 
 use super::Registry;
 use super::binding::Caller;
 use super::cell::{Cell, CellState};
+use super::change::Change;
 use super::error::RegistryError;
 use super::sealing::refuse_while_sealing;
-use crate::store::{StoreError, WriteTx};
+use super::submission::{Standing, late_delivery, out_of_order, signed};
+use crate::store::list;
 
 /// An entry that was read, with its canonical bytes.
 struct Parsed {
@@ -67,148 +66,55 @@ impl Registry {
         self.input_locked(&cell, &mut state, GateInput::Contact)
             .await?;
         let parsed = parse(&state, request)?;
-        let mut head = self.journal_head(attempt, state.epoch).await?;
+        let head = self.journal_head(attempt, state.epoch).await?;
         let told = parsed.last().map(|parsed| parsed.entry.seq.0);
         let fresh = self.fresh_entries(&state, parsed, head).await?;
+        if state.sealing && told.is_none() {
+            // Only what the manifest holds is receipted from here on.
+            refuse_while_sealing(&state)?;
+        }
         if !fresh.is_empty() {
             self.may_respond(&state).await?;
             self.check_fit(&state, &fresh).await?;
-            let arrived = self.judge(&state, fresh);
-            head = self.store_entries(&mut state, &arrived).await?;
-            self.note_late(&mut state, &arrived).await?;
-            self.raise(&cell, &mut state);
         }
-        if let Some(told) = told {
-            self.confirm(&state, told).await?;
-        }
-        let receipt = self.receipt(&state, head, false).await?;
+        let arrived = self.judge(&state, fresh);
+        let receipt = self
+            .take_arrived(&cell, &mut state, &arrived, (told, head))
+            .await?;
         Ok(AcceptedResponses { receipt })
     }
 
-    /// Takes the candidate's word that nothing more comes: submits the attempt, or where it has ended
-    /// already ends the wait for late delivery. Accepted while covered, and within the policy's delay;
-    /// late is what comes later than the network grace after a lease, by the server's own record.
-    ///
-    /// # Errors
-    /// `OutOfOrder` while responses are missing, `TooLate` after the delay or once the recording is
-    /// being sealed, `WrongPhase`.
-    pub async fn submit(
-        &self,
-        attempt: AttemptId,
-        caller: &Caller,
-        request: &SubmitRequest,
-    ) -> Result<SubmitReply, RegistryError> {
-        let cell = self.cell(attempt).await?;
-        let mut state = cell.state.lock().await;
-        Self::authorize(caller, &state)?;
-        if request.epoch != state.epoch {
-            return Err(RegistryError::refuse(
-                ProblemCode::OldEpoch,
-                "the epoch is over",
-            ));
-        }
-        self.input_locked(&cell, &mut state, GateInput::Contact)
-            .await?;
-        if request.entries.0 != state.journal_next {
-            return Err(out_of_order(state.journal_next));
-        }
-        let late = self.take_submission(&cell, &mut state).await?;
-        let head = self.journal_head(attempt, state.epoch).await?;
-        let receipt = self.receipt(&state, head, true).await?;
-        Ok(SubmitReply { receipt, late })
-    }
-
-    /// Submits, or finds it submitted. Tells whether the candidate came late.
-    async fn take_submission(
+    /// Stores what arrived with what it confirms, its incident and its receipt, in one transaction.
+    async fn take_arrived(
         &self,
         cell: &Cell,
         state: &mut CellState,
-    ) -> Result<bool, RegistryError> {
-        match state.gate.phase() {
-            AttemptPhase::Running { .. } | AttemptPhase::Paused { .. } => {
-                let late = self.take_word(state).await?;
-                self.input_locked(cell, state, GateInput::Submit).await?;
-                Ok(late)
-            }
-            AttemptPhase::Submitted { since } | AttemptPhase::Terminated { since, .. } => {
-                if self.candidate_submitted(state).await? {
-                    return self.was_late(state).await;
-                }
-                refuse_while_sealing(state)?;
-                if self.inner.clock.wall().since(since) > late_delivery(state) {
-                    return Err(RegistryError::refuse(
-                        ProblemCode::TooLate,
-                        "the time for late delivery is over",
-                    ));
-                }
-                self.take_word(state).await
-            }
-            AttemptPhase::Sealed { .. } => {
-                if self.candidate_submitted(state).await? {
-                    return self.was_late(state).await;
-                }
-                Err(RegistryError::refuse(
-                    ProblemCode::TooLate,
-                    "the recording is sealed",
-                ))
-            }
-            AttemptPhase::Scheduled
-            | AttemptPhase::CheckIn { .. }
-            | AttemptPhase::Ready { .. }
-            | AttemptPhase::Void { .. } => Err(RegistryError::refuse(
-                ProblemCode::WrongPhase,
-                "there is nothing to submit",
-            )),
+        arrived: &[Arrived],
+        (told, head): (Option<u64>, Sha256),
+    ) -> Result<SignedHex, RegistryError> {
+        let wall = self.inner.clock.wall();
+        let mut change = Change::begin(self, state, state.epoch, wall).await?;
+        for one in arrived {
+            self.write_entry(&mut change, state, one).await?;
         }
-    }
-
-    /// Judges the candidate's last word by the record of leases: in time it confirms the whole chain,
-    /// else the attempt is marked late.
-    async fn take_word(&self, state: &CellState) -> Result<bool, RegistryError> {
-        if state.leases.in_time(self.inner.clock.now()) {
-            self.confirm(state, state.journal_next).await?;
-            return Ok(false);
+        let noted = self.note_late(&mut change, state, arrived).await?;
+        if let Some(told) = told {
+            self.confirm(&mut change, state, told).await?;
         }
-        let mut tx = self.inner.store.begin().await?;
-        sqlx::query("UPDATE attempts SET late = 1 WHERE id = $1")
-            .bind(state.facts.attempt.to_string())
-            .execute(&mut *tx)
-            .await?;
-        tx.commit().await?;
-        Ok(true)
-    }
-
-    /// Confirms what came late, up to `told`: the head of its chain arrives in time.
-    async fn confirm(&self, state: &CellState, told: u64) -> Result<(), RegistryError> {
-        if !state.leases.in_time(self.inner.clock.now()) {
-            return Ok(());
+        let count = u64::try_from(arrived.len()).unwrap_or(u64::MAX);
+        let standing = Standing {
+            next: state.journal_next.saturating_add(count),
+            head: arrived.last().map_or(head, |last| last.parsed.hash),
+            submitted: false,
+        };
+        let receipt = self.receipt(&mut change, state, standing).await?;
+        state.open_incidents = change.commit().await?;
+        state.journal_next = standing.next;
+        state.late_noted = noted.or(state.late_noted);
+        if !arrived.is_empty() {
+            self.raise(cell, state);
         }
-        let (attempt, epoch) = (state.facts.attempt.to_string(), i64::from(state.epoch.0));
-        let open: i64 = sqlx::query_scalar(
-            "SELECT COUNT(*) FROM responses WHERE attempt_id = $1 AND epoch = $2 AND seq <= $3 \
-             AND mark IN ('after_cover', 'after_end') AND confirmed_ms IS NULL",
-        )
-        .bind(&attempt)
-        .bind(epoch)
-        .bind(signed(told))
-        .fetch_one(self.inner.store.read())
-        .await?;
-        if open == 0 || state.sealing {
-            return Ok(());
-        }
-        let mut tx = self.inner.store.begin().await?;
-        sqlx::query(
-            "UPDATE responses SET confirmed_ms = $4 WHERE attempt_id = $1 AND epoch = $2 \
-             AND seq <= $3 AND mark IN ('after_cover', 'after_end') AND confirmed_ms IS NULL",
-        )
-        .bind(&attempt)
-        .bind(epoch)
-        .bind(signed(told))
-        .bind(self.inner.clock.wall().unix_ms())
-        .execute(&mut *tx)
-        .await?;
-        tx.commit().await?;
-        Ok(())
+        Ok(receipt)
     }
 
     /// Marks new entries by the server's own record of leases.
@@ -230,41 +136,51 @@ impl Registry {
         parsed: Vec<Parsed>,
         head: Sha256,
     ) -> Result<Vec<Parsed>, RegistryError> {
+        let is_known = |one: &Parsed| one.entry.seq.0 < state.journal_next;
+        let (known, rest): (Vec<_>, Vec<_>) = parsed.into_iter().partition(is_known);
+        self.same_as_stored(state, &known).await?;
         let (mut next, mut head) = (state.journal_next, head);
-        let mut fresh = Vec::new();
-        for entry in parsed {
-            let seq = entry.entry.seq.0;
-            if seq < state.journal_next {
-                self.same_as_stored(state, &entry).await?;
-                continue;
-            }
-            if seq != next || entry.entry.previous != head {
+        for entry in &rest {
+            if entry.entry.seq.0 != next || entry.entry.previous != head {
                 return Err(out_of_order(next));
             }
             next = next.saturating_add(1);
             head = entry.hash;
-            fresh.push(entry);
         }
-        Ok(fresh)
+        Ok(rest)
     }
 
-    async fn same_as_stored(&self, state: &CellState, entry: &Parsed) -> Result<(), RegistryError> {
-        let stored: Option<Vec<u8>> = sqlx::query_scalar(
-            "SELECT hash FROM responses WHERE attempt_id = $1 AND epoch = $2 AND seq = $3",
+    /// Refuses entries that are stored with other content, in one query for all of them.
+    async fn same_as_stored(
+        &self,
+        state: &CellState,
+        entries: &[Parsed],
+    ) -> Result<(), RegistryError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let seqs: Vec<i64> = entries.iter().map(|one| signed(one.entry.seq.0)).collect();
+        let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(
+            "SELECT seq, hash FROM responses WHERE attempt_id = $1 AND epoch = $2 \
+             AND seq IN (SELECT value FROM json_each($3))",
         )
         .bind(state.facts.attempt.to_string())
         .bind(i64::from(state.epoch.0))
-        .bind(signed(entry.entry.seq.0))
-        .fetch_optional(self.inner.store.read())
+        .bind(list("entries", &seqs)?)
+        .fetch_all(self.inner.store.read())
         .await?;
-        if stored.as_deref() == Some(entry.hash.0.as_slice()) {
-            Ok(())
-        } else {
-            Err(RegistryError::refuse(
-                ProblemCode::OutOfOrder,
-                format!("entry {} was stored with other content", entry.entry.seq.0),
-            ))
+        let stored: BTreeMap<i64, Vec<u8>> = rows.into_iter().collect();
+        for entry in entries {
+            let seq = entry.entry.seq.0;
+            let hash = stored.get(&signed(seq)).map(Vec::as_slice);
+            if hash != Some(entry.hash.0.as_slice()) {
+                return Err(RegistryError::refuse(
+                    ProblemCode::OutOfOrder,
+                    format!("entry {seq} was stored with other content"),
+                ));
+            }
         }
+        Ok(())
     }
 
     /// Refuses new responses outside Running, Paused and the late delivery after the end.
@@ -297,10 +213,13 @@ impl Registry {
         }
     }
 
+    /// Refuses what does not fit its item, in one query for all of them.
     async fn check_fit(&self, state: &CellState, fresh: &[Parsed]) -> Result<(), RegistryError> {
+        let wanted: BTreeSet<ItemId> = fresh.iter().map(|parsed| parsed.entry.item).collect();
+        let items = self.items_by_id(state, &wanted).await?;
         for parsed in fresh {
             let entry = &parsed.entry;
-            let item = self.item_by_id(state, entry.item).await?;
+            let item = items.get(&entry.item);
             if item.is_none_or(|item| !entry.response.fits(&item.interaction)) {
                 let detail = format!("entry {} does not fit its item", entry.seq.0);
                 return Err(RegistryError::refuse(ProblemCode::BadRequest, detail));
@@ -309,35 +228,15 @@ impl Registry {
         Ok(())
     }
 
-    async fn store_entries(
+    async fn write_entry(
         &self,
-        state: &mut CellState,
-        fresh: &[Arrived],
-    ) -> Result<Sha256, RegistryError> {
-        let key = Arc::clone(&state.key);
-        let mut tx = self.inner.store.begin().await?;
-        let mut head = Sha256::ZERO;
-        for arrived in fresh {
-            let entry = &arrived.parsed.entry;
-            let place = stored_place(entry.attempt, entry.epoch, entry.seq.0);
-            let sealed = key.seal(place.as_bytes(), &arrived.parsed.bytes)?;
-            self.insert_entry(&mut tx, state, arrived, sealed).await?;
-            head = arrived.parsed.hash;
-        }
-        tx.commit().await.map_err(StoreError::from)?;
-        let count = u64::try_from(fresh.len()).unwrap_or(u64::MAX);
-        state.journal_next = state.journal_next.saturating_add(count);
-        Ok(head)
-    }
-
-    async fn insert_entry(
-        &self,
-        tx: &mut WriteTx,
+        change: &mut Change<'_>,
         state: &CellState,
         arrived: &Arrived,
-        sealed: Vec<u8>,
     ) -> Result<(), RegistryError> {
         let entry = &arrived.parsed.entry;
+        let place = stored_place(entry.attempt, entry.epoch, entry.seq.0);
+        let sealed = state.key.seal(place.as_bytes(), &arrived.parsed.bytes)?;
         sqlx::query(
             "INSERT INTO responses (attempt_id, epoch, seq, institution_id, item_id, sealed, hash, \
              lease_left_ms, after_lease, received_ms, received_phase, mark, late_ms) \
@@ -356,18 +255,19 @@ impl Registry {
         .bind(state.gate.phase().word())
         .bind(arrived.arrival.mark.word())
         .bind(arrived.arrival.late.map(millis))
-        .execute(&mut **tx)
+        .execute(&mut *change.tx)
         .await?;
         Ok(())
     }
 
     /// Notes that responses came late: each is kept, listed in the review, and counts by a person's
-    /// decision unless its chain is confirmed. Noted once a minute, however many come.
+    /// decision unless its chain is confirmed. Noted once a minute, however many come; returns when.
     async fn note_late(
         &self,
-        state: &mut CellState,
+        change: &mut Change<'_>,
+        state: &CellState,
         arrived: &[Arrived],
-    ) -> Result<(), RegistryError> {
+    ) -> Result<Option<Now>, RegistryError> {
         let late = arrived
             .iter()
             .filter(|one| one.arrival.mark != ResponseMark::InTime);
@@ -375,71 +275,17 @@ impl Registry {
         let (late, now) = (late.count(), self.inner.clock.now());
         let noted = state.late_noted.is_some_and(|at| now.since(at) < NOTE_GAP);
         if late == 0 || noted {
-            return Ok(());
+            return Ok(None);
         }
         let upto = most.map_or_else(String::new, |most| {
             format!(", up to {} s after a lease", most.as_secs())
         });
         let detail = format!("{late} delivered after the cover{upto}");
         let at = self.inner.clock.wall();
-        self.note(state, IncidentKind::LateResponses, at, &detail)
+        change
+            .note(IncidentKind::LateResponses, at, &detail)
             .await?;
-        state.late_noted = Some(now);
-        Ok(())
-    }
-
-    async fn receipt(
-        &self,
-        state: &CellState,
-        head: Sha256,
-        submitted: bool,
-    ) -> Result<SignedHex, RegistryError> {
-        let at = self.inner.clock.wall();
-        let signed_receipt = self.inner.keys.sign(&ResponseReceipt {
-            attempt: state.facts.attempt,
-            epoch: state.epoch,
-            next: ResponseSeq(state.journal_next),
-            head,
-            submitted,
-            at,
-        })?;
-        let mut tx = self.inner.store.begin().await?;
-        sqlx::query(
-            "INSERT INTO response_receipts (attempt_id, epoch, next, submitted, institution_id, \
-             bytes, signature, at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
-             ON CONFLICT DO NOTHING",
-        )
-        .bind(state.facts.attempt.to_string())
-        .bind(i64::from(state.epoch.0))
-        .bind(signed(state.journal_next))
-        .bind(submitted)
-        .bind(self.inner.keys.institution().to_string())
-        .bind(signed_receipt.bytes.as_slice())
-        .bind(signed_receipt.signature.as_slice())
-        .bind(at.unix_ms())
-        .execute(&mut *tx)
-        .await?;
-        tx.commit().await?;
-        Ok(signed_receipt.into())
-    }
-
-    async fn candidate_submitted(&self, state: &CellState) -> Result<bool, RegistryError> {
-        let count: i64 = sqlx::query_scalar(
-            "SELECT COUNT(*) FROM response_receipts WHERE attempt_id = $1 AND submitted = 1",
-        )
-        .bind(state.facts.attempt.to_string())
-        .fetch_one(self.inner.store.read())
-        .await?;
-        Ok(count > 0)
-    }
-
-    async fn was_late(&self, state: &CellState) -> Result<bool, RegistryError> {
-        Ok(
-            sqlx::query_scalar("SELECT late FROM attempts WHERE id = $1")
-                .bind(state.facts.attempt.to_string())
-                .fetch_one(self.inner.store.read())
-                .await?,
-        )
+        Ok(Some(now))
     }
 }
 
@@ -481,21 +327,6 @@ fn parse(state: &CellState, request: &ResponsesRequest) -> Result<Vec<Parsed>, R
         });
     }
     Ok(parsed)
-}
-
-fn out_of_order(expected: u64) -> RegistryError {
-    RegistryError::refuse(
-        ProblemCode::OutOfOrder,
-        format!("entry {expected} is expected"),
-    )
-}
-
-fn late_delivery(state: &CellState) -> Duration {
-    Duration::from_millis(state.gate.policy().late_delivery_ms_max)
-}
-
-fn signed(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 /// More entries in one epoch than a person can give: four and a half a second for three hours.

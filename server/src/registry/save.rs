@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use qorgan_protocol::attempt::{
-    AttemptPhase, GateMemory, GateOutput, Moment, PauseCause, StartGate,
+    AttemptPhase, GateMemory, GateOutput, LeaseChange, LeaseRecord, Moment, PauseCause, StartGate,
 };
 use qorgan_protocol::evidence::{StreamId, StreamKind};
+use qorgan_protocol::ids::AttemptId;
 use qorgan_protocol::incident::IncidentKind;
 use qorgan_protocol::time::{WallTime, millis};
 
@@ -14,8 +15,85 @@ use super::cell::{Cell, CellState, OpenIncidents};
 use super::change::{Change, Ended};
 use super::command::AgentCommand;
 use super::error::RegistryError;
-use super::staff::Deed;
+use super::leases::write_seen;
 use crate::store::{StoreError, WriteTx};
+
+/// What a gate says after an input, with what follows from it for the record of leases. Nothing of it
+/// holds before it is stored.
+#[derive(Debug)]
+pub(super) struct Settlement {
+    gate: StartGate,
+    memory: GateMemory,
+    said: Said,
+    leases: LeaseRecord,
+    lease_change: LeaseChange,
+    at: Moment,
+}
+
+impl Settlement {
+    /// Takes what a gate says at a moment.
+    pub(super) fn of(state: &CellState, mut gate: StartGate, at: Moment) -> Self {
+        let said = Said::of(&mut gate, state);
+        let mut leases = state.leases;
+        let lease_change = leases.observe(at.now, at.wall, gate.lease(at.now));
+        Self {
+            memory: gate.memory(),
+            gate,
+            said,
+            leases,
+            lease_change,
+            at,
+        }
+    }
+
+    /// Tells whether something is to be stored beside the time that runs.
+    pub(super) fn is_to_be_stored(&self, state: &CellState) -> bool {
+        !self.said.is_empty() || !self.lease_change.is_none() || differs(&self.memory, &state.saved)
+    }
+
+    /// Tells whether what outlives a restart is another than the one that is stored.
+    pub(super) fn differs(&self, state: &CellState) -> bool {
+        self.memory != state.saved
+    }
+
+    /// Returns the moment that it is of.
+    pub(super) const fn at(&self) -> Moment {
+        self.at
+    }
+
+    /// Writes the time used alone, where nothing else is to be stored.
+    pub(super) async fn write_time(
+        &self,
+        tx: &mut WriteTx,
+        attempt: AttemptId,
+    ) -> Result<(), StoreError> {
+        let memory = &self.memory;
+        sqlx::query(
+            "UPDATE attempts SET spent_ms = $2, credited_ms = $3, credited_by = $4, saved_ms = $5 \
+             WHERE id = $1",
+        )
+        .bind(attempt.to_string())
+        .bind(millis(memory.spent))
+        .bind(millis(memory.credited))
+        .bind(credited_by(memory)?)
+        .bind(self.at.wall.unix_ms())
+        .execute(&mut **tx)
+        .await?;
+        self.write_seen(tx, attempt).await
+    }
+
+    /// Notes that a valid lease is valid now, which is its end should the server crash.
+    pub(super) async fn write_seen(
+        &self,
+        tx: &mut WriteTx,
+        attempt: AttemptId,
+    ) -> Result<(), StoreError> {
+        if !self.leases.valid(self.at.now) {
+            return Ok(());
+        }
+        write_seen(tx, attempt, self.at.wall).await
+    }
+}
 
 impl Registry {
     /// Stores what the gate of an input says, and only then lets it hold, carries out its outputs and
@@ -28,57 +106,60 @@ impl Registry {
         gate: StartGate,
         at: Moment,
     ) -> Result<(), RegistryError> {
-        self.settle_as(cell, state, gate, (at, None)).await
+        let settlement = Settlement::of(state, gate, at);
+        let open = if settlement.is_to_be_stored(state) {
+            let change = self.begin_settled(state, &settlement).await?;
+            Some(change.commit().await?)
+        } else {
+            None
+        };
+        self.publish(cell, state, settlement, open);
+        Ok(())
     }
 
-    /// Settles what a member of staff did, with its audit entry in the same transaction.
-    pub(super) async fn settle_as(
+    /// Begins a change that holds what a gate says; what belongs to it is written to the same change
+    /// before it is committed. After that, [`Self::publish`] lets it hold.
+    pub(super) async fn begin_settled<'a>(
+        &'a self,
+        state: &'a CellState,
+        settlement: &Settlement,
+    ) -> Result<Change<'a>, RegistryError> {
+        let wall = settlement.at.wall;
+        let mut change = Change::begin(self, state, state.epoch, wall).await?;
+        self.write_settled(&mut change, state, settlement).await?;
+        Ok(change)
+    }
+
+    /// Lets hold what was stored, or what needs no storing, and tells who waits for it. `open` is what
+    /// the commit returned, where there was one.
+    pub(super) fn publish(
         &self,
         cell: &Cell,
         state: &mut CellState,
-        mut gate: StartGate,
-        (at, deed): (Moment, Option<Deed<'_>>),
-    ) -> Result<(), RegistryError> {
-        let mut said = Said::default();
-        while let Some(output) = gate.poll() {
-            match output {
-                GateOutput::Phase(phase) => said.phases.push(phase),
-                GateOutput::AskCode => said.asks_code = true,
-                GateOutput::CodeMissed(misses) => {
-                    said.incident(IncidentKind::FreshnessMissed, format!("{misses} in a row"))
-                }
-                GateOutput::CodeUnanswered(misses) => said.incident(
-                    IncidentKind::FreshnessUnanswered,
-                    format!("{misses} in a row"),
-                ),
-                GateOutput::CodesOverdue => said.incident(
-                    IncidentKind::FreshnessUnanswered,
-                    "no code was found for as long as items may be shown".to_owned(),
-                ),
-                GateOutput::CreditUsed(cause) => said.incident(
-                    IncidentKind::PauseTooLong,
-                    format!("{cause:?}: covered time now counts as used"),
-                ),
-                GateOutput::TimeIsUp => {
-                    tracing::info!(attempt = %state.facts.attempt, "Time is up");
-                }
-            }
-        }
-        let memory = gate.memory();
-        if deed.is_some() || !said.is_empty() || differs(&memory, &state.saved) {
-            state.open_incidents = self.persist(state, &memory, &said, (at, deed)).await?;
+        settlement: Settlement,
+        open: Option<OpenIncidents>,
+    ) {
+        let Settlement {
+            gate,
+            memory,
+            said,
+            leases,
+            lease_change: _,
+            at,
+        } = settlement;
+        if let Some(open) = open {
+            state.open_incidents = open;
             state.saved = memory;
             state.saved_at = at.now;
         }
         state.gate = gate;
+        state.leases = leases;
         self.tell_agent(cell, state, &said);
-        self.record_lease(state, (at.now, at.wall)).await?;
         let shown = state.shown_at(at.now);
         if shown != state.shown {
             state.shown = shown;
             self.raise(cell, state);
         }
-        Ok(())
     }
 
     /// Raises the view's version and wakes those who wait for it.
@@ -110,38 +191,35 @@ impl Registry {
         }
     }
 
-    /// Writes what changed, with its incidents, in one transaction; returns the incidents that last.
-    async fn persist(
+    /// Writes what changed, with its incidents.
+    pub(super) async fn write_settled(
         &self,
+        change: &mut Change<'_>,
         state: &CellState,
-        memory: &GateMemory,
-        said: &Said,
-        (at, deed): (Moment, Option<Deed<'_>>),
-    ) -> Result<OpenIncidents, RegistryError> {
-        let mut change = Change::begin(self, state, state.epoch, at.wall).await?;
-        write_memory(&mut change.tx, state, memory, at.wall).await?;
-        if let Some(deed) = deed {
-            self.write_deed(&mut change.tx, state.facts.attempt, deed)
-                .await?;
-        }
+        settlement: &Settlement,
+    ) -> Result<(), RegistryError> {
+        let (said, wall) = (&settlement.said, settlement.at.wall);
+        write_memory(&mut change.tx, state, &settlement.memory, wall).await?;
         for phase in &said.phases {
-            write_phase(&mut change.tx, self, state, *phase, at.wall).await?;
+            write_phase(&mut change.tx, self, state, *phase, wall).await?;
         }
+        self.write_lease(&mut change.tx, state, settlement.lease_change)
+            .await?;
         for (kind, detail) in &said.incidents {
-            change.note(*kind, at.wall, detail).await?;
+            change.note(*kind, wall, detail).await?;
         }
         for phase in &said.phases {
             match phase {
                 AttemptPhase::Paused { cause, .. } => {
                     if let Some((kind, detail)) = incident_of(*cause) {
-                        change.began(kind, at.wall, detail).await?;
+                        change.began(kind, wall, detail).await?;
                     }
                 }
-                AttemptPhase::Running { .. } => change.all_ended(Ended::Servers, at.wall).await?,
+                AttemptPhase::Running { .. } => change.all_ended(Ended::Servers, wall).await?,
                 AttemptPhase::Submitted { .. }
                 | AttemptPhase::Terminated { .. }
                 | AttemptPhase::Void { .. } => {
-                    change.all_ended(Ended::Everything, at.wall).await?;
+                    change.all_ended(Ended::Everything, wall).await?;
                 }
                 AttemptPhase::Scheduled
                 | AttemptPhase::CheckIn { .. }
@@ -149,7 +227,7 @@ impl Registry {
                 | AttemptPhase::Sealed { .. } => {}
             }
         }
-        change.commit().await
+        Ok(())
     }
 }
 
@@ -162,6 +240,36 @@ struct Said {
 }
 
 impl Said {
+    /// Takes the outputs that wait in a gate.
+    fn of(gate: &mut StartGate, state: &CellState) -> Self {
+        let mut said = Self::default();
+        while let Some(output) = gate.poll() {
+            match output {
+                GateOutput::Phase(phase) => said.phases.push(phase),
+                GateOutput::AskCode => said.asks_code = true,
+                GateOutput::CodeMissed(misses) => {
+                    said.incident(IncidentKind::FreshnessMissed, format!("{misses} in a row"));
+                }
+                GateOutput::CodeUnanswered(misses) => said.incident(
+                    IncidentKind::FreshnessUnanswered,
+                    format!("{misses} in a row"),
+                ),
+                GateOutput::CodesOverdue => said.incident(
+                    IncidentKind::FreshnessUnanswered,
+                    "no code was found for as long as items may be shown".to_owned(),
+                ),
+                GateOutput::CreditUsed(cause) => said.incident(
+                    IncidentKind::PauseTooLong,
+                    format!("{cause:?}: covered time now counts as used"),
+                ),
+                GateOutput::TimeIsUp => {
+                    tracing::info!(attempt = %state.facts.attempt, "Time is up");
+                }
+            }
+        }
+        said
+    }
+
     fn incident(&mut self, kind: IncidentKind, detail: String) {
         self.incidents.push((kind, detail));
     }
@@ -194,8 +302,7 @@ pub(super) async fn write_memory(
     let held = memory.held.map(|cause| serde_json::to_string(&cause));
     let held = held.transpose().map_err(|e| json("cause", e))?;
     let identity = serde_json::to_string(&memory.identity).map_err(|e| json("identity", e))?;
-    let credited_by = serde_json::to_string(&memory.credited_by.to_ms());
-    let credited_by = credited_by.map_err(|e| json("credited pause", e))?;
+    let credited_by = credited_by(memory)?;
     let extra = millis(memory.allowed).saturating_sub(base_ms(state));
     sqlx::query(
         "UPDATE attempts SET phase = $2, phase_word = $3, identity = $4, proctor_opened = $5, \
@@ -217,6 +324,14 @@ pub(super) async fn write_memory(
     .execute(&mut **tx)
     .await?;
     Ok(())
+}
+
+fn credited_by(memory: &GateMemory) -> Result<String, StoreError> {
+    let text = serde_json::to_string(&memory.credited_by.to_ms());
+    text.map_err(|source| StoreError::Json {
+        what: "credited pause",
+        source,
+    })
 }
 
 /// What was allowed when last saved; the difference is extra time given since.

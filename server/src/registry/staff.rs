@@ -17,6 +17,7 @@ use super::change::Change;
 use super::command::ControlAction;
 use super::error::RegistryError;
 use super::load::unsigned;
+use super::save::Settlement;
 use super::view::whole_ms;
 use crate::console::Language;
 use crate::store::assigned::Scope;
@@ -273,25 +274,28 @@ impl Registry {
             action: word,
             reason,
         };
-        match input {
-            Some(input) => self.act_locked(&cell, &mut state, input, deed).await?,
-            None => {
-                let at = self.inner.clock.wall();
-                let mut change = Change::begin(self, &state, state.epoch, at).await?;
-                change.note(IncidentKind::ProctorFlag, at, reason).await?;
-                self.write_deed(&mut change.tx, attempt, deed).await?;
-                state.open_incidents = change.commit().await?;
+        let told = match action {
+            ControlAction::ExtraTime { minutes } => {
+                let language = Language::from_code(&state.language).unwrap_or_default();
+                Some(language.fill("extra-time-given", &[("n", minutes.to_string())]))
             }
+            ControlAction::OpenGate
+            | ControlAction::Pause
+            | ControlAction::Resume
+            | ControlAction::Terminate(_)
+            | ControlAction::Void
+            | ControlAction::Flag => None,
+        };
+        if let Some(input) = input {
+            return self
+                .act(&cell, &mut state, input, (deed, told.as_deref()))
+                .await;
         }
-        if let ControlAction::ExtraTime { minutes } = action {
-            let language = Language::from_code(&state.language).unwrap_or_default();
-            let text = language.fill("extra-time-given", &[("n", minutes.to_string())]);
-            let told = self.store_message(&cell, &mut state, MessageFrom::Proctor, Some(by), &text);
-            if let Err(error) = told.await {
-                // The time is given: an error here would have it given twice.
-                tracing::error!(%attempt, %error, "The candidate was not told of extra time");
-            }
-        }
+        let at = self.inner.clock.wall();
+        let mut change = Change::begin(self, &state, state.epoch, at).await?;
+        change.note(IncidentKind::ProctorFlag, at, reason).await?;
+        self.write_deed(&mut change.tx, attempt, deed).await?;
+        state.open_incidents = change.commit().await?;
         Ok(())
     }
 
@@ -307,8 +311,8 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         let cell = self.cell(attempt).await?;
         let mut state = cell.state.lock().await;
-        self.store_message(&cell, &mut state, MessageFrom::Proctor, Some(by), text)
-            .await
+        let from = (MessageFrom::Proctor, Some(by));
+        self.store_message(&cell, &mut state, from, text).await
     }
 
     /// Takes a raised hand down.
@@ -321,21 +325,35 @@ impl Registry {
         self.set_hand(&cell, &mut state, false).await
     }
 
-    /// Takes what a member of staff did into the gate; its audit entry stands in the transaction of
-    /// what changed.
-    pub(super) async fn act_locked(
+    /// Takes what a member of staff did into the gate; its audit entry, and what the candidate is told
+    /// of it, stand in the transaction of what changed.
+    async fn act(
         &self,
         cell: &Cell,
         state: &mut CellState,
         input: GateInput,
-        deed: Deed<'_>,
+        (deed, told): (Deed<'_>, Option<&str>),
     ) -> Result<(), RegistryError> {
         let at = self.moment();
         let mut gate = state.gate.clone();
-        let result = gate.handle(at, input);
-        let deed = result.is_ok().then_some(deed);
-        self.settle_as(cell, state, gate, (at, deed)).await?;
-        Ok(result?)
+        if let Err(refused) = gate.handle(at, input) {
+            self.settle(cell, state, gate, at).await?;
+            return Err(refused.into());
+        }
+        let settlement = Settlement::of(state, gate, at);
+        let mut change = self.begin_settled(state, &settlement).await?;
+        self.write_deed(&mut change.tx, state.facts.attempt, deed)
+            .await?;
+        if let Some(text) = told {
+            let from = (MessageFrom::Proctor, Some(deed.by));
+            self.write_message(&mut change, state, from, text).await?;
+        }
+        let open = change.commit().await?;
+        self.publish(cell, state, settlement, Some(open));
+        if told.is_some() {
+            self.message_stored(cell, state);
+        }
+        Ok(())
     }
 
     /// Writes what a member of staff did into the audit log.

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use qorgan_protocol::attempt::{AttemptPhase, GateInput, Moment};
-use qorgan_protocol::ids::AttemptId;
+use tokio::sync::MutexGuard;
 
 use super::Registry;
-use super::cell::{Cell, CellState};
+use super::cell::{Cell, CellState, OpenIncidents};
+use super::change::{Change, is_stale};
 use super::error::RegistryError;
 use super::refresh::told;
+use super::save::Settlement;
+use crate::store::{StoreError, WriteTx};
 
 impl Registry {
     /// Ticks every live attempt until `stop` is done; reads those that ran before a restart first.
@@ -21,40 +24,39 @@ impl Registry {
         // What changes while attempts are read is looked at again.
         let mut seen = [self.admissions_version().await?; 2];
         self.load_live().await?;
-        let ticking = async {
-            let mut beat = tokio::time::interval(TICK);
-            beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            let mut before = self.moment();
-            let mut tidied = before.now;
-            let mut looked = before.now;
-            loop {
-                beat.tick().await;
-                let at = self.moment();
-                if at.now.since(tidied) >= TIDY_EVERY {
-                    self.drop_ended();
-                    tidied = at.now;
-                }
-                if at.now.since(looked) >= LOOK_EVERY {
-                    let [_, newest] = seen;
-                    let read = self.refresh_changed(seen[0]).await;
-                    seen = [newest, told(read, newest)];
-                    looked = at.now;
-                }
-                if jumped(before, at) {
-                    tracing::error!("The server's clock jumped; every stream must be seen again");
-                    self.distrust_all().await;
-                }
-                before = at;
-                for cell in self.live_cells() {
-                    self.tick_logged(&cell).await;
-                }
+        let mut beat = tokio::time::interval(TICK);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut before = self.moment();
+        let mut tidied = before.now;
+        let mut looked = before.now;
+        tokio::pin!(stop);
+        loop {
+            // Between ticks only: what a tick commits is what memory then holds.
+            tokio::select! {
+                _at = beat.tick() => {}
+                () = &mut stop => break,
             }
-        };
-        tokio::select! {
-            () = ticking => {}
-            () = stop => {}
+            let at = self.moment();
+            if at.now.since(tidied) >= TIDY_EVERY {
+                self.drop_ended();
+                tidied = at.now;
+            }
+            if at.now.since(looked) >= LOOK_EVERY {
+                let [_, newest] = seen;
+                let read = self.refresh_changed(seen[0]).await;
+                seen = [newest, told(read, newest)];
+                looked = at.now;
+            }
+            if jumped(before, at) {
+                tracing::error!("The server's clock jumped; every stream must be seen again");
+                self.distrust_all().await;
+            }
+            before = at;
+            self.tick_all().await;
         }
-        self.save_times().await;
+        // The time used since it was saved last.
+        self.settle_all(&self.live_cells(), Settlement::differs)
+            .await;
         Ok(())
     }
 
@@ -65,46 +67,165 @@ impl Registry {
         )
         .fetch_all(self.inner.store.read())
         .await?;
+        let mut cells = Vec::with_capacity(ids.len());
         for id in ids {
             let attempt = crate::store::id(&id)?;
-            if let Err(error) = self.load_one(attempt).await {
-                tracing::error!(%attempt, %error, "An attempt under way could not be read");
+            match self.cell(attempt).await {
+                Ok(cell) => cells.push(cell),
+                Err(error) => {
+                    tracing::error!(%attempt, %error, "An attempt under way could not be read");
+                }
             }
         }
+        self.settle_all(&cells, Settlement::is_to_be_stored).await;
         Ok(())
     }
 
-    async fn load_one(&self, attempt: AttemptId) -> Result<(), RegistryError> {
-        let cell = self.cell(attempt).await?;
-        let mut state = cell.state.lock().await;
-        let gate = state.gate.clone();
-        self.settle(&cell, &mut state, gate, self.moment()).await
-    }
-
-    async fn tick_logged(&self, cell: &Arc<Cell>) {
-        // A cell that is in use is ticked by whoever uses it.
-        let Ok(mut state) = cell.state.try_lock() else {
-            return;
-        };
-        if let Err(error) = self.tick(cell, &mut state).await {
-            let attempt = state.facts.attempt;
-            tracing::error!(%attempt, %error, "An attempt's state could not be stored");
+    /// Settles what gates say without an input, storing those that are to be stored together.
+    async fn settle_all(
+        &self,
+        cells: &[Arc<Cell>],
+        is_to_be_stored: impl Fn(&Settlement, &CellState) -> bool,
+    ) {
+        let mut ticked = Vec::new();
+        for cell in cells {
+            let mut state = cell.state.lock().await;
+            let settlement = Settlement::of(&state, state.gate.clone(), self.moment());
+            if !is_to_be_stored(&settlement, &state) {
+                self.publish(cell, &mut state, settlement, None);
+                continue;
+            }
+            ticked.push(Ticked {
+                cell,
+                state,
+                settlement,
+            });
+            if ticked.len() >= TOGETHER_MAX {
+                self.store_ticked(core::mem::take(&mut ticked)).await;
+            }
         }
+        self.store_ticked(ticked).await;
     }
 
-    async fn tick(&self, cell: &Cell, state: &mut CellState) -> Result<(), RegistryError> {
-        let at = self.moment();
+    /// Ticks every attempt under way. What is to be stored of them is stored together, so that a tick
+    /// costs one commit however many attempts there are.
+    pub(crate) async fn tick_all(&self) {
+        let cells = self.live_cells();
+        let mut ticked = Vec::new();
+        for cell in &cells {
+            // A cell that is in use is ticked by whoever uses it.
+            let Ok(state) = cell.state.try_lock() else {
+                continue;
+            };
+            ticked.extend(self.tick(cell, state));
+            if ticked.len() >= TOGETHER_MAX {
+                self.store_ticked(core::mem::take(&mut ticked)).await;
+            }
+        }
+        self.store_ticked(ticked).await;
+    }
+
+    /// Ticks an attempt; returns what is to be stored before it holds.
+    fn tick<'c>(&self, cell: &'c Cell, mut state: MutexGuard<'c, CellState>) -> Option<Ticked<'c>> {
         if over(state.gate.phase()) {
-            return Ok(());
+            return None;
         }
+        let at = self.moment();
         let mut gate = state.gate.clone();
         gate.tick(at);
-        self.settle(cell, state, gate, at).await?;
-        if at.now.since(state.saved_at) >= SAVE_EVERY {
-            self.save_time(state, at).await?;
-            self.close_stale(state, at.wall).await?;
+        let settlement = Settlement::of(&state, gate, at);
+        let due = at.now.since(state.saved_at) >= SAVE_EVERY;
+        let ages = || settlement.differs(&state) || has_stale(&state, at);
+        if settlement.is_to_be_stored(&state) || (due && ages()) {
+            return Some(Ticked {
+                cell,
+                state,
+                settlement,
+            });
         }
-        Ok(())
+        if due {
+            state.saved_at = at.now;
+        }
+        self.publish(cell, &mut state, settlement, None);
+        None
+    }
+
+    /// Stores ticks in one transaction. One that cannot be written keeps no other from being stored;
+    /// where the database fails, none of them holds, and the next tick says them again.
+    async fn store_ticked(&self, ticked: Vec<Ticked<'_>>) {
+        if ticked.is_empty() {
+            return;
+        }
+        match self.write_together(&ticked).await {
+            Ok(opens) => {
+                for (one, open) in ticked.into_iter().zip(opens) {
+                    self.let_hold(one, open);
+                }
+            }
+            Err(Unstored::Database(error)) => {
+                tracing::error!(attempts = ticked.len(), %error, "A tick could not be stored");
+            }
+            Err(Unstored::OneOf(_error)) => {
+                for one in ticked {
+                    self.store_alone(one).await;
+                }
+            }
+        }
+    }
+
+    async fn store_alone(&self, one: Ticked<'_>) {
+        match self.write_together(core::slice::from_ref(&one)).await {
+            Ok(mut opens) => {
+                if let Some(open) = opens.pop() {
+                    self.let_hold(one, open);
+                }
+            }
+            Err(Unstored::Database(error) | Unstored::OneOf(error)) => {
+                let attempt = one.state.facts.attempt;
+                tracing::error!(%attempt, %error, "An attempt's state could not be stored");
+            }
+        }
+    }
+
+    fn let_hold(&self, mut one: Ticked<'_>, open: OpenIncidents) {
+        self.publish(one.cell, &mut one.state, one.settlement, Some(open));
+    }
+
+    /// Writes ticks in one transaction; returns what lasts in each attempt.
+    async fn write_together(&self, ticked: &[Ticked<'_>]) -> Result<Vec<OpenIncidents>, Unstored> {
+        let database = |error: StoreError| Unstored::Database(error.into());
+        let mut tx = self.inner.store.begin().await.map_err(database)?;
+        let mut opens = Vec::with_capacity(ticked.len());
+        for one in ticked {
+            let (written, open) = self.write_one(tx, one).await.map_err(Unstored::OneOf)?;
+            tx = written;
+            opens.push(open);
+        }
+        let committed = tx.commit().await.map_err(StoreError::from);
+        committed.map_err(database)?;
+        Ok(opens)
+    }
+
+    /// Writes what a tick says, or the time used alone, so that a crash costs the candidate nothing and
+    /// gives little.
+    async fn write_one(
+        &self,
+        mut tx: WriteTx,
+        one: &Ticked<'_>,
+    ) -> Result<(WriteTx, OpenIncidents), RegistryError> {
+        let (state, settlement) = (&*one.state, &one.settlement);
+        if !settlement.is_to_be_stored(state) && !has_stale(state, settlement.at()) {
+            settlement.write_time(&mut tx, state.facts.attempt).await?;
+            return Ok((tx, state.open_incidents.clone()));
+        }
+        let now = settlement.at().wall;
+        let mut change = Change::within(self, state, (state.epoch, now), tx).await?;
+        self.write_settled(&mut change, state, settlement).await?;
+        change.close_stale().await?;
+        settlement
+            .write_seen(&mut change.tx, state.facts.attempt)
+            .await?;
+        Ok(change.into_parts())
     }
 
     /// Drops the cells of ended attempts that nobody uses; they are read again when asked for.
@@ -136,31 +257,27 @@ impl Registry {
             }
         }
     }
+}
 
-    /// Stores the time used, so that a crash costs the candidate nothing and gives little.
-    async fn save_time(&self, state: &mut CellState, at: Moment) -> Result<(), RegistryError> {
-        let memory = state.gate.memory();
-        if memory != state.saved {
-            let mut tx = self.inner.store.begin().await?;
-            super::save::write_memory(&mut tx, state, &memory, at.wall).await?;
-            super::leases::write_seen(&mut tx, state, (at.now, at.wall)).await?;
-            tx.commit().await?;
-            state.saved = memory;
-        }
-        state.saved_at = at.now;
-        Ok(())
-    }
+/// An attempt that was ticked, and what is to be stored of it.
+struct Ticked<'c> {
+    cell: &'c Cell,
+    state: MutexGuard<'c, CellState>,
+    settlement: Settlement,
+}
 
-    async fn save_times(&self) {
-        for cell in self.live_cells() {
-            let mut state = cell.state.lock().await;
-            let at = self.moment();
-            if let Err(error) = self.save_time(&mut state, at).await {
-                let attempt = state.facts.attempt;
-                tracing::error!(%attempt, %error, "An attempt's time could not be stored");
-            }
-        }
-    }
+/// Why ticks are not stored.
+enum Unstored {
+    /// The database takes nothing now.
+    Database(RegistryError),
+    /// One of them cannot be written.
+    OneOf(RegistryError),
+}
+
+/// Tells whether moments were merged that have not come again for a while.
+fn has_stale(state: &CellState, at: Moment) -> bool {
+    let mut open = state.open_incidents.iter();
+    open.any(|(key, open)| is_stale(*key, open, at.wall))
 }
 
 /// Tells whether the clock of the day and the monotonic clock went apart.
@@ -189,5 +306,7 @@ const TICK: Duration = Duration::from_millis(200);
 /// How soon a change of an admission reaches a running attempt.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const TIDY_EVERY: Duration = Duration::from_secs(60);
+/// So many attempts are stored in one transaction; others who write wait no longer.
+const TOGETHER_MAX: usize = 256;
 const SAVE_EVERY: Duration = Duration::from_secs(5);
 const JUMP_MS: u64 = 2_000;

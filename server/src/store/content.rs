@@ -6,6 +6,8 @@
 //! * An item's or picture's seal names its exam, test and place, so that none can be exchanged.
 //! * Only the registry reads content for candidates, and only under a lease.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use qorgan_protocol::assessment::{AssessmentItem, AssessmentTest};
 use qorgan_protocol::ids::{ExamId, InstitutionId, ItemId, PictureId, TestId};
 use qorgan_protocol::time::WallTime;
@@ -234,39 +236,53 @@ pub async fn item(
         return Ok(None);
     };
     let key = exam_key(store.read(), keys, exam).await?;
-    let place = item_place(exam, test, i64::from(position));
-    let plain = key
-        .open(place.as_bytes(), &sealed)
-        .map_err(|source| sealed_error("item", source))?;
-    serde_json::from_slice(&plain)
-        .map(Some)
-        .map_err(|source| StoreError::Json {
-            what: "item",
-            source,
-        })
+    open_item(&key, (exam, test), i64::from(position), &sealed).map(Some)
 }
 
-/// Returns the item of a test that an identifier names, with its key.
+/// Returns those items of a test that are named, with their keys, in one query.
 ///
 /// # Errors
-/// The database failed, or the item does not open.
-pub async fn item_by_id(
+/// The database failed, or an item does not open.
+pub async fn items_by_id(
     store: &Store,
     keys: &ServerKeys,
-    exam: ExamId,
-    test: TestId,
-    wanted: ItemId,
-) -> Result<Option<AssessmentItem>, StoreError> {
-    let position: Option<u16> =
-        sqlx::query_scalar("SELECT position FROM items WHERE test_id = $1 AND id = $2")
-            .bind(test.to_string())
-            .bind(wanted.to_string())
-            .fetch_optional(store.read())
-            .await?;
-    match position {
-        Some(position) => item(store, keys, exam, test, position).await,
-        None => Ok(None),
+    (exam, test): (ExamId, TestId),
+    wanted: &BTreeSet<ItemId>,
+) -> Result<BTreeMap<ItemId, AssessmentItem>, StoreError> {
+    let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(
+        "SELECT position, sealed FROM items WHERE test_id = $1 \
+         AND id IN (SELECT value FROM json_each($2))",
+    )
+    .bind(test.to_string())
+    .bind(super::list("items", wanted)?)
+    .fetch_all(store.read())
+    .await?;
+    if rows.is_empty() {
+        return Ok(BTreeMap::new());
     }
+    let key = exam_key(store.read(), keys, exam).await?;
+    let mut items = BTreeMap::new();
+    for (position, sealed) in rows {
+        let item = open_item(&key, (exam, test), position, &sealed)?;
+        items.insert(item.id, item);
+    }
+    Ok(items)
+}
+
+fn open_item(
+    key: &SecretKey,
+    (exam, test): (ExamId, TestId),
+    position: i64,
+    sealed: &[u8],
+) -> Result<AssessmentItem, StoreError> {
+    let place = item_place(exam, test, position);
+    let plain = key
+        .open(place.as_bytes(), sealed)
+        .map_err(|source| sealed_error("item", source))?;
+    serde_json::from_slice(&plain).map_err(|source| StoreError::Json {
+        what: "item",
+        source,
+    })
 }
 
 /// Returns a picture's media type and bytes.

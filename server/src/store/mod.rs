@@ -163,6 +163,14 @@ pub fn json<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T, St
     serde_json::from_str(text).map_err(|source| StoreError::Json { what, source })
 }
 
+/// Writes a list for `json_each`; `what` names it in the error.
+///
+/// # Errors
+/// Fails where a member cannot be written.
+pub fn list<T: serde::Serialize>(what: &'static str, members: &T) -> Result<String, StoreError> {
+    serde_json::to_string(members).map_err(|source| StoreError::Json { what, source })
+}
+
 /// Reads a stored array of bytes of fixed length.
 ///
 /// # Errors

@@ -253,7 +253,7 @@ impl World {
             assert_eq!(status, 204, "{reply}");
         }
         let registry = &self.state.registry;
-        let approve = IdentityDecision::Approve;
+        let approve = IdentityDecision::Approve { document: None };
         let approved = registry
             .decide_identity(attempt, approve, proctor, "")
             .await;

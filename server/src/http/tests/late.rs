@@ -198,6 +198,9 @@ async fn no_receipt_is_made_for_what_the_manifest_does_not_hold() {
     assert_eq!(client.post(attempt, "submit", &submit).await.0, 403);
     let twice = world.state.registry.begin_sealing(attempt).await;
     twice.expect_err("it is being sealed");
+    let nothing = entries(Epoch(1), &[]);
+    let (status, problem) = client.post(attempt, "responses", &nothing).await;
+    assert_eq!((status, &problem["code"]), (403, &json!("too_late")));
     assert_eq!(receipts(&world, attempt).await, before);
     // Sealing failed: what comes late is taken again.
     world
@@ -431,6 +434,7 @@ pub(super) async fn assign_proctor(world: &World, attempt: AttemptId) {
     tx.commit().await.expect("stored");
 }
 
+/// Reads the page of late responses, or sends its form.
 async fn console(
     world: &World,
     token: &str,

@@ -366,7 +366,7 @@ async fn an_identity_refused_in_the_exam_covers_tells_why_and_leads_on() {
     let (_status, view) = client.get(attempt, "view").await;
     assert_eq!(view["identity"], json!("waiting"));
     assert_eq!(view["identity_reason"], Value::Null);
-    let approved = decide(IdentityDecision::Approve, "").await;
+    let approved = decide(IdentityDecision::Approve { document: None }, "").await;
     approved.expect("decided");
     world.agent(attempt, &device).await;
     assert_eq!(client.get(attempt, "items/1").await.0, 200);
@@ -438,7 +438,12 @@ async fn another_machine_is_checked_and_its_sitter_identified_before_items_show_
     let (_old, _agent) = world.running(&first, "a", attempt).await;
     let registry = &world.state.registry;
     registry
-        .decide_identity(attempt, IdentityDecision::Approve, proctor, "")
+        .decide_identity(
+            attempt,
+            IdentityDecision::Approve { document: None },
+            proctor,
+            "",
+        )
         .await
         .expect("decided");
     let new = world.sign_in(&second, "a").await;
@@ -463,7 +468,12 @@ async fn another_machine_is_checked_and_its_sitter_identified_before_items_show_
     assert_eq!(told.0, 204);
     assert_eq!(new.post(attempt, "identity", &show).await.0, 204);
     let early = registry
-        .decide_identity(attempt, IdentityDecision::Approve, proctor, "")
+        .decide_identity(
+            attempt,
+            IdentityDecision::Approve { document: None },
+            proctor,
+            "",
+        )
         .await;
     early.expect_err("the machine waits for a decision too");
     registry
@@ -471,7 +481,12 @@ async fn another_machine_is_checked_and_its_sitter_identified_before_items_show_
         .await
         .expect("it waits");
     registry
-        .decide_identity(attempt, IdentityDecision::Approve, proctor, "")
+        .decide_identity(
+            attempt,
+            IdentityDecision::Approve { document: None },
+            proctor,
+            "",
+        )
         .await
         .expect("decided");
     world.agent(attempt, &second).await;

@@ -22,3 +22,4 @@ mod sessions;
 mod sign_in;
 mod staff;
 mod strangers;
+mod together;
