@@ -14,6 +14,7 @@ mod ops;
 mod record;
 mod sequences;
 mod stage;
+mod tricks;
 mod wire;
 
 use std::fmt;

@@ -1,6 +1,6 @@
 //! What a sequence is made of, out of a seed.
 
-use super::agent::Trick;
+use super::tricks::Trick;
 use super::wire::Proof;
 
 /// A small generator of numbers that a seed repeats (splitmix64).

@@ -8,13 +8,14 @@ use qorgan_protocol::ids::{AttemptId, Epoch, ItemId};
 use serde_json::json;
 use tokio::sync::Mutex;
 
-use super::agent::{Streaming, play};
+use super::agent::Streaming;
 use super::bodies::{bytes, place};
 use super::bystander::Bystander;
 use super::journal::{Journal, items};
 use super::ops::{Op, Token, What, Whose, sequence};
 use super::record::Record;
 use super::stage::SEQUENCES;
+use super::tricks::play;
 use super::wire::{Client, Machine, Provision, Reply, Site, target};
 use super::{Plan, Target, memory_kib};
 

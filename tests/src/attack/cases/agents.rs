@@ -7,9 +7,10 @@ use qorgan_protocol::ids::AttemptId;
 use qorgan_signing::Keys;
 use serde_json::json;
 
-use super::super::agent::{Streaming, Trick, connect, play};
+use super::super::agent::{Streaming, connect};
 use super::super::bystander::{attempt_of, start};
 use super::super::stage::{FRESH, SEQUENCES};
+use super::super::tricks::{Trick, play};
 use super::{Trial, restarted};
 
 /// Point 8: the agent's link.
