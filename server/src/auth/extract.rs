@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, FromRequestParts, OriginalUri, RawPathParams};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, header};
 use qorgan_protocol::crypto::{self, Hasher as _, Sha256};
 use qorgan_protocol::ids::{AttemptId, Epoch, PersonId};
 use qorgan_protocol::wire::{PROOF_HEADER, RequestProof, proof_of};
@@ -24,17 +24,19 @@ use crate::registry::{Caller, RegistryError};
 use crate::state::AppState;
 use crate::store::assigned::{Named, Scope, is_assigned};
 
-/// A client whose device proved its key when the candidate signed in.
+/// A client that signed this very request, before the request's body is read.
 #[derive(Debug, Clone, Copy)]
-pub struct ClientAuth(pub Caller);
+pub(crate) struct Signed {
+    /// Whose device proved its key when the candidate signed in.
+    pub(crate) caller: Caller,
+    /// The hash of the body that the proof covers. Whoever takes the request holds its body against
+    /// this, also where it has no use for one.
+    pub(crate) body: Sha256,
+}
 
-impl FromRequestParts<AppState> for ClientAuth {
-    type Rejection = AuthRejection;
-
-    async fn from_request_parts(
-        parts: &mut Parts,
-        state: &AppState,
-    ) -> Result<Self, AuthRejection> {
+impl Signed {
+    /// Checks token and proof of a request, and tells the registry that the client was heard.
+    pub(crate) async fn by(parts: &mut Parts, state: &AppState) -> Result<Self, AuthRejection> {
         let token = bearer_token(&parts.headers).map_err(|error| problem(&error))?;
         let caller = match state.auth.holder(token).await {
             Ok(Holder::Client(caller)) => caller,
@@ -56,29 +58,19 @@ impl FromRequestParts<AppState> for ClientAuth {
                 return Err(problem(&AuthError::NotProved { detail }));
             }
         };
-        parts.extensions.insert(body);
         known(parts);
         if let Some(attempt) = attempt {
             let address = peer_address(parts, state).await;
             let heard = state.registry.hear(attempt, &caller, address).await;
             heard.map_err(|error| registry_problem(&error))?;
         }
-        Ok(Self(caller))
+        Ok(Self { caller, body })
     }
 }
 
-/// The hash of the body that a proof of the request covers. Whoever reads the body holds it against
-/// this.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ProvedBody(pub(crate) Sha256);
-
-/// Checks that the token's device signed this very request, and that it is new (M11).
-fn prove(
-    parts: &Parts,
-    state: &AppState,
-    token: &str,
-    caller: Caller,
-) -> Result<ProvedBody, Unproved> {
+/// Checks that the token's device signed this very request, and that it is new (M11); returns the
+/// hash of the body that the proof covers.
+fn prove(parts: &Parts, state: &AppState, token: &str, caller: Caller) -> Result<Sha256, Unproved> {
     let refuse = |detail| Unproved::Refused(problem(&AuthError::NotProved { detail }));
     let header = parts.headers.get(PROOF_HEADER);
     let header = header.ok_or_else(|| refuse("the request carries no proof"))?;
@@ -94,12 +86,8 @@ fn prove(
     {
         return Err(refuse("the proof is of another request"));
     }
-    // Nobody reads a body here that could be held against the proof.
-    if matches!(parts.method, Method::GET | Method::HEAD) && proof.body != Ring.sha256(&[]) {
-        return Err(refuse("the proof is of a request with a body"));
-    }
     match state.auth.take_proof(token, proof.nonce, proof.number) {
-        Ok(Taken::New) => Ok(ProvedBody(proof.body)),
+        Ok(Taken::New) => Ok(proof.body),
         Ok(Taken::Stale(nonce)) => Err(Unproved::Refused(AuthRejection::StaleProof { nonce })),
         Ok(Taken::Replayed) => Err(Unproved::Replayed),
         Err(error) => Err(Unproved::Refused(problem(&error))),

@@ -3,7 +3,7 @@
 //! # Invariants
 //! * A token is 32 random bytes; the database holds its hash alone.
 //! * A client's token is of no use without its device's key, which signs each request (M11).
-//! * A route names by its extractor who may call it: [`ClientAuth`], [`AgentAuth`], [`Staff`].
+//! * A route names by its extractor who may call it: `ByClient` (in `http`), [`AgentAuth`], [`Staff`].
 //! * Rate limits count account and device first; the network only far above a full lab.
 //! * A session says what it was signed in with, and ends with the password, the role, its idle time or
 //!   its absolute end.
@@ -40,8 +40,8 @@ use places::KnownPlaces;
 use proofs::Proofs;
 
 pub use error::{AuthError, AuthRejection};
-pub(crate) use extract::ProvedBody;
-pub use extract::{AgentAuth, ClientAuth, CsrfChecked, PeerAddress, Staff, StaffSession};
+pub(crate) use extract::Signed;
+pub use extract::{AgentAuth, CsrfChecked, PeerAddress, Staff, StaffSession};
 pub use factor::TotpSetup;
 pub use first::{forget_first_password, keep_first_password};
 pub use network::Network;

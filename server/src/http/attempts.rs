@@ -17,9 +17,10 @@ use qorgan_protocol::wire::{
 };
 use serde::Deserialize;
 
+use super::by_client::{ByClient, NoBody};
 use super::error::ApiError;
 use super::json::ApiJson;
-use crate::auth::{AgentAuth, ClientAuth};
+use crate::auth::AgentAuth;
 use crate::registry::AgentKey;
 use crate::state::AppState;
 use crate::store::people;
@@ -36,9 +37,8 @@ type Done = Result<StatusCode, ApiError>;
 ))]
 pub(super) async fn check_in(
     State(state): State<AppState>,
-    ClientAuth(caller): ClientAuth,
     Path(attempt): Path<AttemptId>,
-    ApiJson(request): ApiJson<CheckInRequest>,
+    ByClient(caller, ApiJson(request)): ByClient<ApiJson<CheckInRequest>>,
 ) -> Reply<CheckInReply> {
     let key = public_key(&request.client_key)?;
     if !["kk", "ru", "en"].contains(&request.language.as_str()) {
@@ -61,9 +61,8 @@ pub(super) async fn check_in(
 ))]
 pub(super) async fn consent(
     State(state): State<AppState>,
-    ClientAuth(caller): ClientAuth,
     Path(attempt): Path<AttemptId>,
-    ApiJson(request): ApiJson<ConsentRequest>,
+    ByClient(caller, ApiJson(request)): ByClient<ApiJson<ConsentRequest>>,
 ) -> Reply<ConsentReply> {
     let epoch = state.registry.consent(attempt, &caller, &request).await?;
     let agent_token = if request.agreed {
@@ -88,9 +87,8 @@ pub(super) async fn consent(
     responses((status = 204), (status = 409, body = Problem)))]
 pub(super) async fn system_check(
     State(state): State<AppState>,
-    ClientAuth(caller): ClientAuth,
     Path(attempt): Path<AttemptId>,
-    ApiJson(request): ApiJson<SystemCheckRequest>,
+    ByClient(caller, ApiJson(request)): ByClient<ApiJson<SystemCheckRequest>>,
 ) -> Done {
     state
         .registry
@@ -105,9 +103,8 @@ pub(super) async fn system_check(
     responses((status = 204), (status = 409, body = Problem)))]
 pub(super) async fn identity(
     State(state): State<AppState>,
-    ClientAuth(caller): ClientAuth,
     Path(attempt): Path<AttemptId>,
-    ApiJson(request): ApiJson<IdentityRequest>,
+    ByClient(caller, ApiJson(request)): ByClient<ApiJson<IdentityRequest>>,
 ) -> Done {
     state.registry.identity(attempt, &caller, request).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -120,9 +117,8 @@ pub(super) async fn identity(
     responses((status = 204), (status = 409, body = Problem)))]
 pub(super) async fn instruction(
     State(state): State<AppState>,
-    ClientAuth(caller): ClientAuth,
     Path(attempt): Path<AttemptId>,
-    ApiJson(request): ApiJson<InstructionRequest>,
+    ByClient(caller, ApiJson(request)): ByClient<ApiJson<InstructionRequest>>,
 ) -> Done {
     state
         .registry
@@ -137,8 +133,8 @@ pub(super) async fn instruction(
     (status = 200, content_type = "image/jpeg", body = [u8]), (status = 404, body = Problem)))]
 pub(super) async fn photo(
     State(state): State<AppState>,
-    ClientAuth(caller): ClientAuth,
     Path(attempt): Path<AttemptId>,
+    ByClient(caller, NoBody): ByClient,
 ) -> Result<Response, ApiError> {
     state.registry.bound(attempt, &caller).await?;
     let photo = people::photo(&state.store, &state.keys, caller.person)
@@ -154,8 +150,8 @@ pub(super) async fn photo(
     (status = 409, body = Problem, description = "gate_closed, wrong_phase")))]
 pub(super) async fn start(
     State(state): State<AppState>,
-    ClientAuth(caller): ClientAuth,
     Path(attempt): Path<AttemptId>,
+    ByClient(caller, NoBody): ByClient,
 ) -> Reply<AttemptView> {
     Ok(Json(state.registry.start(attempt, &caller).await?))
 }
@@ -179,9 +175,9 @@ pub(super) struct ViewQuery {
     (status = 409, body = Problem, description = "old_epoch, bound_elsewhere")))]
 pub(super) async fn view(
     State(state): State<AppState>,
-    ClientAuth(caller): ClientAuth,
     Path(attempt): Path<AttemptId>,
     Query(query): Query<ViewQuery>,
+    ByClient(caller, NoBody): ByClient,
 ) -> Reply<AttemptView> {
     let wait = Duration::from_millis(query.wait_ms);
     Ok(Json(
@@ -199,8 +195,8 @@ pub(super) async fn view(
     (status = 409, body = Problem, description = "covered, gate_closed, wrong_phase")))]
 pub(super) async fn items(
     State(state): State<AppState>,
-    ClientAuth(caller): ClientAuth,
     Path(attempt): Path<AttemptId>,
+    ByClient(caller, NoBody): ByClient,
 ) -> Reply<ItemList> {
     Ok(Json(state.registry.items(attempt, &caller).await?))
 }
@@ -213,8 +209,8 @@ pub(super) async fn items(
     (status = 409, body = Problem, description = "covered, gate_closed, wrong_phase")))]
 pub(super) async fn item(
     State(state): State<AppState>,
-    ClientAuth(caller): ClientAuth,
     Path((attempt, position)): Path<(AttemptId, u16)>,
+    ByClient(caller, NoBody): ByClient,
 ) -> Reply<ItemPage> {
     Ok(Json(state.registry.item(attempt, &caller, position).await?))
 }
@@ -227,8 +223,8 @@ pub(super) async fn item(
     (status = 409, body = Problem, description = "covered, gate_closed, wrong_phase")))]
 pub(super) async fn picture(
     State(state): State<AppState>,
-    ClientAuth(caller): ClientAuth,
     Path((attempt, picture)): Path<(AttemptId, PictureId)>,
+    ByClient(caller, NoBody): ByClient,
 ) -> Result<Response, ApiError> {
     let (media_type, bytes) = state.registry.picture(attempt, &caller, picture).await?;
     Ok(([(header::CONTENT_TYPE, media_type)], bytes).into_response())
@@ -242,9 +238,8 @@ pub(super) async fn picture(
     (status = 409, body = Problem, description = "old_epoch, out_of_order, wrong_phase")))]
 pub(super) async fn responses(
     State(state): State<AppState>,
-    ClientAuth(caller): ClientAuth,
     Path(attempt): Path<AttemptId>,
-    ApiJson(request): ApiJson<ResponsesRequest>,
+    ByClient(caller, ApiJson(request)): ByClient<ApiJson<ResponsesRequest>>,
 ) -> Reply<AcceptedResponses> {
     Ok(Json(
         state.registry.responses(attempt, &caller, &request).await?,
@@ -258,8 +253,8 @@ pub(super) async fn responses(
     (status = 409, body = Problem, description = "covered, gate_closed, old_epoch, wrong_phase")))]
 pub(super) async fn read_back(
     State(state): State<AppState>,
-    ClientAuth(caller): ClientAuth,
     Path(attempt): Path<AttemptId>,
+    ByClient(caller, NoBody): ByClient,
 ) -> Reply<StoredResponses> {
     Ok(Json(state.registry.read_back(attempt, &caller).await?))
 }
@@ -272,9 +267,8 @@ pub(super) async fn read_back(
     (status = 409, body = Problem, description = "old_epoch, out_of_order, wrong_phase")))]
 pub(super) async fn submit(
     State(state): State<AppState>,
-    ClientAuth(caller): ClientAuth,
     Path(attempt): Path<AttemptId>,
-    ApiJson(request): ApiJson<SubmitRequest>,
+    ByClient(caller, ApiJson(request)): ByClient<ApiJson<SubmitRequest>>,
 ) -> Reply<SubmitReply> {
     Ok(Json(
         state.registry.submit(attempt, &caller, &request).await?,
@@ -287,9 +281,8 @@ pub(super) async fn submit(
     security(("bearer" = [])), responses((status = 204), (status = 400, body = Problem)))]
 pub(super) async fn message(
     State(state): State<AppState>,
-    ClientAuth(caller): ClientAuth,
     Path(attempt): Path<AttemptId>,
-    ApiJson(request): ApiJson<SendMessageRequest>,
+    ByClient(caller, ApiJson(request)): ByClient<ApiJson<SendMessageRequest>>,
 ) -> Done {
     state
         .registry
@@ -304,9 +297,8 @@ pub(super) async fn message(
     responses((status = 204), (status = 409, body = Problem)))]
 pub(super) async fn hand(
     State(state): State<AppState>,
-    ClientAuth(caller): ClientAuth,
     Path(attempt): Path<AttemptId>,
-    ApiJson(request): ApiJson<RaiseHandRequest>,
+    ByClient(caller, ApiJson(request)): ByClient<ApiJson<RaiseHandRequest>>,
 ) -> Done {
     state
         .registry
@@ -321,9 +313,8 @@ pub(super) async fn hand(
     responses((status = 204), (status = 413, body = Problem)))]
 pub(super) async fn events(
     State(state): State<AppState>,
-    ClientAuth(caller): ClientAuth,
     Path(attempt): Path<AttemptId>,
-    ApiJson(request): ApiJson<ClientEvents>,
+    ByClient(caller, ApiJson(request)): ByClient<ApiJson<ClientEvents>>,
 ) -> Done {
     state
         .registry

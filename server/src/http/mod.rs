@@ -1,10 +1,12 @@
 //! HTTPS: the API for client and agent, the console's and the agents' routers beside it.
 //!
 //! # Invariants
-//! * Every route names by its extractor who may call it.
+//! * Every route names by its extractor who may call it. A client's token is taken with the body alone,
+//!   so that no route leaves the body out of what the proof covers.
 //! * Bodies are bounded; errors are [`Problem`](qorgan_protocol::wire::Problem) JSON.
 
 mod attempts;
+mod by_client;
 mod connections;
 mod error;
 mod http1;

@@ -6,9 +6,10 @@ use qorgan_protocol::wire::{
     ChallengeReply, ExamCard, Hex, Problem, ServerHello, SignInReply, SignInRequest,
 };
 
+use super::by_client::{ByClient, NoBody};
 use super::error::ApiError;
 use super::json::ApiJson;
-use crate::auth::{ClientAuth, PeerAddress};
+use crate::auth::PeerAddress;
 use crate::state::AppState;
 
 /// Says that the server is up and its database answers.
@@ -67,7 +68,7 @@ pub(super) async fn sign_in(
     responses((status = 200, body = Vec<ExamCard>), (status = 401, body = Problem)))]
 pub(super) async fn my_exams(
     State(state): State<AppState>,
-    ClientAuth(caller): ClientAuth,
+    ByClient(caller, NoBody): ByClient,
 ) -> Result<Json<Vec<ExamCard>>, ApiError> {
     Ok(Json(state.registry.cards(caller.person).await?))
 }

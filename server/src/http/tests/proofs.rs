@@ -70,6 +70,69 @@ async fn a_proof_covers_the_body_and_whose_token_it_is() {
 }
 
 #[tokio::test]
+async fn no_route_takes_a_body_that_is_not_the_one_that_its_proof_covers() {
+    let world = World::start().await;
+    let attempt = world.candidate("a", GatePolicy::remote()).await;
+    let device = Device::new();
+    let client = world.at_the_gate(&device, "a", attempt).await;
+    let _agent = world.agent(attempt, &device).await;
+    let before = client.get(attempt, "view").await.1;
+    let mut by_others = Vec::new();
+    for (method, path) in signed_routes() {
+        let target = path
+            .replace("{attempt}", &attempt.to_string())
+            .replace("{position}", "1")
+            .replace("{picture}", &attempt.to_string());
+        let bare = client.send_with(&method, &target, (b"", None)).await;
+        if told(bare).await.1 == "forbidden" {
+            by_others.push(path);
+            continue;
+        }
+        let (empty, one, other): (&[u8], &[u8], &[u8]) = (b"", b"{}", b"{ }");
+        for (covered, sent) in [(one, empty), (empty, one), (one, other)] {
+            let proof = client.proof(&method, &target, covered);
+            let reply = client
+                .send_with(&method, &target, (sent, Some(&proof)))
+                .await;
+            let status = reply.status();
+            let problem: Value = reply.json().await.expect("JSON");
+            assert_eq!(
+                (status.as_u16(), &problem["detail"]),
+                (403, &json!("the proof is of another body")),
+                "{method} {path}, {covered:?} is covered and {sent:?} is sent"
+            );
+        }
+    }
+    assert_eq!(
+        by_others,
+        ["/api/v1/agent/enrol"],
+        "the agent's token alone"
+    );
+    let after = client.get(attempt, "view").await.1;
+    assert_eq!(
+        (&after["phase"], &after["tasks"], &after["hand_raised"]),
+        (&before["phase"], &before["tasks"], &before["hand_raised"])
+    );
+    let (status, view) = client.post(attempt, "start", &json!({})).await;
+    assert_eq!(status, 200, "the gate was open all the time: {view}");
+}
+
+/// Returns method and path of each route of the API that takes somebody's token.
+fn signed_routes() -> Vec<(String, String)> {
+    let document = crate::http::document().expect("writable");
+    let document: Value = serde_json::from_str(&document).expect("JSON");
+    let mut routes = Vec::new();
+    for (path, methods) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in methods.as_object().expect("methods") {
+            if !operation["security"].is_null() {
+                routes.push((method.to_uppercase(), path.clone()));
+            }
+        }
+    }
+    routes
+}
+
+#[tokio::test]
 async fn what_was_recorded_before_a_restart_is_not_taken_after_it() {
     let world = World::start().await;
     let attempt = world.candidate("a", GatePolicy::remote()).await;
