@@ -4,7 +4,9 @@
 //! looks at its memory and database as well. With it, `--ca FILE` names its authority and
 //! `--logins FILE` a list of `login,password`: first the bystander, then who tries the cases, then at
 //! least one for the sequences, all admitted to the exams that `Stage::set` makes. `--pid N` and
-//! `--database FILE` let memory and marks be looked at where the server is local.
+//! `--database FILE` let memory and marks be looked at where the server is local. Cases that need an
+//! office's acts (a withdrawn admission, a move's approval, a window's end, an export) are tried on a
+//! server of its own alone.
 //!
 //! `--seed N --first N --count N` choose the sequences (20,000); `--short` leaves out cases that take
 //! minutes.
@@ -103,6 +105,7 @@ impl Wish {
             ca_pem: fs::read_to_string(self.ca.as_ref().context("--server needs --ca")?)?,
             logins: logins.collect::<Result<_>>()?,
             staff: None,
+            office: None,
             pid: self.pid,
             database: self.database.clone(),
         })

@@ -87,6 +87,30 @@ impl Server {
     /// # Errors
     /// Fails with what it said where it reports failure.
     pub fn command(&self, words: &[&str]) -> Result<String> {
+        self.commands().run(words)
+    }
+
+    /// Returns what runs the server's commands beside it.
+    #[must_use]
+    pub fn commands(&self) -> Commands {
+        Commands {
+            folder: self.folder.clone(),
+        }
+    }
+}
+
+/// Runs a server's commands on its data folder, also while it serves.
+#[derive(Debug, Clone)]
+pub struct Commands {
+    folder: PathBuf,
+}
+
+impl Commands {
+    /// Runs a command and returns what it said.
+    ///
+    /// # Errors
+    /// Fails with what it said where it reports failure.
+    pub fn run(&self, words: &[&str]) -> Result<String> {
         let (data, config) = data(&self.folder);
         let mut commands = File::options()
             .create(true)
@@ -100,6 +124,12 @@ impl Server {
             .arg(data)
             .arg("--config")
             .arg(config))
+    }
+
+    /// Returns the folder in which the server's data lie.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 }
 

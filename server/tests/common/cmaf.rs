@@ -1,8 +1,13 @@
 //! Just enough CMAF by hand: an initialisation segment and chunks of one picture and one sound.
 
 pub(crate) fn init() -> Vec<u8> {
+    init_of(&AVCC)
+}
+
+/// An initialisation segment whose decoder is set by an `avcC` record.
+pub(crate) fn init_of(avcc: &[u8]) -> Vec<u8> {
     let mut visual = vec![0; 78];
-    visual.extend(part(b"avcC", &AVCC));
+    visual.extend(part(b"avcC", avcc));
     let video = track(1, b"vide", &part(b"avc1", &visual));
     let audio = track(2, b"soun", &part(b"Opus", &[0; 28]));
     let mut file = part(b"ftyp", b"cmfc\0\0\0\0");

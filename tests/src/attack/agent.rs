@@ -1,8 +1,8 @@
 //! A hostile agent: it speaks the link's protocol without devices, and breaks it as it is told.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -31,32 +31,101 @@ use super::wire::{Provision, Site};
 
 pub(super) type Socket = WebSocketStream<TlsStream<TcpStream>>;
 
+/// What an agent records.
+#[derive(Debug, Clone)]
+pub(super) enum Film {
+    /// Bytes that are no picture, twice a second.
+    Bytes(u8),
+    /// A screen: its initialisation segment, and one chunk again and again, twice a second.
+    Screen(Arc<[u8]>, Arc<[u8]>),
+    /// Chunks as large as the link takes and as fast as it takes them, over one link after another.
+    Flood,
+}
+
+impl Film {
+    const fn every(&self) -> Duration {
+        match self {
+            Self::Bytes(_) | Self::Screen(..) => Duration::from_millis(500),
+            Self::Flood => Duration::from_millis(50),
+        }
+    }
+}
+
+/// What is asked of an agent in the background, and what came of it.
+#[derive(Debug, Default)]
+struct Orders {
+    silent: AtomicBool,
+    finish: AtomicBool,
+    links: AtomicU64,
+    stored: AtomicU64,
+    receipts: Mutex<VecDeque<SignedBytes>>,
+}
+
 /// An agent that streams in the background until it is dropped.
 pub(super) struct Streaming {
-    on: Arc<AtomicBool>,
+    orders: Arc<Orders>,
     task: JoinHandle<()>,
 }
 
 impl Streaming {
     /// Starts an agent; `fill` makes the bytes of its pictures.
     pub(super) fn start(site: &Site, provision: &Provision, fill: u8) -> Result<Self> {
-        let mut agent = Agent::new(site, provision)?;
-        let on = Arc::new(AtomicBool::new(true));
-        let streams = Arc::clone(&on);
+        Self::of(site, provision, Film::Bytes(fill))
+    }
+
+    /// Starts an agent that records this.
+    pub(super) fn of(site: &Site, provision: &Provision, film: Film) -> Result<Self> {
+        let orders = Arc::new(Orders::default());
+        let mut agent = Agent::new(site, provision, Arc::clone(&orders))?;
+        let asked = Arc::clone(&orders);
         let task = tokio::spawn(async move {
+            let mut linked = Instant::now();
             loop {
-                if streams.load(Ordering::Relaxed) {
-                    agent.record(fill);
+                if asked.finish.swap(false, Ordering::Relaxed) {
+                    agent.finish();
                 }
-                agent.run(Duration::from_millis(500)).await;
+                if !asked.silent.load(Ordering::Relaxed) && agent.end != End::Asked {
+                    agent.record(&film);
+                }
+                agent.run(film.every()).await;
+                if matches!(film, Film::Flood) && linked.elapsed() > FLOOD_LINK_LASTS {
+                    agent.cut();
+                    linked = Instant::now();
+                }
+                if agent.end == End::Said && agent.socket.is_none() {
+                    // It was refused, and comes again all the same.
+                    agent.connect().await;
+                }
             }
         });
-        Ok(Self { on, task })
+        Ok(Self { orders, task })
     }
 
     /// Streams, or stays silent while its link is up.
     pub(super) fn stream(&self, on: bool) {
-        self.on.store(on, Ordering::Relaxed);
+        self.orders.silent.store(!on, Ordering::Relaxed);
+    }
+
+    /// Says that everything is delivered, and goes on all the same, also where it is refused.
+    pub(super) fn say_finished(&self) {
+        self.orders.finish.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns how many links it opened.
+    pub(super) fn links(&self) -> u64 {
+        self.orders.links.load(Ordering::Relaxed)
+    }
+
+    /// Returns how many bytes the server gave receipts for.
+    pub(super) fn stored(&self) -> u64 {
+        self.orders.stored.load(Ordering::Relaxed)
+    }
+
+    /// Returns the newest receipts.
+    pub(super) fn receipts(&self) -> Vec<SignedBytes> {
+        let receipts = &self.orders.receipts;
+        let receipts = receipts.lock().unwrap_or_else(PoisonError::into_inner);
+        receipts.iter().cloned().collect()
     }
 }
 
@@ -81,10 +150,22 @@ struct Agent {
     beats: BTreeMap<u64, SignedBytes>,
     beat: (u64, Sha256),
     halves: u64,
+    end: End,
+    orders: Arc<Orders>,
+}
+
+/// Whether an agent says that its recording has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    No,
+    /// Once everything is receipted.
+    Asked,
+    /// It did, and goes on.
+    Said,
 }
 
 impl Agent {
-    fn new(site: &Site, provision: &Provision) -> Result<Self> {
+    fn new(site: &Site, provision: &Provision, orders: Arc<Orders>) -> Result<Self> {
         let identity = SenderIdentity {
             institution: site.institution,
             attempt: provision.attempt,
@@ -109,6 +190,8 @@ impl Agent {
             beats: BTreeMap::new(),
             beat: (0, Sha256::ZERO),
             halves: 0,
+            end: End::No,
+            orders,
         })
     }
 
@@ -116,17 +199,35 @@ impl Agent {
         Now::from_origin(self.began.elapsed())
     }
 
-    /// Records half a second of two streams, and a beat.
-    fn record(&mut self, fill: u8) {
+    fn finish(&mut self) {
+        self.end = End::Asked;
+        let now = self.now();
+        self.sender.handle(&Ring, now, SendInput::Finish);
+    }
+
+    /// Records half a second of two streams, or as much as waits at most, and a beat.
+    fn record(&mut self, film: &Film) {
+        let plain = |fill: u8| Arc::<[u8]>::from(cmaf::chunk(&[fill; 900], &[fill; 60]));
+        let init = Arc::<[u8]>::from(cmaf::init());
+        let (screen_init, camera, screen) = match film {
+            Film::Bytes(fill) => (Arc::clone(&init), plain(*fill), plain(*fill)),
+            Film::Screen(init, chunk) => (Arc::clone(init), plain(0), Arc::clone(chunk)),
+            Film::Flood => {
+                let large = cmaf::chunk(&vec![0; FLOOD_CHUNK], &[0; 60]);
+                (Arc::clone(&init), plain(0), large.into())
+            }
+        };
         if self.halves == 0 {
-            let init: Arc<[u8]> = cmaf::init().into();
             self.chunk("camera-0", &init);
-            self.chunk("screen-0", &init);
+            self.chunk("screen-0", &screen_init);
         }
-        let picture: Arc<[u8]> = cmaf::chunk(&[fill; 900], &[fill; 60]).into();
-        self.chunk("camera-0", &picture);
-        self.chunk("screen-0", &picture);
-        self.halves += 1;
+        self.chunk("camera-0", &camera);
+        let mut first = true;
+        while first || (matches!(film, Film::Flood) && self.spool.len() < FLOOD_SPOOL) {
+            self.chunk("screen-0", &screen);
+            self.halves += 1;
+            first = false;
+        }
         self.beat_now();
     }
 
@@ -235,23 +336,42 @@ impl Agent {
                         self.send(&AgentFrame::Beat(beat)).await;
                     }
                 }
-                SendOutput::Release { stream, through } => {
-                    (self.spool).retain(|(of, seq), _| *of != stream || *seq > through);
-                }
+                SendOutput::Release { stream, through } => self.release(stream, through),
                 SendOutput::ReleaseBeats { before } => self.beats.retain(|seq, _| *seq >= before),
+                SendOutput::Finished => self.end = End::Said,
                 SendOutput::Refused { .. }
-                | SendOutput::Finished
                 | SendOutput::Gap { .. }
                 | SendOutput::Command(_)
-                | SendOutput::Resumed { .. }
-                | SendOutput::Keep(_) => {}
+                | SendOutput::Resumed { .. } => {}
+                SendOutput::Keep(receipt) => {
+                    let receipts = &self.orders.receipts;
+                    let mut receipts = receipts.lock().unwrap_or_else(PoisonError::into_inner);
+                    receipts.push_back(receipt);
+                    if receipts.len() > RECEIPTS_MAX {
+                        receipts.pop_front();
+                    }
+                }
             }
         }
+    }
+
+    /// Forgets what is stored, and counts it.
+    fn release(&mut self, stream: StreamId, through: ChunkSeq) {
+        let mut bytes = 0;
+        self.spool.retain(|(of, seq), (_, payload)| {
+            let kept = *of != stream || *seq > through;
+            if !kept {
+                bytes += u64::try_from(payload.len()).unwrap_or(u64::MAX);
+            }
+            kept
+        });
+        self.orders.stored.fetch_add(bytes, Ordering::Relaxed);
     }
 
     async fn connect(&mut self) {
         match connect(&self.site, &self.provision.token).await {
             Ok((socket, nonce)) => {
+                self.orders.links.fetch_add(1, Ordering::Relaxed);
                 self.socket = Some(socket);
                 let now = self.now();
                 self.sender
@@ -345,3 +465,10 @@ fn health(source: StreamId) -> SourceHealth {
 }
 
 const SOURCES: [&str; 3] = ["camera-0", "microphone-0", "screen-0"];
+/// How long a link of a flood lasts.
+const FLOOD_LINK_LASTS: Duration = Duration::from_secs(2);
+/// A chunk of a flood, a little below the largest.
+const FLOOD_CHUNK: usize = 1_000_000;
+/// How many chunks of a flood wait at most.
+const FLOOD_SPOOL: usize = 16;
+const RECEIPTS_MAX: usize = 256;

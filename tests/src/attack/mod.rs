@@ -10,8 +10,10 @@ mod cases;
 #[path = "../../../server/tests/common/cmaf.rs"]
 mod cmaf;
 mod journal;
+mod office;
 mod ops;
 mod record;
+mod screens;
 mod sequences;
 mod stage;
 mod tricks;
@@ -23,6 +25,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 
+pub use office::Office;
 pub use stage::Stage;
 
 use bystander::Bystander;
@@ -40,6 +43,9 @@ pub struct Target {
     pub logins: Vec<(String, String)>,
     /// A login of staff, which the API must not let in.
     pub staff: Option<(String, String)>,
+    /// Its institution's office, where the server runs on this machine: cases that need its acts are
+    /// tried.
+    pub office: Option<Office>,
     /// The server's process, where it runs on this machine: its memory is looked at.
     pub pid: Option<u32>,
     /// Its database, where it lies on this machine: what was marked is read from it.

@@ -2,14 +2,13 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::path::Path;
 
 use anyhow::Result;
 
 use super::Target;
-use crate::demo::stage::{last_word, moment, text};
-use crate::places;
+use super::office::{Office, Times};
+use crate::demo::stage::text;
 use crate::server::Server;
 
 /// The exam whose sittings the sequences run in.
@@ -48,45 +47,19 @@ impl Stage {
             .collect();
         let people = folder.join("people.csv");
         let mut sheet = "login,surname,name,language,password\n".to_owned();
-        let mut admission = "login,rating\n".to_owned();
         for (login, password) in &logins {
             writeln!(sheet, "{login},Surname,Name,kk,{password}")?;
-            writeln!(admission, "{login},80")?;
         }
         fs::write(&people, sheet)?;
         server.command(&["import", "people", text(&people)?])?;
-        let list = folder.join("admission.csv");
-        fs::write(&list, admission)?;
-        let simulated: &[&str] = &["--simulated-sources", "--no-freshness"];
-        let short: &[&str] = &[
-            "--simulated-sources",
-            "--no-freshness",
-            "--grace-network-s",
-            "1",
-            "--items-ahead",
-            "3",
-            "--items-per-minute",
-            "1",
-        ];
-        let exams: [(&str, usize, &[&str]); 4] = [
-            (SEQUENCES, sittings, simulated),
-            (SHORT, 1, short),
-            (STRICT, 1, &["--no-freshness"]),
-            (FRESH, 1, &["--simulated-sources"]),
-        ];
-        for (title, count, words) in exams {
-            let exam = create_exam(&server, title)?;
-            for _ in 0..count {
-                let sitting = create_sitting(&server, &exam, words)?;
-                let words = ["import", "admission", text(&list)?, "--sitting", &sitting];
-                server.command(&words)?;
-            }
-        }
+        let office = Office::new(server.commands(), server.ready().server_key.clone());
+        hold_exams(&office, &logins, sittings)?;
         let ready = server.ready().clone();
         let target = Target {
             origin: ready.origin,
             ca_pem: fs::read_to_string(&ready.ca_pem_path)?,
             logins,
+            office: Some(office),
             staff: ready.admin_password.map(|word| (ready.admin_login, word)),
             pid: Some(server.program().id()),
             database: Some(folder.join("server").join("data").join("qorgan.db")),
@@ -95,39 +68,34 @@ impl Stage {
     }
 }
 
-fn create_exam(server: &Server, title: &str) -> Result<String> {
-    let words = ["exam", "create", "--title", title, "--discipline", title];
-    let exam = last_word(&server.command(&words)?)?;
-    let package: PathBuf = places::exam().join("kk");
-    let words = [
-        "import",
-        "test",
-        text(&package)?,
-        "--language",
-        "kk",
-        "--exam",
-        &exam,
+/// Makes the exams, and admits everybody to every sitting.
+fn hold_exams(office: &Office, logins: &[(String, String)], sittings: usize) -> Result<()> {
+    let logins: Vec<String> = logins.iter().map(|(login, _)| login.clone()).collect();
+    let simulated: &[&str] = &["--simulated-sources", "--no-freshness"];
+    let short: &[&str] = &[
+        "--simulated-sources",
+        "--no-freshness",
+        "--grace-network-s",
+        "1",
+        "--items-ahead",
+        "3",
+        "--items-per-minute",
+        "1",
     ];
-    server.command(&words)?;
-    Ok(exam)
-}
-
-fn create_sitting(server: &Server, exam: &str, policy: &[&str]) -> Result<String> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-    let (opens, closes) = (moment(now.saturating_sub(60))?, moment(now + 4 * 3600)?);
-    let words = [
-        "sitting",
-        "create",
-        "--exam",
-        exam,
-        "--opens",
-        &opens,
-        "--closes",
-        &closes,
-        "--minutes",
-        "240",
+    let exams: [(&str, usize, &[&str]); 4] = [
+        (SEQUENCES, sittings, simulated),
+        (SHORT, 1, short),
+        (STRICT, 1, &["--no-freshness"]),
+        (FRESH, 2, &["--simulated-sources"]),
     ];
-    last_word(&server.command(&[&words[..], policy].concat())?)
+    for (title, count, words) in exams {
+        let exam = office.exam(title)?;
+        for _ in 0..count {
+            let sitting = office.sitting(&exam, Times::long(), words)?;
+            office.admit(&sitting, &logins, 80)?;
+        }
+    }
+    Ok(())
 }
 
 /// Passwords are hashed as cheaply as the configuration allows.

@@ -131,6 +131,17 @@ impl Site {
         })
     }
 
+    /// Returns connections that follow no redirection, as the console's forms need them.
+    pub(super) fn browser(&self) -> Result<reqwest::Client> {
+        let ca = reqwest::Certificate::from_pem(self.ca_pem.as_bytes())?;
+        let http = reqwest::Client::builder()
+            .tls_certs_only([ca])
+            .no_proxy()
+            .timeout(REPLY_LIMIT)
+            .redirect(reqwest::redirect::Policy::none());
+        Ok(http.build()?)
+    }
+
     /// Sends a request as it is; a connection that ends is a reply of status 0.
     pub(super) async fn send(&self, what: &str, request: reqwest::RequestBuilder) -> Reply {
         let reply = match request.send().await {
@@ -219,15 +230,28 @@ async fn read(response: reqwest::Response) -> Reply {
 /// A machine with its lasting key.
 pub(super) struct Machine {
     pub(super) keys: Keys,
+    pkcs8: Vec<u8>,
     pub(super) boot: BootId,
     instance: [u8; 16],
 }
 
 impl Machine {
     pub(super) fn new() -> Result<Self> {
+        let (keys, pkcs8) = Keys::generate()?;
         Ok(Self {
-            keys: Keys::generate()?.0,
+            keys,
+            pkcs8,
             boot: BootId(qorgan_signing::random()?),
+            instance: qorgan_signing::random()?,
+        })
+    }
+
+    /// The client started again on the same machine.
+    pub(super) fn restarted(&self) -> Result<Self> {
+        Ok(Self {
+            keys: Keys::from_pkcs8(&self.pkcs8)?,
+            pkcs8: self.pkcs8.clone(),
+            boot: self.boot,
             instance: qorgan_signing::random()?,
         })
     }

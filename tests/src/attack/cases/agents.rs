@@ -7,8 +7,10 @@ use qorgan_protocol::ids::AttemptId;
 use qorgan_signing::Keys;
 use serde_json::json;
 
-use super::super::agent::{Streaming, connect};
+use super::super::agent::{Film, Streaming, connect};
 use super::super::bystander::{attempt_of, start};
+use super::super::memory_kib;
+use super::super::screens::full_of_finders;
 use super::super::stage::{FRESH, SEQUENCES};
 use super::super::tricks::{Trick, play};
 use super::{Trial, restarted};
@@ -136,32 +138,95 @@ async fn messages(trial: &mut Trial<'_>, own: AttemptId) -> Result<()> {
     Ok(())
 }
 
-/// Point 1: a client that is there all the time and never shows a code.
+/// Point 1: a client that is there all the time and never shows a code, beside one whose screen is full
+/// of what a code begins with.
 pub(super) async fn freshness(trial: &mut Trial<'_>) -> Result<()> {
     let client = trial.client;
-    let attempt = attempt_of(client, FRESH, 0).await?;
-    let provision = client.check_in(attempt).await?;
+    let plain = attempt_of(client, FRESH, 0).await?;
+    let full = attempt_of(client, FRESH, 1).await?;
+    let provision = client.check_in(plain).await?;
     let _agent = Streaming::start(trial.site, &provision, 5)?;
-    start(client, attempt).await?;
+    let provision = client.check_in(full).await?;
+    let _other = Streaming::of(trial.site, &provision, full_of_finders(2)?)?;
+    start(client, plain).await?;
+    start(client, full).await?;
     let began = Instant::now();
-    let mut leased = true;
+    let (mut leased, mut waited) = ([true; 2], Duration::ZERO);
     // Contact every 3.3 seconds was once enough to miss no code.
-    while leased && began.elapsed() < FRESH_LIMIT {
+    while leased != [false; 2] && began.elapsed() < FRESH_LIMIT {
         tokio::time::sleep(Duration::from_millis(3_300)).await;
-        let view = client.get(attempt, "view").await;
-        leased = !view.body["lease"].is_null();
+        for (leased, attempt) in leased.iter_mut().zip([plain, full]) {
+            let view = client.get(attempt, "view").await;
+            *leased = *leased && !view.body["lease"].is_null();
+        }
+        let asked = Instant::now();
+        let bystander = trial.bystander;
+        bystander.client.get(bystander.attempt, "view").await;
+        waited = waited.max(asked.elapsed());
     }
-    let came = format!("leased {leased} after {} s", began.elapsed().as_secs());
-    let expected = "covered within twice the longest delay";
-    trial.note(
-        (1, "H1", "contact every 3.3 s and no code"),
-        expected,
-        (!leased, came),
-    );
-    let reply = client.get(attempt, "items/1").await;
-    trial.refused((1, "H1", "GET items/1 after missed codes"), &reply);
+    let took = began.elapsed().as_secs();
+    let names = [
+        "contact every 3.3 s and no code",
+        "a screen full of finder patterns and no code",
+    ];
+    for ((name, attempt), leased) in names.into_iter().zip([plain, full]).zip(leased) {
+        let came = format!("leased {leased} after {took} s");
+        let expected = "covered within twice the longest delay";
+        trial.note((1, "H1", name), expected, (!leased, came));
+        let reply = client.get(attempt, "items/1").await;
+        let name = format!("GET items/1 after missed codes, with {name}");
+        trial.refused((1, "H1", &name), &reply);
+    }
+    let name = "the bystander's longest wait beside screens full of finder patterns";
+    let came = format!("{} ms", waited.as_millis());
+    let expected = "below five seconds";
+    trial.note((1, "H8", name), expected, (waited < WAIT_MAX, came));
     trial.bystander(1, "H8", "pictures without codes").await;
     Ok(())
 }
 
+/// Point 8: as many bytes as the links take, one link after the other.
+pub(super) async fn flood(trial: &mut Trial<'_>) -> Result<()> {
+    let client = trial.client;
+    let own = attempt_of(client, SEQUENCES, 1).await?;
+    let provision = client.check_in(own).await?;
+    let memory = |trial: &Trial<'_>| trial.pid.and_then(memory_kib).unwrap_or_default();
+    let before = memory(trial);
+    let began = Instant::now();
+    let agent = Streaming::of(trial.site, &provision, Film::Flood)?;
+    let (mut most, mut until) = (before, FLOOD_LIMIT);
+    let mut filled = false;
+    while began.elapsed() < until {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        most = most.max(memory(trial));
+        if !filled && agent.stored() >= BURST_BYTES {
+            filled = true;
+            until = began.elapsed() + FLOOD_GOES_ON;
+        }
+    }
+    let (stored, took) = (agent.stored(), began.elapsed().as_secs());
+    let may = BURST_BYTES + RATE * (took + 1) + IN_FLIGHT;
+    let came = format!("{stored} bytes over {} links in {took} s", agent.links());
+    let name = "a flood over many links";
+    let expected = "a burst, and the rate after it";
+    trial.note((8, "quota", name), expected, (stored <= may, came));
+    let came = format!("{before} KiB before, {most} KiB at most");
+    let held = most <= before + FLOOD_MEMORY_KIB;
+    let name = "the server's memory in a flood";
+    trial.note((8, "quota", name), "bounded", (held, came));
+    drop(agent);
+    trial.bystander(8, "quota", "a flood of bytes").await;
+    Ok(())
+}
+
 const FRESH_LIMIT: Duration = Duration::from_secs(240);
+/// What a code may take to be found.
+const WAIT_MAX: Duration = Duration::from_secs(5);
+/// What the server says of an attempt's bytes: at once, and in a second.
+const BURST_BYTES: u64 = 128 * 1024 * 1024;
+const RATE: u64 = 300_000;
+/// What may be under way.
+const IN_FLIGHT: u64 = 6 * 1024 * 1024;
+const FLOOD_LIMIT: Duration = Duration::from_secs(120);
+const FLOOD_GOES_ON: Duration = Duration::from_secs(20);
+const FLOOD_MEMORY_KIB: u64 = 96 * 1024;

@@ -2,7 +2,9 @@
 
 mod agents;
 mod exam;
+mod machines;
 mod outside;
+mod sittings;
 
 use std::time::Duration;
 
@@ -27,6 +29,8 @@ struct Trial<'a> {
     account: (&'a str, &'a str),
     bystander: &'a Bystander,
     record: &'a Record,
+    /// The server's process, where it runs on this machine.
+    pid: Option<u32>,
     cases: &'a mut Vec<Case>,
 }
 
@@ -56,6 +60,13 @@ impl Trial<'_> {
     fn code(&mut self, about: About<'_>, expected: &'static str, reply: &Reply) {
         let held = expected.split(' ').any(|code| code == reply.code());
         self.note(about, expected, (held, reply.short()));
+    }
+
+    /// Expects this code of every one.
+    fn all(&mut self, about: About<'_>, expected: &'static str, replies: &[Reply]) {
+        let codes: Vec<&str> = replies.iter().map(Reply::code).collect();
+        let held = codes.iter().all(|code| *code == expected);
+        self.note(about, expected, (held, format!("{codes:?}")));
     }
 
     /// Expects any refusal that the client is at fault for.
@@ -104,6 +115,7 @@ pub(super) async fn run(
         account,
         bystander,
         record,
+        pid: target.pid,
         cases,
     };
     outside::strangers(&mut trial, target).await?;
@@ -113,8 +125,16 @@ pub(super) async fn run(
     exam::exam(&mut trial).await?;
     agents::link(&mut trial).await?;
     agents::amounts(&mut trial).await?;
+    machines::turns(&mut trial).await?;
+    if let Some(office) = &target.office {
+        sittings::withdrawn(&mut trial, office).await?;
+        sittings::window(&mut trial, office, long).await?;
+        sittings::sealing(&mut trial, office).await?;
+        machines::moved(&mut trial, office).await?;
+    }
     if long {
         agents::freshness(&mut trial).await?;
+        agents::flood(&mut trial).await?;
     }
     Ok(())
 }
