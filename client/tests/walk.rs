@@ -87,6 +87,37 @@ fn an_exam_is_sat_killed_gone_on_with_and_submitted_with_the_keyboard_alone() {
     assert!(receipts[0].contains("\"submitted\": true") && receipts[0].contains("\"entries\": 2"));
 }
 
+#[test]
+fn a_delivery_that_crosses_the_closing_of_its_connection_is_sent_again_once_and_counts_once() {
+    let desk = Desk::start(env!("CARGO_BIN_EXE_qorgan-client-hooked"), (1366, 768));
+    let server = Server::start(Duration::from_millis(200));
+    let kiosk = desk.kiosk(&server.link());
+    sign_in(&desk, &kiosk);
+    check_in(&desk, &kiosk);
+    server.open_gate();
+    kiosk.expect("the button", |state| state["focused"] == "start");
+    desk.key("Return");
+    kiosk.expect("the first question", |state| state["question"] == 1);
+
+    server.close_under_responses();
+    desk.key("b");
+    kiosk.expect("the delivery", |state| state["kept"] == "delivered");
+
+    assert_eq!(
+        server.responses(),
+        [(1, Response::choices(vec!["B".to_owned()]))],
+        "counted once"
+    );
+    let deliveries = server.deliveries();
+    assert_eq!(deliveries.len(), 2, "sent again, and once");
+    assert_ne!(
+        deliveries[0], deliveries[1],
+        "under a number of its own, for a server that took the first would take it for a copy"
+    );
+    desk.key("ctrl+Return");
+    kiosk.expect("the exam goes on", |state| state["question"] == 2);
+}
+
 /// The token ends in the middle, then the machine loses what it wrote down: nothing is lost.
 fn lose_sign_in_and_journal(
     desk: &Desk,

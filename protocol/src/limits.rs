@@ -20,6 +20,9 @@ pub const UNRECEIPTED_CHUNKS_MAX: usize = 256;
 pub const UNRECEIPTED_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The largest body of a JSON request, in bytes.
 pub const REQUEST_BYTES_MAX: usize = 1024 * 1024;
+/// How long a client keeps a connection over which nothing passes, in seconds. A server that closes one
+/// sooner crosses the client's next request.
+pub const IDLE_KEPT_SECONDS: u64 = 10;
 /// The most response entries in one request.
 pub const RESPONSES_MAX: usize = 512;
 /// The longest text message, in characters.

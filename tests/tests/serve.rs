@@ -8,8 +8,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use qorgan_protocol::limits::IDLE_KEPT_SECONDS;
 use qorgan_tests::places;
+use qorgan_tests::relay::Relay;
 use qorgan_tests::server::Server;
+use qorgan_tests::tree::top;
 use qorgan_tests::wait::until;
 
 #[test]
@@ -84,6 +87,57 @@ fn another_program_that_reads_the_database_leaves_a_running_servers_journal() {
         journal.exists(),
         "what the server writes next would be lost"
     );
+}
+
+#[test]
+fn a_client_gives_an_idle_connection_up_long_before_the_server_does() {
+    let example = std::fs::read_to_string(top().join("server").join("config.example.toml"));
+    let example = example.expect("readable");
+    let borne = example
+        .lines()
+        .find_map(|line| line.strip_prefix("header_seconds = "));
+    // The server's own tests hold the example against its defaults.
+    let borne: u64 = borne
+        .expect("it is told")
+        .parse()
+        .expect("a number of seconds");
+    assert!(
+        borne >= 2 * IDLE_KEPT_SECONDS,
+        "kept for {IDLE_KEPT_SECONDS} s by clients, borne for {borne} s by the server"
+    );
+
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let server = Server::start(folder.path(), "").expect("the server starts");
+    let relay = Relay::start(&server.ready().address).expect("it starts");
+    let asked = tokio::runtime::Runtime::new().expect("threads");
+    asked.block_on(async {
+        let http = kept_connections(&server);
+        let hello = format!("{}/api/v1/hello", relay.url().replacen("http", "https", 1));
+        for idle in [0, IDLE_KEPT_SECONDS + 3] {
+            tokio::time::sleep(Duration::from_secs(idle)).await;
+            let reply = http.get(&hello).send().await.expect("answered");
+            assert_eq!(reply.status(), 200);
+            reply.bytes().await.expect("a whole body");
+        }
+    });
+    assert_eq!(
+        relay.connections(),
+        1,
+        "the connection was there all the time"
+    );
+}
+
+/// Returns connections to a server that are kept for longer than any kiosk keeps them.
+fn kept_connections(server: &Server) -> reqwest::Client {
+    // Another test of this process may have been first, which is as good.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let ca = std::fs::read(&server.ready().ca_pem_path).expect("readable");
+    let ca = reqwest::Certificate::from_pem(&ca).expect("a PEM");
+    let http = reqwest::Client::builder()
+        .tls_certs_only([ca])
+        .no_proxy()
+        .pool_idle_timeout(Duration::from_secs(600));
+    http.build().expect("a client")
 }
 
 #[test]

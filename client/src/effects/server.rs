@@ -12,6 +12,7 @@ use qorgan_protocol::{
     codec,
     crypto::{self, Hasher as _, PublicKey, Signable, SignedBytes, Signer as _},
     ids::{AttemptId, Epoch, InstitutionId},
+    limits::IDLE_KEPT_SECONDS,
     local::Provision,
     wire::{
         AcceptedResponses, AgentGrant, AttemptView, ChallengeReply, CheckInReply, CheckInRequest,
@@ -586,8 +587,8 @@ fn unreachable_of(error: &reqwest::Error) -> Failure {
 const WAIT_MS: u64 = 1_000;
 const TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
-/// The server closes a connection that is idle for twenty seconds; a request that it crosses would be
-/// lost and have to be sent again.
-const IDLE_KEPT: Duration = Duration::from_secs(10);
+/// Below what the server bears, for a request that crosses the closing of its connection is lost and has
+/// to be sent again.
+const IDLE_KEPT: Duration = Duration::from_secs(IDLE_KEPT_SECONDS);
 /// A larger picture is refused.
 const PICTURE_BYTES_MAX: u64 = 32 * 1024 * 1024;

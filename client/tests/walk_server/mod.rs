@@ -39,6 +39,10 @@ struct State {
     running: bool,
     submitted: bool,
     refuses: bool,
+    /// The next responses cross the closing of their connection.
+    crosses: bool,
+    /// The proof of each delivery of responses that came.
+    deliveries: Vec<String>,
     signed_out: bool,
     began: Instant,
     entries: Vec<ResponseEntry>,
@@ -76,6 +80,8 @@ impl Server {
             running: false,
             submitted: false,
             refuses: false,
+            crosses: false,
+            deliveries: Vec::new(),
             signed_out: false,
             began: Instant::now(),
             entries: Vec::new(),
@@ -114,6 +120,17 @@ impl Server {
 
     pub(crate) fn refuse_responses(&self, refuses: bool) {
         self.lock().refuses = refuses;
+    }
+
+    /// Closes the connection over which the next responses come, as a server does that found it idle
+    /// while they were under way: they are neither answered nor stored.
+    pub(crate) fn close_under_responses(&self) {
+        self.lock().crosses = true;
+    }
+
+    /// Returns the proof of each delivery of responses that came, also of those that were not taken.
+    pub(crate) fn deliveries(&self) -> Vec<String> {
+        self.lock().deliveries.clone()
     }
 
     /// Ends the candidate's token.
@@ -155,7 +172,7 @@ where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
     loop {
-        let (mut line, mut length) = (String::new(), 0);
+        let (mut line, mut length, mut proof) = (String::new(), 0, String::new());
         if stream.read_line(&mut line).await? == 0 {
             return Ok(());
         }
@@ -167,6 +184,9 @@ where
             }
             if let Some(value) = header.to_lowercase().strip_prefix("content-length:") {
                 length = value.trim().parse().unwrap_or(0);
+            }
+            if let Some(value) = header.to_lowercase().strip_prefix("qorgan-proof:") {
+                value.trim().clone_into(&mut proof);
             }
         }
         let mut body = vec![0; length];
@@ -181,6 +201,12 @@ where
         }
         let (status, reply) = {
             let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            if line.starts_with("POST") && path.ends_with("/responses") {
+                state.deliveries.push(proof);
+                if std::mem::take(&mut state.crosses) {
+                    return Ok(());
+                }
+            }
             state.answer(&path, (line.starts_with("GET"), &body))
         };
         let text = if status == 204 {

@@ -206,7 +206,8 @@ pub struct Limits {
     pub address_strangers: u32,
     /// How many candidates sit exams at once; the system must allow files and connections for them.
     pub candidates: u32,
-    /// How long a connection may take for its handshake, and for the head of each request.
+    /// How long a connection may take for its handshake, and for the head of each request, so that it may
+    /// be idle for so long; clients keep theirs for `IDLE_KEPT_SECONDS` of the protocol's limits.
     pub header_seconds: u32,
 }
 

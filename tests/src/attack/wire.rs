@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use qorgan_protocol::attempt::CheckName;
 use qorgan_protocol::crypto::{self, Hasher as _, PublicKey, Signer as _};
 use qorgan_protocol::ids::{AttemptId, BootId, Epoch, InstitutionId};
+use qorgan_protocol::limits::IDLE_KEPT_SECONDS;
 use qorgan_protocol::wire::{
     AgentGrant, CheckInReply, DeviceProof, EnrolProof, Hex, PROOF_HEADER, PROOF_NONCE_HEADER,
     RequestProof, ServerHello, SignedHex, nonce_of, proof_header,
@@ -99,7 +100,8 @@ impl Site {
 
     /// Returns the same server over connections that are kept as the kiosk keeps them.
     pub(super) async fn kept(&self) -> Result<Self> {
-        let kept = |http: ClientBuilder| http.pool_idle_timeout(Duration::from_secs(10));
+        let idle = Duration::from_secs(IDLE_KEPT_SECONDS);
+        let kept = |http: ClientBuilder| http.pool_idle_timeout(idle);
         Ok(Self {
             watch: Arc::clone(&self.watch),
             ..Self::over(&self.origin, &self.ca_pem, kept).await?
