@@ -15,6 +15,7 @@ use super::{
     Agent, Attempt, Kiosk, ReadBack, SignInForm, Stage, Step,
     check_in::{after_identity, consent_step, has_consented, step_of},
     liveness::Liveness,
+    messages::Draft,
     voice::VoiceStep,
 };
 use crate::{
@@ -187,7 +188,7 @@ impl Kiosk {
             liveness: Liveness::default(),
             voice: VoiceStep::default(),
             seen_messages: BTreeSet::new(),
-            draft: String::new(),
+            draft: Draft::default(),
             hand: None,
             agent_bound: false,
         }));

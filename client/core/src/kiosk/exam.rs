@@ -6,14 +6,12 @@ use qorgan_protocol::{
     assessment::{Block, ItemPage},
     attempt::AttemptPhase,
     ids::PictureId,
-    limits::MESSAGE_CHARS_MAX,
     time::{Now, WallTime},
     wire::{AttemptView, ClientEvent, ClientEventKind, IdentityState, MessageFrom, ProblemCode},
 };
 
 use super::{Attempt, Heard, Kiosk, ReadBack, Stage, Step};
 use crate::{
-    Private,
     event::{Call, CallKind, Effect, Failure, Intent, Overlay, Reply},
     view::{Delivery, EndCause, Trouble},
 };
@@ -32,14 +30,14 @@ impl Kiosk {
                 attempt.hand = Some(!raised);
             }
             Intent::TypeMessage(text) => {
-                attempt.draft = text.chars().take(MESSAGE_CHARS_MAX).collect();
+                attempt.draft.typed(&text);
             }
             Intent::SendMessage => {
-                let text = std::mem::take(&mut attempt.draft);
-                if !text.trim().is_empty() {
-                    self.call(Call::Message {
-                        text: Private(text.trim().to_owned()),
-                    });
+                // What is typed while another one is under way waits in its field.
+                if !self.busy.contains(&CallKind::Message)
+                    && let Some(text) = attempt.draft.send()
+                {
+                    self.call(Call::Message { text });
                 }
             }
             Intent::Submit => {
@@ -263,6 +261,7 @@ impl Attempt {
                 self.events_sent = 0;
             }
             CallKind::Photo => self.photo = true,
+            CallKind::Message => self.draft.sent(),
             CallKind::Enrol
             | CallKind::SignIn
             | CallKind::Exams
@@ -279,7 +278,6 @@ impl Attempt {
             | CallKind::ReadBack
             | CallKind::Responses
             | CallKind::Submit
-            | CallKind::Message
             | CallKind::Hand => {}
         }
     }

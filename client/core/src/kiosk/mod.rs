@@ -6,6 +6,7 @@ mod exam;
 mod guard;
 mod light;
 mod liveness;
+mod messages;
 mod responses;
 mod show;
 mod voice;
@@ -148,7 +149,7 @@ struct Attempt {
     liveness: liveness::Liveness,
     voice: voice::VoiceStep,
     seen_messages: BTreeSet<MessageId>,
-    draft: String,
+    draft: messages::Draft,
     hand: Option<bool>,
     agent_bound: bool,
 }
@@ -337,6 +338,9 @@ impl Kiosk {
 
     fn failed(&mut self, now: Now, kind: CallKind, failure: Failure) {
         let trouble = trouble_of(&failure);
+        if let (CallKind::Message, Stage::Attempt(attempt)) = (kind, &mut self.stage) {
+            attempt.draft.failed();
+        }
         if is_signed_out(&failure) && kind != CallKind::SignIn {
             self.signed_out(now, trouble);
             return;

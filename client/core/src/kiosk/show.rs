@@ -342,7 +342,7 @@ impl Kiosk {
                 .map(|heard| heard.view.messages.clone())
                 .unwrap_or_default(),
             draft: attempt
-                .map(|attempt| attempt.draft.clone())
+                .map(|attempt| attempt.draft.text().to_owned())
                 .unwrap_or_default(),
             unanswered: pick(|question| !question.answered),
             flagged: pick(|question| question.flagged),

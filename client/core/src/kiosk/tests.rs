@@ -7,6 +7,7 @@ mod lease;
 mod light;
 mod liveness;
 mod machine;
+mod messages;
 mod voice;
 mod walk;
 
