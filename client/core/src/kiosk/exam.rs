@@ -1,6 +1,7 @@
 //! The exam: what the candidate does in it, what the server answers, what is asked next.
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 
 use qorgan_protocol::{
     assessment::{Block, ItemPage},
@@ -241,17 +242,44 @@ impl Attempt {
         })
     }
 
+    /// Notes what is to be told to the server. Words that a program chose are cut, so that what waits
+    /// fits into one request whatever it says.
     pub(super) fn note(&mut self, now: Now, kind: ClientEventKind, detail: String) {
         if self.events.len() >= EVENTS_MAX {
-            self.events.remove(0);
-            self.events_sent = self.events_sent.saturating_sub(1);
+            self.leave_one_out(now);
         }
+        self.keep_note(now, kind, detail);
+    }
+
+    fn keep_note(&mut self, now: Now, kind: ClientEventKind, detail: String) {
         self.events.push(ClientEvent {
             kind,
             ago_ms: 0,
             at: now,
-            detail,
+            detail: detail.chars().take(DETAIL_CHARS_MAX).collect(),
         });
+    }
+
+    /// Gives up the oldest of the kind that most are of, so that a flood of one kind hides no other,
+    /// and says once that something was left out.
+    fn leave_one_out(&mut self, now: Now) {
+        let mut counts = BTreeMap::new();
+        for event in &self.events {
+            *counts.entry(event.kind).or_insert(0_usize) += 1;
+        }
+        let most = counts.into_iter().max_by_key(|&(_, count)| count);
+        let oldest =
+            most.and_then(|(kind, _)| self.events.iter().position(|event| event.kind == kind));
+        if let Some(place) = oldest {
+            self.events.remove(place);
+            if place < self.events_sent {
+                self.events_sent = self.events_sent.saturating_sub(1);
+            }
+        }
+        let said = self.events.iter().any(|event| event.detail == LEFT_OUT);
+        if !said {
+            self.keep_note(now, ClientEventKind::MeasureFailed, LEFT_OUT.to_owned());
+        }
     }
 
     pub(super) fn told(&mut self, kind: CallKind) {
@@ -410,5 +438,8 @@ impl Attempt {
 }
 
 const RETRY: Duration = Duration::from_millis(700);
-/// More things that the lockdown saw than this are not kept; the oldest go.
+/// More things that the lockdown saw than this, and the word that some are left out, do not wait.
 const EVENTS_MAX: usize = 200;
+/// The server cuts longer ones.
+const DETAIL_CHARS_MAX: usize = 200;
+const LEFT_OUT: &str = "more was seen than could be told: some of it is left out";

@@ -8,6 +8,7 @@ mod light;
 mod liveness;
 mod machine;
 mod messages;
+mod told;
 mod voice;
 mod walk;
 
