@@ -184,10 +184,11 @@ impl ResponseBook {
         entry
     }
 
-    /// Takes in that the entry is on disk.
+    /// Takes in that the entry is on disk, and those before it with it.
     pub fn saved(&mut self, seq: ResponseSeq, at: WallTime) {
         for given in self.given.values_mut() {
-            if given.place == (self.epoch, seq) && given.kept == Kept::Writing {
+            let waited = matches!(given.kept, Kept::Writing | Kept::Unsaved);
+            if given.place.0 == self.epoch && given.place.1 <= seq && waited {
                 given.kept = Kept::Saved(at);
             }
         }
@@ -320,6 +321,19 @@ mod tests {
             book.given(item(1)).map(|given| given.kept),
             Some(Kept::Saved(wall(5)))
         );
+    }
+
+    #[test]
+    fn a_response_that_the_disk_refused_is_saved_with_one_that_follows_it() {
+        let mut book = fresh();
+        book.give(item(1), (choice("A"), false), Now::default(), 10);
+        book.unsaved();
+        let later = book.give(item(2), (choice("B"), false), Now::default(), 10);
+        book.saved(later.seq, wall(5));
+        for which in [1, 2] {
+            let kept = book.given(item(which)).map(|given| given.kept);
+            assert_eq!(kept, Some(Kept::Saved(wall(5))), "item {which}");
+        }
     }
 
     #[test]

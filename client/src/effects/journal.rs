@@ -4,6 +4,7 @@
 //! `ATTEMPT.eN.submit` the submission, `ATTEMPT.eN.place` the open question (a number, no content).
 
 use std::{
+    collections::VecDeque,
     fs::{File, OpenOptions},
     io::{self, Write as _},
     ops::RangeInclusive,
@@ -49,12 +50,20 @@ pub enum JournalError {
     /// An entry is longer than a record may be.
     #[error("a response is too long for the journal")]
     TooLong,
+    /// The disk has refused for so long that no more entries wait for it.
+    #[error("too many responses wait for the disk")]
+    Full,
 }
 
-/// The journal of one attempt and epoch.
+/// The journal of one attempt and epoch. Each record is read by its place in the chain, so that one
+/// that the disk refused is written before those that follow it.
 #[derive(Debug)]
 pub struct JournalFile {
     file: File,
+    /// The length of the file up to the end of the last whole record.
+    whole: u64,
+    /// What the disk refused, oldest first.
+    refused: VecDeque<ResponseEntry>,
     key: SecretKey,
     place: Place,
     base: PathBuf,
@@ -105,6 +114,8 @@ impl JournalFile {
         qorgan_files::sync_folder(folder).map_err(io_error("made durable"))?;
         let journal = Self {
             file,
+            whole,
+            refused: VecDeque::new(),
             key,
             place,
             base,
@@ -117,11 +128,26 @@ impl JournalFile {
         Ok((journal, news))
     }
 
-    /// Writes an entry; it is on disk when this returns.
+    /// Writes an entry, after those that the disk refused before; all are on disk when this returns.
     ///
     /// # Errors
-    /// Where the disk refuses; the file then ends where it did before.
+    /// Where the disk refuses; the file then ends where it did before, and the entry is written before
+    /// the next one.
     pub fn append(&mut self, entry: &ResponseEntry) -> Result<(), JournalError> {
+        if self.refused.len() >= REFUSED_MAX {
+            return Err(JournalError::Full);
+        }
+        self.refused.push_back(entry.clone());
+        while let Some(oldest) = self.refused.pop_front() {
+            if let Err(error) = self.write(&oldest) {
+                self.refused.push_front(oldest);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, entry: &ResponseEntry) -> Result<(), JournalError> {
         let plain = codec::encode("response entry", entry)?;
         let sealed = self
             .key
@@ -129,20 +155,24 @@ impl JournalFile {
             .map_err(JournalError::Seal)?;
         let framed =
             sealed_log::frame(&sealed, *SEALED_BYTES.end()).ok_or(JournalError::TooLong)?;
-        let before = self.file.metadata().map_err(io_error("measured"))?.len();
+        // What was written by halves, and could not be cut off then.
+        self.file.set_len(self.whole).map_err(io_error("cut"))?;
         let written = self
             .file
             .write_all(&framed)
             .and_then(|()| self.file.sync_data());
-        written.map_err(|source| {
-            if let Err(error) = self.file.set_len(before) {
+        if let Err(source) = written {
+            if let Err(error) = self.file.set_len(self.whole) {
                 tracing::warn!(%error, "Could not cut a half-written response");
             }
-            JournalError::Io {
+            return Err(JournalError::Io {
                 doing: "written",
                 source,
-            }
-        })
+            });
+        }
+        let bytes = u64::try_from(framed.len()).unwrap_or(u64::MAX);
+        self.whole = self.whole.saturating_add(bytes);
+        Ok(())
     }
 
     /// Writes that everything before `next` is submitted; it is on disk when this returns.
@@ -341,6 +371,8 @@ fn io_error(doing: &'static str) -> impl Fn(io::Error) -> JournalError {
 
 /// Entries that wait for the disk; more make the window wait, which a slow disk must show.
 const JOBS_MAX: usize = 256;
+/// Entries that the disk refused and that wait for it; an exam has far fewer.
+const REFUSED_MAX: usize = 4_096;
 /// A journal that was begun after a lost one starts below this place.
 const FIRST_SEQ_MAX: u64 = 20_000;
 /// The sealed bytes that a record may have; an entry has far fewer, so more means damage.
@@ -381,6 +413,41 @@ mod tests {
             assert_eq!(entries, expected, "cut at {cut}");
             assert_eq!(place, Some(7));
         }
+    }
+
+    #[test]
+    fn what_the_disk_refused_is_written_before_what_follows_and_nothing_saved_is_lost() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (mut journal, _) = open(folder.path(), 1).expect("opens");
+        journal.append(&entry(0)).expect("writes");
+        let path = journal.base.with_added_extension("log");
+        let writable = std::mem::replace(&mut journal.file, File::open(&path).expect("opens"));
+        for seq in 1..3 {
+            journal.append(&entry(seq)).expect_err("the disk refuses");
+        }
+        journal.file = writable;
+        journal.append(&entry(3)).expect("writes");
+
+        let (_, news) = open(folder.path(), 1).expect("opens");
+        let JournalNews::Replayed { entries, .. } = news else {
+            panic!("{news:?}")
+        };
+        assert_eq!(entries, (0..4).map(entry).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_half_of_a_record_that_could_not_be_cut_off_is_cut_off_before_the_next() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (mut journal, _) = open(folder.path(), 1).expect("opens");
+        journal.append(&entry(0)).expect("writes");
+        (&journal.file).write_all(b"half").expect("writes");
+        journal.append(&entry(1)).expect("writes");
+
+        let (_, news) = open(folder.path(), 1).expect("opens");
+        let JournalNews::Replayed { entries, .. } = news else {
+            panic!("{news:?}")
+        };
+        assert_eq!(entries, [entry(0), entry(1)]);
     }
 
     #[test]
