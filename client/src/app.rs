@@ -118,7 +118,7 @@ impl App {
                     self.lock.engage(&self.bell);
                     self.unsettled_until = Some(self.clock.now() + UNSETTLED);
                 }
-                Outcome::Renew => self.lock.renew(),
+                Outcome::Renew => self.lock.renew(&self.bell),
                 Outcome::Release => {
                     self.lock.release();
                     self.unsettled_until = Some(self.clock.now() + UNSETTLED);
@@ -144,7 +144,7 @@ impl App {
         let due = |renewed| now.since(renewed) >= RENEW_AFTER;
         if self.renewed.is_none_or(due) {
             self.renewed = Some(now);
-            self.lock.renew();
+            self.lock.renew(&self.bell);
         }
     }
 

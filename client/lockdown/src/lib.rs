@@ -9,6 +9,7 @@
 //!   causes is not a window switch and is not reported as one.
 
 mod journal;
+mod lapse;
 mod layouts;
 mod lockdown;
 mod measure;
@@ -22,6 +23,7 @@ mod watch;
 pub mod fake;
 
 pub use journal::{Journal, JournalEntry, JournalError, Leftover};
+pub use lapse::LapseWatch;
 pub use layouts::Layout;
 pub use lockdown::{Lockdown, revert_leftovers};
 pub use measure::{Measure, MeasureError, MeasureKind, MeasureOutcome, MeasureReport, Undo};

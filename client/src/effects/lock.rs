@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use qorgan_client_core::event::Event;
 use qorgan_lockdown::{
-    Layout, Layouts, Lockdown, MeasureOutcome, MeasureReport, WatchEvent, WatchHandle, WatchKind,
-    WindowTarget, measures, revert_leftovers, start_seat_watch, start_watch,
+    LapseWatch, Layout, Layouts, Lockdown, MeasureOutcome, MeasureReport, WatchEvent, WatchHandle,
+    WatchKind, WindowTarget, measures, revert_leftovers, start_seat_watch, start_watch,
 };
 use qorgan_protocol::wire::ClientEventKind;
 
@@ -17,6 +17,8 @@ pub struct Lock {
     journal: PathBuf,
     target: Option<WindowTarget>,
     engaged: Option<Lockdown>,
+    /// What was told of measures that do not hold any more.
+    lapses: LapseWatch,
     watch: Option<WatchHandle>,
     /// Runs also where nothing can be locked.
     seat: Option<WatchHandle>,
@@ -41,6 +43,7 @@ impl Lock {
             journal,
             target,
             engaged: None,
+            lapses: LapseWatch::default(),
             watch: None,
             seat: None,
             layouts: None,
@@ -73,6 +76,7 @@ impl Lock {
         match Lockdown::engage(&self.journal, measures(&target)) {
             Ok((lockdown, reports)) => {
                 self.engaged = Some(lockdown);
+                self.lapses = LapseWatch::default();
                 for report in &reports {
                     told(bell, report);
                 }
@@ -98,11 +102,16 @@ impl Lock {
         }
     }
 
-    /// Applies again what something outside has loosened.
-    pub fn renew(&mut self) {
+    /// Applies again what something outside has loosened; a measure that cannot be had any more is
+    /// told, once until it holds again.
+    pub fn renew(&mut self, bell: &Bell) {
         if let Some(lockdown) = &mut self.engaged {
-            for report in lockdown.renew() {
+            let reports = lockdown.renew();
+            for report in &reports {
                 tracing::debug!(measure = report.kind.name(), outcome = ?report.outcome, "Renewed");
+            }
+            for report in &self.lapses.look(reports) {
+                told(bell, report);
             }
         }
     }
