@@ -80,12 +80,12 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal at `path`, making it where there is none.
+    /// Opens the journal at `path`, making it where there is none, and cuts off a torn last line.
     ///
     /// # Errors
     /// Fails where the file cannot be made, read or synced, or is damaged.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
-        let entries = read(path)?;
+        let (entries, whole_bytes) = read(path)?;
         let next_seq = entries
             .iter()
             .map(|entry| match entry {
@@ -103,12 +103,36 @@ impl Journal {
                 doing: "opened",
                 source,
             })?;
+        // What is appended begins a line of its own.
+        let whole = u64::try_from(whole_bytes).unwrap_or(u64::MAX);
+        file.set_len(whole)
+            .and_then(|()| file.sync_all())
+            .map_err(|source| JournalError::Io {
+                doing: "cut",
+                source,
+            })?;
         sync_folder(path)?;
         Ok(Self {
             path: path.to_owned(),
             file,
             next_seq,
         })
+    }
+
+    /// Opens the journal at `path`; a damaged one is set aside first, for it must keep nobody from
+    /// locking the machine.
+    ///
+    /// # Errors
+    /// Fails where the file cannot be made, read, moved or synced.
+    pub fn open_or_begin(path: &Path) -> Result<Self, JournalError> {
+        match Self::open(path) {
+            Err(error @ JournalError::Damaged { .. }) => {
+                tracing::warn!(%error, "Begins another lockdown journal");
+                set_aside(path)?;
+                Self::open(path)
+            }
+            opened => opened,
+        }
     }
 
     /// Writes down that `measure` is about to be applied; returns its number once that is on disk.
@@ -164,13 +188,22 @@ impl Journal {
     }
 }
 
+/// Moves a damaged journal out of the way, to be looked at.
+pub(crate) fn set_aside(path: &Path) -> Result<(), JournalError> {
+    let aside = path.with_added_extension("damaged");
+    qorgan_files::put(path, &aside).map_err(|source| JournalError::Io {
+        doing: "set aside",
+        source,
+    })
+}
+
 /// Returns the measures that are in force by the journal at `path`, oldest first.
 ///
 /// # Errors
 /// Fails where the file is there and cannot be read, or is damaged before its last line.
 pub(crate) fn leftovers(path: &Path) -> Result<Vec<Leftover>, JournalError> {
     let mut open = Vec::new();
-    for entry in read(path)? {
+    for entry in read(path)?.0 {
         match entry {
             JournalEntry::Apply { seq, measure, undo } => {
                 open.push(Leftover { seq, measure, undo })
@@ -181,10 +214,11 @@ pub(crate) fn leftovers(path: &Path) -> Result<Vec<Leftover>, JournalError> {
     Ok(open)
 }
 
-fn read(path: &Path) -> Result<Vec<JournalEntry>, JournalError> {
+/// Returns the entries of the whole lines, and how many bytes those have.
+fn read(path: &Path) -> Result<(Vec<JournalEntry>, usize), JournalError> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), 0)),
         Err(source) => {
             return Err(JournalError::Io {
                 doing: "read",
@@ -192,8 +226,9 @@ fn read(path: &Path) -> Result<Vec<JournalEntry>, JournalError> {
             });
         }
     };
-    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    whole
+    let end = text.rfind('\n').map_or(0, |end| end.saturating_add(1));
+    let whole = text.get(..end).unwrap_or_default();
+    let entries: Result<_, _> = whole
         .lines()
         .enumerate()
         .map(|(index, line)| {
@@ -202,7 +237,8 @@ fn read(path: &Path) -> Result<Vec<JournalEntry>, JournalError> {
                 source,
             })
         })
-        .collect()
+        .collect();
+    Ok((entries?, end))
 }
 
 fn sync_folder(path: &Path) -> Result<(), JournalError> {
@@ -262,6 +298,28 @@ mod tests {
         for cut in 0..whole.len() {
             std::fs::write(&path, &whole[..cut]).expect("writes");
             assert_eq!(leftovers(&path).expect("reads"), vec![], "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_after_a_torn_line_can_be_read_and_the_machine_locked_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("lockdown.journal");
+        let mut journal = Journal::open(&path).expect("opens");
+        let first = journal
+            .intend(MeasureKind::DisplayAwake, &BLANKING)
+            .expect("writes");
+        journal.reverted(first).expect("writes");
+        let whole = std::fs::read(&path).expect("reads");
+
+        for cut in 0..whole.len() {
+            std::fs::write(&path, &whole[..cut]).expect("writes");
+            let mut journal = Journal::open(&path).expect("opens");
+            let seq = journal
+                .intend(MeasureKind::KeyboardGrab, &Undo::DiesWithProcess)
+                .expect("writes");
+            journal.reverted(seq).expect("writes");
+            Journal::open(&path).unwrap_or_else(|error| panic!("cut at {cut}: {error}"));
         }
     }
 

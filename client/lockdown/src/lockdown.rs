@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    journal::{Journal, JournalError, leftovers},
+    journal::{Journal, JournalError, leftovers, set_aside},
     measure::{Measure, MeasureKind, MeasureOutcome, MeasureReport, Undo},
     platform,
 };
@@ -35,7 +35,7 @@ impl Lockdown {
         measures: Vec<Box<dyn Measure>>,
     ) -> Result<(Self, Vec<MeasureReport>), JournalError> {
         let mut lockdown = Self {
-            journal: Journal::open(journal_path)?,
+            journal: Journal::open_or_begin(journal_path)?,
             in_force: Vec::new(),
         };
         let mut reports = Vec::new();
@@ -142,10 +142,11 @@ impl Drop for Lockdown {
     }
 }
 
-/// Takes back, newest first, what a process that died left in force.
+/// Takes back, newest first, what a process that died left in force. A damaged journal tells of
+/// nothing, and is set aside.
 ///
 /// # Errors
-/// Fails where the journal cannot be read or written.
+/// Fails where the journal cannot be read or written, or is damaged.
 pub fn revert_leftovers(journal_path: &Path) -> Result<Vec<MeasureReport>, JournalError> {
     revert_leftovers_with(journal_path, platform::revert_leftover)
 }
@@ -155,7 +156,13 @@ fn revert_leftovers_with(
     revert: fn(MeasureKind, &Undo) -> Result<(), crate::measure::MeasureError>,
 ) -> Result<Vec<MeasureReport>, JournalError> {
     let path: PathBuf = journal_path.to_owned();
-    let mut left = leftovers(&path)?;
+    let mut left = match leftovers(&path) {
+        Err(error @ JournalError::Damaged { .. }) => {
+            set_aside(&path)?;
+            return Err(error);
+        }
+        left => left?,
+    };
     if left.is_empty() {
         return Ok(Vec::new());
     }
@@ -295,6 +302,25 @@ mod tests {
         .expect("reads");
 
         assert_eq!(leftovers(&path).expect("reads").len(), 1);
+    }
+
+    #[test]
+    fn a_damaged_journal_is_told_once_and_keeps_nobody_from_locking_the_machine() {
+        let (folder, log) = setup();
+        let path = folder.path().join("journal");
+        let measures = || vec![FakeMeasure::boxed(MeasureKind::KeyboardGrab, &log)];
+        std::fs::write(&path, "nonsense\n").expect("writes");
+
+        revert_leftovers_with(&path, |_, _| Ok(())).expect_err("is damaged");
+        assert_eq!(
+            revert_leftovers_with(&path, |_, _| Ok(())).expect("reads"),
+            vec![]
+        );
+        // As by another program, after the start.
+        std::fs::write(&path, "nonsense\n").expect("writes");
+        let (lockdown, _) = Lockdown::engage(&path, measures()).expect("engages");
+
+        assert_eq!(lockdown.in_force(), [MeasureKind::KeyboardGrab]);
     }
 
     fn setup() -> (tempfile::TempDir, Arc<Mutex<Vec<String>>>) {
