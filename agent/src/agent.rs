@@ -206,9 +206,9 @@ impl Bound {
         &self.board
     }
 
-    /// Names a process whose windows belong to the exam.
-    pub(crate) fn own_process(&self, pid: u32) {
-        self.own.add(pid);
+    /// Takes the process of the one client, whose windows belong to the exam.
+    pub(crate) fn client_process(&self, pid: u32) {
+        self.own.client(pid);
     }
 
     /// Opens every required device and begins to watch, once: consent was given.

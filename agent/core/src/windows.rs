@@ -38,9 +38,10 @@ pub struct WindowWatch {
 }
 
 impl WindowWatch {
-    /// Names a process whose windows belong to the exam.
-    pub fn own_process(&mut self, pid: u32) {
-        self.own.insert(pid);
+    /// Names the processes whose windows belong to the exam, and no others: the number of one that has
+    /// ended goes to another program.
+    pub fn own_processes(&mut self, pids: BTreeSet<u32>) {
+        self.own = pids;
     }
 
     /// Takes the active window; no active window at all is no switch, for a grab, a menu or a
@@ -142,6 +143,15 @@ mod tests {
     }
 
     #[test]
+    fn the_number_of_a_kiosk_that_ended_is_worth_nothing() {
+        let mut watch = watch();
+        watch.open(&[window(1, KIOSK)]);
+        watch.own_processes(BTreeSet::from([77]));
+        let found = watch.open(&[window(2, KIOSK), window(3, 77)]);
+        assert_eq!(found, [WindowFinding::Appeared("term: notes".to_owned())]);
+    }
+
+    #[test]
     fn no_active_window_and_a_panel_are_no_switch() {
         let mut watch = watch();
         assert_eq!(watch.active(None), None);
@@ -204,7 +214,7 @@ mod tests {
 
     fn watch() -> WindowWatch {
         let mut watch = WindowWatch::default();
-        watch.own_process(KIOSK);
+        watch.own_processes(BTreeSet::from([KIOSK]));
         watch
     }
 

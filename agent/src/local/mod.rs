@@ -88,7 +88,7 @@ pub(crate) async fn serve(
         return Err(ChannelError::Refused { reason, detail });
     };
     if let Some(pid) = peer.pid {
-        bound.own_process(pid);
+        bound.client_process(pid);
     }
     talk(&bound, reader, writer).await
 }

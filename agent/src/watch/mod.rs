@@ -28,26 +28,31 @@ use crate::recorder::{Controls, Input};
 
 /// Processes whose windows belong to the exam: this agent and its client.
 #[derive(Debug)]
-pub(crate) struct OwnProcesses(Mutex<BTreeSet<u32>>);
+pub(crate) struct OwnProcesses {
+    agent: Option<u32>,
+    client: Mutex<Option<u32>>,
+}
 
 impl OwnProcesses {
-    /// Makes the set with this agent in it.
+    /// Knows this agent, and no client yet.
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(BTreeSet::from([std::process::id()])))
+        Self {
+            agent: Some(std::process::id()),
+            client: Mutex::default(),
+        }
     }
 
-    /// Adds a process; a client that was started again is another one.
-    pub(crate) fn add(&self, pid: u32) {
-        let mut own = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        own.insert(pid);
+    /// Takes the process of the one client that is proved. A client that was started again is another
+    /// one, and the number of the one before may be any program's by now.
+    pub(crate) fn client(&self, pid: u32) {
+        let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        *client = Some(pid);
     }
 
     /// Returns every such process.
     pub(crate) fn all(&self) -> BTreeSet<u32> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        let client = *self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        self.agent.into_iter().chain(client).collect()
     }
 }
 
@@ -85,7 +90,10 @@ impl Watcher {
         let watcher = Self {
             recorder,
             controls: Arc::clone(&controls),
-            own: Arc::new(OwnProcesses(Mutex::default())),
+            own: Arc::new(OwnProcesses {
+                agent: None,
+                client: Mutex::default(),
+            }),
             displays_max: 1,
             nested_display: MachineRule::Refuse,
         };

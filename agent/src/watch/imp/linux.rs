@@ -339,9 +339,7 @@ impl Desktop<'_> {
     }
 
     fn know_own(&mut self) {
-        for pid in self.watcher.own() {
-            self.windows.own_process(pid);
-        }
+        self.windows.own_processes(self.watcher.own());
     }
 
     fn facts(&self, window: Window) -> Result<WindowFacts, DesktopError> {

@@ -156,7 +156,7 @@ fn a_window_inside_the_exams_own_is_reported() {
     let watched = Watched::start(Display::start);
     let kiosk = watched.display.open_other_window(watched._folder.path());
     let kiosk = kiosk.expect("a window stands for the kiosk's");
-    watched.own.add(kiosk.id());
+    watched.own.client(kiosk.id());
     let words = ["search", "--sync", "--onlyvisible", "--name", "^Notes$"];
     let found = watched
         .display
