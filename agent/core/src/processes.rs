@@ -1,7 +1,6 @@
 //! Which running programs are worth a look.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 use qorgan_protocol::incident::IncidentKind;
 
@@ -88,7 +87,8 @@ pub enum ProcessChange {
 }
 
 impl ProcessWatch {
-    /// Takes the programs that are new and the numbers of all that run; returns what changed.
+    /// Takes the programs that are new, or took another's place in its process, and the numbers of all
+    /// that run; returns what changed.
     pub fn look(
         &mut self,
         rules: &ProcessRules,
@@ -108,12 +108,17 @@ impl ProcessWatch {
             }
         }
         for process in new {
-            let Some(finding) = rules.judge(process) else {
+            let (pid, finding) = (process.pid, rules.judge(process));
+            if self.flagged.get(&pid) == finding.as_ref() {
                 continue;
-            };
-            if let Entry::Vacant(free) = self.flagged.entry(process.pid) {
-                free.insert(finding.clone());
-                changes.push(ProcessChange::Began(process.pid, finding));
+            }
+            // Another program took its place in the process.
+            if let Some(before) = self.flagged.remove(&pid) {
+                changes.push(ProcessChange::Ended(pid, before));
+            }
+            if let Some(finding) = finding {
+                self.flagged.insert(pid, finding.clone());
+                changes.push(ProcessChange::Began(pid, finding));
             }
         }
         changes
@@ -216,6 +221,26 @@ mod tests {
         );
         let ended = watch.look(&rules, &[], &|pid| pid != 7);
         assert!(matches!(ended.as_slice(), [ProcessChange::Ended(7, _)]));
+    }
+
+    #[test]
+    fn a_program_that_takes_anothers_place_in_its_process_is_said_and_so_is_the_end_of_the_other() {
+        let rules = ProcessRules::new(&["calc".to_owned(), "chat".to_owned()], &[]);
+        let mut watch = ProcessWatch::default();
+        let mut look = |name: &str| watch.look(&rules, &[process(7, name)], &|_| true);
+        assert!(look("sh").is_empty());
+        assert!(matches!(
+            look("calc").as_slice(),
+            [ProcessChange::Began(7, _)]
+        ));
+        assert!(matches!(
+            look("chat").as_slice(),
+            [ProcessChange::Ended(7, _), ProcessChange::Began(7, _)]
+        ));
+        assert!(matches!(
+            look("sh").as_slice(),
+            [ProcessChange::Ended(7, _)]
+        ));
     }
 
     fn process(pid: u32, name: &str) -> ProcessFacts {

@@ -96,6 +96,17 @@ pub(super) fn process_ids() -> Option<BTreeSet<u32>> {
     Some(numbers.collect())
 }
 
+/// Returns what a process is called: its short name, and that of its program's file where it can be
+/// read.
+pub(super) fn names(pid: u32) -> Option<Vec<String>> {
+    let short = fs::read(format!("/proc/{pid}/comm")).ok()?;
+    let mut names = vec![String::from_utf8_lossy(&short).trim_end().to_owned()];
+    let file = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+    let file = file.file_name().map(|name| name.to_string_lossy().into_owned());
+    names.extend(file.map(|name| name.trim_end_matches(" (deleted)").to_owned()));
+    Some(names)
+}
+
 /// Watches the desktop; an X server that goes away is connected to again.
 pub(super) fn watch_desktop(watcher: &Watcher) {
     while !watcher.is_stopped() {

@@ -13,6 +13,11 @@ pub(super) fn process_ids() -> Option<BTreeSet<u32>> {
     None
 }
 
+/// Programs are listed by the system alone.
+pub(super) fn names(_pid: u32) -> Option<Vec<String>> {
+    None
+}
+
 pub(super) fn watch_desktop(watcher: &Watcher) {
     super::displays::poll(watcher, |_nothing| {});
 }
