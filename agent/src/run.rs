@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::io;
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::agent::{Agent, Options};
 use crate::clock;
@@ -12,7 +12,7 @@ use crate::enrol;
 use crate::instance::{Instance, InstanceError};
 use crate::link::Ending;
 use crate::local;
-use crate::socket::Listener;
+use crate::socket::{Listener, Peer, Stream};
 
 /// Says why the agent cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -36,19 +36,18 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     let (ending, mut ended) = watch::channel(Ending::None);
     let agent = Arc::new(Agent::new(options, ending));
     tracing::info!(version = enrol::VERSION, "The agent waits for its client");
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut idle = tokio::time::interval(IDLE_LOOK);
     loop {
         tokio::select! {
-            accepted = listener.accept() => {
-                let (stream, peer) = accepted.map_err(RunError::Socket)?;
-                let agent = Arc::clone(&agent);
-                tokio::spawn(async move {
-                    match local::serve(&agent, stream, peer).await {
-                        Ok(()) => tracing::info!("The client left"),
-                        Err(error) => tracing::info!(%error, "A client's connection ended"),
-                    }
-                });
-            }
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => serve(&agent, &places, stream, peer),
+                // A peer that was gone, or no descriptor was free: the recording goes on.
+                Err(error) => {
+                    tracing::warn!(%error, "A client cannot be taken");
+                    tokio::time::sleep(ACCEPT_REST).await;
+                }
+            },
             changed = ended.changed() => {
                 if changed.is_err() || *ended.borrow() == Ending::Finished {
                     break;
@@ -72,4 +71,23 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     Ok(())
 }
 
+/// Serves a connection on a task of its own; one more than may wait is closed at once.
+fn serve(agent: &Arc<Agent>, places: &Arc<Semaphore>, stream: Stream, peer: Peer) {
+    let Ok(place) = Arc::clone(places).try_acquire_owned() else {
+        tracing::info!("Closed one connection more than are served at once");
+        return;
+    };
+    let agent = Arc::clone(agent);
+    tokio::spawn(async move {
+        match local::serve(&agent, stream, peer).await {
+            Ok(()) => tracing::info!("The client left"),
+            Err(error) => tracing::info!(%error, "A client's connection ended"),
+        }
+        drop(place);
+    });
+}
+
 const IDLE_LOOK: Duration = Duration::from_secs(5);
+/// The client's, the next one's of a client that was started again, and a few that prove nothing.
+const CONNECTIONS_MAX: usize = 16;
+const ACCEPT_REST: Duration = Duration::from_millis(500);

@@ -147,6 +147,25 @@ async fn a_squatted_name_is_cleared_and_a_second_agent_or_an_open_folder_is_refu
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_prove_nothing_are_few_and_keep_the_agent_from_nothing() {
+    let (server, folder) = start().await;
+    let socket = folder.path().join(SOCKET_NAME);
+    let (mut held, mut closed) = (Vec::new(), 0);
+    for _connection in 0..40 {
+        let mut stream = UnixStream::connect(&socket).await.expect("connected");
+        match stream.read(&mut [0]).await {
+            Ok(1..) => held.push(stream),
+            Ok(0) | Err(_) => closed += 1,
+        }
+    }
+    assert_eq!((held.len(), closed), (16, 24));
+    drop(held);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let mut client = Client::connect(folder.path()).await;
+    client.provision(server.provision()).await.expect("bound");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_user_cannot_reach_the_socket() {
     let (_server, folder) = start().await;
     let socket = folder.path().join(SOCKET_NAME);
