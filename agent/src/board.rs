@@ -199,12 +199,11 @@ impl Board {
         self.lock().link = link;
     }
 
-    /// Takes the health of every device; what is not among them is forgotten.
-    pub(crate) fn health(&self, sources: Vec<SourceHealth>, spooled_bytes: u64) {
+    /// Takes the health of every device, the bytes that wait, and whether what is captured is `kept`;
+    /// a device that is not among them is forgotten.
+    pub(crate) fn health(&self, sources: Vec<SourceHealth>, spooled_bytes: u64, kept: bool) {
         let mut inner = self.lock();
-        inner.capturing = sources
-            .iter()
-            .any(|health| health.state == SourceState::Live);
+        inner.capturing = kept && every_kind_is_live(&sources);
         inner.spooled_bytes = spooled_bytes;
         inner
             .sources
@@ -289,6 +288,16 @@ impl Board {
     }
 }
 
+/// Tells whether there are sources, and one of each kind that there is gives something: a display that
+/// was unplugged is missed by nobody while another is recorded.
+fn every_kind_is_live(sources: &[SourceHealth]) -> bool {
+    let live = |kind| {
+        let mut of_kind = sources.iter().filter(|health| health.source.kind == kind);
+        of_kind.any(|health| health.state == SourceState::Live)
+    };
+    !sources.is_empty() && sources.iter().all(|health| live(health.source.kind))
+}
+
 const RECEIPT_AGE_MAX: Duration = Duration::from_secs(3);
 
 /// A client that says more is not answered any faster.
@@ -329,14 +338,7 @@ mod tests {
     #[test]
     fn previews_are_told_only_while_they_are_asked_for() {
         let board = Board::new();
-        board.health(
-            vec![SourceHealth {
-                source: CAMERA,
-                state: SourceState::Live,
-                newest: None,
-            }],
-            7,
-        );
+        board.health(vec![health(CAMERA, SourceState::Live)], 7, true);
         board.preview(CAMERA, vec![1]);
         assert_eq!(board.status(at(0)).sources[0].preview, None);
         board.want_preview(true);
@@ -346,8 +348,47 @@ mod tests {
         assert_eq!(status.spooled_bytes, 7);
     }
 
+    #[test]
+    fn capture_is_attested_only_while_every_kind_of_source_is_live_and_kept() {
+        let board = Board::new();
+        let capturing = |states: &[(StreamId, SourceState)], kept| {
+            let sources = states.iter().map(|(source, state)| health(*source, *state));
+            board.health(sources.collect(), 0, kept);
+            board.status(at(0)).capturing
+        };
+        let live = |source| (source, SourceState::Live);
+        let gone = |source| (source, SourceState::Unplugged);
+        let all = [live(CAMERA), live(MICROPHONE), live(screen(0))];
+        assert!(capturing(&all, true));
+        assert!(!capturing(&all, false), "there is no room");
+        assert!(!capturing(&[], true));
+        let no_camera = [gone(CAMERA), live(MICROPHONE), live(screen(0))];
+        assert!(!capturing(&no_camera, true));
+        let no_screen = [live(CAMERA), live(MICROPHONE), gone(screen(0))];
+        assert!(!capturing(&no_screen, true));
+        let one_screen_less = [live(CAMERA), live(screen(0)), gone(screen(1))];
+        assert!(capturing(&one_screen_less, true));
+    }
+
+    fn health(source: StreamId, state: SourceState) -> SourceHealth {
+        SourceHealth {
+            source,
+            state,
+            newest: None,
+        }
+    }
+
+    const fn screen(index: u8) -> StreamId {
+        let kind = StreamKind::Screen;
+        StreamId { kind, index }
+    }
+
     const CAMERA: StreamId = StreamId {
         kind: StreamKind::Camera,
+        index: 0,
+    };
+    const MICROPHONE: StreamId = StreamId {
+        kind: StreamKind::Microphone,
         index: 0,
     };
 

@@ -56,6 +56,8 @@ pub struct SpoolPolicy {
     refused: Option<Now>,
     room: Room,
     said: Room,
+    /// Whether the newest chunk of pictures or sound found room; the reserve is none for them.
+    takes_media: bool,
 }
 
 impl SpoolPolicy {
@@ -69,6 +71,7 @@ impl SpoolPolicy {
             refused: None,
             room: Room::Disk,
             said: Room::Disk,
+            takes_media: true,
         }
     }
 
@@ -91,6 +94,7 @@ impl SpoolPolicy {
             (Place::Memory, _) => Room::MemoryOnly,
             (Place::Nowhere, _) => Room::None,
         };
+        self.placed(place, essential);
         place
     }
 
@@ -102,7 +106,14 @@ impl SpoolPolicy {
             Place::Disk | Place::Memory => Room::MemoryOnly,
             Place::Nowhere => Room::None,
         };
+        self.placed(place, essential);
         place
+    }
+
+    fn placed(&mut self, place: Place, essential: bool) {
+        if !essential {
+            self.takes_media = place != Place::Nowhere;
+        }
     }
 
     /// Counts bytes that were kept.
@@ -131,6 +142,12 @@ impl SpoolPolicy {
     #[must_use]
     pub const fn bytes(&self) -> u64 {
         self.disk_bytes.saturating_add(self.memory_bytes)
+    }
+
+    /// Tells whether pictures and sound are kept.
+    #[must_use]
+    pub const fn takes_media(&self) -> bool {
+        self.takes_media
     }
 
     /// Returns how much room there is, where it changed since the last call.
@@ -172,8 +189,10 @@ mod tests {
         assert_eq!(policy.place(at(1), 4 * MIB, false), Place::Nowhere);
         assert_eq!(policy.poll_room(), Some(Room::None));
         assert_eq!(policy.place(at(1), MIB, true), Place::Memory);
+        assert!(!policy.takes_media(), "the reserve is none for pictures");
         assert_eq!(policy.place(at(6), 4 * MIB, false), Place::Disk);
         policy.kept(Place::Disk, 4 * MIB);
+        assert!(policy.takes_media());
         assert_eq!(policy.poll_room(), Some(Room::Disk));
         assert_eq!(policy.poll_room(), None);
     }

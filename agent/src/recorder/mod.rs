@@ -21,7 +21,7 @@ use qorgan_agent_core::timeline::Timeline;
 use qorgan_encode::{AudioEncoder, EncodedFrame, SoundPacket, SoundSettings};
 use qorgan_protocol::codec;
 use qorgan_protocol::crypto::{self, Hasher as _};
-use qorgan_protocol::evidence::SourceState;
+use qorgan_protocol::evidence::{SourceHealth, SourceState};
 use qorgan_protocol::incident::{Edge, IncidentKind, Observation};
 use qorgan_protocol::link::SourceStatement;
 use qorgan_protocol::time::Now;
@@ -385,7 +385,7 @@ impl Recorder {
     fn beat(&mut self, now: Now) {
         let sources = self.healths();
         let spooled_bytes = self.store.waiting_bytes();
-        self.board.health(sources.clone(), spooled_bytes);
+        self.show_health(sources.clone(), spooled_bytes);
         let heads = self.store.heads();
         let Some(beats) = &mut self.beats else {
             return;
@@ -409,7 +409,7 @@ impl Recorder {
         }
     }
 
-    fn healths(&self) -> Vec<qorgan_protocol::evidence::SourceHealth> {
+    fn healths(&self) -> Vec<SourceHealth> {
         let healths = self.devices.iter().map(|(device, followed)| {
             let mut health = followed.health.health();
             health.source = self.tracks.source_of(*device);
@@ -420,13 +420,17 @@ impl Recorder {
 
     fn keep(&self, now: Now) {
         if self.beats.is_none() {
-            self.board
-                .health(self.healths(), self.store.waiting_bytes());
+            self.show_health(self.healths(), self.store.waiting_bytes());
         }
         if let Some(timeline) = self.timeline {
             let kept = timeline.keep(self.identity.boot, timeline.us(now), clock::wall());
             self.store.keep(kept, &self.tracks);
         }
+    fn show_health(&self, sources: Vec<SourceHealth>, spooled_bytes: u64) {
+        let kept = self.ready && self.store.takes_media();
+        self.board.health(sources, spooled_bytes, kept);
+    }
+
     }
 
     fn observe(&mut self, now: Now, sighting: Sighting) {

@@ -145,5 +145,9 @@ impl Store {
         if self.notes.blocking_send(note).is_err() {
             tracing::debug!("The link is gone; the chunk waits in the spool");
         }
+    pub(super) fn takes_media(&self) -> bool {
+        self.spool.lock().takes_media()
+    }
+
     }
 }

@@ -308,3 +308,8 @@ const BEATS_MAX: usize = 7_200;
 
 #[cfg(test)]
 mod tests;
+    /// Tells whether pictures and sound are kept.
+    pub(crate) const fn takes_media(&self) -> bool {
+        self.policy.takes_media()
+    }
+
