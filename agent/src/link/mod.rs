@@ -14,7 +14,7 @@ use qorgan_protocol::codec;
 use qorgan_protocol::crypto::{self, Sha256};
 use qorgan_protocol::evidence::{ChunkHeader, ChunkSeq, StreamId};
 use qorgan_protocol::link::{
-    AgentCommand, AgentFrame, LinkSender, SendInput, SendOutput, SenderIdentity,
+    AgentCommand, AgentFrame, Gap, LinkSender, SendInput, SendOutput, SenderIdentity,
 };
 use qorgan_protocol::local::LinkState;
 use qorgan_signing::Ring;
@@ -64,6 +64,8 @@ struct Link {
     /// What is to be written next, once the writer has room.
     pending: Option<Message>,
     receipts: Receipts,
+    /// Where chunks are lost, until the recorder hears of it.
+    gaps: Vec<Gap>,
     /// Whether the recorder may still say something.
     recorder_speaks: bool,
     /// Whether everything must be delivered before the link ends.
@@ -115,6 +117,7 @@ pub(crate) async fn run(
         connection: None,
         pending: None,
         receipts,
+        gaps: Vec::new(),
         recorder_speaks: true,
         delivering: false,
         finished: false,
@@ -193,6 +196,12 @@ impl Link {
     fn note(&mut self, note: Note) {
         match note {
             Note::Chunk(header, hash) => self.say(SendInput::ChunkSpooled(&header, hash)),
+            Note::ChainedAnew(chunks) => {
+                for (header, hash) in &chunks {
+                    self.say(SendInput::ChunkSpooled(header, *hash));
+                }
+                self.say(SendInput::Mended);
+            }
             Note::Beat(seq) => self.say(SendInput::BeatSpooled(seq)),
             Note::Sources(sources) => self.say(SendInput::Sources(sources)),
             Note::Thumbnail(stream, jpeg) => self.say(SendInput::Thumbnail { stream, jpeg }),
@@ -250,10 +259,12 @@ impl Link {
             } => {
                 tracing::info!(streams = chains.len(), beat_next, "The link is live");
                 self.parts.board.link(LinkState::Live);
+                let gaps = core::mem::take(&mut self.gaps);
                 self.tell(Input::Resumed(Box::new(Resumption {
                     chains,
                     beat_next,
                     beat_head,
+                    gaps,
                 })))
                 .await;
             }
@@ -265,18 +276,15 @@ impl Link {
                 self.parts.spool.lock().release_beats(before);
             }
             SendOutput::Keep(signed) => self.receipts.keep(signed),
-            SendOutput::Gap {
-                stream,
-                expected,
-                oldest,
-            } => {
-                tracing::error!(%stream, %expected, %oldest, "Chunks are lost for good");
-                self.tell(Input::ChunksLost {
+            SendOutput::Gap(gap) => {
+                let Gap {
                     stream,
-                    from: expected,
-                    to: oldest,
-                })
-                .await;
+                    expected,
+                    oldest,
+                    ..
+                } = gap;
+                tracing::error!(%stream, %expected, %oldest, "Chunks are lost for good");
+                self.gaps.push(gap);
             }
             SendOutput::Command(command) => self.command(command).await,
             SendOutput::Refused { reason, detail } => {
@@ -294,12 +302,18 @@ impl Link {
     fn send_chunk(&mut self, stream: StreamId, seq: ChunkSeq) {
         let frame = self.parts.spool.lock().frame(stream, seq);
         match frame {
-            Ok(Some(frame)) => self.pending = Some(Message::Binary(frame.into())),
-            Ok(None) => tracing::debug!(%stream, %seq, "A chunk has its receipt"),
+            Ok(Some(frame)) => {
+                self.pending = Some(Message::Binary(frame.into()));
+                return;
+            }
+            Ok(None) => tracing::error!(%stream, %seq, "A chunk is not in the spool"),
             Err(error) => {
                 tracing::error!(%stream, %seq, %error, "A chunk is lost in the spool");
             }
         }
+        // Nothing that follows it would be taken: what is behind it is chained anew.
+        let _lost = self.parts.spool.lock().take(stream, seq);
+        self.say(SendInput::ChunkGone { stream, seq });
     }
 
     async fn command(&self, command: AgentCommand) {

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use qorgan_agent_core::sighting::Sighting;
 use qorgan_encode::{EncodedFrame, SoundPacket, VideoLayout};
 use qorgan_protocol::crypto::Sha256;
-use qorgan_protocol::evidence::{ChunkSeq, SourceState, StreamChain, StreamId, StreamKind};
-use qorgan_protocol::link::SourceStatement;
+use qorgan_protocol::evidence::{SourceState, StreamChain, StreamId, StreamKind};
+use qorgan_protocol::link::{Gap, SourceStatement};
 use qorgan_protocol::time::Now;
 
 /// A device, whatever stream it feeds.
@@ -53,15 +53,6 @@ pub(crate) enum Input {
     Sighting(Option<Device>, Box<Sighting>),
     /// The server said where the recording stands.
     Resumed(Box<Resumption>),
-    /// The server lacks chunks that are gone.
-    ChunksLost {
-        /// Which stream.
-        stream: StreamId,
-        /// What the server waits for.
-        from: ChunkSeq,
-        /// The oldest that is left.
-        to: ChunkSeq,
-    },
     /// The server wants a key frame.
     KeyFrame(StreamId),
     /// A proctor looks or looks away.
@@ -75,12 +66,14 @@ pub(crate) enum Input {
 /// Where the server says that the recording stands.
 #[derive(Debug)]
 pub(crate) struct Resumption {
-    /// Every stream's head.
+    /// Every stream's head, with what the link knows of that waits.
     pub(crate) chains: Vec<StreamChain>,
     /// The next beat's place.
     pub(crate) beat_next: u64,
     /// Hash of the newest beat.
     pub(crate) beat_head: Sha256,
+    /// Where chunks are lost for good.
+    pub(crate) gaps: Vec<Gap>,
 }
 
 /// What recorder and devices tell each other without a queue.

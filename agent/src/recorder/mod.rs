@@ -206,10 +206,6 @@ impl Recorder {
                 self.observe(now, sighting);
             }
             Input::Resumed(resumption) => self.resumed(now, &resumption),
-            Input::ChunksLost { stream, from, to } => {
-                let detail = format!("chunks {from} to {to} of {stream} are lost for good");
-                self.fact(now, IncidentKind::RecordingGap, "spool/1", detail);
-            }
             Input::KeyFrame(stream) => {
                 if let Some(device) = self.tracks.device_of(stream) {
                     self.controls.want_key(device);
@@ -284,7 +280,7 @@ impl Recorder {
     }
 
     fn resumed(&mut self, now: Now, resumption: &Resumption) {
-        if self.beats.is_some() {
+        if self.beats.is_some() && resumption.gaps.is_empty() {
             return;
         }
         self.beats = Some(BeatMaker::new(
@@ -303,6 +299,10 @@ impl Recorder {
                 now,
                 IncidentKind::AgentRestarted,
                 "agent/1",
+        let (gaps, ends) = (&resumption.gaps, &resumption.chains);
+        for lost in self.store.mend(now, gaps, ends, &self.tracks) {
+            self.fact(now, IncidentKind::RecordingGap, "spool/1", lost);
+        }
                 detail.to_owned(),
             );
             self.fact(

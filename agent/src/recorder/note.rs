@@ -9,6 +9,9 @@ use qorgan_protocol::link::SourceStatement;
 pub(crate) enum Note {
     /// A chunk is in the spool.
     Chunk(Box<ChunkHeader>, Sha256),
+    /// What waited behind gaps is chained anew. One word for all of it: the link may be waiting for the
+    /// recorder meanwhile.
+    ChainedAnew(Vec<(ChunkHeader, Sha256)>),
     /// A beat is in the spool.
     Beat(u64),
     /// What feeds the sources.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use qorgan_agent_core::spool::Room;
-use qorgan_protocol::crypto::SignedBytes;
-use qorgan_protocol::evidence::{Head, StreamChain, StreamId};
+use qorgan_protocol::crypto::{Sha256, SignedBytes};
+use qorgan_protocol::evidence::{ChunkHeader, Head, StreamChain, StreamId};
 use qorgan_protocol::ids::{AttemptId, Epoch};
 use qorgan_protocol::time::Now;
 use qorgan_signing::Ring;
@@ -18,7 +18,7 @@ use crate::spool::SharedSpool;
 /// The heads of all chains, and the spool behind them.
 #[derive(Debug)]
 pub(super) struct Store {
-    recording: (AttemptId, Epoch),
+    pub(super) recording: (AttemptId, Epoch),
     pub(super) spool: SharedSpool,
     board: Arc<Board>,
     notes: mpsc::Sender<Note>,
@@ -53,9 +53,18 @@ impl Store {
         }
     }
 
-    /// Keeps a chunk; tells whether there was room.
+    /// Keeps a chunk and tells the link; tells whether there was room.
     pub(super) fn append(&mut self, now: Now, piece: Piece<'_>) -> bool {
-        let mut chain = self.chain(piece.stream);
+        let kept = self.chain(now, piece);
+        if let Some((header, hash)) = kept {
+            self.note(Note::Chunk(Box::new(header), hash));
+        }
+        kept.is_some()
+    }
+
+    /// Keeps a chunk; returns its header and that one's hash where there was room.
+    pub(super) fn chain(&mut self, now: Now, piece: Piece<'_>) -> Option<(ChunkHeader, Sha256)> {
+        let mut chain = self.chain_of(piece.stream);
         let header = match chain.append(
             &Ring,
             piece.start_us,
@@ -66,7 +75,7 @@ impl Store {
             Ok(header) => header,
             Err(error) => {
                 tracing::error!(stream = %piece.stream, %error, "A chunk cannot be chained");
-                return false;
+                return None;
             }
         };
         let put = self
@@ -75,16 +84,15 @@ impl Store {
             .put(now, &header, piece.payload, piece.essential);
         match put {
             Ok(true) => {}
-            Ok(false) => return false,
+            Ok(false) => return None,
             Err(error) => {
                 tracing::error!(stream = %piece.stream, %error, "A chunk cannot be kept");
-                return false;
+                return None;
             }
         }
         self.chains.insert(piece.stream, chain);
         self.board.chunk(now, piece.stream, header.seq);
-        self.note(Note::Chunk(Box::new(header), chain.head));
-        true
+        Some((header, chain.head))
     }
 
     pub(super) fn append_events(
@@ -115,7 +123,7 @@ impl Store {
         kept
     }
 
-    pub(super) fn chain(&self, stream: StreamId) -> StreamChain {
+    pub(super) fn chain_of(&self, stream: StreamId) -> StreamChain {
         let (attempt, epoch) = self.recording;
         let begun = self.chains.get(&stream).copied();
         begun.unwrap_or_else(|| StreamChain::new(attempt, epoch, stream))
@@ -137,17 +145,17 @@ impl Store {
         self.spool.lock().waiting_bytes()
     }
 
-    pub(super) fn poll_room(&self) -> Option<Room> {
-        self.spool.lock().poll_room()
-    }
-
-    fn note(&self, note: Note) {
-        if self.notes.blocking_send(note).is_err() {
-            tracing::debug!("The link is gone; the chunk waits in the spool");
-        }
     pub(super) fn takes_media(&self) -> bool {
         self.spool.lock().takes_media()
     }
 
+    pub(super) fn poll_room(&self) -> Option<Room> {
+        self.spool.lock().poll_room()
+    }
+
+    pub(super) fn note(&self, note: Note) {
+        if self.notes.blocking_send(note).is_err() {
+            tracing::debug!("The link is gone; the chunk waits in the spool");
+        }
     }
 }

@@ -65,6 +65,12 @@ impl Tracks {
         self.known.get(&stream).copied().flatten()
     }
 
+    /// Returns the initialisation segment of a stream that a device feeds.
+    pub(super) fn init_segment(&self, stream: StreamId) -> Option<Vec<u8>> {
+        let track = self.open.values().find(|track| track.stream == stream)?;
+        track.muxer.init_segment().ok()
+    }
+
     pub(super) fn stream_of(&self, device: Device) -> Option<StreamId> {
         let track = self.open.get(&device).or_else(|| match device {
             Device::Microphone => self.open.get(&Device::Camera),
@@ -167,7 +173,7 @@ impl Tracks {
         }
         let kind = device.source().kind;
         let stream = self.stream_for(kind, hash);
-        let chain = store.chain(stream);
+        let chain = store.chain_of(stream);
         let sequence = u32::try_from(chain.next.0).unwrap_or(u32::MAX);
         let muxer = match CmafMuxer::new(layout.clone(), MediaTime::ZERO, sequence) {
             Ok(muxer) => muxer,

@@ -259,7 +259,10 @@ impl Files {
         let length = file.metadata()?.len();
         // A longer file was never written, so that its rest is a change.
         let mut bytes = Vec::new();
-        file.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
+        if let Err(error) = file.take(FILE_BYTES_MAX).read_to_end(&mut bytes) {
+            // What lies before a bad sector is whole; the rest is told as a gap.
+            tracing::error!(%error, "A spool file cannot be read to its end");
+        }
         let read = sealed_log::read(&bytes, &SEALED_BYTES, |at, sealed| {
             let spot = Spot {
                 file: number,

@@ -74,6 +74,8 @@ pub(crate) struct Spool {
     waiting_bytes: u64,
 }
 
+    /// The first chunk of each stream that the server was not said to have.
+    released: BTreeMap<StreamId, ChunkSeq>,
 #[derive(Debug)]
 struct Kept {
     len: usize,
@@ -107,6 +109,7 @@ impl Spool {
             waiting_bytes: 0,
         };
         let mut left = Left {
+            released: BTreeMap::new(),
             state: found.state,
             headers: Vec::new(),
             changed: found.changed,
@@ -305,11 +308,11 @@ fn size(len: usize) -> u64 {
 const RECENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Two hours of beats; an outage that is longer has none, the chunks' chain goes on.
 const BEATS_MAX: usize = 7_200;
-
-#[cfg(test)]
-mod tests;
     /// Tells whether pictures and sound are kept.
     pub(crate) const fn takes_media(&self) -> bool {
         self.policy.takes_media()
     }
 
+
+#[cfg(test)]
+mod tests;

@@ -19,8 +19,9 @@ use std::thread::sleep;
 
 use qorgan_encode::{AudioEncoder, MediaTime, SoundPacket};
 use qorgan_protocol::codec;
-use qorgan_protocol::evidence::{SourceState, StreamId, StreamKind};
+use qorgan_protocol::evidence::{ChunkSeq, SourceState, StreamId, StreamKind};
 use qorgan_protocol::incident::{Edge, IncidentKind, Observation};
+use qorgan_protocol::link::read_chunk;
 use qorgan_protocol::local::LinkState;
 use tokio::sync::watch;
 
@@ -62,20 +63,13 @@ async fn cuts_of_the_link_lose_no_chunk_and_double_none() {
 async fn a_restarted_agent_goes_on_in_the_same_streams_and_says_the_gap() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = FakeServer::start().await;
-    let (bound, mut ending) = bind(&server, folder.path()).await;
+    let (bound, ending) = bind(&server, folder.path()).await;
     live(&bound).await;
     record(&bound, 4).await;
     // Killed: nothing is flushed, nothing is said; receipts no longer come.
     server.silent.store(true, Ordering::Relaxed);
     record(&bound, 2).await;
-    bound
-        .recorder_for_tests()
-        .send(Input::Stop)
-        .expect("it runs");
-    ending
-        .wait_for(|ending| *ending != Ending::None)
-        .await
-        .expect("it ends");
+    killed(&bound, ending).await;
     let before = server.stored.lock().expect("not poisoned").chunks.len();
     server.silent.store(false, Ordering::Relaxed);
 
@@ -106,6 +100,90 @@ async fn a_restarted_agent_goes_on_in_the_same_streams_and_says_the_gap() {
         found.expect("the gap is said").at_us
     };
     assert!(gap(Edge::Began) < gap(Edge::Ended));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chunk_that_is_lost_in_the_spool_keeps_nothing_behind_it_from_the_server() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = FakeServer::start().await;
+    let (bound, ending) = bind(&server, folder.path()).await;
+    live(&bound).await;
+    record(&bound, 2).await;
+    offline(&server, &bound).await;
+    record(&bound, 3).await;
+    let lost = {
+        let mut spool = bound.spool_for_tests().lock();
+        let seqs = spool.waiting_from(sound_stream(), ChunkSeq(0));
+        let seq = seqs[seqs.len() / 2];
+        let frame = spool.take(sound_stream(), seq).expect("readable");
+        let frame = frame.expect("it waits");
+        packets_in(
+            read_chunk(&frame)
+                .expect("canonical")
+                .expect("a chunk")
+                .payload,
+        )
+    };
+    server.down.store(false, Ordering::Relaxed);
+    record(&bound, 2).await;
+    finished(&bound, ending).await;
+    assert_eq!(whole_but_for_a_gap(&server), sent_packets(7) - lost);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_whose_spool_ends_before_its_state_goes_on_and_says_the_gap() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = FakeServer::start().await;
+    let (bound, ending) = bind(&server, folder.path()).await;
+    live(&bound).await;
+    record(&bound, 2).await;
+    offline(&server, &bound).await;
+    record(&bound, 4).await;
+    killed(&bound, ending).await;
+    let spool = folder
+        .path()
+        .join("spool")
+        .join(format!("{}.e1", server::attempt()));
+    let file = spool.join("00000001.spool");
+    let bytes = std::fs::read(&file).expect("a file");
+    std::fs::write(&file, &bytes[..bytes.len() / 2]).expect("as a power cut leaves it");
+    server.down.store(false, Ordering::Relaxed);
+
+    let (bound, ending) = bind(&server, folder.path()).await;
+    live(&bound).await;
+    record(&bound, 2).await;
+    finished(&bound, ending).await;
+    let came = whole_but_for_a_gap(&server);
+    assert!(came > sent_packets(4) && came < sent_packets(8), "{came}");
+}
+
+/// Has the server take no connection, and waits until the link is gone.
+async fn offline(server: &FakeServer, bound: &Arc<Bound>) {
+    server.down.store(true, Ordering::Relaxed);
+    wait_for(|| {
+        server.cut.notify_waiters();
+        bound.board().status(clock::now()).link == LinkState::Lost
+    })
+    .await;
+}
+
+/// Checks that the sound's chain is whole, that nothing was refused and that a gap is said; returns
+/// how many packets came.
+fn whole_but_for_a_gap(server: &FakeServer) -> usize {
+    let stored = server.stored.lock().expect("not poisoned");
+    assert_eq!(stored.refusals, []);
+    let sound = chunks_of(&stored, sound_stream());
+    let last = sound.last().expect("there is sound").0;
+    assert_eq!(usize::try_from(last).expect("few") + 1, sound.len());
+    let lost = observations(&stored).into_iter().any(|seen| {
+        seen.kind == IncidentKind::RecordingGap && seen.detail.contains("lost for good")
+    });
+    assert!(lost, "{:?}", observations(&stored));
+    sound.iter().skip(1).map(|(_, packets)| packets).sum()
+}
+
+fn packets_in(payload: &[u8]) -> usize {
+    qorgan_protocol::media::frames_of(payload).map_or(0, |frames| frames.len())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -215,6 +293,18 @@ async fn finished(bound: &Arc<Bound>, mut ending: watch::Receiver<Ending>) {
         .expect("it ends");
 }
 
+/// Ends the agent where it stands.
+async fn killed(bound: &Arc<Bound>, mut ending: watch::Receiver<Ending>) {
+    bound
+        .recorder_for_tests()
+        .send(Input::Stop)
+        .expect("it runs");
+    ending
+        .wait_for(|ending| *ending != Ending::None)
+        .await
+        .expect("it ends");
+}
+
 async fn wait_for(done: impl Fn() -> bool) {
     for _ in 0..400 {
         if done() {
@@ -236,12 +326,7 @@ fn chunks_of(stored: &server::Stored, stream: StreamId) -> Vec<(u64, usize)> {
         .chunks
         .iter()
         .filter(|((of, _), _)| *of == stream)
-        .map(|((_, seq), (_, payload))| {
-            (
-                seq.0,
-                qorgan_protocol::media::frames_of(payload).map_or(0, |frames| frames.len()),
-            )
-        })
+        .map(|((_, seq), (_, payload))| (seq.0, packets_in(payload)))
         .collect()
 }
 

@@ -55,6 +55,8 @@ pub(crate) struct FakeServer {
     pub(crate) silent: AtomicBool,
     /// Connections are refused while this holds.
     pub(crate) down: AtomicBool,
+    /// Told to cut every link.
+    pub(crate) cut: tokio::sync::Notify,
     /// Whether camera, microphone and screen are required.
     pub(crate) devices: AtomicBool,
     /// What is watched for.
@@ -105,6 +107,7 @@ impl FakeServer {
             cut_after: AtomicUsize::new(0),
             silent: AtomicBool::new(false),
             down: AtomicBool::new(false),
+            cut: tokio::sync::Notify::new(),
             devices: AtomicBool::new(false),
             watch: Mutex::default(),
             commands: Mutex::default(),
@@ -243,7 +246,14 @@ impl FakeServer {
         let whose = (institution(), attempt(), Epoch::FIRST);
         let mut receiver = LinkReceiver::new(&Ring, whose, &agent_keys, nonce, standing);
         let mut left = self.cut_after.load(Ordering::Relaxed);
-        while let Some(Ok(message)) = socket.next().await {
+        loop {
+            let message = tokio::select! {
+                message = socket.next() => message,
+                () = self.cut.notified() => return,
+            };
+            let Some(Ok(message)) = message else {
+                return;
+            };
             let Message::Binary(bytes) = message else {
                 continue;
             };

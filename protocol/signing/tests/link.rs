@@ -362,7 +362,7 @@ impl World {
             SendOutput::ReleaseBeats { before } => self.beat_spool.retain(|seq, _| *seq >= before),
             SendOutput::Finished => self.finished = true,
             SendOutput::Resumed { .. } | SendOutput::Keep(_) => {}
-            SendOutput::Gap { .. } | SendOutput::Command(_) | SendOutput::Refused { .. } => {
+            SendOutput::Gap(_) | SendOutput::Command(_) | SendOutput::Refused { .. } => {
                 self.unexpected.push(format!("{output:?}"));
             }
         }

@@ -9,10 +9,12 @@
 //! [`LinkSender`] is the agent's half, [`LinkReceiver`] the server's; both are pure.
 
 mod frame;
+mod queue;
 mod receiver;
 mod sender;
 
 pub use frame::{ChunkFrame, encode_chunk, read_chunk};
+pub use queue::Gap;
 pub use receiver::{LinkReceiver, LinkRefusal, Received, Standing, StreamStanding};
 pub use sender::{LinkSender, SendInput, SendOutput, SenderIdentity};
 

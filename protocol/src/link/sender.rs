@@ -9,11 +9,14 @@
 //!   before a chunk that it covers.
 //! * Nothing leaves the spool before the server's signed receipt, or its `Welcome`, says that it is
 //!   on the server's disk.
-//! * At most [`UNRECEIPTED_CHUNKS_MAX`] chunks and [`UNRECEIPTED_BYTES_MAX`] bytes are on the way.
+//! * At most [`crate::limits::UNRECEIPTED_CHUNKS_MAX`] chunks and
+//!   [`crate::limits::UNRECEIPTED_BYTES_MAX`] bytes are on the way.
+//! * What does not follow is not sent: behind a gap the shell chains anew what it has.
 
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
+use super::queue::{Gap, Pushed, Queue};
 use super::{
     AgentCommand, AgentFrame, Hello, LINK_VERSION, LINK_VERSION_MIN, RefusalReason, ResumePoint,
     ServerFrame, SourceStatement,
@@ -22,7 +25,6 @@ use crate::codec;
 use crate::crypto::{self, PublicKey, Sha256, SignedBytes, Verifier};
 use crate::evidence::{ChunkHeader, ChunkSeq, ReceiptBatch, StreamChain};
 use crate::ids::{AttemptId, BootId, Epoch, InstitutionId};
-use crate::limits::{UNRECEIPTED_BYTES_MAX, UNRECEIPTED_CHUNKS_MAX};
 use crate::stream::StreamId;
 use crate::time::{Now, WallTime};
 
@@ -61,6 +63,15 @@ pub enum SendInput<'a> {
     ChunkSpooled(&'a ChunkHeader, Sha256),
     /// A beat is in the spool; also said for each beat found there after a start.
     BeatSpooled(u64),
+    /// What waited behind the gaps is chained anew, and was said as [`SendInput::ChunkSpooled`].
+    Mended,
+    /// A chunk that was to be sent cannot be read any more.
+    ChunkGone {
+        /// Which stream.
+        stream: StreamId,
+        /// Which chunk.
+        seq: ChunkSeq,
+    },
     /// What feeds the sources, all of them.
     Sources(Vec<SourceStatement>),
     /// The newest small picture of a stream.
@@ -106,7 +117,7 @@ pub enum SendOutput {
     Resumed {
         /// The server's clock.
         now: WallTime,
-        /// The head of every stream that the server has.
+        /// Where every stream ends, with what follows in the spool: the heads to chain onto.
         chains: Vec<StreamChain>,
         /// The next beat's place.
         beat_next: u64,
@@ -127,15 +138,9 @@ pub enum SendOutput {
     },
     /// A believed receipt, to be kept.
     Keep(SignedBytes),
-    /// The server lacks chunks that are no longer in the spool: they are lost for good.
-    Gap {
-        /// Which stream.
-        stream: StreamId,
-        /// What the server waits for.
-        expected: ChunkSeq,
-        /// The oldest that the spool has.
-        oldest: ChunkSeq,
-    },
+    /// Chunks are lost for good. What the spool has from `expected` on is to be chained anew onto
+    /// `head`, and beats begin anew with those of the `Resumed` that follows.
+    Gap(Gap),
     /// The server wants something.
     Command(AgentCommand),
     /// The server refused the link; the sender does not try again unless `passes`.
@@ -154,12 +159,7 @@ pub enum SendOutput {
 pub struct LinkSender {
     identity: SenderIdentity,
     state: State,
-    /// What is in the spool and not yet receipted, oldest first; bounded by the spool's size.
-    queue: VecDeque<Entry>,
-    /// How many entries of the queue's front were sent over this connection.
-    sent: usize,
-    sent_chunks: usize,
-    sent_bytes: usize,
+    queue: Queue,
     sources: Vec<SourceStatement>,
     sources_due: bool,
     thumbnails: BTreeMap<StreamId, Vec<u8>>,
@@ -185,19 +185,6 @@ enum Finish {
     Sent,
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Entry {
-    Chunk {
-        stream: StreamId,
-        seq: ChunkSeq,
-        header: Sha256,
-        len: usize,
-    },
-    Beat {
-        seq: u64,
-    },
-}
-
 impl LinkSender {
     /// Makes a sender that wants to connect at once.
     #[must_use]
@@ -205,10 +192,7 @@ impl LinkSender {
         Self {
             identity,
             state: State::Waiting { until: now },
-            queue: VecDeque::new(),
-            sent: 0,
-            sent_chunks: 0,
-            sent_bytes: 0,
+            queue: Queue::new(),
             sources: Vec::new(),
             sources_due: false,
             thumbnails: BTreeMap::new(),
@@ -238,7 +222,12 @@ impl LinkSender {
             SendInput::Disconnected => self.disconnected(now),
             SendInput::Frame(bytes) => self.frame(verifier, now, bytes),
             SendInput::ChunkSpooled(header, hash) => self.chunk_spooled(header, hash),
-            SendInput::BeatSpooled(seq) => self.queue.push_back(Entry::Beat { seq }),
+            SendInput::BeatSpooled(seq) => self.queue.push_beat(seq),
+            SendInput::Mended => self.queue.mended(),
+            SendInput::ChunkGone { stream, seq } => {
+                self.queue.lose(stream, seq);
+                self.ask_anew("a chunk cannot be read any more");
+            }
             SendInput::Sources(sources) => {
                 self.sources = sources;
                 self.sources_due = true;
@@ -268,7 +257,8 @@ impl LinkSender {
         if core::mem::take(&mut self.sources_due) {
             return Some(SendOutput::Send(AgentFrame::Sources(self.sources.clone())));
         }
-        self.next_entry()
+        self.queue
+            .send_next()
             .or_else(|| self.next_thumbnail())
             .or_else(|| self.next_finish())
     }
@@ -278,7 +268,7 @@ impl LinkSender {
     pub fn wake_at(&self) -> Option<Now> {
         match self.state {
             State::Waiting { until } | State::AwaitingWelcome { until } => Some(until),
-            State::Live { heard } if self.sent > 0 => Some(heard + SILENCE_MAX),
+            State::Live { heard } if self.queue.is_waiting() => Some(heard + SILENCE_MAX),
             State::Live { .. } | State::Connecting | State::Refused => None,
         }
     }
@@ -314,7 +304,7 @@ impl LinkSender {
     }
 
     fn rewind(&mut self) {
-        (self.sent, self.sent_chunks, self.sent_bytes) = (0, 0, 0);
+        self.queue.rewind();
         self.outputs
             .retain(|output| !matches!(output, SendOutput::Send(_)));
         self.sources_due = !self.sources.is_empty();
@@ -332,7 +322,7 @@ impl LinkSender {
             State::AwaitingWelcome { until } if until <= now => {
                 self.give_up("the server sent no welcome");
             }
-            State::Live { heard } if self.sent > 0 && heard + SILENCE_MAX <= now => {
+            State::Live { heard } if self.queue.is_waiting() && heard + SILENCE_MAX <= now => {
                 self.give_up("the server sent no receipt");
             }
             State::Waiting { .. }
@@ -357,13 +347,20 @@ impl LinkSender {
             next: header.seq.next(),
             head: hash,
         };
-        self.newest.insert(header.stream, point);
-        self.queue.push_back(Entry::Chunk {
-            stream: header.stream,
-            seq: header.seq,
-            header: hash,
-            len: usize::try_from(header.payload_len).unwrap_or(usize::MAX),
-        });
+        let pushed = self.queue.push_chunk(header, hash);
+        if pushed != Pushed::LeftInSpool {
+            self.newest.insert(header.stream, point);
+        }
+        if pushed == Pushed::Breaks {
+            self.ask_anew("a chunk does not follow");
+        }
+    }
+
+    /// Has the server tell where it stands: what is missing is found, and told, with its welcome.
+    fn ask_anew(&mut self, detail: &str) {
+        if self.is_live() {
+            self.give_up(detail);
+        }
     }
 
     fn frame(&mut self, verifier: &impl Verifier, now: Now, bytes: &[u8]) {
@@ -436,8 +433,23 @@ impl LinkSender {
         beat_next: u64,
         beat_head: Sha256,
     ) {
+        for point in resume.iter().filter(|point| point.next.0 > 0) {
+            self.newest.entry(point.stream).or_insert(*point);
+            self.release(point.stream, ChunkSeq(point.next.0 - 1));
+        }
+        self.release_beats(beat_next);
+        let aligned = self.queue.align(resume);
+        for gap in aligned.gaps {
+            let end = ResumePoint {
+                stream: gap.stream,
+                next: gap.expected,
+                head: gap.head,
+            };
+            self.newest.insert(gap.stream, end);
+            self.outputs.push_back(SendOutput::Gap(gap));
+        }
         let (attempt, epoch) = (self.identity.attempt, self.identity.epoch);
-        let chains = resume.iter().map(|point| StreamChain {
+        let chains = aligned.ends.iter().map(|point| StreamChain {
             attempt,
             epoch,
             stream: point.stream,
@@ -450,34 +462,6 @@ impl LinkSender {
             beat_next,
             beat_head,
         });
-        for point in resume.iter().filter(|point| point.next.0 > 0) {
-            self.newest.entry(point.stream).or_insert(*point);
-            self.release(point.stream, ChunkSeq(point.next.0 - 1));
-        }
-        self.release_beats(beat_next);
-        self.report_gaps(resume);
-    }
-
-    fn report_gaps(&mut self, resume: &[ResumePoint]) {
-        let mut oldest = BTreeMap::new();
-        for entry in &self.queue {
-            if let Entry::Chunk { stream, seq, .. } = entry {
-                oldest.entry(*stream).or_insert(*seq);
-            }
-        }
-        for (stream, oldest) in oldest {
-            let expected = resume
-                .iter()
-                .find(|point| point.stream == stream)
-                .map_or(ChunkSeq(0), |point| point.next);
-            if expected < oldest {
-                self.outputs.push_back(SendOutput::Gap {
-                    stream,
-                    expected,
-                    oldest,
-                });
-            }
-        }
     }
 
     fn receipts(&mut self, verifier: &impl Verifier, now: Now, signed: SignedBytes) {
@@ -496,11 +480,8 @@ impl LinkSender {
             return self.give_up("the receipt is another recording's");
         }
         for receipt in &batch.receipts {
-            let fits = self.queue.iter().take(self.sent).any(|entry| {
-                matches!(entry, Entry::Chunk { stream, seq, header, .. }
-                    if (*stream, *seq, *header) == (receipt.stream, receipt.seq, receipt.header))
-            });
-            if fits {
+            let chunk = (receipt.stream, receipt.seq, receipt.header);
+            if self.queue.was_sent(chunk) {
                 self.release(receipt.stream, receipt.seq);
             }
         }
@@ -510,61 +491,16 @@ impl LinkSender {
     }
 
     fn release(&mut self, stream: StreamId, through: ChunkSeq) {
-        let gone = self.forget(|entry| {
-            matches!(entry, Entry::Chunk { stream: of, seq, .. }
-                if *of == stream && *seq <= through)
-        });
-        if gone {
+        if self.queue.release(stream, through) {
             self.outputs
                 .push_back(SendOutput::Release { stream, through });
         }
     }
 
     fn release_beats(&mut self, before: u64) {
-        if self.forget(|entry| matches!(entry, Entry::Beat { seq } if *seq < before)) {
+        if self.queue.release_beats(before) {
             self.outputs.push_back(SendOutput::ReleaseBeats { before });
         }
-    }
-
-    fn forget(&mut self, gone: impl Fn(&Entry) -> bool) -> bool {
-        let before = self.queue.len();
-        let (mut place, sent) = (0, self.sent);
-        let (mut entries, mut chunks, mut bytes) = (0, 0, 0);
-        self.queue.retain(|entry| {
-            let was_sent = place < sent;
-            place += 1;
-            let stays = !gone(entry);
-            if was_sent && stays {
-                entries += 1;
-                if let Entry::Chunk { len, .. } = entry {
-                    chunks += 1;
-                    bytes += len;
-                }
-            }
-            stays
-        });
-        (self.sent, self.sent_chunks, self.sent_bytes) = (entries, chunks, bytes);
-        self.queue.len() < before
-    }
-
-    fn next_entry(&mut self) -> Option<SendOutput> {
-        let output = match *self.queue.get(self.sent)? {
-            Entry::Beat { seq } => SendOutput::SendBeat { seq },
-            Entry::Chunk {
-                stream, seq, len, ..
-            } => {
-                let full = self.sent_chunks >= UNRECEIPTED_CHUNKS_MAX
-                    || (self.sent_chunks > 0 && self.sent_bytes + len > UNRECEIPTED_BYTES_MAX);
-                if full {
-                    return None;
-                }
-                self.sent_chunks += 1;
-                self.sent_bytes += len;
-                SendOutput::SendChunk { stream, seq }
-            }
-        };
-        self.sent += 1;
-        Some(output)
     }
 
     fn next_thumbnail(&mut self) -> Option<SendOutput> {

@@ -260,7 +260,7 @@ impl Agent {
                 SendOutput::ReleaseBeats { before } => self.beats.retain(|seq, _| *seq >= before),
                 SendOutput::Refused { reason, .. } => self.refused = Some(reason),
                 SendOutput::Finished => self.finished = true,
-                SendOutput::Gap { .. } => self.gap = true,
+                SendOutput::Gap(_) => self.gap = true,
                 SendOutput::Command(command) => self.commands.push(command),
                 SendOutput::Resumed { .. } | SendOutput::Keep(_) => {}
             }

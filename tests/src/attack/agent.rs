@@ -340,7 +340,7 @@ impl Agent {
                 SendOutput::ReleaseBeats { before } => self.beats.retain(|seq, _| *seq >= before),
                 SendOutput::Finished => self.end = End::Said,
                 SendOutput::Refused { .. }
-                | SendOutput::Gap { .. }
+                | SendOutput::Gap(_)
                 | SendOutput::Command(_)
                 | SendOutput::Resumed { .. } => {}
                 SendOutput::Keep(receipt) => {
