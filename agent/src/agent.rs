@@ -259,6 +259,12 @@ impl Bound {
         &self.recorder
     }
 
+    /// Lets a test learn of the candidate.
+    #[cfg(test)]
+    pub(crate) fn candidate_for_tests(&self) -> &Candidate {
+        &self.candidate
+    }
+
     /// Lets a test look into the spool.
     #[cfg(test)]
     pub(crate) const fn spool_for_tests(&self) -> &SharedSpool {
@@ -297,7 +303,7 @@ impl Bound {
         let folder = instance::spool_folder(&options.data).map_err(SpoolError::Disk)?;
         let mut bounds = SpoolBounds::DEFAULT;
         bounds.disk_bytes_max = options.spool_bytes_max.unwrap_or(bounds.disk_bytes_max);
-        let (spool, left) =
+        let (spool, mut left) =
             Spool::open(&folder, spool_key, identity.attempt, identity.epoch, bounds)?;
         let bandwidth = rules
             .bandwidth
@@ -305,7 +311,9 @@ impl Bound {
             .or_else(|_unknown| provision.bandwidth.parse())
             .unwrap_or_default();
         let whose = (identity.attempt, identity.epoch);
-        let candidate = Candidate::new(&options.data, spool_key, whose, &rules);
+        let candidate = Arc::new(Candidate::new(&options.data, spool_key, whose, &rules));
+        let before = left.state.as_ref().map(|state| state.learnt);
+        left.forgotten = candidate.forgotten(before.unwrap_or_default());
         let kept = spool.clone();
         let board = Arc::new(Board::new());
         let controls = Arc::new(Controls::new());
@@ -329,6 +337,7 @@ impl Bound {
             spool,
             board: Arc::clone(&board),
             controls: Arc::clone(&controls),
+            candidate: Arc::clone(&candidate),
             notes,
             camera: rules.camera,
             microphone: rules.microphone,
@@ -349,7 +358,7 @@ impl Bound {
             recorder,
             spool: kept,
             own: Arc::new(OwnProcesses::new()),
-            candidate: Arc::new(candidate),
+            candidate,
             open: Mutex::new(None),
         })
     }

@@ -8,6 +8,7 @@
 use std::fs;
 use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use image::{ImageReader, Limits};
 use qorgan_capture::{I420Frame, frame_of_rgb};
@@ -16,6 +17,8 @@ use qorgan_protocol::ids::{AttemptId, Epoch};
 use qorgan_protocol::incident::{Allowance, WatchPolicy};
 use qorgan_protocol::wire::AgentEnrolReply;
 use qorgan_signing::SecretKey;
+
+use crate::spool::Learnt;
 
 /// The candidate of one attempt and epoch.
 pub(crate) struct Candidate {
@@ -35,6 +38,8 @@ pub(crate) struct Candidate {
 struct Kept {
     path: PathBuf,
     place: String,
+    /// Whether it was learnt, here or by an agent before this one.
+    learnt: AtomicBool,
 }
 
 /// A photo is personal: it is never printed.
@@ -55,8 +60,9 @@ impl Candidate {
         let kept = |what: &str| Kept {
             path: folder.join(format!("{attempt}.{epoch}.{what}")),
             place: format!("{what}:{attempt}:{epoch}"),
+            learnt: AtomicBool::new(false),
         };
-        Self {
+        let candidate = Self {
             photo: rules.photo.as_ref().map(|photo| photo.0.clone()),
             watch: rules.watch.clone(),
             allowances: rules.allowances.clone(),
@@ -64,7 +70,41 @@ impl Candidate {
             voice: kept("voice"),
             alive: kept("alive"),
             key: SecretKey::new(key),
+        };
+        for kept in candidate.all_kept() {
+            let there = candidate.read(kept, |_bytes| Some(())).is_some();
+            kept.learnt.store(there, Ordering::Relaxed);
         }
+        candidate
+    }
+
+    /// Returns what was learnt, here or by an agent before this one.
+    pub(crate) fn learnt_so_far(&self) -> Learnt {
+        let learnt = |kept: &Kept| kept.learnt.load(Ordering::Relaxed);
+        Learnt {
+            face: learnt(&self.known),
+            voice: learnt(&self.voice),
+            alive: learnt(&self.alive),
+        }
+    }
+
+    /// Returns what an agent before this one had learnt and is gone, or does not open: whoever sits
+    /// there now would be taken for the candidate. It counts as learnt all the same, so that each
+    /// agent that lacks it says so.
+    pub(crate) fn forgotten(&self, before: Learnt) -> Vec<&'static str> {
+        [
+            ("face and bearing", &self.known, before.face),
+            ("the voice", &self.voice, before.voice),
+            ("that the face is a living one", &self.alive, before.alive),
+        ]
+        .into_iter()
+        .filter(|(_what, kept, before)| *before && !kept.learnt.swap(true, Ordering::Relaxed))
+        .map(|(what, _kept, _before)| what)
+        .collect()
+    }
+
+    const fn all_kept(&self) -> [&Kept; 3] {
+        [&self.known, &self.voice, &self.alive]
     }
 
     /// Returns what is watched for.
@@ -135,7 +175,7 @@ impl Candidate {
 
     /// Forgets the candidate: the recording is delivered.
     pub(crate) fn forget(&self) {
-        for kept in [&self.known, &self.voice, &self.alive] {
+        for kept in self.all_kept() {
             match fs::remove_file(&kept.path) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -162,13 +202,16 @@ impl Candidate {
     }
 
     fn keep(&self, kept: &Kept, bytes: &[u8]) {
-        let kept = self
+        let written = self
             .key
             .seal(kept.place.as_bytes(), bytes)
             .map_err(io::Error::other)
             .and_then(|sealed| qorgan_files::replace(&kept.path, &sealed));
-        if let Err(error) = kept {
-            tracing::warn!(%error, "What was learnt at check-in cannot be kept");
+        match written {
+            Ok(()) => kept.learnt.store(true, Ordering::Relaxed),
+            Err(error) => {
+                tracing::warn!(%error, "What was learnt at check-in cannot be kept");
+            }
         }
     }
 }

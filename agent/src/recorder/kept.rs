@@ -11,7 +11,7 @@ use qorgan_signing::Ring;
 use super::note::Note;
 use super::store::{Piece, Store};
 use super::track::Tracks;
-use crate::spool::{KeptState, KeptStream, Left};
+use crate::spool::{KeptState, KeptStream, Learnt, Left};
 
 impl Store {
     /// Takes over what a former run left; `None` where there was none.
@@ -199,8 +199,9 @@ impl Store {
         unknown
     }
 
-    /// Writes the state and has the system write out the chunks; the lock is held for neither.
-    pub(super) fn keep(&self, timeline: KeptTimeline, tracks: &Tracks) {
+    /// Has the system write out the chunks, and then writes the state that names the newest of them; the
+    /// lock is held for neither.
+    pub(super) fn keep(&self, timeline: KeptTimeline, tracks: &Tracks, learnt: Learnt) {
         let streams = self.chains.values().map(|chain| KeptStream {
             chain: *chain,
             init: tracks.init_of(chain.stream).unwrap_or(Sha256::ZERO),
@@ -208,6 +209,7 @@ impl Store {
         let state = KeptState {
             timeline,
             streams: streams.collect(),
+            learnt,
         };
         let (to_sync, sealed) = {
             let mut spool = self.spool.lock();
@@ -217,12 +219,12 @@ impl Store {
             && let Err(error) = file.sync_data()
         {
             tracing::warn!(%error, "The spool cannot be synced");
-        }
-    }
             // A state that names what may be lost would break the chain.
             return;
         }
         let written = sealed.and_then(|sealed| Ok(sealed.write()?));
         if let Err(error) = written {
             tracing::warn!(%error, "The spool's state cannot be written");
+        }
+    }
 }

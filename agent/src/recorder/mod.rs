@@ -29,6 +29,7 @@ use qorgan_signing::Ring;
 use tokio::sync::mpsc;
 
 use crate::board::Board;
+use crate::candidate::Candidate;
 use crate::clock;
 use crate::enrol::Identity;
 use crate::spool::{Left, SharedSpool};
@@ -48,6 +49,8 @@ pub(crate) struct RecorderParts {
     pub(crate) board: Arc<Board>,
     /// What devices are told.
     pub(crate) controls: Arc<Controls>,
+    /// Who is learnt.
+    pub(crate) candidate: Arc<Candidate>,
     /// The link.
     pub(crate) notes: mpsc::Sender<Note>,
     /// Whether the camera is required.
@@ -64,6 +67,7 @@ pub(crate) struct Recorder {
     identity: Arc<Identity>,
     board: Arc<Board>,
     controls: Arc<Controls>,
+    candidate: Arc<Candidate>,
     notes: mpsc::Sender<Note>,
     camera_wanted: bool,
     timeline: Option<Timeline>,
@@ -109,6 +113,7 @@ impl Recorder {
             identity,
             board: parts.board,
             controls: parts.controls,
+            candidate: parts.candidate,
             notes: parts.notes,
             camera_wanted: parts.camera,
             timeline: resumed.map(|resumed| resumed.timeline),
@@ -139,6 +144,10 @@ impl Recorder {
         if left.changed {
             let detail = "the sealed spool was changed while no agent ran";
             recorder.fact(now, IncidentKind::Tampering, "spool/1", detail.to_owned());
+        }
+        for what in &left.forgotten {
+            let detail = format!("what was learnt at check-in is gone: {what}");
+            recorder.fact(now, IncidentKind::Tampering, "candidate/1", detail);
         }
         recorder
     }
@@ -290,6 +299,10 @@ impl Recorder {
             resumption.beat_next,
             resumption.beat_head,
         ));
+        let (gaps, ends) = (&resumption.gaps, &resumption.chains);
+        for lost in self.store.mend(now, gaps, ends, &self.tracks) {
+            self.fact(now, IncidentKind::RecordingGap, "spool/1", lost);
+        }
         let unknown = self
             .store
             .adopt(&resumption.chains, &mut self.tracks, self.ready);
@@ -299,10 +312,6 @@ impl Recorder {
                 now,
                 IncidentKind::AgentRestarted,
                 "agent/1",
-        let (gaps, ends) = (&resumption.gaps, &resumption.chains);
-        for lost in self.store.mend(now, gaps, ends, &self.tracks) {
-            self.fact(now, IncidentKind::RecordingGap, "spool/1", lost);
-        }
                 detail.to_owned(),
             );
             self.fact(
@@ -418,19 +427,20 @@ impl Recorder {
         healths.collect()
     }
 
+    fn show_health(&self, sources: Vec<SourceHealth>, spooled_bytes: u64) {
+        let kept = self.ready && self.store.takes_media();
+        self.board.health(sources, spooled_bytes, kept);
+    }
+
     fn keep(&self, now: Now) {
         if self.beats.is_none() {
             self.show_health(self.healths(), self.store.waiting_bytes());
         }
         if let Some(timeline) = self.timeline {
             let kept = timeline.keep(self.identity.boot, timeline.us(now), clock::wall());
-            self.store.keep(kept, &self.tracks);
+            let learnt = self.candidate.learnt_so_far();
+            self.store.keep(kept, &self.tracks, learnt);
         }
-    fn show_health(&self, sources: Vec<SourceHealth>, spooled_bytes: u64) {
-        let kept = self.ready && self.store.takes_media();
-        self.board.health(sources, spooled_bytes, kept);
-    }
-
     }
 
     fn observe(&mut self, now: Now, sighting: Sighting) {

@@ -15,6 +15,7 @@ use qorgan_protocol::link::read_chunk;
 use qorgan_protocol::sealed_log::{self, End, PREFIX_BYTES};
 use qorgan_signing::SecretKey;
 
+use super::state::EarlierState;
 use super::{KeptState, SpoolError};
 
 /// Where a record lies.
@@ -245,7 +246,9 @@ impl Files {
             Err(error) => return Err(error.into()),
         };
         let plain = self.key.open(&self.state_place(), &sealed)?;
-        Ok(Some(codec::decode("spool state", &plain)?))
+        let earlier = || codec::decode::<EarlierState>("spool state", &plain).map(KeptState::from);
+        let state = codec::decode("spool state", &plain).or_else(|_newer| earlier())?;
+        Ok(Some(state))
     }
 
     /// Tells whether the state is what a power cut leaves of it: nothing, or a hole.

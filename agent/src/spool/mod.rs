@@ -24,7 +24,7 @@ use qorgan_signing::{SealError, SecretKey};
 
 use file::Files;
 pub(crate) use file::SealedState;
-pub(crate) use state::{KeptState, KeptStream};
+pub(crate) use state::{KeptState, KeptStream, Learnt};
 
 /// Says why the spool cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +49,8 @@ pub(crate) struct Left {
     pub(crate) headers: Vec<ChunkHeader>,
     /// Whether a record was changed: not merely cut off at the end.
     pub(crate) changed: bool,
+    /// What was learnt of the candidate and is gone.
+    pub(crate) forgotten: Vec<&'static str>,
 }
 
 /// The spool, shared by the recorder and the link.
@@ -72,10 +74,10 @@ pub(crate) struct Spool {
     recent_bytes: usize,
     beats: VecDeque<(u64, SignedBytes)>,
     waiting_bytes: u64,
-}
-
     /// The first chunk of each stream that the server was not said to have.
     released: BTreeMap<StreamId, ChunkSeq>,
+}
+
 #[derive(Debug)]
 struct Kept {
     len: usize,
@@ -107,12 +109,13 @@ impl Spool {
             recent_bytes: 0,
             beats: VecDeque::new(),
             waiting_bytes: 0,
+            released: BTreeMap::new(),
         };
         let mut left = Left {
-            released: BTreeMap::new(),
             state: found.state,
             headers: Vec::new(),
             changed: found.changed,
+            forgotten: Vec::new(),
         };
         for (header, spot, len) in found.records {
             spool.waiting_bytes = spool.waiting_bytes.saturating_add(size(len));
@@ -224,19 +227,60 @@ impl Spool {
             .map(|(id, _)| *id)
             .collect();
         for id in gone {
-            let Some(kept) = self.chunks.remove(&id) else {
-                continue;
-            };
-            self.waiting_bytes = self.waiting_bytes.saturating_sub(size(kept.len));
-            match kept.on_disk {
-                Some(spot) => {
-                    let freed = self.files.release(spot);
-                    self.policy.freed(Place::Disk, freed);
-                }
-                None => {
-                    let stored = size(kept.len.saturating_add(file::RECORD_OVERHEAD_BYTES));
-                    self.policy.freed(Place::Memory, stored);
-                }
+            self.forget(id);
+        }
+        let next = self.released.entry(stream).or_insert(ChunkSeq(0));
+        *next = through.next().max(*next);
+    }
+
+    /// Tells whether every chunk of a stream from one on and before another is here, or was released.
+    pub(crate) fn is_whole(&self, stream: StreamId, first: ChunkSeq, before: ChunkSeq) -> bool {
+        let released = self.released.get(&stream).copied();
+        let first = released
+            .map_or(first, |released| released.max(first))
+            .min(before);
+        let here = self.chunks.range((stream, first)..(stream, before)).count();
+        u64::try_from(here).is_ok_and(|here| here == before.0.saturating_sub(first.0))
+    }
+
+    /// Returns a stream's chunks from one on, in order.
+    pub(crate) fn waiting_from(&self, stream: StreamId, first: ChunkSeq) -> Vec<ChunkSeq> {
+        let rest = (stream, first)..=(stream, ChunkSeq(u64::MAX));
+        self.chunks.range(rest).map(|((_, seq), _)| *seq).collect()
+    }
+
+    /// Gives a chunk's frame away; `None` where it is not here.
+    ///
+    /// # Errors
+    /// Where the disk refuses or the record was changed; it is forgotten then too.
+    pub(crate) fn take(
+        &mut self,
+        stream: StreamId,
+        seq: ChunkSeq,
+    ) -> Result<Option<Vec<u8>>, SpoolError> {
+        let frame = self.frame(stream, seq);
+        self.forget((stream, seq));
+        frame
+    }
+
+    /// Forgets every beat: another chain of them begins.
+    pub(crate) fn drop_beats(&mut self) {
+        self.beats.clear();
+    }
+
+    fn forget(&mut self, id: (StreamId, ChunkSeq)) {
+        let Some(kept) = self.chunks.remove(&id) else {
+            return;
+        };
+        self.waiting_bytes = self.waiting_bytes.saturating_sub(size(kept.len));
+        match kept.on_disk {
+            Some(spot) => {
+                let freed = self.files.release(spot);
+                self.policy.freed(Place::Disk, freed);
+            }
+            None => {
+                let stored = size(kept.len.saturating_add(file::RECORD_OVERHEAD_BYTES));
+                self.policy.freed(Place::Memory, stored);
             }
         }
     }
@@ -262,6 +306,11 @@ impl Spool {
     /// Tells whether everything has its receipt.
     pub(crate) fn is_empty(&self) -> bool {
         self.chunks.is_empty() && self.beats.is_empty()
+    }
+
+    /// Tells whether pictures and sound are kept.
+    pub(crate) const fn takes_media(&self) -> bool {
+        self.policy.takes_media()
     }
 
     /// Returns how much room there is, where it changed.
@@ -308,11 +357,6 @@ fn size(len: usize) -> u64 {
 const RECENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Two hours of beats; an outage that is longer has none, the chunks' chain goes on.
 const BEATS_MAX: usize = 7_200;
-    /// Tells whether pictures and sound are kept.
-    pub(crate) const fn takes_media(&self) -> bool {
-        self.policy.takes_media()
-    }
-
 
 #[cfg(test)]
 mod tests;

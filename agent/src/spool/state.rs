@@ -12,6 +12,36 @@ pub(crate) struct KeptState {
     pub(crate) timeline: KeptTimeline,
     /// Every stream.
     pub(crate) streams: Vec<KeptStream>,
+    /// What of the candidate lies beside the spool.
+    pub(crate) learnt: Learnt,
+}
+
+/// The state as it was written before it said what was learnt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct EarlierState {
+    timeline: KeptTimeline,
+    streams: Vec<KeptStream>,
+}
+
+impl From<EarlierState> for KeptState {
+    fn from(EarlierState { timeline, streams }: EarlierState) -> Self {
+        Self {
+            timeline,
+            streams,
+            learnt: Learnt::default(),
+        }
+    }
+}
+
+/// What was learnt of the candidate and is kept for an agent that is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Learnt {
+    /// Face and bearing.
+    pub(crate) face: bool,
+    /// The voice.
+    pub(crate) voice: bool,
+    /// That the face is a living one.
+    pub(crate) alive: bool,
 }
 
 /// One stream.

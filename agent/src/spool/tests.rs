@@ -148,6 +148,10 @@ fn the_state_survives_and_is_sealed() {
             chain: chain(),
             init: qorgan_protocol::crypto::Sha256([5; 32]),
         }],
+        learnt: Learnt {
+            face: true,
+            ..Learnt::default()
+        },
     };
     {
         let (spool, _) = open(folder.path(), KEY);

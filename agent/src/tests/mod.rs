@@ -187,6 +187,42 @@ fn packets_in(payload: &[u8]) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_learnt_of_the_candidate_and_is_gone_is_told_by_the_next_agent() {
+    for removed in [false, true] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let server = FakeServer::start().await;
+        let (bound, ending) = bind(&server, folder.path()).await;
+        live(&bound).await;
+        bound.candidate_for_tests().seen_alive(None);
+        // The state says so, which is written once a second.
+        record(&bound, 3).await;
+        killed(&bound, ending).await;
+        let learnt = folder
+            .path()
+            .join(format!("{}.e1.alive", server::attempt()));
+        assert!(learnt.is_file());
+        if removed {
+            std::fs::remove_file(&learnt).expect("as by another program");
+        }
+
+        let (bound, ending) = bind(&server, folder.path()).await;
+        live(&bound).await;
+        record(&bound, 1).await;
+        finished(&bound, ending).await;
+
+        let stored = server.stored.lock().expect("not poisoned");
+        let told: Vec<_> = observations(&stored)
+            .into_iter()
+            .filter(|seen| seen.kind == IncidentKind::Tampering)
+            .map(|seen| seen.detail)
+            .collect();
+        let gone = "what was learnt at check-in is gone: that the face is a living one";
+        let expected: &[&str] = if removed { &[gone] } else { &[] };
+        assert_eq!(told, expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_is_delivered_and_the_spool_is_empty_before_the_agent_leaves() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = FakeServer::start().await;
