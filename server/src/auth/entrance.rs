@@ -3,19 +3,22 @@
 //! # Invariants
 //! * Nothing is looked up, hashed or kept for a login or password that is too long.
 //! * Every try is counted before it is hashed, and given back only after the whole sign-in was right.
+//! * Strangers who use up an account's tries leave each other network a few of its own.
 //! * A wrong login, a wrong password, and a right one at the wrong door look alike and take as long.
 
 use std::net::IpAddr;
 
 use qorgan_protocol::crypto::PublicKey;
 use qorgan_protocol::ids::PersonId;
+use qorgan_protocol::time::Now;
 use qorgan_server_core::login::fold_login;
 use sqlx::Row as _;
 
 use super::hashing::Flow;
-use super::limits::Counted;
+use super::limits::{Counted, RateLimits};
 use super::network::Network;
 use super::places::Place;
+use super::spare::spare;
 use super::{Auth, AuthError, password};
 use crate::store;
 
@@ -57,14 +60,25 @@ pub(super) struct Account {
 }
 
 impl Knock {
+    /// Returns what each try counts as, whoever knocks.
     fn counted(&self) -> Vec<Counted> {
         let place = self.known.unwrap_or(Place::Network(self.network));
         let mut counted = vec![Counted::Place(place.of(&self.login))];
-        if self.known.is_none() {
-            counted.push(Counted::Account(account_key(&self.login)));
-        }
         counted.extend(self.device.map(|key| Counted::Device(key.0)));
         counted
+    }
+
+    /// Counts one try; returns what it counts as.
+    fn count(&self, limits: &RateLimits, now: Now) -> Result<Vec<Counted>, AuthError> {
+        let mut usual = self.counted();
+        if self.known.is_some() {
+            limits.take(&usual, now)?;
+            return Ok(usual);
+        }
+        let mut instead = usual.clone();
+        usual.push(Counted::Account(account_key(&self.login)));
+        instead.extend(spare(&self.login, &self.network));
+        limits.take_or(usual, instead, now)
     }
 
     fn flow(&self) -> Flow {
@@ -115,8 +129,7 @@ impl Auth {
         given: &str,
         door: Door,
     ) -> Result<Checked, AuthError> {
-        let counted = knock.counted();
-        self.limits.take(&counted, self.clock.now())?;
+        let counted = knock.count(&self.limits, self.clock.now())?;
         let looked_at = self.look_at(knock, given, door).await;
         if let Err(AuthError::Busy { .. } | AuthError::Store(_)) = &looked_at {
             self.limits.give_back(&counted);

@@ -14,6 +14,7 @@ use qorgan_protocol::time::Now;
 
 use super::AuthError;
 use super::network::Network;
+use super::spare::Reach;
 use crate::config::Limits;
 
 /// What is counted.
@@ -29,12 +30,18 @@ pub(crate) enum Counted {
     Network(Network),
     /// Codes of an account's second factor.
     Codes([u8; 32]),
+    /// An account, by those for whom strangers left no try.
+    Spare(Reach, [u8; 32]),
 }
 
 impl Counted {
     fn key(self) -> [u8; 32] {
         match self {
-            Self::Account(key) | Self::Place(key) | Self::Device(key) | Self::Codes(key) => key,
+            Self::Account(key)
+            | Self::Place(key)
+            | Self::Device(key)
+            | Self::Codes(key)
+            | Self::Spare(_, key) => key,
             Self::Network(network) => {
                 let mut key = [0; 32];
                 let bytes = network.as_bytes();
@@ -59,6 +66,15 @@ struct Kinds {
     devices: Counts,
     networks: Counts,
     codes: Counts,
+    spare: Spare,
+}
+
+#[derive(Debug)]
+struct Spare {
+    networks: Counts,
+    sites: Counts,
+    providers: Counts,
+    all: Counts,
 }
 
 /// Counts tries.
@@ -88,6 +104,12 @@ impl RateLimits {
                 devices: counts(),
                 networks: counts(),
                 codes: counts(),
+                spare: Spare {
+                    networks: counts(),
+                    sites: counts(),
+                    providers: counts(),
+                    all: counts(),
+                },
             }),
         }
     }
@@ -119,6 +141,33 @@ impl RateLimits {
             counts.put(one.key(), empty_at.saturating_add(step));
         }
         Ok(())
+    }
+
+    /// Counts one try of each of `usual`, or else of each of `instead`; returns which were counted.
+    ///
+    /// # Errors
+    /// `TooMany` with the seconds until either has one more.
+    pub(crate) fn take_or(
+        &self,
+        usual: Vec<Counted>,
+        instead: Vec<Counted>,
+        now: Now,
+    ) -> Result<Vec<Counted>, AuthError> {
+        let Err(full) = self.take(&usual, now) else {
+            return Ok(usual);
+        };
+        match (full, self.take(&instead, now)) {
+            (_, Ok(())) => Ok(instead),
+            (
+                AuthError::TooMany { retry_after_s: one },
+                Err(AuthError::TooMany {
+                    retry_after_s: other,
+                }),
+            ) => Err(AuthError::TooMany {
+                retry_after_s: one.min(other),
+            }),
+            (_, Err(error)) => Err(error),
+        }
     }
 
     /// Gives tries back that were none: the sign-in was right, or nothing was looked at.
@@ -153,6 +202,7 @@ impl RateLimits {
             Counted::Device(_) => (self.limits.device_tries, TRIES_WINDOW),
             Counted::Network(_) => (self.limits.address_tries_per_minute, NETWORK_WINDOW),
             Counted::Codes(_) => (self.limits.code_tries, TRIES_WINDOW),
+            Counted::Spare(reach, _) => reach.bound(),
         };
         (window / most.max(1), window)
     }
@@ -166,13 +216,18 @@ impl Kinds {
             Counted::Device(_) => &mut self.devices,
             Counted::Network(_) => &mut self.networks,
             Counted::Codes(_) => &mut self.codes,
+            Counted::Spare(Reach::Network, _) => &mut self.spare.networks,
+            Counted::Spare(Reach::Site, _) => &mut self.spare.sites,
+            Counted::Spare(Reach::Provider, _) => &mut self.spare.providers,
+            Counted::Spare(Reach::All, _) => &mut self.spare.all,
         }
     }
 }
 
 const TRIES_WINDOW: Duration = Duration::from_secs(15 * 60);
 const NETWORK_WINDOW: Duration = Duration::from_secs(60);
-/// All strangers together have so many times the tries of one network for an account.
+/// All strangers together have so many times the tries of one network for an account; beyond them a
+/// network has its spare ones.
 const STRANGERS_TIMES: u32 = 3;
 /// Counts of one kind; about 120 bytes each, so 12 MB a kind at the most.
 const COUNTS_MAX: NonZeroUsize = match NonZeroUsize::new(100_000) {

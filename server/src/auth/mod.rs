@@ -23,6 +23,7 @@ mod places;
 mod proofs;
 mod queue;
 mod role;
+mod spare;
 mod staff;
 mod tokens;
 mod totp;

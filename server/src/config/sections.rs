@@ -192,7 +192,8 @@ impl Default for SignInSettings {
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Wrong passwords for one account in fifteen minutes: from one network, and from each device that
-    /// signed in before. All networks where it never did have three times as many together.
+    /// signed in before. All networks where it never did have three times as many together; beyond them
+    /// each such network has three more a day, within wider bounds (SECURITY.md).
     pub account_tries: u32,
     /// Wrong passwords from one device in fifteen minutes.
     pub device_tries: u32,

@@ -103,6 +103,36 @@ async fn a_stranger_shuts_nobody_out_of_the_device_that_the_account_knows() {
 }
 
 #[tokio::test]
+async fn networks_that_guess_for_a_login_do_not_keep_its_candidate_out_of_a_new_place() {
+    let world = World::start().await;
+    world.person("a").await;
+    let guess = |number| {
+        let auth = world.state.auth.clone();
+        async move {
+            let from = IpAddr::V4(Ipv4Addr::new(198, 18, number, 1));
+            auth.password_holds("a", "wrong", from).await
+        }
+    };
+    for number in 0..3 {
+        for _try in 0..20 {
+            let _wrong_or_refused = guess(number).await;
+        }
+    }
+    let refused = guess(0).await;
+    assert!(
+        matches!(refused, Err(AuthError::TooMany { retry_after_s }) if retry_after_s < 120),
+        "{refused:?}"
+    );
+    // A new machine in a network that nobody signed in from, by somebody who mistypes twice.
+    let new = Device::new();
+    for given in ["wrong", "wrong"] {
+        assert_eq!(world.try_sign_in(&new, "a", given).await.0, 401);
+    }
+    let (status, reply) = world.try_sign_in(&new, "a", PASSWORD).await;
+    assert_eq!(status, 200, "{reply}");
+}
+
+#[tokio::test]
 async fn what_is_longer_than_any_login_or_password_is_refused_before_any_work() {
     let world = World::start().await;
     world.person("a").await;
@@ -174,6 +204,35 @@ async fn who_is_refused_for_now_is_told_how_long_in_the_header_too() {
     let header: u64 = header.parse().expect("seconds");
     let problem: Value = refused.json().await.expect("JSON");
     assert_eq!(problem["retry_after_s"], json!(header));
+}
+
+#[tokio::test]
+async fn a_page_of_the_console_that_refuses_for_now_says_how_long_in_the_header_too() {
+    let world = World::start().await;
+    let (token, csrf) = super::staff::proctor(&world).await;
+    let cookie = crate::auth::cookie(&token).expect("a token");
+    let new = NEW.replace(' ', "+");
+    let body = format!("csrf={csrf}&old=wrong&new={new}&again={new}");
+    let tries = world.state.config.limits.account_tries;
+    let mut last = None;
+    for _try in 0..=tries {
+        let asked = world
+            .http
+            .post(format!("{}/console/password", world.origin))
+            .header("cookie", cookie.clone())
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(body.clone())
+            .send()
+            .await;
+        last = Some(asked.expect("answered"));
+    }
+    let refused = last.expect("tried");
+    assert_eq!(refused.status(), 429);
+    let wait = refused.headers()["retry-after"].to_str().expect("text");
+    let wait: u64 = wait.parse().expect("seconds");
+    assert!((1..=900).contains(&wait));
+    let page = refused.text().await.expect("a page");
+    assert!(page.contains("<html"), "{page}");
 }
 
 impl World {
