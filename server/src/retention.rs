@@ -1,4 +1,5 @@
-//! Deletion of recordings: when their term ends, or because somebody asked for it with a reason.
+//! Deletion of recordings: when their term ends, or because somebody asked for it with a reason; and of
+//! tokens that are over.
 //!
 //! # Invariants
 //! * A legal hold always wins: it is asked for in the statement that destroys the key (M13).
@@ -13,6 +14,7 @@ use std::time::Duration;
 use qorgan_protocol::ids::{AttemptId, PersonId};
 use sqlx::{Executor, Sqlite};
 
+use crate::auth::AuthError;
 use crate::recordings::RecordingError;
 use crate::state::AppState;
 use crate::store::{StoreError, WriteTx, audit, id};
@@ -318,11 +320,24 @@ pub async fn run(state: AppState, stop: impl Future<Output = ()> + Send) {
         if let Err(error) = delete_due(&state).await {
             tracing::error!(%error, "Could not look for recordings to delete");
         }
+        if let Err(error) = delete_tokens(&state).await {
+            tracing::error!(%error, "Could not delete tokens that are over");
+        }
         tokio::select! {
             () = &mut stop => return,
             () = tokio::time::sleep(LOOK_GAP) => {}
         }
     }
+}
+
+/// Deletes tokens that are over, a bounded number at each look.
+async fn delete_tokens(state: &AppState) -> Result<(), AuthError> {
+    for _batch in 0..TOKEN_BATCHES_MAX {
+        if state.auth.delete_over().await? == 0 {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// What was sealed under an attempt's key or tells of its candidate's machine. Hashes of responses
@@ -343,6 +358,8 @@ const CLEARED: [&str; 11] = [
 ];
 /// The longest reason, in characters.
 const REASON_CHARS_MAX: usize = 500;
+/// Transactions in which tokens are deleted at one look.
+const TOKEN_BATCHES_MAX: usize = 10;
 /// How soon a server does what a command asked for.
 const LOOK_GAP: Duration = Duration::from_secs(10);
 

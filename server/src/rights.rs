@@ -74,7 +74,7 @@ pub async fn set(
     changer: Changer,
 ) -> Result<Changed, RightsError> {
     let login = fold_login(login);
-    let person = by_login(&state.store, &login).await?;
+    let person = by_login(state.store.read(), &login).await?;
     let person = person.ok_or(RightsError::NoAccount)?;
     let mut new = rights.to_vec();
     new.sort_unstable();

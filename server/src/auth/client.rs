@@ -71,7 +71,8 @@ impl Auth {
         })
     }
 
-    /// Makes the token of an attempt's agent; the one before ends.
+    /// Makes the token of an attempt's agent in the place of the one before: however often a client asks,
+    /// one is kept.
     ///
     /// # Errors
     /// The database failed.
@@ -82,21 +83,18 @@ impl Auth {
         epoch: Epoch,
     ) -> Result<String, AuthError> {
         let mut tx = self.store.begin().await?;
-        sqlx::query(
-            "UPDATE tokens SET ended_ms = $2 \
-             WHERE kind = 'agent' AND attempt_id = $1 AND ended_ms IS NULL",
-        )
-        .bind(attempt.to_string())
-        .bind(self.clock.wall().unix_ms())
-        .execute(&mut *tx)
-        .await?;
-        tx.commit().await?;
+        sqlx::query("DELETE FROM tokens WHERE kind = 'agent' AND attempt_id = $1")
+            .bind(attempt.to_string())
+            .execute(&mut *tx)
+            .await?;
         let holder = Holder::Agent {
             person,
             attempt,
             epoch,
         };
-        Ok(self.issue(&holder).await?.0)
+        let (token, _expires) = self.issue_in(&mut tx, &holder).await?;
+        tx.commit().await?;
+        Ok(token)
     }
 
     /// Opens an agent's proof of its key.

@@ -5,6 +5,7 @@
 //! * Codes are counted apart from passwords, and before they are compared; a right password gives none
 //!   back.
 //! * A code is used by one statement: of two requests at once, one finds it used.
+//! * A session that ended sets nothing up: that is asked in the transaction that writes.
 
 use qorgan_protocol::ids::PersonId;
 use sqlx::Row as _;
@@ -12,7 +13,7 @@ use sqlx::Row as _;
 use super::entrance::account_key;
 use super::limits::Counted;
 use super::{Auth, AuthError, StaffSession, totp};
-use crate::store::audit;
+use crate::store::{WriteTx, audit};
 
 /// What an authenticator app takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,19 +67,20 @@ impl Auth {
     /// Begins to set up a second factor; it counts once confirmed in the same session.
     ///
     /// # Errors
-    /// `Forbidden` where one is set up already or the password must be changed first, or the database
-    /// failed.
+    /// `Forbidden` where one is set up already or the password must be changed first, `NotSignedIn` where
+    /// the session ended meanwhile, or the database failed.
     pub async fn totp_begin(&self, session: &StaffSession) -> Result<TotpSetup, AuthError> {
         let person = session.person;
-        if session.must_change || self.factor(person).await?.is_some() {
+        if session.must_change {
             return Err(AuthError::Forbidden);
         }
-        let secret = match self.begun(session).await? {
+        // Read where it is written: of two requests at once, both are told the secret that stands.
+        let mut tx = self.store.begin().await?;
+        let secret = match self.begun(&mut tx, session).await? {
             Some(secret) => secret,
             None => {
                 let secret: [u8; 20] = qorgan_signing::random()?;
                 let sealed = self.keys.seal(&format!("totp:{person}"), &secret)?;
-                let mut tx = self.store.begin().await?;
                 sqlx::query("UPDATE tokens SET totp_begun = $2 WHERE hash = $1")
                     .bind(super::tokens::hash(&session.token).as_slice())
                     .bind(sealed)
@@ -102,17 +104,19 @@ impl Auth {
     /// session of the account ends.
     ///
     /// # Errors
-    /// `WrongPassword` where the code is not right, `TooMany`, `Forbidden` where one is set up already.
+    /// `WrongPassword` where the code is not right, `TooMany`, `Forbidden` where one is set up already,
+    /// `NotSignedIn` where the session ended meanwhile.
     pub async fn totp_confirm(&self, session: &StaffSession, code: &str) -> Result<(), AuthError> {
         let person = session.person;
-        let secret = self.begun(session).await?.ok_or(AuthError::WrongPassword)?;
+        let mut tx = self.store.begin().await?;
+        let begun = self.begun(&mut tx, session).await?;
+        let secret = begun.ok_or(AuthError::WrongPassword)?;
         let counted = Counted::Codes(account_key(&session.login));
         self.limits.take(&[counted], self.clock.now())?;
         let step = totp::matching_step(&secret, code, self.clock.wall(), 0)
             .ok_or(AuthError::WrongPassword)?;
         let sealed = self.keys.seal(&format!("totp:{person}"), &secret)?;
         let hash = super::tokens::hash(&session.token);
-        let mut tx = self.store.begin().await?;
         let set = sqlx::query(
             "UPDATE credentials SET totp_sealed = $2, totp_confirmed = 1, totp_step = $3 \
              WHERE person_id = $1 AND totp_confirmed = 0",
@@ -161,19 +165,26 @@ impl Auth {
         Ok(Some((secret, u64::try_from(used).unwrap_or_default())))
     }
 
-    /// Returns the secret that a session sets up. One from before a rotation of keys does not open and
-    /// is as good as none.
-    async fn begun(&self, session: &StaffSession) -> Result<Option<Vec<u8>>, AuthError> {
-        let sealed: Option<Option<Vec<u8>>> =
-            sqlx::query_scalar("SELECT totp_begun FROM tokens WHERE hash = $1")
-                .bind(super::tokens::hash(&session.token).as_slice())
-                .fetch_optional(self.store.read())
-                .await?;
-        let open = |sealed: Vec<u8>| {
-            let opened = self.keys.open(&format!("totp:{}", session.person), &sealed);
-            opened.ok()
-        };
-        Ok(sealed.flatten().and_then(open))
+    /// Returns the secret that an open session sets up, for an account without a factor. One from before
+    /// a rotation of keys does not open and is as good as none.
+    async fn begun(
+        &self,
+        tx: &mut WriteTx,
+        session: &StaffSession,
+    ) -> Result<Option<Vec<u8>>, AuthError> {
+        super::tokens::must_be_open(tx, &session.token).await?;
+        let (sealed, confirmed): (Option<Vec<u8>>, bool) = sqlx::query_as(
+            "SELECT t.totp_begun, EXISTS (SELECT 1 FROM credentials c WHERE c.person_id = t.person_id \
+             AND c.totp_confirmed = 1 AND c.totp_sealed IS NOT NULL) FROM tokens t WHERE t.hash = $1",
+        )
+        .bind(super::tokens::hash(&session.token).as_slice())
+        .fetch_one(&mut **tx)
+        .await?;
+        if confirmed {
+            return Err(AuthError::Forbidden);
+        }
+        let place = format!("totp:{}", session.person);
+        Ok(sealed.and_then(|sealed| self.keys.open(&place, &sealed).ok()))
     }
 
     /// Uses a step. Tells whether it was not used before, nor a later one.
@@ -206,7 +217,9 @@ impl Auth {
 
     /// Returns the code of a factor that a session sets up.
     pub(crate) async fn begun_code_for_tests(&self, session: &StaffSession, step: u64) -> String {
-        let secret = self.begun(session).await.expect("readable").expect("begun");
+        let mut tx = self.store.begin().await.expect("a writer");
+        let begun = self.begun(&mut tx, session).await.expect("readable");
+        let secret = begun.expect("begun");
         totp::at_step(&secret, step)
     }
 }

@@ -9,7 +9,7 @@ use sqlx::Row as _;
 
 use super::entrance::Door;
 use super::hashing::Flow;
-use super::tokens::{Holder, SignedWith};
+use super::tokens::{Holder, SignedWith, must_be_open};
 use super::{Auth, AuthError, StaffRole, StaffSession, password};
 use crate::config::PasswordCost;
 use crate::store::people::{self, NewPerson};
@@ -142,11 +142,7 @@ impl Auth {
         new: &str,
         must_change: bool,
     ) -> Result<(), AuthError> {
-        let chars = new.chars().count();
-        if !(PASSWORD_CHARS_MIN..=PASSWORD_CHARS_MAX).contains(&chars) {
-            return Err(AuthError::BadPassword);
-        }
-        let hash = self.hash_password(new).await?;
+        let hash = self.hash_new(new).await?;
         let mut tx = self.store.begin().await?;
         self.put_credentials(&mut tx, person, &hash, must_change)
             .await?;
@@ -154,17 +150,26 @@ impl Auth {
         Ok(())
     }
 
+    async fn hash_new(&self, new: &str) -> Result<String, AuthError> {
+        let chars = new.chars().count();
+        if !(PASSWORD_CHARS_MIN..=PASSWORD_CHARS_MAX).contains(&chars) {
+            return Err(AuthError::BadPassword);
+        }
+        self.hash_password(new).await
+    }
+
     /// Sets the password of who is signed in, ends every session of the account, and returns the cookie's
     /// value of a new one for this browser.
     ///
     /// # Errors
-    /// `BadPassword` for one that is too short or too long.
+    /// `BadPassword` for one that is too short or too long, `NotSignedIn` where the session ended while the
+    /// password was hashed: whoever takes an account back is not overtaken by who is in it.
     pub async fn change_password(
         &self,
         session: &StaffSession,
         new: &str,
     ) -> Result<String, AuthError> {
-        self.set_password(session.person, new, false).await?;
+        let hash = self.hash_new(new).await?;
         let holder = Holder::Staff {
             person: session.person,
             csrf: hex::encode(qorgan_signing::random::<16>()?),
@@ -173,7 +178,13 @@ impl Auth {
                 factor: session.factor,
             },
         };
-        Ok(self.issue(&holder).await?.0)
+        let mut tx = self.store.begin().await?;
+        must_be_open(&mut tx, &session.token).await?;
+        self.put_credentials(&mut tx, session.person, &hash, false)
+            .await?;
+        let (token, _expires) = self.issue_in(&mut tx, &holder).await?;
+        tx.commit().await?;
+        Ok(token)
     }
 
     /// Returns a password's hash, for imports that write many people in one transaction with
@@ -259,7 +270,8 @@ impl Auth {
         Ok(())
     }
 
-    /// Adds a member of staff with a one-time password, or gives a known one another role.
+    /// Adds a member of staff with a one-time password, or gives a known one another role. An account that
+    /// had no role gets a one-time password too: the one that it had was a candidate's.
     ///
     /// # Errors
     /// The database failed.
@@ -272,21 +284,26 @@ impl Auth {
         let one_time = password::one_time()?;
         let hash = self.hash_password(&one_time).await?;
         let at = self.clock.wall();
-        let known = people::by_login(&self.store, &person.login).await?;
+        // Looked up where it is written: of two who add one login at once, one hands out a password.
         let mut tx = self.store.begin().await?;
-        let id = match known {
+        let id = match people::by_login(&mut *tx, &person.login).await? {
             Some(id) => id,
             None => people::put_person(&mut tx, &self.keys, at, person).await?,
         };
+        let roles: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM staff_roles WHERE person_id = $1")
+                .bind(id.to_string())
+                .fetch_one(&mut *tx)
+                .await?;
         people::add_role(&mut tx, &self.keys, id, role.word()).await?;
-        if known.is_none() {
+        if roles == 0 {
             self.put_credentials(&mut tx, id, &hash, true).await?;
             self.put_code_end(&mut tx, id).await?;
         }
         let entry = self.entry(actor, "staff_added", &id, role.word());
         audit::write(&mut tx, &entry.as_entry()).await?;
         tx.commit().await?;
-        Ok(known.is_none().then(|| OneTimePassword {
+        Ok((roles == 0).then(|| OneTimePassword {
             login: person.login.clone(),
             password: one_time,
         }))
@@ -320,7 +337,7 @@ impl Auth {
     /// # Errors
     /// `NotSignedIn` where there is no such account, or the database failed.
     pub async fn reset(&self, login: &str) -> Result<OneTimePassword, AuthError> {
-        let person = people::by_login(&self.store, login)
+        let person = people::by_login(self.store.read(), login)
             .await?
             .ok_or(AuthError::NotSignedIn)?;
         let one_time = password::one_time()?;

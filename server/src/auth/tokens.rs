@@ -11,7 +11,7 @@ use sqlx::Row as _;
 use super::proofs::Taken;
 use super::{Auth, AuthError};
 use crate::registry::Caller;
-use crate::store::{self, StoreError};
+use crate::store::{self, StoreError, WriteTx};
 
 /// Who holds a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +54,18 @@ impl Holder {
 impl Auth {
     /// Makes a token for `holder`; returns it with its end.
     pub(crate) async fn issue(&self, holder: &Holder) -> Result<(String, WallTime), AuthError> {
+        let mut tx = self.store.begin().await?;
+        let issued = self.issue_in(&mut tx, holder).await?;
+        tx.commit().await?;
+        Ok(issued)
+    }
+
+    /// Makes a token for `holder` as [`Self::issue`], in the transaction that gives the right to it.
+    pub(super) async fn issue_in(
+        &self,
+        tx: &mut WriteTx,
+        holder: &Holder,
+    ) -> Result<(String, WallTime), AuthError> {
         let secret: [u8; 32] = qorgan_signing::random()?;
         let token = hex::encode(secret);
         let (now, lasts) = (self.clock.wall(), self.lasts(holder.kind()));
@@ -73,7 +85,6 @@ impl Auth {
             ),
             Holder::Staff { person, csrf, .. } => (*person, None, None, None, Some(csrf.as_str())),
         };
-        let mut tx = self.store.begin().await?;
         sqlx::query(
             "INSERT INTO tokens (hash, institution_id, kind, person_id, attempt_id, epoch, \
              device_key, boot, instance, csrf, created_ms, expires_ms) \
@@ -91,17 +102,16 @@ impl Auth {
         .bind(csrf)
         .bind(now.unix_ms())
         .bind(expires.unix_ms())
-        .execute(&mut *tx)
+        .execute(&mut **tx)
         .await?;
         if let Holder::Staff { with, .. } = holder {
             sqlx::query("UPDATE tokens SET one_time = $2, factor = $3 WHERE hash = $1")
                 .bind(hash(&token).as_slice())
                 .bind(with.one_time)
                 .bind(with.factor)
-                .execute(&mut *tx)
+                .execute(&mut **tx)
                 .await?;
         }
-        tx.commit().await?;
         Ok((token, expires))
     }
 
@@ -164,6 +174,42 @@ impl Auth {
             .await?;
         tx.commit().await?;
         Ok(())
+    }
+
+    /// Deletes tokens that have been over for a day, [`DELETED_AT_ONCE`] at the most; returns how many.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn delete_over(&self) -> Result<u64, AuthError> {
+        // After a day, so that a clock that ran ahead and is put right signs nobody out.
+        let before = self.clock.wall().unix_ms().saturating_sub(KEPT_MS);
+        let over: Vec<Vec<u8>> = sqlx::query_scalar(
+            "SELECT hash FROM tokens WHERE MIN(expires_ms, COALESCE(ended_ms, expires_ms)) < $1 \
+             LIMIT $2",
+        )
+        .bind(before)
+        .bind(DELETED_AT_ONCE)
+        .fetch_all(self.store.read())
+        .await?;
+        if over.is_empty() {
+            return Ok(0);
+        }
+        let mut tx = self.store.begin().await?;
+        let mut deleted = 0;
+        for hash in over {
+            // Asked again: a token may have been used meanwhile.
+            let done = sqlx::query(
+                "DELETE FROM tokens WHERE hash = $1 AND \
+                MIN(expires_ms, COALESCE(ended_ms, expires_ms)) < $2",
+            )
+            .bind(hash)
+            .bind(before)
+            .execute(&mut *tx)
+            .await?;
+            deleted += done.rows_affected();
+        }
+        tx.commit().await?;
+        Ok(deleted)
     }
 
     async fn slide(&self, hash: &[u8; 32], until: WallTime) -> Result<(), AuthError> {
@@ -240,6 +286,22 @@ fn needed<const N: usize>(
     Ok(store::array(what, &bytes.unwrap_or_default())?)
 }
 
+/// Refuses where a session that was good a moment ago has ended: whoever ended it must find nothing
+/// done by it afterwards.
+pub(super) async fn must_be_open(tx: &mut WriteTx, token: &str) -> Result<(), AuthError> {
+    let open: i64 = sqlx::query_scalar(
+        "SELECT COUNT(*) FROM tokens t JOIN people p ON p.id = t.person_id \
+         WHERE t.hash = $1 AND t.ended_ms IS NULL AND p.disabled_ms IS NULL",
+    )
+    .bind(hash(token).as_slice())
+    .fetch_one(&mut **tx)
+    .await?;
+    if open == 0 {
+        return Err(AuthError::NotSignedIn);
+    }
+    Ok(())
+}
+
 pub(super) fn hash(token: &str) -> [u8; 32] {
     Ring.sha256(&[token.as_bytes()]).0
 }
@@ -248,5 +310,9 @@ pub(super) fn hash(token: &str) -> [u8; 32] {
 const AGENT_MINUTES: u32 = 12 * 60;
 /// A spool that waits longer than three days for its network is delivered by hand.
 const AGENT_HOURS_MAX: u32 = 72;
+/// How many tokens that are over are deleted in one transaction: nobody waits for it.
+const DELETED_AT_ONCE: u32 = 500;
+/// How long a token that is over is kept.
+const KEPT_MS: i64 = 24 * 60 * 60 * 1_000;
 /// A token's end is moved on at most once a minute.
 const SLIDE_MS: i64 = 60_000;

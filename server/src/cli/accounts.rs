@@ -113,7 +113,7 @@ pub(super) fn hand_over(state: &AppState, first: &OneTimePassword) -> anyhow::Re
 }
 
 async fn add(state: &AppState, person: &NewPerson, role: StaffRole) -> anyhow::Result<()> {
-    if let Some(known) = by_login(&state.store, &person.login).await? {
+    if let Some(known) = by_login(state.store.read(), &person.login).await? {
         let mut rights = state.auth.roles(known).await?;
         rights.push(role);
         return change(state, &person.login, &rights).await;

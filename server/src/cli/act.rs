@@ -85,7 +85,7 @@ impl Act {
 
 /// Returns the proctor with a login, to whom the attempt's sitting is assigned.
 async fn proctor(state: &AppState, attempt: AttemptId, login: &str) -> anyhow::Result<PersonId> {
-    let person = by_login(&state.store, login)
+    let person = by_login(state.store.read(), login)
         .await?
         .with_context(|| format!("nobody has the login `{login}`"))?;
     if !state

@@ -76,7 +76,7 @@ impl Decision {
 
     async fn decider(&self, state: &AppState) -> anyhow::Result<PersonId> {
         let login = fold_login(&self.by);
-        let person = by_login(&state.store, &login)
+        let person = by_login(state.store.read(), &login)
             .await?
             .with_context(|| format!("nobody has the login `{login}`"))?;
         if state.auth.roles(person).await?.is_empty() {

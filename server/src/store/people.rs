@@ -3,6 +3,7 @@
 use qorgan_protocol::ids::PersonId;
 use qorgan_protocol::time::WallTime;
 use qorgan_server_core::login::fold_login;
+use sqlx::{Executor, Sqlite};
 
 use super::{Store, StoreError, WriteTx, id};
 use crate::keys::ServerKeys;
@@ -87,10 +88,13 @@ pub(super) async fn fold_old(store: &Store) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// The database failed.
-pub async fn by_login(store: &Store, login: &str) -> Result<Option<PersonId>, StoreError> {
+pub async fn by_login(
+    from: impl Executor<'_, Database = Sqlite>,
+    login: &str,
+) -> Result<Option<PersonId>, StoreError> {
     let known: Option<String> = sqlx::query_scalar("SELECT id FROM people WHERE login = $1")
         .bind(fold_login(login))
-        .fetch_optional(store.read())
+        .fetch_optional(from)
         .await?;
     known.as_deref().map(id).transpose()
 }

@@ -1,8 +1,11 @@
 //! What a session is worth, and when it ends.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::harness::{Client, Device, World};
+use futures_util::future::join_all;
+
+use super::harness::{Client, Device, PASSWORD, World};
 use crate::auth::{AuthError, Proctor, StaffRole, StaffSession};
 use crate::store::people::{self, NewPerson};
 
@@ -36,6 +39,83 @@ async fn a_session_of_the_one_time_password_does_not_become_full_when_the_owner_
 }
 
 #[tokio::test]
+async fn two_pages_that_begin_a_second_factor_at_once_show_one_secret() {
+    let world = World::start().await;
+    let auth = &world.state.auth;
+    let once = added(&world, "p").await;
+    let first = signed_in(&world, "p", &once).await;
+    let token = auth.change_password(&first, NEW).await.expect("set");
+    let owner = auth.session_of(&token).await.expect("signed in");
+    let pages = join_all((0..6).map(|_| auth.totp_begin(&owner))).await;
+    let shown: BTreeSet<String> = pages
+        .into_iter()
+        .map(|page| page.expect("begun").secret)
+        .collect();
+    assert_eq!(shown.len(), 1, "the app that scanned any of them is right");
+}
+
+#[tokio::test]
+async fn of_two_who_add_one_member_of_staff_at_once_one_hands_out_the_password() {
+    let world = World::start().await;
+    let person = new_person("p");
+    let add = || {
+        world
+            .state
+            .auth
+            .add_staff(&person, StaffRole::Proctor, "test")
+    };
+    let added = join_all((0..4).map(|_| add())).await;
+    let handed_out: Vec<_> = added
+        .into_iter()
+        .filter_map(|one| one.expect("stored"))
+        .collect();
+    assert_eq!(handed_out.len(), 1, "{handed_out:?}");
+    signed_in(&world, "p", &handed_out[0].password).await;
+}
+
+#[tokio::test]
+async fn a_candidates_account_that_becomes_staff_loses_the_candidates_password() {
+    let world = World::start().await;
+    world.person("c").await;
+    let auth = &world.state.auth;
+    let person = new_person("c");
+    let added = auth.add_staff(&person, StaffRole::Proctor, "test").await;
+    let once = added.expect("stored").expect("a password of its own");
+    let old = auth.sign_in_staff("c", PASSWORD, None, HERE).await;
+    assert!(matches!(old, Err(AuthError::WrongPassword)), "{old:?}");
+    signed_in(&world, "c", &once.password).await;
+}
+
+#[tokio::test]
+async fn a_session_that_ended_meanwhile_sets_neither_password_nor_factor() {
+    let world = World::start().await;
+    let auth = &world.state.auth;
+    let once = added(&world, "p").await;
+    let first = signed_in(&world, "p", &once).await;
+    let token = auth.change_password(&first, NEW).await.expect("set");
+    let thief = auth.session_of(&token).await.expect("signed in");
+    auth.totp_begin(&thief).await.expect("begun");
+    let code = auth.begun_code_for_tests(&thief, step(&world)).await;
+    // The requests of the session were let in; then the account is taken back.
+    let back = auth.reset("p").await.expect("a new password");
+    let changed = auth
+        .change_password(&thief, "a password of the thief")
+        .await;
+    assert!(
+        matches!(changed, Err(AuthError::NotSignedIn)),
+        "{changed:?}"
+    );
+    let begun = auth.totp_begin(&thief).await;
+    assert!(matches!(begun, Err(AuthError::NotSignedIn)), "{begun:?}");
+    let confirmed = auth.totp_confirm(&thief, &code).await;
+    assert!(
+        matches!(confirmed, Err(AuthError::NotSignedIn)),
+        "{confirmed:?}"
+    );
+    signed_in(&world, "p", &back.password).await;
+}
+
+#[tokio::test]
 async fn every_session_of_an_account_ends_when_its_password_or_role_changes() {
     let world = World::start().await;
     let auth = &world.state.auth;
@@ -51,12 +131,7 @@ async fn every_session_of_an_account_ends_when_its_password_or_role_changes() {
     ended(&world, &second.token).await;
 
     let third = signed_in(&world, "p", "another long password").await;
-    let known = NewPerson {
-        login: "P".to_owned(),
-        display_name: "P".to_owned(),
-        language: "kk".to_owned(),
-        ..NewPerson::default()
-    };
+    let known = new_person("P");
     let made = auth.add_staff(&known, StaffRole::Proctor, "test").await;
     assert_eq!(made.expect("the role is there"), None);
     auth.session_of(&third.token)
@@ -69,7 +144,7 @@ async fn every_session_of_an_account_ends_when_its_password_or_role_changes() {
     ended(&world, &third.token).await;
 
     let client = world.candidate_signed_in("c").await;
-    let person = people::by_login(&world.state.store, "c").await;
+    let person = people::by_login(world.state.store.read(), "c").await;
     let person = person.expect("readable").expect("known");
     auth.set_password(person, NEW, false).await.expect("set");
     assert_eq!(client.status().await, 401);
@@ -111,6 +186,48 @@ async fn a_session_has_an_absolute_end_however_much_it_is_used() {
     began("staff", begun_ago(settings.staff_hours_max)).await;
     assert_eq!(client.status().await, 401);
     ended(&world, &staff.token).await;
+}
+
+#[tokio::test]
+async fn tokens_that_are_over_for_a_day_are_deleted_so_many_at_a_time() {
+    let world = World::start().await;
+    let client = world.candidate_signed_in("c").await;
+    let now = world.state.clock.wall().unix_ms();
+    let day = 24 * 60 * 60 * 1_000;
+    for (expires, ended, many) in [
+        (now - 2 * day, None, 700),
+        (now + day, Some(now - 2 * day), 400),
+        (now - day / 2, None, 3),
+        (now + day, Some(now - day / 2), 3),
+    ] {
+        let mut tx = world.state.store.begin().await.expect("a writer");
+        sqlx::query(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $3) \
+             INSERT INTO tokens (hash, institution_id, kind, person_id, created_ms, expires_ms, \
+             ended_ms) SELECT randomblob(32), t.institution_id, 'staff', t.person_id, 1, $1, $2 \
+             FROM n, (SELECT * FROM tokens LIMIT 1) t",
+        )
+        .bind(expires)
+        .bind(ended)
+        .bind(many)
+        .execute(&mut *tx)
+        .await
+        .expect("stored");
+        tx.commit().await.expect("stored");
+    }
+    let mut deleted = Vec::new();
+    for _look in 0..4 {
+        deleted.push(world.state.auth.delete_over().await.expect("deleted"));
+    }
+    // The server's own deleter may have been there too.
+    assert!(deleted.iter().all(|one| *one <= 500), "{deleted:?}");
+    assert_eq!(deleted.last(), Some(&0));
+    let left: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM tokens")
+        .fetch_one(world.state.store.read())
+        .await
+        .expect("readable");
+    assert_eq!(left, 7, "the one in use, and what ended today");
+    assert_eq!(client.status().await, 200);
 }
 
 #[tokio::test]
@@ -161,15 +278,19 @@ async fn a_code_that_was_handed_out_is_over_in_time_and_says_so() {
 }
 
 async fn added(world: &World, login: &str) -> String {
-    let person = NewPerson {
+    let person = new_person(login);
+    let auth = &world.state.auth;
+    let added = auth.add_staff(&person, StaffRole::Proctor, "test").await;
+    added.expect("stored").expect("new").password
+}
+
+fn new_person(login: &str) -> NewPerson {
+    NewPerson {
         login: login.to_owned(),
         display_name: "P".to_owned(),
         language: "kk".to_owned(),
         ..NewPerson::default()
-    };
-    let auth = &world.state.auth;
-    let added = auth.add_staff(&person, StaffRole::Proctor, "test").await;
-    added.expect("stored").expect("new").password
+    }
 }
 
 async fn signed_in(world: &World, login: &str, password: &str) -> StaffSession {
