@@ -13,6 +13,7 @@ mod stills;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -29,6 +30,7 @@ use ring::rand::SystemRandom;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use sqlx::Row as _;
+use tokio::time::timeout;
 
 use crate::console::Language;
 use crate::registry::RegistryError;
@@ -71,6 +73,9 @@ pub enum ActError {
     /// The recording cannot be decoded now.
     #[error("the recording cannot be decoded now")]
     Decoding(#[source] crate::decoding::DecodeError),
+    /// Other acts are made first, for longer than anybody waits.
+    #[error("other acts are being made; try again in {} seconds", BUSY_RETRY.as_secs())]
+    Busy,
     /// A moment cannot be written.
     #[error(transparent)]
     Moment(#[from] MomentError),
@@ -118,7 +123,7 @@ pub struct Registered {
 /// registers it, so that nobody waits for it; what it rests on is looked at again in that transaction.
 ///
 /// # Errors
-/// `NoViolation`, `Exists`, `NotSealed`, or what failed; no number is used up then.
+/// `NoViolation`, `Exists`, `NotSealed`, `Busy`, or what failed; no number is used up then.
 //= tests/data/sop-2-28.md#17-act
 pub async fn make(
     state: &AppState,
@@ -127,7 +132,8 @@ pub async fn make(
     language: Language,
 ) -> Result<Registered, ActError> {
     // One at a time, so that a number is still free when its form is set.
-    let _making = MAKING.lock().await;
+    let turn = timeout(TURN_WAIT_MAX, MAKING.lock()).await;
+    let _making = turn.map_err(|_late| ActError::Busy)?;
     let made = prepare(state, attempt, by, language).await?;
     register_prepared(state, attempt, made).await
 }
@@ -194,6 +200,10 @@ pub(crate) async fn register_prepared(
 
 /// Acts are made one after another; a form is set in a few seconds.
 static MAKING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+/// How long an act waits for those before it: no longer than a person looks at an empty page.
+const TURN_WAIT_MAX: Duration = Duration::from_secs(30);
+/// When somebody whose act waited too long is told to try again.
+pub(crate) const BUSY_RETRY: Duration = Duration::from_secs(30);
 
 /// The finished review that an act rests on.
 #[derive(Debug, Clone, PartialEq, Eq)]

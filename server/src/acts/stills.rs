@@ -107,6 +107,7 @@ async fn picture(
             tracing::warn!(%attempt, %error, "A still could not be decoded");
             None
         }
+        Err(DecodeError::Busy) => return Err(ActError::Busy),
         Err(error @ (DecodeError::NoProgram | DecodeError::Resting | DecodeError::Start(_))) => {
             return Err(ActError::Decoding(error));
         }

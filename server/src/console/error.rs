@@ -1,12 +1,13 @@
 //! Why a page cannot be given; a layer turns it into a page in the visitor's language.
 
-use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use qorgan_protocol::ids::IdError;
 use qorgan_protocol::wire::ProblemCode;
 use qorgan_signing::{KeyError, SealError};
 
-use crate::acts::ActError;
+use crate::acts::{ActError, BUSY_RETRY};
 use crate::auth::AuthError;
 use crate::registry::RegistryError;
 use crate::store::StoreError;
@@ -77,18 +78,49 @@ impl ConsoleError {
             | Self::Act(_) => ProblemCode::Unavailable,
         }
     }
+
+    /// Returns in how many seconds to try again, where it is known.
+    fn retry_after_s(&self) -> Option<u32> {
+        match self {
+            Self::Registry(error) => error.problem().retry_after_s,
+            Self::Auth(error) => error.problem().retry_after_s,
+            Self::Act(ActError::Busy) => u32::try_from(BUSY_RETRY.as_secs()).ok(),
+            Self::Refused(_)
+            | Self::Unready
+            | Self::Store(_)
+            | Self::Template(_)
+            | Self::Seal(_)
+            | Self::Key(_)
+            | Self::Act(_) => None,
+        }
+    }
 }
 
 impl IntoResponse for ConsoleError {
     fn into_response(self) -> Response {
         let code = self.code();
-        let is_refusal = matches!(&self, Self::Auth(error) if !error.is_fault());
+        let is_refusal = match &self {
+            Self::Auth(error) => !error.is_fault(),
+            Self::Act(ActError::Busy) => true,
+            Self::Act(_)
+            | Self::Refused(_)
+            | Self::Unready
+            | Self::Registry(_)
+            | Self::Store(_)
+            | Self::Template(_)
+            | Self::Seal(_)
+            | Self::Key(_) => false,
+        };
         if code == ProblemCode::Unavailable && !is_refusal {
             tracing::error!(error = %chain(&self), "The console failed");
         }
         let status =
             StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = status.into_response();
+        if let Some(seconds) = self.retry_after_s() {
+            let value = HeaderValue::from(seconds);
+            response.headers_mut().insert(RETRY_AFTER, value);
+        }
         response.extensions_mut().insert(Told(code));
         response
     }
@@ -103,4 +135,24 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_to_come_again_is_told_when() {
+        let too_many = AuthError::TooMany { retry_after_s: 91 };
+        for (error, status, seconds) in [
+            (ConsoleError::Act(ActError::Busy), 503, Some("30")),
+            (ConsoleError::Auth(too_many), 429, Some("91")),
+            (ConsoleError::Unready, 503, None),
+        ] {
+            let response = error.into_response();
+            assert_eq!(response.status().as_u16(), status);
+            let told = response.headers().get(RETRY_AFTER);
+            assert_eq!(told.map(|value| value.to_str().expect("text")), seconds);
+        }
+    }
 }

@@ -48,7 +48,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts as _, Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
+    RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
@@ -207,9 +207,13 @@ async fn tell(State(state): State<AppState>, request: Request, next: Next) -> Re
     let told = response.extensions().get::<Told>().map(|told| told.0);
     if let (Some(code), Some(visitor)) = (told.or_else(|| rejected(&response)), visitor) {
         let status = response.status();
+        let retry_after = response.headers().get(RETRY_AFTER).cloned();
         if let Ok(page) = problem_page(&state, &visitor, code) {
             response = page;
             *response.status_mut() = status;
+            if let Some(value) = retry_after {
+                response.headers_mut().insert(RETRY_AFTER, value);
+            }
         }
     }
     secure(response.headers_mut());

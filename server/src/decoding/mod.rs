@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use qorgan_protocol::ids::AttemptId;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 pub use picture::code_on_picture;
@@ -52,6 +52,9 @@ pub enum DecodeError {
     /// A worker took too long and was killed.
     #[error("a worker took too long")]
     TooSlow,
+    /// Others are decoded first, for longer than anybody waits.
+    #[error("too much waits to be decoded")]
+    Busy,
 }
 
 /// Has video decoded; cloning is cheap.
@@ -63,10 +66,35 @@ pub struct Decoders {
 #[derive(Debug)]
 struct Inner {
     program: Option<PathBuf>,
-    codes: Semaphore,
-    stills: Semaphore,
+    codes: Slots,
+    stills: Slots,
     busy: Mutex<BTreeSet<AttemptId>>,
     health: Mutex<Health>,
+}
+
+/// How many jobs of a kind are done at once, and how long another one waits for its turn.
+#[derive(Debug)]
+struct Slots {
+    free: Semaphore,
+    wait_max: Duration,
+}
+
+impl Slots {
+    const fn new(at_once: usize, wait_max: Duration) -> Self {
+        Self {
+            free: Semaphore::const_new(at_once),
+            wait_max,
+        }
+    }
+
+    /// Waits for a slot, first come, first served.
+    async fn take(&self) -> Result<SemaphorePermit<'_>, DecodeError> {
+        match timeout(self.wait_max, self.free.acquire()).await {
+            Ok(Ok(slot)) => Ok(slot),
+            // Never closed, so that the only way not to get one is to wait too long.
+            Ok(Err(_)) | Err(_) => Err(DecodeError::Busy),
+        }
+    }
 }
 
 /// Whether workers can be started.
@@ -106,8 +134,8 @@ impl Decoders {
         Self {
             inner: Arc::new(Inner {
                 program,
-                codes: Semaphore::new(CODES_AT_ONCE),
-                stills: Semaphore::new(STILLS_AT_ONCE),
+                codes: Slots::new(CODES_AT_ONCE, CODE_WAIT_MAX),
+                stills: Slots::new(STILLS_AT_ONCE, STILL_WAIT_MAX),
                 busy: Mutex::default(),
                 health: Mutex::default(),
             }),
@@ -168,14 +196,15 @@ impl Decoders {
     /// waits for it any more.
     async fn job(
         &self,
-        slots: &Semaphore,
+        slots: &Slots,
         request: &Request,
         time_max: Duration,
     ) -> Result<Option<Vec<u8>>, DecodeError> {
         let program = self.inner.program.as_ref().ok_or(DecodeError::NoProgram)?;
         let head = request.head().ok_or(DecodeError::TooLong)?;
-        // Never closed, so a slot always comes; it is held until the worker has ended.
-        let _slot = slots.acquire().await.ok();
+        self.rested()?;
+        // Held until the worker has ended.
+        let _slot = slots.take().await?;
         self.rested()?;
         let mut child = match started(program).await {
             Ok(child) => child,
@@ -302,6 +331,10 @@ pub const WORKER: &str = "decode-worker";
 const CODES_AT_ONCE: usize = 2;
 /// Stills that are decoded at once.
 const STILLS_AT_ONCE: usize = 1;
+/// How long a picture waits to be looked at for a code: a later one shows it as well.
+const CODE_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How long a still waits for those before it.
+const STILL_WAIT_MAX: Duration = Duration::from_secs(60);
 /// How long a worker may take to start.
 const START_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long a code may take.

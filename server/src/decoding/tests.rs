@@ -16,6 +16,16 @@ async fn a_program_that_is_no_worker_is_tried_again_later() {
     assert!(matches!(second, Err(DecodeError::Resting)));
 }
 
+#[tokio::test]
+async fn who_waits_too_long_for_a_slot_is_told_and_takes_none() {
+    let slots = Slots::new(1, Duration::from_millis(20));
+    let held = slots.take().await.expect("free");
+    let late = slots.take().await;
+    assert!(matches!(late, Err(DecodeError::Busy)));
+    drop(held);
+    let _next = slots.take().await.expect("whoever left holds no place");
+}
+
 #[test]
 fn an_attempt_has_one_job_at_a_time() {
     let decoders = Decoders::none();

@@ -22,7 +22,12 @@ pub(super) async fn look_for_code(
         Ok(code) => code,
         // Told once by the decoders themselves, for all attempts.
         Err(DecodeError::Resting | DecodeError::Start(_) | DecodeError::NoProgram) => None,
-        Err(error @ (DecodeError::TooLong | DecodeError::Ended | DecodeError::TooSlow)) => {
+        Err(
+            error @ (DecodeError::TooLong
+            | DecodeError::Ended
+            | DecodeError::TooSlow
+            | DecodeError::Busy),
+        ) => {
             tracing::warn!(%attempt, %error, "A picture of the screen could not be decoded");
             None
         }
