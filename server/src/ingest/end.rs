@@ -42,7 +42,10 @@ impl LinkEnd {
                 "another link took over",
             )),
             Self::Recording(
-                why @ (RecordingError::NoRoom | RecordingError::Closed | RecordingError::Failed),
+                why @ (RecordingError::NoRoom
+                | RecordingError::Busy
+                | RecordingError::Closed
+                | RecordingError::Failed),
             ) => Some(LinkRefusal::new(RefusalReason::ShuttingDown, why)),
             Self::Lagged | Self::Full => Some(LinkRefusal::new(RefusalReason::ShuttingDown, self)),
             Self::Recording(_) | Self::Registry(_) | Self::Statement(_) => Some(LinkRefusal::new(

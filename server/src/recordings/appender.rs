@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use qorgan_protocol::crypto::{Hasher as _, SignedBytes};
 use qorgan_protocol::evidence::{ChunkHeader, ChunkSeq, StreamChain};
 use qorgan_protocol::link::{Standing, StreamStanding};
 use qorgan_signing::Ring;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::timeout;
 
 use super::disk::{self, Part, Whose};
 use super::room::Room;
@@ -54,7 +56,8 @@ impl Appender {
     /// Takes a verified chunk; waits while too much is on its way.
     ///
     /// # Errors
-    /// `Superseded` where another link took over, `NoRoom` where the disk is nearly full.
+    /// `Superseded` where another link took over, `NoRoom` where the disk is nearly full, `Busy` where it
+    /// does not keep up.
     pub async fn chunk(
         &self,
         header: &ChunkHeader,
@@ -71,7 +74,8 @@ impl Appender {
     /// Takes a verified beat; waits while too much is on its way.
     ///
     /// # Errors
-    /// `Superseded` where another link took over, `NoRoom` where the disk is nearly full.
+    /// `Superseded` where another link took over, `NoRoom` where the disk is nearly full, `Busy` where it
+    /// does not keep up.
     pub async fn beat(&self, seq: u64, signed: &SignedBytes) -> Result<(), RecordingError> {
         let bytes = qorgan_protocol::codec::encode("beat", signed)?;
         let moves = Moves::Beats(seq.saturating_add(1), Ring.sha256(&[&signed.bytes]));
@@ -127,26 +131,55 @@ impl Appender {
         };
         let bytes = disk::seal_record(whose, part, number, head, body)?;
         let permits = u32::try_from(bytes.len()).map_err(|_wide| RecordingError::TooLong)?;
-        let closed = |_closed| RecordingError::Superseded;
-        let own = Arc::clone(&self.own)
-            .acquire_many_owned(permits)
-            .await
-            .map_err(closed)?;
-        let all = Arc::clone(&self.pending)
-            .acquire_many_owned(permits)
-            .await
-            .map_err(closed)?;
+        let permits = in_time(DISK_WAIT_MAX, self.permits(permits)).await?;
         let write = Write {
             recording: Arc::clone(&self.recording),
             generation: self.generation,
             part,
             bytes,
             moves,
-            _permits: [own, all],
+            _permits: permits,
         };
-        self.jobs
-            .send(Job::Write(write))
-            .await
-            .map_err(|_gone| RecordingError::Superseded)
+        let sent = async {
+            let sent = self.jobs.send(Job::Write(write)).await;
+            sent.map_err(|_gone| RecordingError::Superseded)
+        };
+        in_time(DISK_WAIT_MAX, sent).await
+    }
+
+    /// Waits until so many bytes may be on their way to the disk: of this link, and of all.
+    async fn permits(&self, bytes: u32) -> Result<[OwnedSemaphorePermit; 2], RecordingError> {
+        let closed = |_closed| RecordingError::Superseded;
+        let own = Arc::clone(&self.own).acquire_many_owned(bytes).await;
+        let own = own.map_err(closed)?;
+        let all = Arc::clone(&self.pending).acquire_many_owned(bytes).await;
+        Ok([own, all.map_err(closed)?])
+    }
+}
+
+/// Waits so long at the most: a disk that hangs would else keep every link that was ever tried.
+pub(super) async fn in_time<T>(
+    wait_max: Duration,
+    work: impl Future<Output = Result<T, RecordingError>>,
+) -> Result<T, RecordingError> {
+    timeout(wait_max, work)
+        .await
+        .unwrap_or(Err(RecordingError::Busy))
+}
+
+/// How long a link waits for the disk before it ends; its agent keeps what is not receipted.
+pub(super) const DISK_WAIT_MAX: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_disk_that_hangs_is_waited_for_no_longer_than_that() {
+        let hangs = core::future::pending::<Result<(), RecordingError>>();
+        let ended = in_time(Duration::from_millis(10), hangs).await;
+        assert!(matches!(ended, Err(RecordingError::Busy)), "{ended:?}");
+        let answers = in_time(DISK_WAIT_MAX, async { Ok(7) }).await;
+        assert!(matches!(answers, Ok(7)), "{answers:?}");
     }
 }

@@ -56,6 +56,7 @@ async fn file(
             | RecordingError::TooLong
             | RecordingError::Failed
             | RecordingError::NoRoom
+            | RecordingError::Busy
             | RecordingError::Closed
             | RecordingError::Superseded
             | RecordingError::Seal(_)

@@ -40,7 +40,7 @@ use crate::keys::ServerKeys;
 use crate::platform::private_folders;
 use crate::store::{Store, StoreError};
 pub use appender::Appender;
-use appender::standing;
+use appender::{DISK_WAIT_MAX, in_time, standing};
 pub(crate) use disk::{Part, Walk, Whose, parts};
 pub use files::{DiskFiles, Files};
 pub use http::routes;
@@ -86,6 +86,9 @@ pub enum RecordingError {
     /// The disk is nearly full.
     #[error("the disk is nearly full")]
     NoRoom,
+    /// The disk takes less than comes, for longer than anybody waits.
+    #[error("the disk does not keep up")]
+    Busy,
     /// The attempt is over and its recording is being sealed.
     #[error("the recording is being sealed")]
     Closed,
@@ -226,8 +229,8 @@ impl Recordings {
     /// refused before is read from disk again.
     ///
     /// # Errors
-    /// `Closed` while it is sealed, `NoRoom` where the disk is nearly full; where the files cannot be
-    /// read or the key is gone.
+    /// `Closed` while it is sealed, `NoRoom` where the disk is nearly full, `Busy` where it does not keep
+    /// up; where the files cannot be read or the key is gone.
     pub async fn link(
         &self,
         attempt: AttemptId,
@@ -237,9 +240,9 @@ impl Recordings {
         self.not_closed(attempt)?;
         let mut recording = self.recording(attempt, epoch).await?;
         let mut generation = recording.generation.fetch_add(1, Ordering::AcqRel) + 1;
-        self.flush().await?;
+        in_time(DISK_WAIT_MAX, self.flush()).await?;
         if recording.failed.load(Ordering::Acquire) {
-            self.mend(&recording).await?;
+            in_time(DISK_WAIT_MAX, self.mend(&recording)).await?;
             self.forget(&recording);
             recording = self.recording(attempt, epoch).await?;
             generation = recording.generation.fetch_add(1, Ordering::AcqRel) + 1;
