@@ -12,40 +12,68 @@ use super::EvidenceError;
 use crate::state::AppState;
 use crate::store;
 
-/// Returns the attempts whose recording is to be sealed.
+/// Returns the attempts whose recording is to be sealed, those that ended first before the others.
 pub(super) async fn due(state: &AppState) -> Result<Vec<AttemptId>, EvidenceError> {
+    due_by_parts(state, PART_ROWS, DUE_MAX).await
+}
+
+/// Reads the ended attempts so many at a time, until `most` are due: many that wait for late delivery take
+/// no more memory than few.
+async fn due_by_parts(
+    state: &AppState,
+    part_rows: usize,
+    most: usize,
+) -> Result<Vec<AttemptId>, EvidenceError> {
+    let now = state.clock.wall();
+    let (mut due, mut after) = (Vec::new(), (i64::MIN, String::new()));
+    while due.len() < most {
+        let rows = part(state, &after, part_rows).await?;
+        let Some(last) = rows.last() else {
+            break;
+        };
+        after = (last.try_get("ended")?, last.try_get("id")?);
+        for row in &rows {
+            match of_row(row, now) {
+                Ok(Some(attempt)) => due.push(attempt),
+                Ok(None) => {}
+                // One that cannot be read keeps no other one from being sealed.
+                Err(error) => tracing::error!(%error, "Could not read an ended attempt"),
+            }
+        }
+    }
+    due.truncate(most);
+    Ok(due)
+}
+
+/// Reads the ended attempts that follow one in the order of their ends.
+async fn part(
+    state: &AppState,
+    (ended, id): &(i64, String),
+    rows: usize,
+) -> Result<Vec<SqliteRow>, EvidenceError> {
     let rows = sqlx::query(
-        "SELECT a.id, a.ended_ms, a.started_ms, s.policy, r.finished_ms, \
+        "SELECT a.id, COALESCE(a.ended_ms, 0) AS ended, a.started_ms, s.policy, r.finished_ms, \
          (SELECT COUNT(*) FROM recordings o WHERE o.attempt_id = a.id) AS recorded, \
          (SELECT COUNT(*) FROM response_receipts p \
             WHERE p.attempt_id = a.id AND p.submitted = 1) AS told \
          FROM attempts a JOIN sittings s ON s.id = a.sitting_id \
          LEFT JOIN recordings r ON r.attempt_id = a.id AND r.epoch = a.epoch \
-         WHERE a.phase_word IN ('submitted', 'terminated') AND a.key_wrapped <> x'' ORDER BY a.ended_ms",
+         WHERE a.phase_word IN ('submitted', 'terminated') AND a.key_wrapped <> x'' \
+         AND (COALESCE(a.ended_ms, 0), a.id) > ($1, $2) ORDER BY ended, a.id LIMIT $3",
     )
+    .bind(ended)
+    .bind(id)
+    .bind(i64::try_from(rows).unwrap_or(i64::MAX))
     .fetch_all(state.store.read())
     .await?;
-    let now = state.clock.wall();
-    let mut due = Vec::new();
-    for row in rows {
-        match of_row(&row, now) {
-            Ok(Some(attempt)) => due.push(attempt),
-            Ok(None) => {}
-            // One that cannot be read keeps no other one from being sealed.
-            Err(error) => tracing::error!(%error, "Could not read an ended attempt"),
-        }
-        if due.len() >= DUE_MAX {
-            break;
-        }
-    }
-    Ok(due)
+    Ok(rows)
 }
 
 /// Returns the attempt of a row where it is due.
 fn of_row(row: &SqliteRow, now: WallTime) -> Result<Option<AttemptId>, EvidenceError> {
     let finished: Option<i64> = row.try_get("finished_ms")?;
     let started: Option<i64> = row.try_get("started_ms")?;
-    let ended = row.try_get::<Option<i64>, _>("ended_ms")?.unwrap_or(0);
+    let ended: i64 = row.try_get("ended")?;
     let policy: GatePolicy = store::json("policy", row.try_get("policy")?)?;
     let waits = Waits {
         waited: now.since(WallTime::from_unix_ms(ended)),
@@ -96,10 +124,103 @@ const LATE_MORE: Duration = Duration::from_secs(60);
 /// How many recordings are looked at in one round; those that fail wait longer each time, so that
 /// they hold nobody up.
 const DUE_MAX: usize = 10_000;
+/// How many ended attempts are read at once.
+const PART_ROWS: usize = 500;
 
 #[cfg(test)]
 mod tests {
+    use qorgan_protocol::wire::Accommodation;
+    use qorgan_server_core::sitting::SittingSettings;
+
     use super::*;
+    use crate::config::Config;
+    use crate::store::exams::{self, Admission, NewExam, NewSitting};
+    use crate::store::people::{self, NewPerson};
+
+    #[tokio::test]
+    async fn what_is_due_is_found_in_order_however_few_are_read_at_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let data = folder.path().join("data");
+        let state = AppState::open(&data, Config::default()).await;
+        let state = state.expect("a new folder");
+        // The second waits for late delivery, the fourth cannot be read, two ended at one moment.
+        let mut ended = Vec::new();
+        for (number, ago_s) in [9_000_u64, 10, 7_000, 6_000, 5_000, 5_000]
+            .into_iter()
+            .enumerate()
+        {
+            ended.push(attempt(&state, number, Duration::from_secs(ago_s)).await);
+        }
+        let mut tx = state.store.begin().await.expect("a writer");
+        sqlx::query(
+            "UPDATE sittings SET policy = '{}' WHERE id IN \
+             (SELECT sitting_id FROM attempts WHERE id = $1)",
+        )
+        .bind(ended[3].to_string())
+        .execute(&mut *tx)
+        .await
+        .expect("stored");
+        tx.commit().await.expect("stored");
+        let mut wanted = vec![ended[0], ended[2], ended[4], ended[5]];
+        wanted[2..].sort_unstable();
+        for rows in [1, 2, 500] {
+            let due = due_by_parts(&state, rows, DUE_MAX).await.expect("readable");
+            assert_eq!(due, wanted, "{rows} at once");
+            let first = due_by_parts(&state, rows, 2).await.expect("readable");
+            assert_eq!(first, wanted[..2]);
+        }
+    }
+
+    /// Makes an attempt with a sitting of its own that was worked on and ended a while ago.
+    async fn attempt(state: &AppState, number: usize, ago: Duration) -> AttemptId {
+        let (keys, at) = (&state.keys, state.clock.wall());
+        let mut tx = state.store.begin().await.expect("a writer");
+        let exam = NewExam {
+            title: "t".to_owned(),
+            discipline: "d".to_owned(),
+            discipline_code: String::new(),
+        };
+        let exam = exams::create_exam(&mut tx, keys, at, &exam).await;
+        let sitting = NewSitting {
+            exam: exam.expect("stored"),
+            opens: at,
+            closes: at.after(Duration::from_secs(60)),
+            settings: SittingSettings {
+                duration: Duration::from_secs(60),
+                policy: GatePolicy::remote(),
+                bandwidth: "standard".to_owned(),
+                deny_processes: Vec::new(),
+                allow_processes: Vec::new(),
+            },
+        };
+        let sitting = exams::create_sitting(&mut tx, keys, at, &sitting).await;
+        let person = NewPerson {
+            login: format!("candidate-{number}"),
+            language: "kk".to_owned(),
+            ..NewPerson::default()
+        };
+        let person = people::put_person(&mut tx, keys, at, &person).await;
+        let admission = Admission {
+            sitting: sitting.expect("stored"),
+            person: person.expect("stored"),
+            admitted: true,
+            reason: String::new(),
+            accommodation: Accommodation::default(),
+        };
+        let admitted = exams::admit(&mut tx, keys, at, &admission).await;
+        let attempt = admitted.expect("stored");
+        sqlx::query(
+            "UPDATE attempts SET phase_word = 'terminated', started_ms = 1, ended_ms = $2 \
+             WHERE id = $1",
+        )
+        .bind(attempt.to_string())
+        .bind(at.unix_ms() - qorgan_protocol::time::millis(ago))
+        .execute(&mut *tx)
+        .await
+        .expect("stored");
+        tx.commit().await.expect("stored");
+        attempt
+    }
 
     const ALL_SAID: Waits = Waits {
         waited: Duration::from_secs(1),
