@@ -48,6 +48,8 @@ pub(super) struct AttemptFacts {
     can_terminate: bool,
     moves: Vec<(i64, String)>,
     talk: Vec<(String, String, String)>,
+    /// That there are older messages.
+    talk_more: Option<String>,
 }
 
 impl AttemptFacts {
@@ -59,6 +61,7 @@ impl AttemptFacts {
     ) -> Result<Self, ConsoleError> {
         let line = state.registry.board_line(attempt).await?;
         let who = person(&state.store, line.person).await?;
+        let (talk, talk_more) = talk(state, page, attempt).await?;
         let live = matches!(
             line.phase,
             AttemptPhase::CheckIn { .. }
@@ -85,7 +88,8 @@ impl AttemptFacts {
             can_resume: matches!(line.phase, AttemptPhase::Paused { .. }),
             can_terminate: live,
             moves: moves(state, page, attempt).await?,
-            talk: talk(state, page, attempt).await?,
+            talk,
+            talk_more,
         })
     }
 }
@@ -103,36 +107,29 @@ async fn moves(
     page: &Page,
     attempt: AttemptId,
 ) -> Result<Vec<(i64, String)>, ConsoleError> {
-    let moves: Vec<(i64, i64)> = sqlx::query_as(
-        "SELECT id, asked_ms FROM move_requests \
-         WHERE attempt_id = $1 AND decided_ms IS NULL ORDER BY id LIMIT $2",
-    )
-    .bind(attempt.to_string())
-    .bind(MOVES_SHOWN)
-    .fetch_all(state.store.read())
-    .await?;
+    let moves = state.registry.moves(attempt).await?;
     Ok(moves
         .into_iter()
-        .map(|(id, asked)| (id, page.clock(Some(asked))))
+        .map(|one| (one.id, page.clock(Some(one.asked.unix_ms()))))
         .collect())
 }
 
-async fn talk(
-    state: &AppState,
-    page: &Page,
-    attempt: AttemptId,
-) -> Result<Vec<(String, String, String)>, ConsoleError> {
+type Talk = (Vec<(String, String, String)>, Option<String>);
+
+async fn talk(state: &AppState, page: &Page, attempt: AttemptId) -> Result<Talk, ConsoleError> {
     let rows = sqlx::query(
-        "SELECT * FROM (SELECT id, sender, at_ms, sealed FROM messages WHERE attempt_id = $1 \
-         ORDER BY at_ms DESC, id DESC LIMIT $2) ORDER BY at_ms, id",
+        "SELECT * FROM (SELECT id, sender, at_ms, sealed, COUNT(*) OVER () AS counted \
+         FROM messages WHERE attempt_id = $1 ORDER BY at_ms DESC, id DESC LIMIT $2) \
+         ORDER BY at_ms, id",
     )
     .bind(attempt.to_string())
     .bind(TALK_SHOWN)
     .fetch_all(state.store.read())
     .await?;
-    if rows.is_empty() {
-        return Ok(Vec::new());
-    }
+    let Some(first) = rows.first() else {
+        return Ok((Vec::new(), None));
+    };
+    let more = page.only_newest(rows.len(), first.try_get("counted")?);
     let key = exams::attempt_key(&state.store, &state.keys, attempt).await?;
     let mut talk = Vec::with_capacity(rows.len());
     for row in rows {
@@ -146,7 +143,7 @@ async fn talk(
             String::from_utf8_lossy(&plain).into_owned(),
         ));
     }
-    Ok(talk)
+    Ok((talk, more))
 }
 
 /// An incident as a page shows it.
@@ -469,7 +466,5 @@ pub(super) fn back(attempt: AttemptId, problem: Option<ProblemCode>) -> Redirect
 
 /// The newest messages that a page shows.
 const TALK_SHOWN: u32 = 100;
-/// The oldest open requests to move that a page shows.
-const MOVES_SHOWN: u32 = 20;
 /// The newest incidents that a live page shows; the review shows all.
 const INCIDENTS_SHOWN: u32 = 200;

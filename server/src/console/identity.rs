@@ -37,6 +37,8 @@ pub(super) struct IdentityFacts {
     pub(super) may_ask: bool,
     /// What was decided, newest first: when, what, why.
     pub(super) history: Vec<(String, String, String)>,
+    /// That there is more.
+    pub(super) history_more: Option<String>,
 }
 
 impl IdentityFacts {
@@ -48,6 +50,7 @@ impl IdentityFacts {
     ) -> Result<Self, ConsoleError> {
         let photo = people::photo(&state.store, &state.keys, line.person).await?;
         let document = state.registry.newest_document(line.attempt).await?;
+        let (history, history_more) = history(state, page, line.attempt).await?;
         let (due, word) = match line.identity {
             IdentityState::Open => (false, "open"),
             IdentityState::Again => (false, "again"),
@@ -62,7 +65,8 @@ impl IdentityFacts {
             document: document.map(|document| document.0),
             refused: line.identity == IdentityState::Refused,
             may_ask: may_ask(line),
-            history: history(state, page, line.attempt).await?,
+            history,
+            history_more,
         })
     }
 }
@@ -87,18 +91,22 @@ const fn may_ask(line: &BoardLine) -> bool {
     shown && under_way
 }
 
+type History = (Vec<(String, String, String)>, Option<String>);
+
 async fn history(
     state: &AppState,
     page: &Page,
     attempt: AttemptId,
-) -> Result<Vec<(String, String, String)>, ConsoleError> {
+) -> Result<History, ConsoleError> {
     let rows = sqlx::query(
-        "SELECT at_ms, decision, reason FROM identity_decisions WHERE attempt_id = $1 \
-         ORDER BY id DESC LIMIT 20",
+        "SELECT at_ms, decision, reason, COUNT(*) OVER () AS counted FROM identity_decisions \
+         WHERE attempt_id = $1 ORDER BY id DESC LIMIT 20",
     )
     .bind(attempt.to_string())
     .fetch_all(state.store.read())
     .await?;
+    let all = rows.first().map_or(Ok(0), |row| row.try_get("counted"))?;
+    let more = page.only_newest(rows.len(), all);
     let mut read = Vec::with_capacity(rows.len());
     for row in rows {
         let sealed: Option<Vec<u8>> = row.try_get("reason")?;
@@ -124,7 +132,7 @@ async fn history(
             String::from_utf8_lossy(&plain).into_owned(),
         ));
     }
-    Ok(history)
+    Ok((history, more))
 }
 
 /// `POST /console/attempts/{attempt}/identity`, from the live page or from the review.

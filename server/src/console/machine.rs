@@ -36,6 +36,8 @@ pub(super) struct MachineFacts {
     pub(super) addresses: Vec<(String, String, String, String)>,
     /// When each start of the client took the attempt.
     pub(super) starts: Vec<String>,
+    /// That there are more.
+    pub(super) starts_more: Option<String>,
 }
 
 /// A line of a check as a page shows it.
@@ -71,6 +73,7 @@ impl MachineFacts {
         });
         let (checked, lines, faults) = newest_check(state, page, attempt).await?;
         let (events, more) = events(state, page, attempt).await?;
+        let (starts, starts_more) = starts(state, page, attempt).await?;
         Ok(Self {
             waits_for,
             checked,
@@ -79,7 +82,8 @@ impl MachineFacts {
             events,
             more,
             addresses: addresses(state, page, attempt).await?,
-            starts: starts(state, page, attempt).await?,
+            starts,
+            starts_more,
         })
     }
 }
@@ -147,8 +151,7 @@ async fn events(state: &AppState, page: &Page, attempt: AttemptId) -> Result<Eve
         .bind(attempt.to_string())
         .fetch_one(state.store.read())
         .await?;
-    let more = usize::try_from(all).is_ok_and(|all| all > events.len());
-    let more = more.then(|| page.t1("machine-events-more", "n", all));
+    let more = page.only_newest(events.len(), all);
     Ok((events, more))
 }
 
@@ -173,14 +176,18 @@ async fn starts(
     state: &AppState,
     page: &Page,
     attempt: AttemptId,
-) -> Result<Vec<String>, ConsoleError> {
-    let times: Vec<i64> = sqlx::query_scalar(
-        "SELECT at_ms FROM attempt_instances WHERE attempt_id = $1 ORDER BY id DESC LIMIT 20",
+) -> Result<(Vec<String>, Option<String>), ConsoleError> {
+    let times: Vec<(i64, i64)> = sqlx::query_as(
+        "SELECT at_ms, COUNT(*) OVER () FROM attempt_instances WHERE attempt_id = $1 \
+         ORDER BY id DESC LIMIT 20",
     )
     .bind(attempt.to_string())
     .fetch_all(state.store.read())
     .await?;
-    Ok(times.into_iter().map(|at| page.clock(Some(at))).collect())
+    let all = times.first().map_or(0, |(_, all)| *all);
+    let more = page.only_newest(times.len(), all);
+    let starts = times.into_iter().map(|(at, _)| page.clock(Some(at)));
+    Ok((starts.collect(), more))
 }
 
 /// `POST /console/attempts/{attempt}/machine`: a proctor accepts the machine, with a reason.

@@ -213,6 +213,12 @@ impl Page {
         self.language.fill(key, &[(name, value.to_string())])
     }
 
+    /// Says that a page shows the newest of more; nothing where it shows all.
+    pub(crate) fn only_newest(&self, shown: usize, all: i64) -> Option<String> {
+        let more = usize::try_from(all).is_ok_and(|all| all > shown);
+        more.then(|| self.t1("only-newest-shown", "n", all))
+    }
+
     /// Tells whether the person has a role.
     pub(crate) fn may(&self, role: &str) -> bool {
         self.staff

@@ -34,6 +34,7 @@ type Done = Result<StatusCode, ApiError>;
     (status = 200, body = CheckInReply),
     (status = 403, body = Problem, description = "not_admitted, too_early, too_late"),
     (status = 409, body = Problem, description = "bound_elsewhere, wrong_phase"),
+    (status = 429, body = Problem, description = "too_many: the machine checks in over and over"),
 ))]
 pub(super) async fn check_in(
     State(state): State<AppState>,

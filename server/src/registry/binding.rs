@@ -222,16 +222,19 @@ impl Registry {
         Ok(())
     }
 
-    /// Returns the move requests that wait for a decision, oldest first.
+    /// Returns the move requests of an attempt that wait for a decision, oldest first.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn moves(&self) -> Result<Vec<MoveRequest>, RegistryError> {
+    pub async fn moves(&self, attempt: AttemptId) -> Result<Vec<MoveRequest>, RegistryError> {
         let rows = sqlx::query(
             "SELECT r.id, r.attempt_id, r.device_key, r.asked_ms, \
              r.device_key = a.device_key AS same FROM move_requests r \
-             JOIN attempts a ON a.id = r.attempt_id WHERE r.decided_ms IS NULL ORDER BY r.id",
+             JOIN attempts a ON a.id = r.attempt_id \
+             WHERE r.attempt_id = $1 AND r.decided_ms IS NULL ORDER BY r.id LIMIT $2",
         )
+        .bind(attempt.to_string())
+        .bind(i64::try_from(MOVE_REQUESTS_MAX).unwrap_or(i64::MAX))
         .fetch_all(self.inner.store.read())
         .await?;
         let mut moves = Vec::with_capacity(rows.len());

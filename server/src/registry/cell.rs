@@ -18,6 +18,7 @@ use tokio::sync::{Mutex, broadcast, watch};
 use super::command::AgentCommand;
 use super::machine::MachineStanding;
 use super::presence::Presence;
+use super::quota::CheckIns;
 
 /// The machine that an attempt is bound to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +121,8 @@ pub(crate) struct CellState {
     pub(crate) identity_reason: Option<String>,
     /// Who speaks for the attempt, and from where.
     pub(crate) presence: Presence,
+    /// How often its machine may check in.
+    pub(crate) check_ins: CheckIns,
     pub(crate) saved: GateMemory,
     pub(crate) saved_at: Now,
     pub(crate) shown: Shown,

@@ -27,7 +27,7 @@ impl Registry {
     /// Checks a candidate in on the caller's machine.
     ///
     /// # Errors
-    /// `NotAdmitted`, `TooEarly`, `TooLate`, `BoundElsewhere`, `WrongPhase`, `NotFound`.
+    /// `NotAdmitted`, `TooEarly`, `TooLate`, `BoundElsewhere`, `WrongPhase`, `NotFound`, `TooMany`.
     pub async fn check_in(
         &self,
         attempt: AttemptId,
@@ -39,6 +39,7 @@ impl Registry {
         let mut state = cell.state.lock().await;
         self.refresh(&cell, &mut state).await?;
         self.may_come(&state, caller)?;
+        self.one_more_check_in(&mut state, caller).await?;
         self.may_bind(&cell, &mut state, caller).await?;
         let certificate = self
             .enter(&cell, &mut state, caller, (client_key, language))

@@ -150,12 +150,7 @@ impl Registry {
         state: &mut CellState,
         document: bool,
     ) -> Result<bool, RegistryError> {
-        let stored: i64 =
-            sqlx::query_scalar("SELECT COUNT(*) FROM identity_decisions WHERE attempt_id = $1")
-                .bind(state.facts.attempt.to_string())
-                .fetch_one(self.inner.store.read())
-                .await?;
-        if stored >= DECISIONS_MAX {
+        if !self.room_first(state, Kept::Shown).await? {
             return Ok(false);
         }
         if document {
@@ -411,5 +406,3 @@ fn is_jpeg(bytes: &[u8]) -> bool {
 
 /// The longest reason, in characters.
 const REASON_CHARS_MAX: usize = 300;
-/// What is kept of one attempt's identity; more is not taken from the candidate.
-const DECISIONS_MAX: i64 = 100;

@@ -25,6 +25,7 @@ use super::cell::{
 use super::change::SERVER;
 use super::error::RegistryError;
 use super::presence::Presence;
+use super::quota::CheckIns;
 use super::refresh::AdmissionFacts;
 use crate::keys::ServerKeys;
 use crate::store::{self, Store, StoreError};
@@ -104,6 +105,7 @@ pub(crate) async fn cell(
         open_incidents,
         machine: store::json("machine", row.try_get("machine")?)?,
         presence: Presence::default(),
+        check_ins: CheckIns::default(),
         saved: memory,
         saved_at: at.now,
         shown,

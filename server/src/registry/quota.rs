@@ -5,9 +5,11 @@ use std::time::Duration;
 use qorgan_protocol::crypto::PublicKey;
 use qorgan_protocol::ids::AttemptId;
 use qorgan_protocol::incident::IncidentKind;
+use qorgan_protocol::time::Now;
 use qorgan_protocol::wire::ProblemCode;
 
 use super::Registry;
+use super::binding::Caller;
 use super::cell::CellState;
 use super::change::Change;
 use super::error::RegistryError;
@@ -53,6 +55,7 @@ pub(super) enum Kept {
     Documents,
     Consents,
     Instances,
+    Shown,
 }
 
 impl Kept {
@@ -67,6 +70,10 @@ impl Kept {
             Self::Documents => "SELECT COUNT(*) FROM identity_documents WHERE attempt_id = $1",
             Self::Consents => "SELECT COUNT(*) FROM consents WHERE attempt_id = $1",
             Self::Instances => "SELECT COUNT(*) FROM attempt_instances WHERE attempt_id = $1",
+            Self::Shown => {
+                "SELECT COUNT(*) FROM identity_decisions WHERE attempt_id = $1 \
+                 AND person_id IS NULL"
+            }
         }
     }
 
@@ -79,6 +86,7 @@ impl Kept {
             Self::Documents => 40,
             Self::Consents => 40,
             Self::Instances => 1_000,
+            Self::Shown => 100,
         }
     }
 
@@ -90,11 +98,59 @@ impl Kept {
             Self::Documents => "more identity documents were sent than are kept",
             Self::Consents => "consent was given more often than is kept",
             Self::Instances => "the client took the attempt more often than is kept",
+            Self::Shown => "identity was shown more often than is kept",
         }
     }
 }
 
+/// Check-ins of the machine that an attempt is bound to: so many at once, then one each while.
+#[derive(Debug, Default)]
+pub(crate) struct CheckIns {
+    /// When all would be free again.
+    empty_at: Option<Now>,
+}
+
+impl CheckIns {
+    /// Counts one.
+    ///
+    /// # Errors
+    /// How long to wait for the next one; nothing is counted then.
+    fn take(&mut self, now: Now) -> Result<(), Duration> {
+        let empty_at = self.empty_at.unwrap_or(now).max(now) + CHECK_IN_EVERY;
+        let most = CHECK_IN_EVERY.saturating_mul(CHECK_INS_AT_ONCE);
+        let wait = empty_at.since(now).saturating_sub(most);
+        if !wait.is_zero() {
+            return Err(wait);
+        }
+        self.empty_at = Some(empty_at);
+        Ok(())
+    }
+}
+
 impl Registry {
+    /// Counts a check-in of the machine that an attempt is bound to. One that comes over and over, or two
+    /// clients that take the attempt from one another by turns, have to wait, and an incident says so;
+    /// who holds the attempt goes on, and no other machine uses these up.
+    ///
+    /// # Errors
+    /// `TooMany` with the time to wait, or the database failed.
+    pub(super) async fn one_more_check_in(
+        &self,
+        state: &mut CellState,
+        caller: &Caller,
+    ) -> Result<(), RegistryError> {
+        if state.binding != Some(caller.binding()) {
+            return Ok(());
+        }
+        let Err(wait) = state.check_ins.take(self.inner.clock.now()) else {
+            return Ok(());
+        };
+        let detail = "the client checked in over and over; the next time has to wait";
+        self.note_again(state, IncidentKind::ClientRestarted, detail)
+            .await?;
+        Err(RegistryError::slow_down(detail, wait))
+    }
+
     /// Returns how many bytes the recording of an attempt may bring.
     ///
     /// # Errors
@@ -188,6 +244,9 @@ fn keys_max(lasts: Duration) -> i64 {
 const AROUND: Duration = Duration::from_secs(2 * 60 * 60);
 /// What an outage of a quarter of an hour leaves in a spool, at four times the standard.
 const BURST_BYTES: u64 = 128 * 1024 * 1024;
+/// A client that is started anew checks in once; a start takes some seconds.
+const CHECK_INS_AT_ONCE: u32 = 20;
+const CHECK_IN_EVERY: Duration = Duration::from_secs(15);
 const KEYS_AT_ONCE: i64 = 16;
 const KEYS_MAX: i64 = 256;
 const KEY_EVERY: Duration = Duration::from_secs(300);
@@ -195,6 +254,24 @@ const KEY_EVERY: Duration = Duration::from_secs(300);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn check_ins_are_free_at_first_and_then_come_one_at_a_time() {
+        let (mut check_ins, now) = (CheckIns::default(), Now::default());
+        for _start in 0..CHECK_INS_AT_ONCE {
+            check_ins.take(now).expect("a client may be started anew");
+        }
+        for _again in 0..100 {
+            assert_eq!(check_ins.take(now), Err(CHECK_IN_EVERY));
+        }
+        let later = now + CHECK_IN_EVERY;
+        check_ins.take(later).expect("one is free");
+        assert_eq!(check_ins.take(later), Err(CHECK_IN_EVERY));
+        let all = later + CHECK_IN_EVERY * CHECK_INS_AT_ONCE;
+        for _start in 0..CHECK_INS_AT_ONCE {
+            check_ins.take(all).expect("all are free again");
+        }
+    }
 
     #[test]
     fn an_agent_that_ends_all_the_time_is_let_in_again_and_keys_stay_few() {

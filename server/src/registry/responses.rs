@@ -17,7 +17,7 @@ use qorgan_signing::Ring;
 use super::Registry;
 use super::binding::Caller;
 use super::cell::{Cell, CellState};
-use super::change::Change;
+use super::change::{Change, SERVER};
 use super::error::RegistryError;
 use super::sealing::refuse_while_sealing;
 use super::submission::{Standing, late_delivery, out_of_order, signed};
@@ -188,10 +188,7 @@ impl Registry {
         let over = || RegistryError::refuse(ProblemCode::WrongPhase, "the attempt is over");
         refuse_while_sealing(state)?;
         if state.journal_next >= ENTRIES_MAX {
-            return Err(RegistryError::slow_down(
-                "there are too many responses",
-                Duration::from_secs(60),
-            ));
+            return Err(self.too_many_entries(state).await?);
         }
         match state.gate.phase() {
             AttemptPhase::Running { .. } | AttemptPhase::Paused { .. } => Ok(()),
@@ -211,6 +208,17 @@ impl Registry {
             }
             AttemptPhase::Sealed { .. } | AttemptPhase::Void { .. } => Err(over()),
         }
+    }
+
+    /// Has a person told, once an epoch, that no more responses are kept; returns the refusal.
+    async fn too_many_entries(&self, state: &CellState) -> Result<RegistryError, RegistryError> {
+        let kind = IncidentKind::NotWatched;
+        let detail = "more responses were sent than are kept";
+        let told = (self.inner.clock.wall(), detail);
+        self.fact(state, SERVER, (kind, kind.default_severity()), told)
+            .await?;
+        let detail = format!("{ENTRIES_MAX} responses are kept; call the proctor");
+        Ok(RegistryError::slow_down(detail, TOO_MANY_WAIT))
     }
 
     /// Refuses what does not fit its item, in one query for all of them.
@@ -331,5 +339,7 @@ fn parse(state: &CellState, request: &ResponsesRequest) -> Result<Vec<Parsed>, R
 
 /// More entries in one epoch than a person can give: four and a half a second for three hours.
 const ENTRIES_MAX: u64 = 50_000;
+/// How long a client whose responses are too many waits before it asks again.
+const TOO_MANY_WAIT: Duration = Duration::from_secs(60);
 /// Late responses are noted as an incident this often at most.
 const NOTE_GAP: Duration = Duration::from_secs(60);

@@ -410,6 +410,39 @@ async fn an_identity_refused_in_the_exam_covers_tells_why_and_leads_on() {
 }
 
 #[tokio::test]
+async fn an_identity_that_is_shown_too_often_is_refused_whole_and_people_are_told() {
+    let world = World::start().await;
+    let proctor = world.person("proctor").await;
+    let attempt = world.candidate("a", GatePolicy::remote()).await;
+    let (client, _agent) = world.running(&Device::new(), "a", attempt).await;
+    let registry = &world.state.registry;
+    let decide = |decision| registry.decide_identity(attempt, decision, proctor, "");
+    decide(IdentityDecision::AskAgain).await.expect("asked");
+    let mut tx = world.state.store.begin().await.expect("a writer");
+    // It was shown once at check-in.
+    sqlx::query(
+        "WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 100) \
+         INSERT INTO identity_decisions (institution_id, attempt_id, epoch, at_ms, decision) \
+         SELECT institution_id, id, 1, 1, 'shown' FROM attempts, n WHERE id = $1",
+    )
+    .bind(attempt.to_string())
+    .execute(&mut *tx)
+    .await
+    .expect("stored");
+    tx.commit().await.expect("stored");
+    let show = json!({ "document": null });
+    let (status, problem) = client.post(attempt, "identity", &show).await;
+    assert_eq!((status, &problem["code"]), (429, &json!("too_many")));
+    let (_status, view) = client.get(attempt, "view").await;
+    assert_eq!(view["identity"], json!("again"), "nothing is on its way");
+    let told = graded(&world, IncidentKind::NotWatched).await;
+    let of_it = |(_, detail): &&(f64, String)| detail.contains("identity was shown more often");
+    assert_eq!(told.iter().filter(of_it).count(), 1, "{told:?}");
+    // Who sits there is decided all the same.
+    decide(IdentityDecision::Approve).await.expect("decided");
+}
+
+#[tokio::test]
 async fn after_a_restart_of_the_server_the_reason_is_still_told() {
     let world = World::start().await;
     let proctor = world.person("proctor").await;
@@ -448,7 +481,7 @@ async fn another_machine_is_checked_and_its_sitter_identified_before_items_show_
         .expect("decided");
     let new = world.sign_in(&second, "a").await;
     assert_eq!(new.try_check_in(attempt).await.0, 409);
-    let asked = registry.moves().await.expect("readable");
+    let asked = registry.moves(attempt).await.expect("readable");
     registry
         .approve_move(attempt, asked[0].id, true, proctor)
         .await

@@ -1,3 +1,4 @@
+use futures_util::future::join_all;
 use qorgan_protocol::attempt::GatePolicy;
 use qorgan_protocol::crypto::{self, Hasher as _, Signer as _};
 use qorgan_protocol::ids::AttemptId;
@@ -25,7 +26,7 @@ async fn a_second_machine_waits_for_approval_and_then_the_first_gets_nothing() {
     assert_eq!(old.get(attempt, "items/1").await.0, 200);
 
     let registry = &world.state.registry;
-    let asked = registry.moves().await.expect("readable");
+    let asked = registry.moves(attempt).await.expect("readable");
     assert_eq!(asked.len(), 1);
     let approved = registry
         .approve_move(attempt, asked[0].id, true, proctor)
@@ -71,7 +72,7 @@ async fn a_cloned_data_folder_is_another_machine() {
     let clone = world.sign_in(&device.cloned(), "a").await;
     let (status, problem) = clone.try_check_in(attempt).await;
     assert_eq!((status, &problem["code"]), (409, &json!("bound_elsewhere")));
-    let asked = world.state.registry.moves().await.expect("readable");
+    let asked = world.state.registry.moves(attempt).await.expect("readable");
     assert!(asked[0].same_device);
 }
 
@@ -99,6 +100,64 @@ async fn a_client_that_was_started_again_goes_on_and_the_one_before_is_out() {
     assert_eq!(after.get(attempt, "items/1").await.0, 200);
     let (status, problem) = before.get(attempt, "items/1").await;
     assert_eq!((status, &problem["code"]), (409, &json!("bound_elsewhere")));
+}
+
+#[tokio::test]
+async fn two_clients_that_take_an_attempt_by_turns_have_to_wait_and_people_are_told() {
+    let world = World::start().await;
+    let attempt = world.candidate("a", GatePolicy::remote()).await;
+    let device = Device::new();
+    let (one, _agent) = world.running(&device, "a", attempt).await;
+    let other = world.sign_in(&device.restarted(), "a").await;
+    let stranger = world.sign_in(&Device::new(), "a").await;
+    let (mut taken, mut refused) = (0, 0);
+    for turn in 0..40 {
+        let client = if turn % 2 == 0 { &other } else { &one };
+        let (status, problem) = client.try_check_in(attempt).await;
+        if status == 200 {
+            taken += 1;
+        } else {
+            assert_eq!((status, &problem["code"]), (429, &json!("too_many")));
+            let wait = problem["retry_after_s"].as_u64();
+            assert!(wait.is_some_and(|s| (1..=15).contains(&s)), "{problem}");
+            refused += 1;
+        }
+    }
+    assert!(taken >= 19 && refused >= 10, "{taken} were taken");
+    // Whoever holds it goes on, and a second machine is told the same as ever.
+    let mut out = 0;
+    for client in [&one, &other] {
+        let (_status, item) = client.get(attempt, "items/1").await;
+        out += usize::from(item["code"] == json!("bound_elsewhere"));
+    }
+    assert_eq!(out, 1);
+    let (status, problem) = stranger.try_check_in(attempt).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("bound_elsewhere")));
+    let told: i64 = sqlx::query_scalar(
+        "SELECT COUNT(*) FROM incidents WHERE attempt_id = $1 AND detail LIKE '%over and over%'",
+    )
+    .bind(attempt.to_string())
+    .fetch_one(world.state.store.read())
+    .await
+    .expect("readable");
+    assert_eq!(told, 1);
+}
+
+#[tokio::test]
+async fn an_attempt_keeps_one_token_of_its_agent_however_often_consent_is_said() {
+    let world = World::start().await;
+    let attempt = world.candidate("a", GatePolicy::remote()).await;
+    let client = world.at_the_gate(&Device::new(), "a", attempt).await;
+    let consent = json!({ "version": "2026-4", "language": "kk", "agreed": true });
+    let said = (0..6).map(|_| client.post(attempt, "consent", &consent));
+    for (status, reply) in join_all(said).await {
+        assert_eq!(status, 200, "{reply}");
+    }
+    let tokens: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM tokens WHERE kind = 'agent'")
+        .fetch_one(world.state.store.read())
+        .await
+        .expect("readable");
+    assert_eq!(tokens, 1);
 }
 
 #[tokio::test]

@@ -55,7 +55,7 @@ async fn after_a_move_the_new_machine_gets_both_epochs_and_the_old_one_nothing()
     let (status, problem) = new.get(attempt, "responses").await;
     assert_eq!((status, &problem["code"]), (409, &json!("old_epoch")));
     let registry = &world.state.registry;
-    let asked = registry.moves().await.expect("readable");
+    let asked = registry.moves(attempt).await.expect("readable");
     let approved = registry
         .approve_move(attempt, asked[0].id, true, proctor)
         .await;

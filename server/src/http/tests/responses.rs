@@ -42,6 +42,48 @@ async fn responses_are_stored_once_and_receipted() {
 }
 
 #[tokio::test]
+async fn more_responses_than_are_kept_are_refused_and_people_are_told_once() {
+    let world = World::start().await;
+    let attempt = world.candidate("a", GatePolicy::remote()).await;
+    let (client, _agent) = world.running(&Device::new(), "a", attempt).await;
+    let mut journal = Journal {
+        next: 50_000,
+        head: Sha256([7; 32]),
+        ..Journal::new(attempt, Epoch(1))
+    };
+    let mut tx = world.state.store.begin().await.expect("a writer");
+    sqlx::query(
+        "INSERT INTO responses (attempt_id, epoch, seq, institution_id, item_id, sealed, hash, \
+         lease_left_ms, after_lease, received_ms, received_phase) \
+         SELECT id, 1, 49999, institution_id, $2, x'00', $3, 0, 0, 1, 'running' \
+         FROM attempts WHERE id = $1",
+    )
+    .bind(attempt.to_string())
+    .bind(item_id(1).to_string())
+    .bind(journal.head.0.as_slice())
+    .execute(&mut *tx)
+    .await
+    .expect("stored");
+    tx.commit().await.expect("stored");
+    world.state.registry.forget(attempt);
+    let more = journal.add(item_id(1), "A", 4_000);
+    for _again in 0..3 {
+        let (status, problem) = client
+            .post(attempt, "responses", &entries(Epoch(1), &[&more]))
+            .await;
+        assert_eq!((status, &problem["code"]), (429, &json!("too_many")));
+    }
+    let told: i64 = sqlx::query_scalar(
+        "SELECT COUNT(*) FROM incidents WHERE attempt_id = $1 AND detail LIKE 'more responses %'",
+    )
+    .bind(attempt.to_string())
+    .fetch_one(world.state.store.read())
+    .await
+    .expect("readable");
+    assert_eq!(told, 1);
+}
+
+#[tokio::test]
 async fn what_does_not_follow_fit_or_belong_is_refused() {
     let world = World::start().await;
     let attempt = world.candidate("a", GatePolicy::remote()).await;
