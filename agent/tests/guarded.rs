@@ -1,5 +1,5 @@
-//! The agent as it is packaged keeps the user's other programs out of its memory (M18), and plays no
-//! files (M19).
+//! The agent as it is packaged keeps the user's other programs out of its memory, and plays no
+//! files.
 #![cfg(target_os = "linux")]
 #![expect(clippy::tests_outside_test_module, reason = "the whole file is a test")]
 

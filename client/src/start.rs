@@ -44,7 +44,7 @@ struct Arguments {
 }
 
 /// What tests change about the kiosk. The packaged program has none of it, whatever its environment
-/// says (M19).
+/// says.
 #[derive(Debug, Default)]
 pub(crate) struct Hooks {
     /// The agent's program, in place of the one beside the kiosk.

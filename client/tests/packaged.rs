@@ -1,4 +1,4 @@
-//! The kiosk as it is packaged heeds no hook of tests (M19), and neither does the agent.
+//! The kiosk as it is packaged heeds no hook of tests, and neither does the agent.
 #![cfg(target_os = "linux")]
 #![expect(clippy::tests_outside_test_module, reason = "the whole file is a test")]
 

@@ -1,4 +1,4 @@
-//! Whether the connections of a whole exam fit, and what idle hostile ones change (H7, D2).
+//! Whether the connections of a whole exam fit, and what idle hostile ones change.
 //!
 //! `cargo run --release -p qorgan-server --example connection_load -- 2000` opens six connections for
 //! each candidate, each from an address of its own, and asks over them; then 1,000 idle ones of one

@@ -2,7 +2,7 @@
 //!
 //! # Invariants
 //! * Only files that the server makes are copied, and none that holds a key-encryption key, whatever
-//!   its name (M15): what is left out is told.
+//!   its name: what is left out is told.
 //! * The database is copied first and files after it: a record of the database has its files. What
 //!   was sealed meanwhile is copied again with a newer database, until both fit.
 //! * Files of recordings only grow until they are sealed, and sealed files never change.

@@ -252,7 +252,7 @@ pub(crate) fn close_to_others(path: &Path) -> Result<(), KeysError> {
     }
 }
 
-/// Closes what a data folder holds at its top, and the folder itself, to others (M14).
+/// Closes what a data folder holds at its top, and the folder itself, to others.
 ///
 /// # Errors
 /// `OpenToOthers` names what this process may not close, and the remedy.

@@ -1,5 +1,5 @@
 //! A moment that somebody typed, in the institution's zone: what the clocks skip or show twice is
-//! asked again with the choices (found.md A9).
+//! asked again with the choices.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;

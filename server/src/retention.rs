@@ -2,7 +2,7 @@
 //! tokens that are over.
 //!
 //! # Invariants
-//! * A legal hold always wins: it is asked for in the statement that destroys the key (M13).
+//! * A legal hold always wins: it is asked for in the statement that destroys the key.
 //! * The key goes first, in one transaction with everything that was sealed under it and with the
 //!   audit entry; a cut afterwards leaves files that nobody can read, and the next look removes them.
 //! * What the procedure must keep stays: the attempt with its phases, consents, verdicts, the acts,

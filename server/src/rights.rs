@@ -1,7 +1,7 @@
 //! Rights of staff: given and taken by an administrator or on the command line, and by nobody else.
 //!
 //! # Invariants
-//! * A change stands in the audit log with the rights before and after, in its own transaction (M1).
+//! * A change stands in the audit log with the rights before and after, in its own transaction.
 //! * A change ends every session of the account; an account that gets its first right gets a
 //!   one-time password with it, for whoever imported the account may know the one before.
 //! * An administrator is left, and nobody takes that right from themselves.

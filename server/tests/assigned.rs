@@ -1,4 +1,4 @@
-//! Who sees which sitting (M12), over real TLS: every route is walked by a proctor of another one.
+//! Who sees which sitting, over real TLS: every route is walked by a proctor of another one.
 
 #![expect(clippy::tests_outside_test_module, reason = "the whole crate is tests")]
 

@@ -212,6 +212,24 @@ fn no_file_names_the_host_of_a_registry() {
     assert!(named.is_empty(), "registry hosts: {named:#?}");
 }
 
+#[test]
+fn no_comment_cites_a_finding_that_is_not_in_the_tree() {
+    let mut cites = Vec::new();
+    for file in files(&["rs"]).expect("git lists the tree") {
+        for (number, line) in file.lines() {
+            let comment = line.split_once("//").map_or("", |(_, comment)| comment);
+            if cites_finding(comment) {
+                cites.push(format!("{}:{number}: {}", file.path, line.trim()));
+            }
+        }
+    }
+
+    assert!(cites.is_empty(), "say it in words: {cites:#?}");
+    assert!(cites_finding("/ What is meant (M1, D12)."));
+    assert!(cites_finding("/ What is meant (finding H3)."));
+    assert!(!cites_finding("/ Stands on X11 (key F4)."));
+}
+
 const SYSTEM_CHOICES: [&str; 6] = [
     "cfg(target_os",
     "cfg(windows",
@@ -309,6 +327,26 @@ fn is_excused(line: &str) -> bool {
     let is_helper = line.contains("/tests/") && line.contains(concat!("all", "ow(dead_code"));
     let is_part = line.contains("= \"is run by ");
     is_helper || is_part || line.contains("/tests/support/")
+}
+
+/// A number of a finding is a capital with one or two digits, alone in its parentheses or after
+/// the word; a list of them may follow.
+fn cites_finding(comment: &str) -> bool {
+    let is_number = |word: &str| {
+        let mut letters = word.chars();
+        let is_led = letters
+            .next()
+            .is_some_and(|letter| letter.is_ascii_uppercase());
+        let digits = letters.as_str();
+        is_led && matches!(digits.len(), 1 | 2) && digits.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    comment.split('(').skip(1).any(|inside| {
+        let inside = inside.split(')').next().unwrap_or(inside);
+        let mut named = words(inside).filter(|word| !word.is_empty());
+        let first = named.next().unwrap_or_default();
+        let second = named.next().unwrap_or_default();
+        is_number(first) || matches!(first, "finding" | "findings") && is_number(second)
+    })
 }
 
 fn words(line: &str) -> impl Iterator<Item = &str> {

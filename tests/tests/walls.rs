@@ -32,7 +32,7 @@ const PURE: &[&str] = &[
     "qorgan-server-core",
 ];
 
-/// The crates whose modules still go in circles; each is to be cut by floors (issue 9).
+/// The crates whose modules still go in circles; each is to be cut by floors.
 const CYCLIC: &[&str] = &["server"];
 
 #[test]

@@ -13,7 +13,7 @@ pub use crate::device::DisplayDescription;
 /// to bottom.
 ///
 /// On X11 these are the parts of the desktop that the server scans out, whatever monitors its clients
-/// have defined (H9).
+/// have defined.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Tells a pointer's image that could carry a text from one that points (M23).
+//! Tells a pointer's image that could carry a text from one that points.
 
 use core::time::Duration;
 use std::collections::VecDeque;

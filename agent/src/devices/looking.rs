@@ -181,7 +181,7 @@ impl Looking {
 }
 
 /// Asks for a living face, unless an agent before this one has seen it. Without chance nothing is
-/// asked, for what can be foreseen proves nothing (finding D13).
+/// asked, for what can be foreseen proves nothing.
 fn liveness_of(candidate: &Candidate, chance: Option<u64>) -> Liveness {
     let seed = chance.unwrap_or_default();
     let mut liveness = Liveness::new(candidate.watch(), candidate.allowances(), seed);

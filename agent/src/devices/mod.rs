@@ -204,7 +204,7 @@ fn run_displays(parts: DeviceParts) {
 }
 
 /// Says why the display is not recorded, where the sitting refuses those that are not the machine's
-/// own (H10): the gate stays shut without a screen.
+/// own: the gate stays shut without a screen.
 fn nested(parts: &DeviceParts) -> Option<String> {
     match parts.nested_display {
         MachineRule::Refuse => qorgan_seat::platform::nested_words(),

@@ -58,7 +58,7 @@ impl ScreenCheck {
 }
 
 /// Takes a plain pointer, which the kiosk does not draw, out of what is shown; one that could hold a
-/// text stays and is held against what was drawn (M23).
+/// text stays and is held against what was drawn.
 fn without_pointer(shown: &DrawnScreen, drawn: &DrawnScreen, frame: &I420Frame) -> DrawnScreen {
     let mut shown = shown.clone();
     let plain = |area: &PointerArea| area.width.max(area.height) <= POINTER_PIXELS_MAX;

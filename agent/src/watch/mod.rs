@@ -186,7 +186,7 @@ fn spawn(
     }
 }
 
-/// Follows the virtual terminal and the seat's session (H11).
+/// Follows the virtual terminal and the seat's session.
 fn watch_seat(watcher: &Watcher) {
     let server = platform::display(None).and_then(|display| display.terminal);
     let mut watch = TerminalWatch::of_server(server);
@@ -203,7 +203,7 @@ fn watch_seat(watcher: &Watcher) {
     }
 }
 
-/// What is put into the exam's own processes can forge what devices give, and read items (M18).
+/// What is put into the exam's own processes can forge what devices give, and read items.
 fn watch_own(watcher: &Watcher) {
     let mut watch = OwnWatch::default();
     let mut found = platform::at_start().to_vec();

@@ -461,7 +461,7 @@ pub struct MachineFacts {
     pub remote_session: bool,
     /// The virtual machine's maker, where there is one.
     pub virtual_machine: Option<String>,
-    /// Why the display is taken for one inside another, or of another machine (H10).
+    /// Why the display is taken for one inside another, or of another machine.
     pub nested_display: Option<String>,
 }
 

@@ -1,5 +1,5 @@
 //! Prints what the display is taken for and what the seat watch tells, a line each, for so many
-//! seconds (H10, H11): switch terminals meanwhile, with Ctrl+Alt+F2 and back.
+//! seconds: switch terminals meanwhile, with Ctrl+Alt+F2 and back.
 //!
 //! `cargo run -p qorgan-lockdown --example seat_watch -- 60`
 

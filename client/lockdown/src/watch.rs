@@ -38,14 +38,14 @@ pub enum WatchKind {
     },
     /// Another program put something on the clipboard.
     ClipboardTaken,
-    /// The machine shows another virtual terminal, or another session of the seat (H11).
+    /// The machine shows another virtual terminal, or another session of the seat.
     TerminalLeft {
         /// Which.
         to: String,
     },
     /// The exam's own terminal is shown again.
     TerminalBack,
-    /// Something was put into the kiosk's own process (M18).
+    /// Something was put into the kiosk's own process.
     Touched {
         /// What, in few words.
         what: String,

@@ -1,4 +1,4 @@
-//! The kiosk with the hooks of tests and demo, which the packaged program lacks (M19): another agent
+//! The kiosk with the hooks of tests and demo, which the packaged program lacks: another agent
 //! with words of its own, and a file that tells where the kiosk is. It is never packaged.
 
 #[path = "../start.rs"]

@@ -1,5 +1,5 @@
 //! Signs each request with the device's lasting key, so that a token that leaves this machine is of
-//! no use (M11).
+//! no use.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -1,4 +1,4 @@
-//! What a display server is, by everything that it cannot easily hide (H9, H10).
+//! What a display server is, by everything that it cannot easily hide.
 
 use core::fmt;
 

@@ -1,4 +1,4 @@
-//! What was put into a program's own process by others: libraries, a tracer, a loader (M18).
+//! What was put into a program's own process by others: libraries, a tracer, a loader.
 
 use std::collections::BTreeSet;
 

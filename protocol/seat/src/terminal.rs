@@ -1,4 +1,4 @@
-//! Which virtual terminal is shown, and whose session is active on the seat (H11).
+//! Which virtual terminal is shown, and whose session is active on the seat.
 
 /// What the system says at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! How much time under cover is given back by itself, and how much was (finding M9).
+//! How much time under cover is given back by itself, and how much was.
 
 use core::time::Duration;
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! Who may begin an attempt, and when (SOP 7 and 8; finding M8).
+//! Who may begin an attempt, and when (SOP 7 and 8).
 
 use crate::time::WallTime;
 

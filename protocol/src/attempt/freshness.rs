@@ -3,7 +3,7 @@
 //!
 //! # Invariants
 //! * A code that was asked for ends found, missed or unanswered; no state of the contact takes it
-//!   back (finding H1).
+//!   back.
 //! * A code that is due is asked for, or counts as unanswered while items go on being shown.
 //! * Items are shown for [`UNPROVED_MAX`] in all without a code that was found, and no longer.
 

@@ -31,7 +31,7 @@ pub struct Moment {
     /// Names.
     pub wall: WallTime,
     /// Random bytes for a freshness code; `None` where the system gives none. A code that is due
-    /// then covers the items (finding D13).
+    /// then covers the items.
     pub random: Option<Randomness>,
 }
 

@@ -1,4 +1,4 @@
-//! What a sitting makes of the candidate's machine, and how the server judges a system check (H12).
+//! What a sitting makes of the candidate's machine, and how the server judges a system check.
 //!
 //! # Invariants
 //! * The check is the kiosk's word: it can close the way to the gate and never opens it, for no

@@ -93,7 +93,7 @@ pub struct GatePolicy {
     /// What is done about virtual machines, remote sessions and proxies.
     #[serde(default)]
     pub machine: MachinePolicy,
-    /// What is done about a display that is nested in another one or remote (H10); demo and tests,
+    /// What is done about a display that is nested in another one or remote; demo and tests,
     /// which run in one, declare it here.
     #[serde(default)]
     pub nested_display: MachineRule,

@@ -1,5 +1,5 @@
 //! What a client signs for each request, so that its token is of no use without the device's key
-//! (M11; the idea is that of RFC 9449).
+//! (the idea is that of RFC 9449).
 //!
 //! A signed header and no TLS exporter: it also holds where a trusted proxy ends TLS, it covers the
 //! body, and it needs nothing from the TLS library.

@@ -204,7 +204,7 @@ impl Signable for EnrolProof {
 }
 
 /// What a device signs with its own key so that the agent on it may enrol with a token: the token
-/// alone is of no use elsewhere (M11).
+/// alone is of no use elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentGrant {
     /// SHA-256 of the agent token's text.

@@ -10,7 +10,7 @@ use unicode_normalization::UnicodeNormalization as _;
 pub const LOGIN_CHARS_MAX: usize = 64;
 
 /// Returns a login as it is stored and looked up: without blanks at its ends, in lower case, its
-/// letters composed (found.md A17).
+/// letters composed.
 ///
 /// The dot that Turkish keeps above a small `i` is dropped, so that `İ` and `I` are one letter.
 #[must_use]

@@ -4,7 +4,7 @@ use qorgan_protocol::time::WallTime;
 
 use crate::sitting::{SittingFault, fields};
 
-/// Returns what is wrong with a start window, seen at `now` (found.md A11): the console's form and the
+/// Returns what is wrong with a start window, seen at `now`: the console's form and the
 /// command line ask the same.
 #[must_use]
 //= tests/data/sop-2-28.md#8-sitting-times

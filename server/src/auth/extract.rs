@@ -68,7 +68,7 @@ impl Signed {
     }
 }
 
-/// Checks that the token's device signed this very request, and that it is new (M11); returns the
+/// Checks that the token's device signed this very request, and that it is new; returns the
 /// hash of the body that the proof covers.
 fn prove(parts: &Parts, state: &AppState, token: &str, caller: Caller) -> Result<Sha256, Unproved> {
     let refuse = |detail| Unproved::Refused(problem(&AuthError::NotProved { detail }));
@@ -207,7 +207,7 @@ impl StaffSession {
     }
 
     /// Returns what a page that `R` admits shows of sittings and attempts: who is let in as a proctor
-    /// alone sees the sittings that are assigned to them (M12).
+    /// alone sees the sittings that are assigned to them.
     #[must_use]
     pub fn scope<R: Role>(&self) -> Scope {
         let wider = |role: &StaffRole| R::ADMITS.contains(role) && *role != StaffRole::Proctor;

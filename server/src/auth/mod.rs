@@ -2,7 +2,7 @@
 //!
 //! # Invariants
 //! * A token is 32 random bytes; the database holds its hash alone.
-//! * A client's token is of no use without its device's key, which signs each request (M11).
+//! * A client's token is of no use without its device's key, which signs each request.
 //! * A route names by its extractor who may call it: `ByClient` (in `http`), [`AgentAuth`], [`Staff`].
 //! * Rate limits count account and device first; the network only far above a full lab.
 //! * A session says what it was signed in with, and ends with the password, the role, its idle time or

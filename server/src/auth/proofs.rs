@@ -1,4 +1,4 @@
-//! Which requests of a token came already (M11): a nonce of the server's own for each token, and a
+//! Which requests of a token came already: a nonce of the server's own for each token, and a
 //! window over the numbers that were used under it.
 //!
 //! # Invariants

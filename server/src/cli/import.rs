@@ -256,7 +256,7 @@ fn folder(root: &Path) -> anyhow::Result<Unpacked> {
                 open.push(path);
                 continue;
             }
-            // A link may lead out of the folder or round in it; a pipe or device may never end (C2).
+            // A link may lead out of the folder or round in it; a pipe or device may never end.
             if !kind.is_file() {
                 bail!(
                     "{} is neither a file nor a folder (a link, pipe or device): take it out of the \

@@ -114,7 +114,7 @@ impl Cli {
     pub async fn run(self) -> anyhow::Result<()> {
         self.answer().await?;
         match REFUSED.get() {
-            // Whoever read the answer has read enough (C1).
+            // Whoever read the answer has read enough.
             None | Some(io::ErrorKind::BrokenPipe) => Ok(()),
             Some(kind) => bail!("the answer cannot be written: {kind}"),
         }

@@ -2,7 +2,7 @@
 //! would change, and putting it into force; and the sheet that can be taken out and in again.
 //!
 //! # Invariants
-//! * What a sheet does not say stays as it holds (found.md A4).
+//! * What a sheet does not say stays as it holds.
 //! * What was told before consent stays: a sheet changes no allowance of somebody who has checked in.
 
 use std::collections::BTreeMap;

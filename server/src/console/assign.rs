@@ -1,4 +1,4 @@
-//! Who watches and reviews a sitting (M12): assigned by the testing centre or an administrator.
+//! Who watches and reviews a sitting: assigned by the testing centre or an administrator.
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Redirect};

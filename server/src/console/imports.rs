@@ -88,7 +88,7 @@ impl core::fmt::Debug for PeopleReport {
 }
 
 /// Imports candidates in one transaction; who has no password yet, or a code that is over, gets a
-/// one-time code. No right is given, and no account of staff is changed (M1). `told` hears how many
+/// one-time code. No right is given, and no account of staff is changed. `told` hears how many
 /// passwords were hashed.
 ///
 /// # Errors

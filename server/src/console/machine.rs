@@ -1,5 +1,4 @@
-//! What an attempt's page says of the candidate's machine (H12) and of who speaks for the attempt
-//! (M11).
+//! What an attempt's page says of the candidate's machine and of who speaks for the attempt.
 
 use axum::extract::{Path, State};
 use axum::response::IntoResponse as _;

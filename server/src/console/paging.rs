@@ -1,5 +1,5 @@
 //! Pages of a list: each is read with a limit, one line more than it shows tells whether a page
-//! follows (M22).
+//! follows.
 
 use serde::Deserialize;
 

@@ -228,7 +228,7 @@ async fn count(store: &Store, wanted: &Wanted) -> Result<i64, StoreError> {
         .await?)
 }
 
-/// `GET /console/people.csv`; that it was taken stands in the audit log (M12).
+/// `GET /console/people.csv`; that it was taken stands in the audit log.
 pub(super) async fn export(
     visitor: Visitor,
     State(state): State<AppState>,

@@ -2,7 +2,7 @@
 //! and one row put into force.
 //!
 //! # Invariants
-//! * What a list does not say stays as it is on file (found.md A4).
+//! * What a list does not say stays as it is on file.
 
 use std::collections::BTreeMap;
 

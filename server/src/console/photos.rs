@@ -190,7 +190,7 @@ pub async fn apply_photos(
     photos: &[Photo],
     actor: &str,
 ) -> Result<usize, ImportError> {
-    // Sealed before the transaction, so that no writer waits for it (M6).
+    // Sealed before the transaction, so that no writer waits for it.
     let mut sealed = Vec::with_capacity(photos.len());
     for photo in photos {
         sealed.push(people::seal_photo(&state.keys, photo.person, &photo.jpeg)?);

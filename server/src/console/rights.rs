@@ -1,4 +1,4 @@
-//! Rights of staff: an administrator's page; and what an import may not do to staff (M1).
+//! Rights of staff: an administrator's page; and what an import may not do to staff.
 
 use std::collections::BTreeMap;
 

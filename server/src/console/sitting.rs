@@ -243,7 +243,7 @@ pub(super) async fn board(
     })
 }
 
-/// `GET /console/sittings/{sitting}/board.csv`; that it was taken stands in the audit log (M12).
+/// `GET /console/sittings/{sitting}/board.csv`; that it was taken stands in the audit log.
 pub(super) async fn export(
     visitor: Visitor,
     State(state): State<AppState>,

@@ -1,5 +1,5 @@
 //! Reads the freshness code where the kiosk draws it: flush with the bottom right corner of the
-//! display, as a QR code of one version, with a quiet zone of four modules (finding H8).
+//! display, as a QR code of one version, with a quiet zone of four modules.
 //!
 //! # Invariants
 //! * The work is bounded by construction, whatever is on the picture: at most [`PROBES_MAX`] pixels

@@ -1,5 +1,5 @@
 //! Candidates' video is decoded in a process of its own that holds no key, and can open, send and
-//! start nothing (findings H8 and M17).
+//! start nothing.
 //!
 //! # Invariants
 //! * The server's own process decodes no video.

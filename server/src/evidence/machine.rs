@@ -1,4 +1,4 @@
-//! What stands in the record about the candidate's machine (H12): every system check, every word of
+//! What stands in the record about the candidate's machine: every system check, every word of
 //! the kiosk's lockdown, and what was decided. Network addresses are not among it.
 
 use qorgan_protocol::ids::AttemptId;

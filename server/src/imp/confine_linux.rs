@@ -1,5 +1,4 @@
-//! Linux: a worker gives up everything but its standard input and output, memory and time
-//! (finding M17).
+//! Linux: a worker gives up everything but its standard input and output, memory and time.
 
 #![expect(unsafe_code, reason = "inherited descriptors are closed by number")]
 

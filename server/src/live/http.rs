@@ -104,7 +104,7 @@ impl Open {
         self.state.auth.still_admits::<Proctor>(&self.token).await
     }
 
-    /// Tells whether the attempt's sitting is assigned to the person still (M12).
+    /// Tells whether the attempt's sitting is assigned to the person still.
     async fn is_assigned(&self, attempt: &str) -> bool {
         match is_assigned(&self.state.store, self.person, Named::Attempt(attempt)).await {
             Ok(assigned) => assigned,
@@ -152,7 +152,7 @@ async fn show_feed(open: Open, (attempt, stream): (AttemptId, StreamId), mut soc
     }
 }
 
-/// Shows the attempts under way of the sittings that are assigned to a proctor (M12).
+/// Shows the attempts under way of the sittings that are assigned to a proctor.
 async fn show_wall(open: Open, mut socket: WebSocket) {
     let viewer = open.state.live.look_at_wall();
     // The first tick is at once.

@@ -132,7 +132,7 @@ impl Registry {
         })
     }
 
-    /// A start of the client takes the attempt; one that it takes it from is told of (M11).
+    /// A start of the client takes the attempt; one that it takes it from is told of.
     async fn take_instance(
         &self,
         change: &mut Change<'_>,

@@ -49,7 +49,7 @@ pub(crate) struct AttemptFacts {
 }
 
 impl AttemptFacts {
-    /// Returns what decides whether the candidate may come, as it was read last (finding M8).
+    /// Returns what decides whether the candidate may come, as it was read last.
     pub(crate) const fn entry(&self) -> Entry {
         Entry {
             admitted: self.admitted,

@@ -360,7 +360,7 @@ impl Registry {
         })
     }
 
-    /// Refuses an agent whose token the bound device did not grant it (M11).
+    /// Refuses an agent whose token the bound device did not grant it.
     fn check_grant(&self, state: &CellState, agent: &AgentKey<'_>) -> Result<(), RegistryError> {
         let (signed, token) = agent.grant;
         let wanted = AgentGrant {

@@ -1,4 +1,4 @@
-//! Who sits there: what the candidate showed, what people decided about it and why (M20).
+//! Who sits there: what the candidate showed, what people decided about it and why.
 //!
 //! # Invariants
 //! * Whoever is refused is told the reason that a person typed, and how to go on.

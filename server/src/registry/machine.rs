@@ -1,4 +1,4 @@
-//! What the candidate's machine and kiosk tell (H12): the server judges it, keeps it, and tells
+//! What the candidate's machine and kiosk tell: the server judges it, keeps it, and tells
 //! people.
 //!
 //! # Invariants
@@ -282,7 +282,7 @@ fn next_input(phase: AttemptPhase, judgement: &CheckJudgement) -> Option<GateInp
 }
 
 /// Returns when an event happened by the server's clock: it came now, and says how long ago, which
-/// is no longer than an exam lasts (M21).
+/// is no longer than an exam lasts.
 fn when(event: &ClientEvent, now: WallTime) -> WallTime {
     let ago = Duration::from_millis(event.ago_ms).min(EVENT_AGE_MAX);
     WallTime::from_unix_ms(now.unix_ms().saturating_sub(millis(ago)))

@@ -1,4 +1,4 @@
-//! Who speaks for an attempt, and from where (M11): network addresses, and starts of the client.
+//! Who speaks for an attempt, and from where: network addresses, and starts of the client.
 //!
 //! # Invariants
 //! * Addresses are personal data: they stand sealed in the database and on the attempt's page, in no

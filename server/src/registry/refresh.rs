@@ -1,5 +1,5 @@
 //! What an office changes about an admission reaches the attempts in memory, whichever process or
-//! page wrote it (found.md A1 and A2).
+//! page wrote it.
 //!
 //! # Invariants
 //! * A check-in and a start are decided by what stands in the database at that moment.

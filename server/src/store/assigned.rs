@@ -1,4 +1,4 @@
-//! Which proctors watch and review a sitting (M12): what is not assigned to them, they do not see.
+//! Which proctors watch and review a sitting: what is not assigned to them, they do not see.
 
 use std::collections::BTreeSet;
 

@@ -1,7 +1,7 @@
 //! Who did what: written in the transaction of what was done, each entry chained to the one before.
 //!
 //! # Invariants
-//! * An entry's hash covers every column of it and the hash of the entry before (M16), so that a
+//! * An entry's hash covers every column of it and the hash of the entry before, so that a
 //!   changed, removed, added or moved entry breaks the chain at its place.
 //! * The head counts the entries and holds the newest hash, so that a cut end is told. Whoever may
 //!   write the whole database can chain it anew; a head that was noted elsewhere then tells

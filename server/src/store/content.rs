@@ -1,7 +1,7 @@
 //! Tests, items and pictures, sealed under their exam's key.
 //!
 //! # Invariants
-//! * A test is sealed before the transaction that stores it, so that no writer waits for it (M6); what
+//! * A test is sealed before the transaction that stores it, so that no writer waits for it; what
 //!   it was checked against is looked at again in that transaction.
 //! * An item's or picture's seal names its exam, test and place, so that none can be exchanged.
 //! * Only the registry reads content for candidates, and only under a lease.

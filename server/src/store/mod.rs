@@ -91,7 +91,7 @@ impl Store {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
-            // What is deleted is overwritten, so that a copy of the file does not hold it (M13).
+            // What is deleted is overwritten, so that a copy of the file does not hold it.
             .pragma("secure_delete", "ON")
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)

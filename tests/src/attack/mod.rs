@@ -1,6 +1,6 @@
 //! The attack suite: a hostile client and a hostile agent over the real wire.
 //!
-//! Named cases try what the review found, one by one; seeded sequences try everything else in any
+//! Named cases try weaknesses that this server once had; seeded sequences try everything else in any
 //! order. Beside them a bystander sits an exam, whom nothing may touch.
 
 mod agent;
@@ -68,10 +68,11 @@ pub struct Plan {
 /// One named case.
 #[derive(Debug, Clone)]
 pub struct Case {
-    /// The point.
+    /// The number of the part that it is of: 1 gate and codes, 2 exam, 3 tokens and machines, 4 before
+    /// the start, 6 sign-in, 7 connections, 8 link and amounts.
     pub point: u8,
-    /// The review's finding.
-    pub finding: &'static str,
+    /// Its matter in a word, such as `sign-in`.
+    pub matter: &'static str,
     /// What was tried.
     pub name: String,
     /// What should have come.
@@ -113,7 +114,7 @@ impl fmt::Display for Report {
             let word = if case.held { "held" } else { "DID NOT HOLD" };
             let Case {
                 point,
-                finding,
+                matter,
                 name,
                 expected,
                 came,
@@ -121,7 +122,7 @@ impl fmt::Display for Report {
             } = case;
             writeln!(
                 f,
-                "{word}\t{point}\t{finding}\t{name}\texpected: {expected}\tcame: {came}"
+                "{word}\t{point}\t{matter}\t{name}\texpected: {expected}\tcame: {came}"
             )?;
         }
         for fault in &self.faults {

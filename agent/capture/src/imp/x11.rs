@@ -32,7 +32,7 @@ use crate::device::DisplayDescription;
 use crate::source::{I420Frame, LossCause, SourceDescription, SourceKind, plane_bytes};
 use crate::supervise::Sink;
 
-/// Returns what the server scans out; monitors that clients define play no part (H9).
+/// Returns what the server scans out; monitors that clients define play no part.
 pub(super) fn displays() -> Result<Vec<DisplayDescription>, LossCause> {
     let (connection, screen) =
         RustConnection::connect(None).map_err(|_error| LossCause::Missing)?;

@@ -318,7 +318,7 @@ impl Desktop<'_> {
         Ok(false)
     }
 
-    /// Counts what the server scans out; monitors that clients define play no part (H9).
+    /// Counts what the server scans out; monitors that clients define play no part.
     fn look_at_displays(&mut self) -> Result<(), DesktopError> {
         let layout = qorgan_seat::platform::layout(&self.x, self.root)?;
         self.displays.look(self.watcher, &layout.shown());

@@ -91,7 +91,7 @@ impl Desktop<'_> {
         Ok(())
     }
 
-    /// Looks for windows of others inside the exam's own and inside the frame around it (M23).
+    /// Looks for windows of others inside the exam's own and inside the frame around it.
     pub(super) fn look_inside(&mut self) -> Result<(), DesktopError> {
         let own = self.watcher.own();
         let mut found = Vec::new();

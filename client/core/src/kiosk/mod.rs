@@ -419,7 +419,7 @@ impl Kiosk {
     }
 
     /// Notes what the lockdown saw, to be told to the server; the oldest go when there are too many.
-    /// Items are covered as long as the machine shows another terminal (H11).
+    /// Items are covered as long as the machine shows another terminal.
     fn follow_terminal(&mut self, kind: ClientEventKind) {
         if let Stage::Attempt(attempt) = &mut self.stage {
             match kind {

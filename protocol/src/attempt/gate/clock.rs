@@ -1,4 +1,4 @@
-//! Counts the time that is used and the time that is given back (finding M9).
+//! Counts the time that is used and the time that is given back.
 
 use core::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Asks for freshness codes and weighs what became of them (finding H1).
+//! Asks for freshness codes and weighs what became of them.
 
 use core::time::Duration;
 

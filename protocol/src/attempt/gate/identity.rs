@@ -1,4 +1,4 @@
-//! Who sits there: shown at check-in, judged by a person, and asked for again (finding M20).
+//! Who sits there: shown at check-in, judged by a person, and asked for again.
 
 use super::{Moment, StartGate};
 use crate::attempt::IdentityState;

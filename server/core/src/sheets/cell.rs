@@ -1,5 +1,5 @@
 //! One cell: the traces of spreadsheets taken off, blanks made one, letters composed, and what
-//! nobody sees found (found.md S5 to S7).
+//! nobody sees found.
 
 use unicode_normalization::UnicodeNormalization as _;
 

@@ -5,7 +5,7 @@
 //!
 //! # Invariants
 //! * What a sheet does not say is `None`: an absent column and an empty cell change nothing, a dash
-//!   empties (found.md A4).
+//!   empties.
 //! * What is guessed or skipped is told in a note.
 
 mod admission;

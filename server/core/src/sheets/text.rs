@@ -1,4 +1,4 @@
-//! A sheet's bytes as text: the encoding by its mark or by its letters (found.md S2).
+//! A sheet's bytes as text: the encoding by its mark or by its letters.
 
 use encoding_rs::{IBM866, KOI8_R, UTF_16BE, UTF_16LE, WINDOWS_1251, X_MAC_CYRILLIC};
 

@@ -1,5 +1,5 @@
-//! What the candidate's machine tells reaches people, and the server judges it (H12); who speaks for
-//! an attempt is seen (M11).
+//! What the candidate's machine tells reaches people, and the server judges it; who speaks for
+//! an attempt is seen.
 
 use qorgan_protocol::attempt::{CheckName, GatePolicy, MachinePolicy, MachineRule};
 use qorgan_protocol::ids::AttemptId;

@@ -1,4 +1,4 @@
-//! What somebody else changes between a check and its write is seen by the write (D9, M6).
+//! What somebody else changes between a check and its write is seen by the write.
 
 use std::future::Future;
 use std::time::Duration;

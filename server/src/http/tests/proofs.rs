@@ -1,4 +1,4 @@
-//! A token is of no use without its device's key (M11).
+//! A token is of no use without its device's key.
 
 use qorgan_protocol::attempt::GatePolicy;
 use qorgan_signing::Keys;

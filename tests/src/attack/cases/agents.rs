@@ -26,14 +26,14 @@ pub(super) async fn link(trial: &mut Trial<'_>) -> Result<()> {
             .map(|error| error.to_string());
         let said = (word.is_some(), word.unwrap_or_else(|| "a link".to_owned()));
         let name = format!("a link with a token of {} characters", token.len());
-        trial.note((8, "H4", &name), "refused", said);
+        trial.note((8, "link", &name), "refused", said);
     }
     for trick in Trick::ALL {
         let word = play(trial.site, &provision, trick).await;
         let word = word.unwrap_or_else(|error| format!("{error:#}"));
         let said = (word != "open", word);
         trial.note(
-            (8, "H3", &format!("a link that is wrong: {trick:?}")),
+            (8, "link", &format!("a link that is wrong: {trick:?}")),
             "ended",
             said,
         );
@@ -51,8 +51,8 @@ pub(super) async fn link(trial: &mut Trial<'_>) -> Result<()> {
             break;
         }
     }
-    trial.waits((8, "H4", name), &last.context("it was asked")?);
-    trial.bystander(8, "H3", "hostile links").await;
+    trial.waits((8, "link", name), &last.context("it was asked")?);
+    trial.bystander(8, "link", "hostile links").await;
     Ok(())
 }
 
@@ -87,7 +87,7 @@ pub(super) async fn amounts(trial: &mut Trial<'_>) -> Result<()> {
         ),
     ] {
         let reply = client.post(own, path, &body).await;
-        trial.refused((8, "M5", name), &reply);
+        trial.refused((8, "room", name), &reply);
     }
     for (name, body) in [
         (
@@ -114,10 +114,10 @@ pub(super) async fn amounts(trial: &mut Trial<'_>) -> Result<()> {
             held,
             format!("{}, absurd incidents {absurd:?}", reply.short()),
         );
-        trial.note((8, "M21", name), "refused or bounded", said);
+        trial.note((8, "room", name), "refused or bounded", said);
     }
     messages(trial, own).await?;
-    trial.bystander(8, "M5", "more than is kept").await;
+    trial.bystander(8, "room", "more than is kept").await;
     Ok(())
 }
 
@@ -134,7 +134,7 @@ async fn messages(trial: &mut Trial<'_>, own: AttemptId) -> Result<()> {
         }
     }
     let last = last.context("it was asked")?;
-    trial.refused((8, "M5", "320 messages"), &last);
+    trial.refused((8, "room", "320 messages"), &last);
     Ok(())
 }
 
@@ -172,16 +172,16 @@ pub(super) async fn freshness(trial: &mut Trial<'_>) -> Result<()> {
     for ((name, attempt), leased) in names.into_iter().zip([plain, full]).zip(leased) {
         let came = format!("leased {leased} after {took} s");
         let expected = "covered within twice the longest delay";
-        trial.note((1, "H1", name), expected, (!leased, came));
+        trial.note((1, "code", name), expected, (!leased, came));
         let reply = client.get(attempt, "items/1").await;
         let name = format!("GET items/1 after missed codes, with {name}");
-        trial.refused((1, "H1", &name), &reply);
+        trial.refused((1, "code", &name), &reply);
     }
     let name = "the bystander's longest wait beside screens full of finder patterns";
     let came = format!("{} ms", waited.as_millis());
     let expected = "below five seconds";
-    trial.note((1, "H8", name), expected, (waited < WAIT_MAX, came));
-    trial.bystander(1, "H8", "pictures without codes").await;
+    trial.note((1, "code", name), expected, (waited < WAIT_MAX, came));
+    trial.bystander(1, "code", "pictures without codes").await;
     Ok(())
 }
 

@@ -25,7 +25,7 @@ pub(super) async fn exam(trial: &mut Trial<'_>) -> Result<()> {
     let items = items(client, attempt).await?;
     let mut journal = Journal::new(attempt, provision.epoch);
     let reply = journal.give(client, items[0], FAR).await;
-    trial.taken((2, "H2", "a response under a lease"), &reply);
+    trial.taken((2, "late", "a response under a lease"), &reply);
     wrong_responses(trial, &journal, &items).await;
     let mut paced = client.get(attempt, "items/1").await;
     for position in 2..=8 {
@@ -35,7 +35,7 @@ pub(super) async fn exam(trial: &mut Trial<'_>) -> Result<()> {
         paced = client.get(attempt, &format!("items/{position}")).await;
     }
     trial.waits(
-        (2, "M10", "eight new items at once where three are allowed"),
+        (2, "pace", "eight new items at once where three are allowed"),
         &paced,
     );
     for path in [
@@ -46,7 +46,7 @@ pub(super) async fn exam(trial: &mut Trial<'_>) -> Result<()> {
         "items/a",
     ] {
         let reply = client.get(attempt, path).await;
-        trial.refused((2, "M10", &format!("GET {path}")), &reply);
+        trial.refused((2, "pace", &format!("GET {path}")), &reply);
     }
     agent.stream(false);
     covered(trial, attempt, &mut journal, items[1]).await?;
@@ -54,13 +54,13 @@ pub(super) async fn exam(trial: &mut Trial<'_>) -> Result<()> {
     let reply = client.post(attempt, "submit", &body).await;
     let late = reply.body["late"] == json!(true);
     trial.note(
-        (2, "H2", "a submission under cover"),
+        (2, "late", "a submission under cover"),
         "kept and late",
         (late, reply.body["late"].to_string()),
     );
     for path in ["items", "items/1", "responses"] {
         let reply = client.get(attempt, path).await;
-        trial.refused((2, "H2", &format!("GET {path} after the end")), &reply);
+        trial.refused((2, "late", &format!("GET {path} after the end")), &reply);
     }
     let before = trial.record.in_time(attempt).await;
     let reply = journal.give(client, items[0], FAR).await;
@@ -70,18 +70,18 @@ pub(super) async fn exam(trial: &mut Trial<'_>) -> Result<()> {
         format!("{}, in time {before:?} and {after:?}", reply.short()),
     );
     trial.note(
-        (2, "H2", "a response after the end"),
+        (2, "late", "a response after the end"),
         "marked or refused",
         said,
     );
     let reply = client.post(attempt, "start", &json!({})).await;
-    trial.refused((2, "M8", "start after the end"), &reply);
+    trial.refused((2, "end", "start after the end"), &reply);
     // A kiosk that starts anew is told how its attempt stands, and no more.
     let reply = client.post(attempt, "check-in", &check_in_body()).await;
-    trial.taken((2, "M8", "check-in after the end"), &reply);
+    trial.taken((2, "end", "check-in after the end"), &reply);
     let reply = client.get(attempt, "items/1").await;
-    trial.refused((2, "M8", "GET items/1 after it"), &reply);
-    trial.bystander(2, "H2", "responses of every kind").await;
+    trial.refused((2, "end", "GET items/1 after it"), &reply);
+    trial.bystander(2, "late", "responses of every kind").await;
     Ok(())
 }
 
@@ -128,12 +128,12 @@ async fn wrong_responses(trial: &mut Trial<'_>, journal: &Journal, items: &[Item
     ] {
         let body = json!({ "epoch": epoch, "entries": entries });
         let reply = client.post(attempt, "responses", &body).await;
-        trial.refused((2, "H2", name), &reply);
+        trial.refused((2, "late", name), &reply);
     }
     let other = Journal::new(trial.bystander.attempt, epoch);
     let foreign = json!({ "epoch": epoch, "entries": [hex_of(&other.entry(items[0], FAR))] });
     let reply = client.post(attempt, "responses", &foreign).await;
-    trial.refused((2, "H2", "a response of another's attempt"), &reply);
+    trial.refused((2, "late", "a response of another's attempt"), &reply);
     for (name, epoch, entries) in [
         ("a submission of a later epoch", 9, journal.next),
         ("a submission that leaves responses out", epoch.0, 0),
@@ -141,7 +141,7 @@ async fn wrong_responses(trial: &mut Trial<'_>, journal: &Journal, items: &[Item
     ] {
         let body = json!({ "epoch": epoch, "entries": entries });
         let reply = client.post(attempt, "submit", &body).await;
-        trial.code((2, "H2", name), "old_epoch out_of_order", &reply);
+        trial.code((2, "late", name), "old_epoch out_of_order", &reply);
     }
 }
 
@@ -172,14 +172,14 @@ async fn covered(
     tokio::time::sleep(Duration::from_secs(4)).await;
     let before = trial.record.in_time(attempt).await;
     let reply = journal.give(client, item, i64::MAX).await;
-    trial.taken((2, "H2", "a response under cover"), &reply);
+    trial.taken((2, "late", "a response under cover"), &reply);
     let after = trial.record.in_time(attempt).await;
     let said = (
         before == after,
         format!("in time {before:?} before and {after:?} after"),
     );
     trial.note(
-        (2, "H2", "a lease that only the client knows of"),
+        (2, "late", "a lease that only the client knows of"),
         "kept and marked",
         said,
     );

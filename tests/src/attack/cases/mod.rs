@@ -1,4 +1,4 @@
-//! What the review found, one by one, over the wire.
+//! Weaknesses that this server once had, one by one, over the wire.
 
 mod agents;
 mod exam;
@@ -34,13 +34,13 @@ struct Trial<'a> {
     cases: &'a mut Vec<Case>,
 }
 
-/// What a case is about: the point, the finding, what is tried.
+/// What a case is about: the number of its part, its matter in a word, what is tried.
 type About<'a> = (u8, &'static str, &'a str);
 
 impl Trial<'_> {
     fn note(
         &mut self,
-        (point, finding, name): About<'_>,
+        (point, matter, name): About<'_>,
         expected: &'static str,
         said: (bool, String),
     ) {
@@ -48,7 +48,7 @@ impl Trial<'_> {
         let name = name.to_owned();
         self.cases.push(Case {
             point,
-            finding,
+            matter,
             name,
             expected,
             came,
@@ -87,14 +87,14 @@ impl Trial<'_> {
         self.note(about, "too_many with Retry-After", (held, came));
     }
 
-    async fn bystander(&mut self, point: u8, finding: &'static str, after: &str) {
+    async fn bystander(&mut self, point: u8, matter: &'static str, after: &str) {
         let touched = self.bystander.touched().await;
         let name = format!("the bystander after {after}");
         let said = (
             touched.is_none(),
             touched.unwrap_or_else(|| "untouched".to_owned()),
         );
-        self.note((point, finding, &name), "untouched", said);
+        self.note((point, matter, &name), "untouched", said);
     }
 }
 
@@ -146,25 +146,25 @@ async fn tokens(trial: &mut Trial<'_>) -> Result<()> {
     let provision = client.check_in(own).await?;
     let view = target(own, "view");
     let good = client.ask("GET", &view, None).await;
-    trial.taken((3, "M11", "an honest request"), &good);
+    trial.taken((3, "key", "an honest request"), &good);
     for wrong in Proof::WRONG {
         let name = format!("a proof that is wrong: {wrong:?}");
         let reply = client
             .ask_as("GET", &view, (b"", &client.token, wrong))
             .await;
-        trial.refused((3, "M11", &name), &reply);
+        trial.refused((3, "key", &name), &reply);
     }
     let agents = client
         .ask_as("GET", &view, (b"", &provision.token, Proof::Good))
         .await;
-    trial.refused((3, "M11", "the agent's token at a client's route"), &agents);
+    trial.refused((3, "key", "the agent's token at a client's route"), &agents);
     let word = connect(site, &client.token)
         .await
         .err()
         .map(|error| error.to_string());
     let said = (word.is_some(), word.unwrap_or_else(|| "a link".to_owned()));
     trial.note(
-        (3, "M11", "the client's token at the link"),
+        (3, "key", "the client's token at the link"),
         "refused",
         said,
     );
@@ -173,22 +173,22 @@ async fn tokens(trial: &mut Trial<'_>) -> Result<()> {
         let name = format!("{method} {path} of another's attempt");
         let body = (method == "POST").then(|| json!({}));
         let reply = client.ask(method, &other, body.as_ref()).await;
-        trial.refused((3, "M11", &name), &reply);
+        trial.refused((3, "key", &name), &reply);
     }
     let second = site.sign_in(Machine::new()?, trial.account).await?;
     let moved = second.post(own, "check-in", &check_in_body()).await;
     trial.code(
-        (3, "M20", "check-in on a second machine"),
+        (3, "move", "check-in on a second machine"),
         "bound_elsewhere",
         &moved,
     );
     let seen = second.get(own, "view").await;
-    trial.refused((3, "M20", "the view on a second machine"), &seen);
+    trial.refused((3, "move", "the view on a second machine"), &seen);
     let stolen = client
         .ask_as("GET", &view, (b"", &second.token, Proof::Good))
         .await;
     trial.refused(
-        (3, "M11", "another machine's token under this one's key"),
+        (3, "key", "another machine's token under this one's key"),
         &stolen,
     );
     let agent = Keys::generate()?.0;
@@ -196,7 +196,7 @@ async fn tokens(trial: &mut Trial<'_>) -> Result<()> {
     let body = client.enrolment(own, provision.epoch, elsewhere).await?;
     let reply = client.enrol_with(&provision.token, &body).await;
     trial.code(
-        (3, "M11", "an agent that another machine granted"),
+        (3, "key", "an agent that another machine granted"),
         "not_proved",
         &reply,
     );
@@ -205,8 +205,8 @@ async fn tokens(trial: &mut Trial<'_>) -> Result<()> {
         .enrolment(own, Epoch(provision.epoch.0 + 1), late)
         .await?;
     let reply = client.enrol_with(&provision.token, &body).await;
-    trial.refused((3, "M11", "an agent of a later epoch"), &reply);
-    trial.bystander(3, "M11", "wrong tokens and proofs").await;
+    trial.refused((3, "key", "an agent of a later epoch"), &reply);
+    trial.bystander(3, "key", "wrong tokens and proofs").await;
     Ok(())
 }
 
@@ -216,7 +216,7 @@ async fn gate(trial: &mut Trial<'_>) -> Result<()> {
     let strict = attempt_of(client, STRICT, 0).await?;
     before_start(trial, strict, "before check-in").await;
     let reply = client.post(strict, "check-in", &check_in_body()).await;
-    trial.taken((4, "H12", "check-in"), &reply);
+    trial.taken((4, "check", "check-in"), &reply);
     let version = reply.body["consent_version"].clone();
     let consent = json!({ "version": version, "language": "kk", "agreed": true });
     let reply = client.post(strict, "consent", &consent).await;
@@ -237,12 +237,12 @@ async fn gate(trial: &mut Trial<'_>) -> Result<()> {
         ),
     ] {
         let reply = client.post(strict, "system-check", &check).await;
-        trial.code((4, "H12", name), "check_failed", &reply);
+        trial.code((4, "check", name), "check_failed", &reply);
     }
     let line = json!({ "check": "x", "result": "ok", "detail": "" });
     let many = json!({ "lines": vec![line; 70] });
     let reply = client.post(strict, "system-check", &many).await;
-    trial.refused((4, "H12", "seventy lines of a system check"), &reply);
+    trial.refused((4, "check", "seventy lines of a system check"), &reply);
     before_start(trial, strict, "after a failed check").await;
     let epoch = Epoch::FIRST;
     let provision = client.enrol(strict, epoch, &token).await?;
@@ -291,7 +291,7 @@ async fn before_start(trial: &mut Trial<'_>, attempt: AttemptId, when: &str) {
     );
     let submit = json!({ "epoch": 1, "entries": 0 });
     let reply = client.post(attempt, "submit", &submit).await;
-    trial.refused((2, "H2", &format!("submit {when}")), &reply);
+    trial.refused((2, "late", &format!("submit {when}")), &reply);
 }
 
 const OTHERS: [(&str, &str); 12] = [

@@ -23,20 +23,20 @@ pub(super) async fn strangers(trial: &mut Trial<'_>, target: &Target) -> Result<
         let reply = site
             .try_sign_in(&machine, (&login, &password), nonce)
             .await?;
-        trial.code((6, "H6", name), "bad_request too_large", &reply);
+        trial.code((6, "sign-in", name), "bad_request too_large", &reply);
     }
     let reply = site.try_sign_in(&machine, account, [5; 32]).await?;
     trial.refused((6, "low", "a nonce that the server never gave"), &reply);
     let nonce = site.challenge().await?;
     let first = site.try_sign_in(&machine, account, nonce).await?;
-    trial.taken((6, "H6", "a sign-in on a second machine"), &first);
+    trial.taken((6, "sign-in", "a sign-in on a second machine"), &first);
     let again = site.try_sign_in(&machine, account, nonce).await?;
     trial.refused((6, "low", "a nonce that is used twice"), &again);
     if let Some((login, password)) = &target.staff {
         let nonce = site.challenge().await?;
         let reply = site.try_sign_in(&machine, (login, password), nonce).await?;
         trial.code(
-            (6, "M2", "an administrator at the candidates' door"),
+            (6, "staff", "an administrator at the candidates' door"),
             "wrong_password",
             &reply,
         );
@@ -55,7 +55,7 @@ pub(super) async fn strangers(trial: &mut Trial<'_>, target: &Target) -> Result<
         }
     }
     trial.waits(
-        (6, "M3", "fourteen wrong passwords"),
+        (6, "tries", "fourteen wrong passwords"),
         &told.context("it was asked")?,
     );
     for garbage in ["", "{", "[]", "null", "{\"login\":1}", "\"\""] {
@@ -63,9 +63,9 @@ pub(super) async fn strangers(trial: &mut Trial<'_>, target: &Target) -> Result<
         let reply = site
             .post_bare("/api/v1/sign-in", garbage.as_bytes().to_vec())
             .await;
-        trial.refused((6, "H6", &name), &reply);
+        trial.refused((6, "sign-in", &name), &reply);
     }
-    trial.bystander(6, "H6", "hostile sign-ins").await;
+    trial.bystander(6, "sign-in", "hostile sign-ins").await;
     Ok(())
 }
 
@@ -85,7 +85,7 @@ pub(super) async fn connections(trial: &mut Trial<'_>) -> Result<()> {
     let spoken = said.contains(&0) || read.is_err();
     let came = format!("ended {}, {} bytes", read.is_ok(), said.len());
     trial.note(
-        (7, "H7", "the preface of HTTP/2"),
+        (7, "connections", "the preface of HTTP/2"),
         "the connection ends",
         (!spoken, came),
     );
@@ -93,7 +93,9 @@ pub(super) async fn connections(trial: &mut Trial<'_>) -> Result<()> {
     for _ in 0..100 {
         idle.push(tls(site).await?);
     }
-    trial.bystander(7, "H7", "a hundred idle connections").await;
+    trial
+        .bystander(7, "connections", "a hundred idle connections")
+        .await;
     let mut slow = tls(site).await?;
     slow.write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\n")
         .await?;
@@ -102,7 +104,7 @@ pub(super) async fn connections(trial: &mut Trial<'_>) -> Result<()> {
     let cut = tokio::time::timeout(LONG, slow.read_to_end(&mut said)).await;
     let came = format!("{} after {} s", cut.is_ok(), began.elapsed().as_secs());
     trial.note(
-        (7, "H7", "a head that never ends"),
+        (7, "connections", "a head that never ends"),
         "cut off",
         (cut.is_ok(), came),
     );
@@ -115,7 +117,7 @@ pub(super) async fn connections(trial: &mut Trial<'_>) -> Result<()> {
         .await;
     let held = reply.is_refused();
     trial.note(
-        (7, "H7", "a body of 2 MiB"),
+        (7, "connections", "a body of 2 MiB"),
         "refused",
         (held, reply.short()),
     );

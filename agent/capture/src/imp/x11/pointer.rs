@@ -1,4 +1,4 @@
-//! The pointer of an X11 display, which the server leaves out of what it copies (M23).
+//! The pointer of an X11 display, which the server leaves out of what it copies.
 
 use std::ops::Range;
 

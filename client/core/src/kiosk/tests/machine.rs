@@ -1,4 +1,4 @@
-//! What the sitting makes of the machine (H12), and identity that is asked for again (M20).
+//! What the sitting makes of the machine, and identity that is asked for again.
 
 use qorgan_protocol::assessment::ResponseSeq;
 use qorgan_protocol::attempt::{

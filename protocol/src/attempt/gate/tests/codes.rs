@@ -1,4 +1,4 @@
-//! Freshness codes: found, missed or unanswered, and never taken back (finding H1).
+//! Freshness codes: found, missed or unanswered, and never taken back.
 
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Time under cover is given back as far as the policy says (finding M9).
+//! Time under cover is given back as far as the policy says.
 
 use super::super::*;
 use super::world::{ALLOWED, World};

@@ -1,4 +1,4 @@
-//! Nobody starts outside the window or without admission (finding M8).
+//! Nobody starts outside the window or without admission.
 
 use super::super::*;
 use super::world::World;

@@ -1,4 +1,4 @@
-//! Who sits there (finding M20).
+//! Who sits there.
 
 use super::super::*;
 use super::world::{START, World};
