@@ -31,18 +31,6 @@ macro_rules! id {
                 Self(uuid::Builder::from_unix_timestamp_millis(ms, &random).into_uuid())
             }
 
-            /// Wraps a UUID that was stored before.
-            #[must_use]
-            pub const fn from_uuid(uuid: Uuid) -> Self {
-                Self(uuid)
-            }
-
-            /// Returns the UUID.
-            #[must_use]
-            pub const fn uuid(self) -> Uuid {
-                self.0
-            }
-
             /// Returns the sixteen bytes, for canonical encodings and keys.
             #[must_use]
             pub const fn as_bytes(&self) -> &[u8; 16] {

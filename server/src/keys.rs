@@ -10,7 +10,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use qorgan_protocol::crypto;
-use qorgan_protocol::crypto::{Hasher as _, KeyId, PublicKey, Signable, SignedBytes, Signer as _};
+use qorgan_protocol::crypto::{Hasher as _, PublicKey, Signable, SignedBytes, Signer as _};
 use qorgan_protocol::ids::InstitutionId;
 use qorgan_signing::{KeyError, Keys, Ring, SealError, SecretKey};
 
@@ -108,12 +108,6 @@ impl ServerKeys {
     #[must_use]
     pub fn public_key(&self) -> PublicKey {
         self.signing.public_key()
-    }
-
-    /// Returns the name of the server's signing key.
-    #[must_use]
-    pub fn key_id(&self) -> KeyId {
-        self.public_key().id(&Ring)
     }
 
     /// Returns the pair that signs for the server, for those who sign outside [`Self::sign`].

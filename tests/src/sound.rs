@@ -88,11 +88,6 @@ impl Sound {
         Ok(())
     }
 
-    /// Makes the room silent.
-    pub fn stop_playing(&mut self) {
-        self.player = None;
-    }
-
     /// Takes the microphone away, as pulling its plug would.
     ///
     /// # Errors

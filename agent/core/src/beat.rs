@@ -59,12 +59,6 @@ impl BeatMaker {
         (self.next, self.previous)
     }
 
-    /// Returns when the next beat is due; `None` means at once.
-    #[must_use]
-    pub const fn wake_at(&self) -> Option<Now> {
-        self.due
-    }
-
     /// Tells whether a beat is due.
     #[must_use]
     pub fn is_due(&self, now: Now) -> bool {
@@ -125,7 +119,8 @@ mod tests {
         assert!(maker.is_due(at(1_000)));
         let second = maker.make(facts(at(1_040)));
         assert_eq!((second.seq, second.previous), (1, Sha256([9; 32])));
-        assert_eq!(maker.wake_at(), Some(at(2_000)));
+        assert!(!maker.is_due(at(1_999)));
+        assert!(maker.is_due(at(2_000)));
     }
 
     #[test]
@@ -133,7 +128,8 @@ mod tests {
         let mut maker = BeatMaker::new(attempt(), Epoch::FIRST, BootId([1; 16]), 0, Sha256::ZERO);
         maker.make(facts(at(0)));
         maker.make(facts(at(60_000)));
-        assert_eq!(maker.wake_at(), Some(at(61_000)));
+        assert!(!maker.is_due(at(60_999)));
+        assert!(maker.is_due(at(61_000)));
     }
 
     #[test]

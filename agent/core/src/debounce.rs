@@ -32,15 +32,6 @@ impl Debouncer {
         }
     }
 
-    /// Tells whether the state was said to have begun and not to have ended.
-    #[must_use]
-    pub const fn is_on(&self) -> bool {
-        match self.state {
-            State::Off | State::Rising { .. } => false,
-            State::On { .. } | State::Falling { .. } => true,
-        }
-    }
-
     /// Takes what is seen now and returns what to say.
     pub fn see(&mut self, now: Now, active: bool) -> Option<Edge> {
         let (state, edge) = match (self.state, active) {
@@ -100,7 +91,6 @@ mod tests {
             said,
             [(5, Edge::Began), (15, Edge::Holds), (21, Edge::Ended)]
         );
-        assert!(!debouncer.is_on());
     }
 
     #[test]

@@ -27,15 +27,9 @@ impl EventBatch {
         before
     }
 
-    /// Returns when [`Self::due`] has something to give.
-    #[must_use]
-    pub fn wake_at(&self) -> Option<Now> {
-        self.since.map(|since| since + GATHER)
-    }
-
     /// Returns the observations that have waited long enough.
     pub fn due(&mut self, now: Now) -> Option<Vec<Observation>> {
-        (self.wake_at()? <= now).then(|| self.take())?
+        (self.since? + GATHER <= now).then(|| self.take())?
     }
 
     /// Returns all that wait.

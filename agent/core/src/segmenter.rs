@@ -88,17 +88,11 @@ impl<V, S> Segmenter<V, S> {
         closed
     }
 
-    /// Returns when [`Self::due`] has something to give, on the timeline.
-    #[must_use]
-    pub fn wake_at_us(&self) -> Option<u64> {
-        let first = [self.first_video_us, self.first_sound_us];
-        let first = first.into_iter().flatten().min()?;
-        Some(first.saturating_add(SPAN_US + LATE_US))
-    }
-
     /// Returns the chunk whose time is over: a screen that stands still sends no next frame.
     pub fn due(&mut self, now_us: u64) -> Option<Batch<V, S>> {
-        (self.wake_at_us()? <= now_us).then(|| self.close(now_us))?
+        let first = [self.first_video_us, self.first_sound_us];
+        let first = first.into_iter().flatten().min()?;
+        (first.saturating_add(SPAN_US + LATE_US) <= now_us).then(|| self.close(now_us))?
     }
 
     /// Returns what is left, at the end.
@@ -201,11 +195,10 @@ mod tests {
                 .iter()
                 .all(Option::is_none)
         );
-        assert!(segmenter.due(1_400_000).is_none());
-        assert_eq!(segmenter.wake_at_us(), Some(1_560_000));
+        assert!(segmenter.due(1_559_999).is_none());
         let chunk = segmenter.due(1_560_000).expect("its time is over");
         assert_eq!(chunk.video, [1]);
-        assert_eq!(segmenter.wake_at_us(), None);
+        assert!(segmenter.due(9_000_000).is_none());
     }
 
     #[test]

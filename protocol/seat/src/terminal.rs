@@ -70,12 +70,6 @@ impl TerminalWatch {
             TerminalChange::Back
         })
     }
-
-    /// Tells whether the exam is out of sight.
-    #[must_use]
-    pub const fn is_away(&self) -> bool {
-        self.away
-    }
 }
 
 #[cfg(test)]
@@ -94,7 +88,6 @@ mod tests {
             })
         );
         assert_eq!(watch.look(&facts("tty3", "6")), None);
-        assert!(watch.is_away());
         assert_eq!(watch.look(&facts("tty2", "5")), Some(TerminalChange::Back));
     }
 
@@ -126,7 +119,6 @@ mod tests {
     fn a_machine_without_terminals_and_sessions_has_nothing_to_leave() {
         let mut watch = TerminalWatch::of_server(None);
         assert_eq!(watch.look(&TerminalFacts::default()), None);
-        assert!(!watch.is_away());
     }
 
     #[test]

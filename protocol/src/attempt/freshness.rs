@@ -182,15 +182,6 @@ impl Freshness {
         Some(FreshnessStep::Asked)
     }
 
-    /// Returns when the next steps may be due: the end of a code's window, or a code that is due
-    /// and its last moment.
-    pub(super) fn wakes(&self) -> [Now; 2] {
-        match self.asked {
-            Some(code) => [code.asked + WINDOW; 2],
-            None => [self.due, self.due + HAND_OUT_MAX],
-        }
-    }
-
     fn miss(&mut self, now: Now) -> u8 {
         self.asked = None;
         self.due = now;
@@ -236,7 +227,7 @@ mod tests {
     fn a_code_is_asked_for_every_thirty_to_ninety_seconds() {
         for delay in [0, 1, 59_999, 60_000, 60_001, u32::MAX] {
             let freshness = Freshness::new(at(0), random(delay));
-            assert!((at(30)..=at(90)).contains(&freshness.wakes()[0]));
+            assert!((at(30)..=at(90)).contains(&freshness.due));
         }
     }
 
@@ -258,7 +249,7 @@ mod tests {
         assert_eq!(again, Some(FreshnessStep::Asked));
         assert!(freshness.found(at(41), random(0)));
         assert!(!freshness.failed());
-        assert_eq!(freshness.wakes()[0], at(71));
+        assert_eq!(freshness.due, at(71));
     }
 
     #[test]

@@ -225,22 +225,6 @@ impl StartGate {
         self.outputs.pop_front()
     }
 
-    /// Returns when [`Self::tick`] has something to do, if nothing else happens.
-    #[must_use]
-    pub fn wake_at(&self) -> Option<Now> {
-        let running = self.memory.phase.shows_items();
-        let lease = self.oldest().map(|seen| seen + self.policy.grace.agent());
-        let offline = self.oldest().map(|seen| seen + self.policy.grace.network());
-        let settled = self.contact_since + CONTACT_SETTLES;
-        let lost = self.contact.map(|seen| seen + CONTACT_AGE_MAX);
-        let cover = [lease, offline, Some(settled), lost];
-        let cover = cover.into_iter().flatten().filter(|at| *at > self.counted);
-        let cover = if running { cover.min() } else { None };
-        let code = self.codes_wake_at();
-        let clock = [self.time_is_up_at(), self.credit_ends_at()];
-        clock.into_iter().chain([cover, code]).flatten().min()
-    }
-
     /// Returns the lease, only while items may be shown.
     #[must_use]
     //= tests/data/sop-2-28.md#10-start-gate
@@ -537,10 +521,6 @@ impl StartGate {
             self.outputs.push_back(GateOutput::Phase(next));
         }
         Ok(())
-    }
-
-    fn oldest(&self) -> Option<Now> {
-        self.sources.oldest_evidence(&self.policy, self.counted)
     }
 
     const fn paused(&self) -> bool {

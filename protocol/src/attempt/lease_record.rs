@@ -54,18 +54,6 @@ impl ResponseMark {
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|mark| mark.word() == word)
     }
-
-    /// Tells whether a later entry of the chain that arrives in time confirms an entry with this mark.
-    ///
-    /// Whoever holds an entry back until a lease is valid again gets as much; nothing confirms what
-    /// the client itself says was given without a lease.
-    #[must_use]
-    pub const fn can_be_confirmed(self) -> bool {
-        match self {
-            Self::AfterCover | Self::AfterEnd => true,
-            Self::InTime | Self::OwnWord => false,
-        }
-    }
 }
 
 /// Whether a response counts, and by whom.
@@ -96,6 +84,10 @@ impl Standing {
 
     /// Returns how a response stands by its mark, whether a later entry confirmed it, and the newest
     /// decision of a person.
+    ///
+    /// A later entry of the chain that arrives in time confirms one that came after a cover or the end:
+    /// whoever holds an entry back until a lease is valid again gets as much. Nothing confirms what the
+    /// client itself says was given without a lease.
     #[must_use]
     pub const fn of(mark: ResponseMark, confirmed: bool, decided: Option<bool>) -> Self {
         match (decided, mark) {
@@ -381,8 +373,8 @@ mod tests {
                     .push((self.now, arrival.mark, false, arrival.late));
             }
             if upto > 0 && self.record.in_time(at(self.now)) {
-                for (_, mark, confirmed, _) in &mut self.stored {
-                    *confirmed |= mark.can_be_confirmed();
+                for (_, _, confirmed, _) in &mut self.stored {
+                    *confirmed = true;
                 }
             }
         }
@@ -449,7 +441,7 @@ mod tests {
         let own = leased.judge(at(9_100), wall(9_100), -2_500, false);
         assert_eq!(own.mark, ResponseMark::OwnWord);
         assert_eq!(own.late, Some(Duration::from_millis(2_500)));
-        assert!(!own.mark.can_be_confirmed());
+        assert_eq!(Standing::of(own.mark, true, None), Standing::Waits);
     }
 
     #[test]

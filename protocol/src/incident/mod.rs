@@ -1,7 +1,7 @@
 //! From what was seen to what a person should look at.
 //!
 //! An [`Observation`] is one detector's word at one moment; the server merges observations of one
-//! kind into an [`Incident`]. Machines flag and score; people decide (decision 9).
+//! kind into an incident. Machines flag and score; people decide (decision 9).
 
 mod kind;
 mod watch;
@@ -11,9 +11,8 @@ pub use watch::{Allowance, Sensitivity, WatchPolicy};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AttemptId, IncidentId};
 use crate::stream::StreamId;
-use crate::time::{Now, WallTime};
+use crate::time::Now;
 
 /// How grave something is, 0.0 to 1.0 (ACS `incident_severity`).
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -118,31 +117,4 @@ impl Observation {
         let fact = certain && self.scored_input.is_empty();
         (!fact).then_some((self.score, self.threshold))
     }
-}
-
-/// One event to look at.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Incident {
-    /// Its identifier.
-    pub id: IncidentId,
-    /// Whose attempt.
-    pub attempt: AttemptId,
-    /// What was seen.
-    pub kind: IncidentKind,
-    /// How grave.
-    pub severity: Severity,
-    /// From when, by the server's clock.
-    pub began: WallTime,
-    /// Until when; `None` while it lasts.
-    pub ended: Option<WallTime>,
-    /// On the recording's timeline, in microseconds.
-    pub began_us: u64,
-    /// The stream that shows it.
-    pub stream: Option<StreamId>,
-    /// How many observations were merged.
-    pub observations: u32,
-    /// Which detector and version.
-    pub detector: String,
-    /// Facts in few words.
-    pub detail: String,
 }

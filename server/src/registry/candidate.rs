@@ -138,7 +138,7 @@ impl Registry {
         self.set_hand(&cell, &mut state, raised).await
     }
 
-    pub(super) async fn set_hand(
+    async fn set_hand(
         &self,
         cell: &Cell,
         state: &mut CellState,

@@ -315,16 +315,6 @@ impl Registry {
         self.store_message(&cell, &mut state, from, text).await
     }
 
-    /// Takes a raised hand down.
-    ///
-    /// # Errors
-    /// `NotFound`, or the database failed.
-    pub async fn lower_hand(&self, attempt: AttemptId) -> Result<(), RegistryError> {
-        let cell = self.cell(attempt).await?;
-        let mut state = cell.state.lock().await;
-        self.set_hand(&cell, &mut state, false).await
-    }
-
     /// Takes what a member of staff did into the gate; its audit entry, and what the candidate is told
     /// of it, stand in the transaction of what changed.
     async fn act(

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     Private,
     book::ResponseBook,
-    event::{Call, CallKind, Effect, Intent, Language, Overlay, Reply},
+    event::{Call, CallKind, Effect, Intent, Overlay, Reply},
     lease::LeaseClock,
     view::Trouble,
 };
@@ -208,11 +208,6 @@ impl Kiosk {
     /// Returns whether one of these requests is under way.
     pub(super) fn is_busy(&self, kinds: &[CallKind]) -> bool {
         kinds.iter().any(|kind| self.busy.contains(kind))
-    }
-
-    /// Takes the candidate's language as the interface's, once known.
-    pub fn set_language(&mut self, language: Language) {
-        self.language = language;
     }
 }
 

@@ -27,34 +27,6 @@ impl StartGate {
         }
     }
 
-    /// Returns when time is up, if nothing else happens; `None` while time stands still.
-    pub(super) fn time_is_up_at(&self) -> Option<Now> {
-        match self.memory.phase {
-            AttemptPhase::Running { .. } => Some(self.counted + self.left()),
-            AttemptPhase::Paused { cause, .. } => {
-                let credit = self.credit_left(cause)?;
-                Some(self.counted + credit.saturating_add(self.left()))
-            }
-            AttemptPhase::Scheduled
-            | AttemptPhase::CheckIn { .. }
-            | AttemptPhase::Ready { .. }
-            | AttemptPhase::Submitted { .. }
-            | AttemptPhase::Sealed { .. }
-            | AttemptPhase::Terminated { .. }
-            | AttemptPhase::Void { .. } => None,
-        }
-    }
-
-    /// Returns when the credit of the cover is used up; `None` where nothing is covered, the cover
-    /// has no bound, or its credit is used up already.
-    pub(super) fn credit_ends_at(&self) -> Option<Now> {
-        let AttemptPhase::Paused { cause, .. } = self.memory.phase else {
-            return None;
-        };
-        let credit = self.credit_left(cause)?;
-        (credit > Duration::ZERO).then(|| self.counted + credit)
-    }
-
     /// Gives time under cover back as far as the policy's credit for the cause goes; what is beyond
     /// is used, until a person gives more.
     fn count_cover(&mut self, cause: PauseCause, passed: Duration) {

@@ -49,15 +49,6 @@ impl StartGate {
         self.freshness_applies() && (self.memory.phase.shows_items() || covered_for_it)
     }
 
-    /// Returns when codes may next change something, if nothing else happens.
-    pub(super) fn codes_wake_at(&self) -> Option<Now> {
-        let shows = self.memory.phase.shows_items();
-        let overdue = (shows && self.freshness_applies()).then(|| self.unproved_until());
-        let waits = self.freshness.asked().is_some() || self.freshness_runs();
-        let steps = self.freshness.wakes().into_iter().filter(|_| waits);
-        steps.chain(overdue).filter(|at| *at > self.counted).min()
-    }
-
     /// Returns until when items may be shown without a code that is found.
     pub(super) fn unproved_until(&self) -> Now {
         self.counted + self.freshness.left()

@@ -303,26 +303,4 @@ proptest! {
             prop_assert!(left <= Duration::from_secs(5));
         }
     }
-
-    #[test]
-    fn nothing_happens_before_the_gate_says_it_wakes(
-        policy in policies(),
-        steps in proptest::collection::vec(inputs(), 1..60),
-    ) {
-        let mut world = World::ready(policy);
-        for (pause_ms, input) in steps {
-            world.pass(pause_ms);
-            let _refused_or_not = world.input(input).is_ok();
-            while world.gate.poll().is_some() {}
-            world.gate.tick(world.at);
-            while world.gate.poll().is_some() {}
-            let Some(wake) = world.gate.wake_at() else { continue };
-            let before = wake - Duration::from_nanos(1);
-            if before > world.at.now {
-                let mut early = world.gate.clone();
-                early.tick(Moment { now: before, ..world.at });
-                prop_assert_eq!(early.poll(), None);
-            }
-        }
-    }
 }
