@@ -13,6 +13,8 @@ use crate::{
 pub struct Lockdown {
     journal: Journal,
     in_force: Vec<InForce>,
+    /// Everything was taken back and told to whoever asked for it.
+    is_released: bool,
 }
 
 #[derive(Debug)]
@@ -37,17 +39,14 @@ impl Lockdown {
         let mut lockdown = Self {
             journal: Journal::open_or_begin(journal_path)?,
             in_force: Vec::new(),
+            is_released: false,
         };
         let mut reports = Vec::new();
         for measure in measures {
             let kind = measure.kind();
-            match lockdown.engage_one(measure) {
-                Ok(outcome) => reports.push(MeasureReport { kind, outcome }),
-                Err(error) => {
-                    lockdown.take_back();
-                    return Err(error);
-                }
-            }
+            // Where the journal fails, `drop` takes back what was applied by then.
+            let outcome = lockdown.engage_one(measure)?;
+            reports.push(MeasureReport { kind, outcome });
         }
         Ok((lockdown, reports))
     }
@@ -69,8 +68,10 @@ impl Lockdown {
         reports
     }
 
-    /// Takes every measure back, newest first.
+    /// Takes every measure back, newest first; whoever calls hears what failed, and nobody else.
+    #[must_use]
     pub fn release(mut self) -> Vec<MeasureReport> {
+        self.is_released = true;
         self.take_back()
     }
 
@@ -131,13 +132,22 @@ impl Lockdown {
     }
 }
 
+/// Takes back what nobody released, as on the way out of a panic; here alone it is logged.
 impl Drop for Lockdown {
     fn drop(&mut self) {
+        if self.is_released {
+            return;
+        }
         for report in self.take_back() {
-            tracing::debug!(
-                measure = report.kind.name(),
-                "Reverted a measure on the way out"
-            );
+            let measure = report.kind.name();
+            match report.outcome {
+                MeasureOutcome::Failed(error) => {
+                    tracing::warn!(%error, measure, "Could not revert a measure on the way out");
+                }
+                MeasureOutcome::Applied | MeasureOutcome::Reverted => {
+                    tracing::debug!(measure, "Reverted a measure on the way out");
+                }
+            }
         }
     }
 }
@@ -208,7 +218,7 @@ mod tests {
                 .iter()
                 .all(|report| report.outcome == MeasureOutcome::Applied)
         );
-        lockdown.release();
+        assert_eq!(lockdown.release().len(), 3);
 
         assert_eq!(
             *log.lock().expect("no panic holds it"),
@@ -258,6 +268,102 @@ mod tests {
             MeasureOutcome::Failed(MeasureError::Refused { .. })
         ));
         assert_eq!(lockdown.in_force(), [MeasureKind::DisplayAwake]);
+    }
+
+    #[test]
+    fn a_journal_that_cannot_be_emptied_is_told_of_once() {
+        let (folder, log) = setup();
+        let path = folder.path().join("journal");
+        let measures = vec![FakeMeasure::boxed(MeasureKind::DisplayAwake, &log)];
+        let (lockdown, _) = Lockdown::engage(&path, measures).expect("engages");
+        std::fs::remove_file(&path).expect("removed");
+        std::fs::create_dir(&path).expect("nothing can be read from it");
+
+        let told = Told::of(|| assert_eq!(lockdown.release().len(), 1));
+
+        assert_eq!(told, ["WARN Kept a settled lockdown journal"]);
+    }
+
+    #[test]
+    fn what_cannot_be_taken_back_is_logged_where_nobody_released() {
+        let (folder, _) = setup();
+        let path = folder.path().join("journal");
+        let (first, _) = Lockdown::engage(&path, vec![Box::new(Stuck)]).expect("engages");
+        let (second, _) = Lockdown::engage(&path, vec![Box::new(Stuck)]).expect("engages");
+
+        let dropped = Told::of(|| drop(first));
+        let released = Told::of(|| {
+            let reports = second.release();
+            assert!(matches!(reports[0].outcome, MeasureOutcome::Failed(_)));
+        });
+
+        assert_eq!(dropped, ["WARN Could not revert a measure on the way out"]);
+        assert_eq!(released, [""; 0], "whoever releases is told");
+    }
+
+    /// A measure that stays.
+    #[derive(Debug)]
+    struct Stuck;
+
+    impl Measure for Stuck {
+        fn kind(&self) -> MeasureKind {
+            MeasureKind::DisplayAwake
+        }
+
+        fn survey(&mut self) -> Result<Undo, MeasureError> {
+            Ok(Undo::DiesWithProcess)
+        }
+
+        fn apply(&mut self) -> Result<(), MeasureError> {
+            Ok(())
+        }
+
+        fn revert(&mut self, _undo: &Undo) -> Result<(), MeasureError> {
+            Err(MeasureError::NotAvailable { reason: "test" })
+        }
+    }
+
+    /// What is logged, level and words.
+    #[derive(Debug, Default)]
+    struct Told(Arc<Mutex<Vec<String>>>);
+
+    impl Told {
+        fn of(done: impl FnOnce()) -> Vec<String> {
+            let told = Self::default();
+            let lines = Arc::clone(&told.0);
+            tracing::subscriber::with_default(told, done);
+            lines.lock().expect("no panic holds it").clone()
+        }
+    }
+
+    impl tracing::Subscriber for Told {
+        fn enabled(&self, _metadata: &tracing::Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, _span: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+            tracing::span::Id::from_u64(1)
+        }
+
+        fn record(&self, _span: &tracing::span::Id, _values: &tracing::span::Record<'_>) {}
+
+        fn record_follows_from(&self, _span: &tracing::span::Id, _of: &tracing::span::Id) {}
+
+        fn event(&self, event: &tracing::Event<'_>) {
+            let mut line = event.metadata().level().to_string();
+            event.record(
+                &mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
+                    if field.name() == "message" {
+                        line.push_str(&format!(" {value:?}"));
+                    }
+                },
+            );
+            self.0.lock().expect("no panic holds it").push(line);
+        }
+
+        fn enter(&self, _span: &tracing::span::Id) {}
+
+        fn exit(&self, _span: &tracing::span::Id) {}
     }
 
     #[test]

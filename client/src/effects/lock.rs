@@ -33,8 +33,8 @@ impl Lock {
         let journal = data.join("lockdown.journal");
         match revert_leftovers(&journal) {
             Ok(reports) => {
-                for report in reports {
-                    tracing::info!(measure = report.kind.name(), outcome = ?report.outcome, "Reverted what a crash left");
+                for report in &reports {
+                    log_reverted(report, "Reverted what a crash left");
                 }
             }
             Err(error) => tracing::error!(%error, "Could not revert what a crash left"),
@@ -96,8 +96,8 @@ impl Lock {
         self.seat = None;
         self.layouts = None;
         if let Some(lockdown) = self.engaged.take() {
-            for report in lockdown.release() {
-                tracing::info!(measure = report.kind.name(), outcome = ?report.outcome, "Unlocked");
+            for report in &lockdown.release() {
+                log_reverted(report, "Unlocked");
             }
         }
     }
@@ -135,6 +135,17 @@ impl Lock {
     #[must_use]
     pub const fn is_engaged(&self) -> bool {
         self.engaged.is_some()
+    }
+}
+
+/// Logs what became of a measure that was to be taken back; `done` says it where it was.
+fn log_reverted(report: &MeasureReport, done: &'static str) {
+    let measure = report.kind.name();
+    match &report.outcome {
+        MeasureOutcome::Failed(error) => {
+            tracing::warn!(%error, measure, "Could not take a measure back");
+        }
+        MeasureOutcome::Applied | MeasureOutcome::Reverted => tracing::info!(measure, "{done}"),
     }
 }
 

@@ -80,18 +80,15 @@ struct Running {
 impl Stop for Running {
     fn stop(&mut self) {
         self.ending.store(true, Ordering::Release);
-        let rung = wake(
+        // Fails where the display server is gone, which ended the watch and was told by it.
+        let _rung = wake(
             &self.desktop.conn,
             self.bell,
             self.desktop.atoms._QORGAN_STOP,
         );
-        let Some(thread) = self.thread.take() else {
-            return;
-        };
-        if rung.is_err() {
-            tracing::debug!("The display server is gone, and the watch with it");
-        }
-        if thread.join().is_err() {
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
             tracing::warn!("The window watch ended in a panic");
         }
     }
