@@ -21,3 +21,26 @@ document.addEventListener("submit", (event) => {
     form.requestSubmit(event.submitter);
   }, { once: true });
 });
+
+// What takes its time says so and is sent once.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  const words = form.dataset.busy;
+  if (!words || event.defaultPrevented) return;
+  for (const button of form.querySelectorAll("button")) button.disabled = true;
+  const said = document.createElement("p");
+  said.className = "quiet";
+  said.setAttribute("role", "status");
+  form.append(said);
+  // A reader tells what changes in a place that it knows already.
+  setTimeout(() => { said.textContent = words; });
+});
+
+// A page that is gone back to was sent, and may be sent again.
+addEventListener("pageshow", (event) => {
+  if (!event.persisted) return;
+  for (const form of document.querySelectorAll("form[data-busy]")) {
+    for (const button of form.querySelectorAll("button")) button.disabled = false;
+    form.querySelector("p[role=status]")?.remove();
+  }
+});

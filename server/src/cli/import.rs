@@ -17,7 +17,7 @@ use qorgan_server_core::qti::{
 
 use super::say;
 use crate::console::{
-    CheckedTest, Language, Unpacked, apply_admission, apply_people, apply_photos, apply_test,
+    CheckedTest, Language, Step, Unpacked, apply_admission, apply_people, apply_photos, apply_test,
     exam_facts, package_of, read_admission_sheet, read_people_list, read_photos,
 };
 use crate::state::AppState;
@@ -80,8 +80,7 @@ async fn people(state: &AppState, file: &Path) -> anyhow::Result<()> {
     let read = read_people_list(state, &name(file), &read(file)?).await?;
     let sheet = good(read)?;
     tell(&sheet.notes);
-    let told = progress();
-    let report = apply_people(state, &sheet.rows, ACTOR, &told).await?;
+    let report = apply_people(state, &sheet.rows, ACTOR, &progress()).await?;
     say(&format!("{} people imported", report.imported));
     for (_name, login, code) in report.codes {
         say(&format!("{login}\t{code}"));
@@ -90,9 +89,11 @@ async fn people(state: &AppState, file: &Path) -> anyhow::Result<()> {
 }
 
 async fn photos(state: &AppState, path: &Path) -> anyhow::Result<()> {
-    let read = good(read_photos(state, &name(path), package(path)?).await?)?;
+    let package = package(path)?;
+    checking(&package);
+    let read = good(read_photos(state, &name(path), package).await?)?;
     tell(&read.notes);
-    let count = apply_photos(state, &read.photos, ACTOR).await?;
+    let count = apply_photos(state, &read.photos, ACTOR, &progress()).await?;
     say(&format!("{count} photos imported"));
     Ok(())
 }
@@ -113,6 +114,7 @@ async fn test(
     };
     let facts = exam_facts(&state.store, exam)
         .await?
+    checking(&unpacked);
         .context("there is no such exam")?;
     let unpacked = package(path)?;
     tell(&unpacked.notes(&name(path)));
@@ -141,7 +143,7 @@ async fn admission(state: &AppState, file: &Path, sitting: SittingId) -> anyhow:
     let read = read_admission_sheet(state, sitting, &name(file), &read(file)?).await?;
     let sheet = good(read)?;
     tell(&sheet.notes);
-    let report = apply_admission(state, sitting, &sheet.rows, ACTOR).await?;
+    let report = apply_admission(state, sitting, &sheet.rows, ACTOR, &progress()).await?;
     say(&format!(
         "{} admitted, {} not admitted",
         report.admitted, report.refused
@@ -173,15 +175,24 @@ fn beside(line: &str) {
     let _closed = writeln!(std::io::stderr(), "{line}");
 }
 
-/// Says every two seconds how many passwords are hashed, beside the output.
-fn progress() -> impl Fn(usize) + Sync {
+/// Says how many files of a package are checked now, which takes its time where they are large.
+fn checking(unpacked: &Unpacked) {
+    let blanks = [("n", unpacked.package.len().to_string())];
+    beside(&language().fill("cli-checking", &blanks));
+}
+
+/// Says every two seconds how far an import is, beside the output.
+fn progress() -> impl Fn(Step, usize) + Sync {
     let last = Mutex::new(Instant::now());
-    move |hashed| {
+    move |step, done: usize| {
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.elapsed() >= TOLD_EVERY {
             *last = Instant::now();
-            let blanks = [("n", hashed.to_string())];
-            beside(&language().fill("cli-hashed", &blanks));
+            let key = match step {
+                Step::Hashed => "cli-hashed",
+                Step::Written => "cli-written",
+            };
+            beside(&language().fill(key, &[("n", done.to_string())]));
         }
     }
 }

@@ -19,7 +19,7 @@ use sqlx::Row as _;
 
 use super::error::{Answer, ConsoleError};
 use super::granted;
-use super::imports::{ImportError, PreviewTable, log};
+use super::imports::{ImportError, PreviewTable, Progress, Step, log};
 use super::page::{Page, Visitor};
 use super::people::csv_file;
 use super::people_list::likely_account;
@@ -228,6 +228,7 @@ pub async fn apply_admission(
     sitting: SittingId,
     rows: &[AdmissionRow],
     actor: &str,
+    told: Progress<'_>,
 ) -> Result<AdmissionReport, ImportError> {
     let mut report = AdmissionReport::default();
     let at = state.clock.wall();
@@ -254,6 +255,7 @@ pub async fn apply_admission(
         } else {
             report.refused += 1;
         }
+        told(Step::Written, report.admitted + report.refused);
         if known == Some(&after) {
             continue;
         }

@@ -15,7 +15,7 @@ use qorgan_server_core::sheets::PersonRow;
 
 use super::admission_sheet::apply_admission;
 use super::error::{Answer, ConsoleError};
-use super::hashing::{Secret, hash_all};
+use super::hashing::{Secret, hash_all, one_time_code};
 use super::page::{Page, Visitor, show};
 use super::people_list::{accounts, accounts_in, put_row};
 use super::photos::apply_photos;
@@ -69,6 +69,18 @@ impl From<ImportError> for ConsoleError {
     }
 }
 
+/// What an import does one by one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// A password or code was hashed.
+    Hashed,
+    /// A person, photo or admission was written, to be kept with all others.
+    Written,
+}
+
+/// Hears how many of a step are done, each time that one more is.
+pub type Progress<'a> = &'a (dyn Fn(Step, usize) + Sync);
+
 /// What an import of people did.
 #[derive(Clone, Default)]
 pub struct PeopleReport {
@@ -88,8 +100,7 @@ impl core::fmt::Debug for PeopleReport {
 }
 
 /// Imports candidates in one transaction; who has no password yet, or a code that is over, gets a
-/// one-time code. No right is given, and no account of staff is changed. `told` hears how many
-/// passwords were hashed.
+/// one-time code. No right is given, and no account of staff is changed. `told` hears how far it is.
 ///
 /// # Errors
 /// `Rights` where a row would do either; the database failed or there is no randomness. Nothing is
@@ -98,7 +109,7 @@ pub async fn apply_people(
     state: &AppState,
     rows: &[PersonRow],
     actor: &str,
-    told: &(dyn Fn(usize) + Sync),
+    told: Progress<'_>,
 ) -> Result<PeopleReport, ImportError> {
     let accounts = accounts(state).await?;
     let mut report = PeopleReport::default();
@@ -121,7 +132,7 @@ pub async fn apply_people(
         secrets.push((row.login.clone(), secret));
     }
     let hashes = hash_all(state, secrets, told).await?;
-    put_people(state, (rows, &theirs), &hashes, actor, report).await
+    put_people(state, (rows, &theirs), &hashes, (actor, told), report).await
 }
 
 /// Puts a checked list into force. Hashing took its time: what the list is laid over is read again
@@ -130,7 +141,7 @@ async fn put_people(
     state: &AppState,
     (rows, theirs): (&[PersonRow], &[&PersonRow]),
     hashes: &BTreeMap<String, String>,
-    actor: &str,
+    (actor, told): (&str, Progress<'_>),
     mut report: PeopleReport,
 ) -> Result<PeopleReport, ImportError> {
     let mut tx = state.store.begin().await?;
@@ -146,6 +157,7 @@ async fn put_people(
         let has_password = known.is_some_and(|account| account.has_password);
         let person = put_row(&mut tx, state, known, row).await?;
         report.imported += 1;
+        told(Step::Written, report.imported);
         match (hashes.get(&row.login), &row.password) {
             (Some(_), None) if has_password => {
                 // A code would lock out whoever got a password meanwhile.
@@ -184,28 +196,6 @@ fn candidates_of<'r>(
     }
     Ok(theirs)
 }
-
-/// Returns a code of eighteen characters (89 bits) in three groups that nobody takes for another:
-/// no 0, O, 1, I or L.
-fn one_time_code(random: &[u8; 32]) -> String {
-    const LETTERS: &[u8; 31] = b"ABCDEFGHJKMNPQRSTUVWXYZ23456789";
-    // Only whole turns of the alphabet are fair; should too few bytes be, the others fill up.
-    let fair = random.iter().filter(|byte| **byte < 248);
-    let bytes = fair.chain(random).take(CODE_CHARS);
-    let mut code = String::new();
-    for (place, byte) in bytes.enumerate() {
-        if place > 0 && place % CODE_GROUP == 0 {
-            code.push('-');
-        }
-        let letter = LETTERS.get(usize::from(byte % 31)).copied().unwrap_or(b'A');
-        code.push(char::from(letter));
-    }
-    code
-}
-
-/// So many characters of 31 make more than 80 bits: the code need not be hashed slowly.
-const CODE_CHARS: usize = 18;
-const CODE_GROUP: usize = 6;
 
 /// What an import of a test did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -490,11 +480,11 @@ async fn apply_checked(
 ) -> Result<Applied, ImportError> {
     match checked {
         Checked::People(rows) => {
-            let report = apply_people(state, &rows, actor, &|_hashed| {}).await?;
+            let report = apply_people(state, &rows, actor, &unheard).await?;
             Ok(Applied::People(report))
         }
         Checked::Photos(photos) => {
-            apply_photos(state, &photos, actor).await?;
+            apply_photos(state, &photos, actor, &unheard).await?;
             Ok(Applied::At("/console/people".to_owned()))
         }
         Checked::Test(checked) => {
@@ -503,11 +493,14 @@ async fn apply_checked(
             Ok(Applied::At(format!("/console/exams/{exam}")))
         }
         Checked::Admission(sitting, rows) => {
-            apply_admission(state, sitting, &rows, actor).await?;
+            apply_admission(state, sitting, &rows, actor, &unheard).await?;
             Ok(Applied::At(format!("/console/sittings/{sitting}")))
         }
     }
 }
+
+/// A page is sent whole: meanwhile the browser says that the import is under way.
+const fn unheard(_step: Step, _done: usize) {}
 
 /// Returns the words of the page that says why an import is not applied.
 fn words_of(checked: &Checked) -> PreviewWords {
@@ -545,17 +538,23 @@ const NOTES_SHOWN: usize = 200;
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
-    fn a_code_has_no_letters_that_look_alike() {
-        let mut random = [0; 32];
-        for (byte, value) in random.iter_mut().zip(0_u8..) {
-            *byte = value.wrapping_mul(31);
+    fn each_form_that_imports_says_that_it_is_under_way_and_is_sent_once() {
+        for template in [
+            include_str!("../../templates/console/preview.html"),
+            include_str!("../../templates/console/people.html"),
+            include_str!("../../templates/console/exam.html"),
+            include_str!("../../templates/console/sitting.html"),
+        ] {
+            let imports = |form: &&str| {
+                form.contains("multipart/form-data") || form.contains("\"{{ apply }}\"")
+            };
+            let forms: Vec<&str> = template.split("<form ").skip(1).filter(imports).collect();
+            assert!(!forms.is_empty());
+            for form in forms {
+                let head = form.lines().next().unwrap_or_default();
+                assert!(head.contains("data-busy="), "{head}");
+            }
         }
-        let code = one_time_code(&random);
-
-        assert_eq!((code.len(), code.matches('-').count()), (20, 2));
-        assert!(!code.contains(['0', 'O', '1', 'I', 'L']));
     }
 }

@@ -61,7 +61,9 @@ use error::Told;
 use page::{Page, Visitor, show};
 
 pub use admission_sheet::{AdmissionReport, apply_admission, read_admission_sheet};
-pub use imports::{CheckedTest, ImportError, PeopleReport, TestReport, apply_people, apply_test};
+pub use imports::{
+    CheckedTest, ImportError, PeopleReport, Progress, Step, TestReport, apply_people, apply_test,
+};
 pub use package::{Unpacked, package_of};
 pub use people_list::read_people_list;
 pub use photos::{Photo, Photos, apply_photos, read_photos};

@@ -13,7 +13,9 @@ use qorgan_server_core::login::fold_login;
 use qorgan_server_core::qti::Package;
 
 use super::error::Answer;
-use super::imports::{ImportError, PreviewTable, PreviewWords, log, show_checked, show_faults};
+use super::imports::{
+    ImportError, PreviewTable, PreviewWords, Progress, Step, log, show_checked, show_faults,
+};
 use super::package::{Unpacked, package_of};
 use super::page::{Page, Visitor};
 use super::people_list::likely_account;
@@ -181,7 +183,7 @@ const ENDINGS: [&str; 14] = [
     "avif", "jp2",
 ];
 
-/// Stores photos that were checked, each in the place of the one before.
+/// Stores photos that were checked, each in the place of the one before. `told` hears how far it is.
 ///
 /// # Errors
 /// The database failed or there is no randomness; nothing is changed then.
@@ -189,6 +191,7 @@ pub async fn apply_photos(
     state: &AppState,
     photos: &[Photo],
     actor: &str,
+    told: Progress<'_>,
 ) -> Result<usize, ImportError> {
     // Sealed before the transaction, so that no writer waits for it.
     let mut sealed = Vec::with_capacity(photos.len());
@@ -197,8 +200,9 @@ pub async fn apply_photos(
         tokio::task::yield_now().await;
     }
     let mut tx = state.store.begin().await?;
-    for (photo, sealed) in photos.iter().zip(&sealed) {
+    for (done, (photo, sealed)) in (1..).zip(photos.iter().zip(&sealed)) {
         people::put_photo(&mut tx, photo.person, sealed).await?;
+        told(Step::Written, done);
     }
     let count = photos.len().to_string();
     log(&mut tx, state, actor, ("photos_imported", "people", &count)).await?;

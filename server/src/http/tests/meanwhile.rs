@@ -192,7 +192,7 @@ async fn a_list_of_people_keeps_what_others_changed_while_it_was_hashed() {
     let list = "login;тегі;аты;email\nb;Әлі;Дос;old@b.kz\n";
     let read = read_people_list(&world.state, "p.csv", list.as_bytes()).await;
     let rows = read.expect("readable").expect("no fault").rows;
-    let done = apply_people(&world.state, &rows, "one", &|_hashed| {}).await;
+    let done = apply_people(&world.state, &rows, "one", &|_, _| {}).await;
     assert_eq!(done.expect("applied").codes.len(), 1);
     // The code is over, so the next list hands out another.
     let mut tx = world.state.store.begin().await.expect("a writer");
@@ -205,7 +205,7 @@ async fn a_list_of_people_keeps_what_others_changed_while_it_was_hashed() {
     let list = "login;топ\nb;ЖМ-2\n";
     let read = read_people_list(&world.state, "p.csv", list.as_bytes()).await;
     let rows = read.expect("readable").expect("no fault").rows;
-    let apply = apply_people(&world.state, &rows, "other", &|_hashed| {});
+    let apply = apply_people(&world.state, &rows, "other", &|_, _| {});
     let changes = [
         "UPDATE people SET email = 'new@b.kz' WHERE login = 'b'",
         "UPDATE credentials SET password_hash = 'their own', code_until_ms = NULL \

@@ -2,12 +2,12 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::harness::World;
-use crate::console::{PeopleReport, apply_people, read_people_list};
+use crate::console::{PeopleReport, Step, apply_people, read_people_list};
 
 async fn import(world: &World, text: &str) -> PeopleReport {
     let read = read_people_list(&world.state, "p.csv", text.as_bytes()).await;
     let sheet = read.expect("readable").expect("no fault");
-    let applied = apply_people(&world.state, &sheet.rows, "test", &|_hashed| {}).await;
+    let applied = apply_people(&world.state, &sheet.rows, "test", &|_, _| {}).await;
     applied.expect("applied")
 }
 
@@ -63,14 +63,18 @@ async fn a_thousand_people_get_codes_that_are_hashed_cheaply_and_the_progress_is
     }
     let read = read_people_list(&world.state, "p.csv", text.as_bytes()).await;
     let sheet = read.expect("readable").expect("no fault");
-    let told = AtomicUsize::new(0);
-    let tell = |hashed| told.store(hashed, Ordering::Relaxed);
+    let (hashed, written) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let tell = |step, done| match step {
+        Step::Hashed => hashed.store(done, Ordering::Relaxed),
+        Step::Written => written.store(done, Ordering::Relaxed),
+    };
 
     let report = apply_people(&world.state, &sheet.rows, "test", &tell).await;
 
     let report = report.expect("applied");
     assert_eq!((report.imported, report.codes.len()), (1_000, 1_000));
-    assert_eq!(told.load(Ordering::Relaxed), 1_000);
+    assert_eq!(hashed.load(Ordering::Relaxed), 1_000);
+    assert_eq!(written.load(Ordering::Relaxed), 1_000);
     let codes: std::collections::BTreeSet<_> = report.codes.iter().map(|one| &one.2).collect();
     assert_eq!(codes.len(), 1_000);
     let hashes = sqlx::query_scalar("SELECT password_hash FROM credentials");
