@@ -1,4 +1,4 @@
-//! Logins: one folding for lists, forms and sign-in, and what a login may be.
+//! Logins and names: one folding for lists, forms, searches and sign-in, and what a login may be.
 //!
 //! # Invariants
 //! * Folding twice gives what folding once gives.
@@ -23,6 +23,22 @@ pub fn fold_login(typed: &str) -> String {
         }
     }
     folded.nfc().collect()
+}
+
+/// Returns a text as people are searched by it: folded like a login, each run of blanks made one.
+///
+/// What is stored and what is typed go through this alike, so that neither the form in which a
+/// system writes its letters nor their case hides anybody.
+#[must_use]
+pub fn fold_search(text: &str) -> String {
+    let words: Vec<String> = text.split_whitespace().map(fold_login).collect();
+    words.join(" ")
+}
+
+/// Returns a text with its letters composed, as names are stored.
+#[must_use]
+pub fn compose(text: &str) -> String {
+    text.nfc().collect()
 }
 
 /// Tells whether a folded login is one: letters, digits and `.`, `-`, `_`, `@`, `+`.
@@ -83,6 +99,23 @@ mod tests {
         ] {
             assert_eq!(fold_login(typed), stored, "{typed}");
         }
+    }
+
+    #[test]
+    fn a_name_is_found_in_whatever_form_and_case_it_is_typed() {
+        let stored = fold_search("И\u{306}ылдырым  Ғалия\u{a0}Өмірқызы e\u{308}lena aset.k");
+        for typed in [
+            "йылдырым",
+            "ЙЫЛДЫРЫМ ҒАЛИЯ",
+            "и\u{306}ылдырым ғалия өмірқызы",
+            " ғалия  ӨМІРҚЫЗЫ ",
+            "ËLENA",
+            "Aset.K",
+        ] {
+            assert!(stored.contains(&fold_search(typed)), "{typed}");
+        }
+        assert!(!stored.contains(&fold_search("галия")), "Ғ is no Г");
+        assert_eq!(fold_search(" \n"), "");
     }
 
     #[test]

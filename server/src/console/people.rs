@@ -18,6 +18,7 @@ use super::posted::Uploaded;
 use super::preview::Checked;
 use crate::auth::{Office, Staff, TestCentre};
 use crate::state::AppState;
+use crate::store::search::Search;
 use crate::store::{Store, StoreError};
 
 #[derive(Debug, Template)]
@@ -131,7 +132,7 @@ fn columns(page: &Page, wanted: &Wanted, key: &str, falling: bool) -> Vec<SortCo
         .collect()
 }
 
-/// Whom a search finds: $1 in lower case and $2 as typed are what is searched for, $3 the role.
+/// Whom a search finds: $1 is what a name or login holds, $2 the groups that hold it, $3 the role.
 macro_rules! people_sql {
     ($columns:literal, $rest:literal) => {
         concat!(
@@ -143,8 +144,8 @@ macro_rules! people_sql {
              COALESCE((SELECT group_concat(r.role, ' ') FROM (SELECT role FROM staff_roles \
              WHERE person_id = p.id ORDER BY role) r), 'candidate') AS roles \
              FROM people p LEFT JOIN person_details d ON d.person_id = p.id) \
-             WHERE ($1 = '' OR instr(folded, $1) > 0 OR instr(group_name, $2) > 0 \
-             OR instr(upper(group_name), upper($2)) > 0) \
+             WHERE ($1 = '' OR instr(folded, $1) > 0 \
+             OR group_name IN (SELECT value FROM json_each($2))) \
              AND ($3 = '' OR instr(' ' || roles || ' ', ' ' || $3 || ' ') > 0) ",
             $rest
         )
@@ -189,10 +190,10 @@ async fn people(
     wanted: &Wanted,
     (offset, limit): (u32, u32),
 ) -> Result<Vec<PersonLine>, StoreError> {
-    let needle = wanted.q.trim();
+    let search = Search::read(&wanted.q);
     let rows = sqlx::query(sorted(&wanted.sort))
-        .bind(needle.to_lowercase())
-        .bind(needle)
+        .bind(search.folded())
+        .bind(search.groups(store).await?)
         .bind(&wanted.role)
         .bind(limit)
         .bind(offset)
@@ -219,10 +220,10 @@ async fn people(
 }
 
 async fn count(store: &Store, wanted: &Wanted) -> Result<i64, StoreError> {
-    let needle = wanted.q.trim();
+    let search = Search::read(&wanted.q);
     Ok(sqlx::query_scalar(people_sql!("COUNT(*)", ""))
-        .bind(needle.to_lowercase())
-        .bind(needle)
+        .bind(search.folded())
+        .bind(search.groups(store).await?)
         .bind(&wanted.role)
         .fetch_one(store.read())
         .await?)
@@ -415,9 +416,11 @@ mod tests {
     use qorgan_protocol::time::WallTime;
     use qorgan_server_core::sheets::read_people;
 
+    use super::super::imports::apply_people;
     use super::super::people_list::{Account, OnFile};
     use super::super::texts::Language;
     use super::*;
+    use crate::config::Config;
 
     fn accounts_of(texts: &[(&str, [&str; 10])]) -> Accounts {
         let account = |texts: [&str; 10]| Account {
@@ -479,6 +482,40 @@ mod tests {
             year: String::new(),
             group: String::new(),
             language: String::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_list_finds_names_and_groups_in_whatever_form_and_case_they_are_typed() {
+        let data = tempfile::tempdir().expect("a folder");
+        let state = AppState::open(&data.path().join("data"), Config::default()).await;
+        let state = state.expect("a new folder");
+        let list = "login;тегі;аты;топ\na1;И\u{306}ылдырым;Ғалия;ВМ-101\nb2;Әлі;Дос;ҚҚ-7\n";
+        let read = read_people_list(&state, "p.csv", list.as_bytes()).await;
+        let sheet = read.expect("readable").expect("no fault");
+        let applied = apply_people(&state, &sheet.rows, "test", &|_, _| {}).await;
+        applied.expect("applied");
+
+        for (typed, found) in [
+            ("", 2),
+            ("ЙЫЛДЫРЫМ ҒАЛИЯ", 1),
+            ("и\u{306}ыл", 1),
+            ("  әЛІ  дос", 1),
+            ("A1", 1),
+            ("вм-101", 1),
+            ("ққ-7", 1),
+            ("галия", 0),
+        ] {
+            let wanted = Wanted {
+                q: typed.to_owned(),
+                role: "candidate".to_owned(),
+                ..Wanted::default()
+            };
+            let page = Page::for_test_in(Language::Kazakh);
+            let shown = people(&state.store, &page, &wanted, (0, 10)).await;
+            assert_eq!(shown.expect("readable").len(), found, "{typed}");
+            let counted = count(&state.store, &wanted).await.expect("readable");
+            assert_eq!(usize::try_from(counted), Ok(found), "{typed}");
         }
     }
 

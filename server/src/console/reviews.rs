@@ -20,6 +20,7 @@ use crate::acts;
 use crate::auth::{Proctor, Staff};
 use crate::state::AppState;
 use crate::store::assigned::Scope;
+use crate::store::search::Search;
 use crate::store::{Store, StoreError, id};
 
 #[derive(Debug, Template)]
@@ -111,12 +112,13 @@ const LIST_SQL: &str = "SELECT a.id, p.display_name, COALESCE(d.group_name, '') 
     AND ($1 IS NULL OR EXISTS (SELECT 1 FROM sitting_proctors g \
         WHERE g.sitting_id = a.sitting_id AND g.person_id = $1)) \
     AND ($2 = '' OR e.id = $2) AND ($3 = '' OR COALESCE(r.verdict, 'not_reviewed') = $3) \
-    AND ($4 = '' OR instr(p.folded, $4) > 0 OR instr(d.group_name, $5) > 0 \
-        OR instr(upper(d.group_name), upper($5)) > 0 OR instr(e.title, $5) > 0) \
+    AND ($4 = '' OR instr(p.folded, $4) > 0 \
+        OR d.group_name IN (SELECT value FROM json_each($5)) \
+        OR e.title IN (SELECT value FROM json_each($6))) \
     ORDER BY CASE COALESCE(r.verdict, 'not_reviewed') WHEN 'not_reviewed' THEN 0 \
         WHEN 'suspicious' THEN 1 ELSE 2 END, \
     (SELECT MAX(i.severity) FROM incidents i WHERE i.attempt_id = a.id AND i.counts = 1 \
-        AND COALESCE(i.verdict, '') <> 'dismissed') DESC, a.ended_ms, a.id LIMIT $6";
+        AND COALESCE(i.verdict, '') <> 'dismissed') DESC, a.ended_ms, a.id LIMIT $7";
 
 const SEEN_SQL: &str = "SELECT attempt_id, kind, verdict, MAX(severity) AS severity, \
     COUNT(*) AS raised FROM incidents WHERE counts = 1 \
@@ -174,13 +176,14 @@ async fn queue(
     wanted: &Wanted,
     scope: Scope,
 ) -> Result<Vec<ReviewLine>, ConsoleError> {
-    let needle = wanted.q.trim();
+    let search = Search::read(&wanted.q);
     let rows = sqlx::query(LIST_SQL)
         .bind(scope.proctor())
         .bind(&wanted.exam)
         .bind(&wanted.verdict)
-        .bind(needle.to_lowercase())
-        .bind(needle)
+        .bind(search.folded())
+        .bind(search.groups(&state.store).await?)
+        .bind(search.titles(&state.store).await?)
         .bind(QUEUED_MAX)
         .fetch_all(state.store.read())
         .await?;

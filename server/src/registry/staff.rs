@@ -8,6 +8,7 @@ use qorgan_protocol::ids::{AttemptId, ExamId, PersonId, SittingId};
 use qorgan_protocol::incident::IncidentKind;
 use qorgan_protocol::time::WallTime;
 use qorgan_protocol::wire::{GateLine, IdentityState, MessageFrom, ProblemCode};
+use qorgan_server_core::login::fold_search;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
@@ -176,7 +177,7 @@ impl Registry {
         let rows = sqlx::query(sql)
             .bind(sitting.map(|sitting| sitting.to_string()))
             .bind(query.scope.proctor())
-            .bind(query.named.trim().to_lowercase())
+            .bind(fold_search(&query.named))
             .bind(query.limit)
             .bind(query.offset)
             .fetch_all(self.inner.store.read())

@@ -10,6 +10,7 @@ pub mod content;
 pub mod exams;
 pub mod people;
 pub mod responses;
+pub(crate) mod search;
 
 use std::path::Path;
 use std::str::FromStr;

@@ -2,7 +2,7 @@
 
 use qorgan_protocol::ids::PersonId;
 use qorgan_protocol::time::WallTime;
-use qorgan_server_core::login::fold_login;
+use qorgan_server_core::login::{compose, fold_login, fold_search};
 use sqlx::{Executor, Sqlite};
 
 use super::{Store, StoreError, WriteTx, id};
@@ -46,7 +46,7 @@ pub async fn put_person(
     .bind(new.to_string())
     .bind(keys.institution().to_string())
     .bind(fold_login(&person.login))
-    .bind(&person.display_name)
+    .bind(compose(&person.display_name))
     .bind(&person.language)
     .bind(&person.external_id)
     .bind(&person.unit)
@@ -60,10 +60,11 @@ pub async fn put_person(
 
 /// Returns by what people are searched and sorted.
 fn folded(name: &str, login: &str) -> String {
-    format!("{} {}", name.to_lowercase(), login.to_lowercase())
+    fold_search(&format!("{name} {login}"))
 }
 
-/// Folds the names of people from before they were kept folded.
+/// Folds names and logins from before they were kept folded as now. A login whose folded form
+/// somebody else has stays as it is.
 pub(super) async fn fold_old(store: &Store) -> Result<(), StoreError> {
     loop {
         let sql = "SELECT id, display_name, login FROM people WHERE folded IS NULL LIMIT 1000";
@@ -75,8 +76,14 @@ pub(super) async fn fold_old(store: &Store) -> Result<(), StoreError> {
         let mut tx = store.begin().await?;
         for (person, name, login) in rows {
             sqlx::query("UPDATE people SET folded = $2 WHERE id = $1")
-                .bind(person)
+                .bind(&person)
                 .bind(folded(&name, &login))
+                .execute(&mut *tx)
+                .await?;
+            let login = fold_login(&login);
+            sqlx::query("UPDATE OR IGNORE people SET login = $2 WHERE id = $1 AND login <> $2")
+                .bind(&person)
+                .bind(login)
                 .execute(&mut *tx)
                 .await?;
         }

@@ -14,6 +14,7 @@ mod machine;
 mod machines;
 mod meanwhile;
 mod people_import;
+mod people_search;
 mod proofs;
 mod read_back;
 mod responses;
