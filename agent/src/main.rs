@@ -10,7 +10,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt};
 
-/// The proctoring agent of Qorgan: the client starts it.
+/// Records a candidate's camera, microphone and screen for an exam. The kiosk starts it.
 #[derive(Debug, Parser)]
 #[command(name = "qorgan-agent", version)]
 struct Arguments {
@@ -20,18 +20,20 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Waits for the client on a socket in a folder of its own, then records one attempt.
+    /// Wait for the kiosk on a local socket, then record one attempt.
     Run {
-        /// The folder of the socket; made with mode 0700.
+        /// The folder of the socket; it is made, for its owner alone.
         #[arg(long, value_name = "DIR")]
         socket_dir: PathBuf,
-        /// The folder of the spool and the receipts, on a disk; the socket's where none is named.
+        /// The folder, on a disk, of what waits for the server and of its receipts; if it is left out,
+        /// the socket's folder.
         #[arg(long, value_name = "DIR")]
         data: Option<PathBuf>,
-        /// `devices`, or `simulated:DIR` in builds that can play files.
+        /// Where pictures and sound come from: `devices`, or `simulated:DIR` in builds that can play
+        /// files.
         #[arg(long, default_value = "devices")]
         sources: Sources,
-        /// The most bytes that the spool may take on disk.
+        /// The most bytes that may wait on the disk for the server.
         #[arg(long, value_name = "BYTES")]
         spool_bytes_max: Option<u64>,
     },

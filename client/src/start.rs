@@ -20,16 +20,17 @@ use tracing_subscriber::{
 #[derive(Debug, Parser)]
 #[command(name = "qorgan-client", version)]
 struct Arguments {
-    /// The enrolment link that the testing centre gives: qorgan://HOST:PORT/?ca=…
+    /// The link that the testing centre gives out: `qorgan://HOST:PORT/?ca=…`. It is kept, so that later
+    /// starts need none.
     #[arg(long, alias = "link", value_name = "LINK")]
     enrol: Option<String>,
-    /// Where keys and the response journal are kept.
+    /// The folder of the keys and the response journal.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// The interface's first language: kk, ru or en.
+    /// The language in which the kiosk begins: kk, ru or en.
     #[arg(long, alias = "language", value_name = "LANGUAGE", default_value = "kk", value_parser = language)]
     lang: Language,
-    /// Minutes that the institution's clock is ahead of UTC.
+    /// How many minutes the institution's clock is ahead of UTC.
     #[arg(
         long,
         value_name = "MINUTES",
@@ -37,7 +38,7 @@ struct Arguments {
         allow_negative_numbers = true
     )]
     utc_offset: i32,
-    /// Locks nothing. In development builds only.
+    /// Lock nothing; in development builds alone.
     #[cfg(feature = "no-lockdown")]
     #[arg(long)]
     no_lockdown: bool,

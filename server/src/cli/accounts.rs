@@ -14,9 +14,9 @@ use crate::store::people::{NewPerson, by_login};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Admin {
-    /// Give an account a new one-time password, take its second factor, end its tokens.
+    /// Give an account a new one-time password, remove its second factor, and sign it out everywhere.
     Reset {
-        /// Whose account.
+        /// The account's login.
         #[arg(long, default_value = "admin")]
         login: String,
     },
@@ -42,28 +42,29 @@ impl Admin {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Staff {
-    /// Add a member of staff with a one-time password, or give a known one another role.
+    /// Add a member of staff and print a one-time password. Somebody who has an account already gets
+    /// the role in addition.
     Add {
         /// The login.
         #[arg(long)]
         login: String,
-        /// `proctor`, `test_centre` or `administrator`.
+        /// What they may do: `proctor`, `test_centre` or `administrator`.
         #[arg(long, value_parser = role)]
         role: StaffRole,
-        /// The name shown.
+        /// The name that is shown; if it is left out, the login.
         #[arg(long, default_value = "")]
         name: String,
-        /// `kk`, `ru` or `en`.
-        #[arg(long, default_value = "kk")]
+        /// The language in which the console speaks to them.
+        #[arg(long, default_value = "kk", value_parser = super::LANGUAGES)]
         language: String,
     },
-    /// Give an account exactly these rights; it ends the account's sessions.
+    /// Give an account exactly these rights, and end its sessions.
     Rights {
         /// The login.
         #[arg(long)]
         login: String,
-        /// `proctor`, `test_centre` or `administrator`; may be given again; without it every right is
-        /// taken.
+        /// `proctor`, `test_centre` or `administrator`; may be given several times. Without it the
+        /// account loses every right.
         #[arg(long, value_parser = role)]
         role: Vec<StaffRole>,
     },

@@ -13,15 +13,14 @@ use crate::state::AppState;
 use crate::store::assigned::{Named, is_assigned};
 use crate::store::people::by_login;
 
-/// Reviews an attempt: the named incidents are confirmed, the others dismissed.
 #[derive(Debug, Args)]
 pub(super) struct Review {
     /// The attempt's identifier.
     attempt: AttemptId,
-    /// The proctor's login.
+    /// The login of the proctor in whose name it is done; the sitting must be assigned to them.
     #[arg(long)]
     by: String,
-    /// An incident that is confirmed; may be given again.
+    /// The identifier of an incident that is confirmed; may be given several times.
     #[arg(long)]
     confirm: Vec<IncidentId>,
 }
@@ -38,19 +37,19 @@ impl Review {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Act {
-    /// Make the act of an attempt whose review ended with a violation; one that was made before is
-    /// written out again.
+    /// Make the act of an attempt whose review ended with a violation, and print its number. An act
+    /// that was made before is only written to the file again.
     Make {
         /// The attempt's identifier.
         attempt: AttemptId,
-        /// Where the sealed PDF is written.
+        /// The file to which the sealed PDF is written; it must not exist yet.
         #[arg(long)]
         out: PathBuf,
-        /// The proctor's login; needed where the act is new.
+        /// The login of the proctor whose act it is; needed for a new act.
         #[arg(long)]
         by: Option<String>,
-        /// `kk`, `ru` or `en`.
-        #[arg(long, default_value = "kk")]
+        /// The language of the act.
+        #[arg(long, default_value = "kk", value_parser = super::LANGUAGES)]
         language: String,
     },
 }

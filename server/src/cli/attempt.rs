@@ -13,12 +13,12 @@ use crate::store::people::by_login;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Attempt {
-    /// Keep an attempt's recording whatever its term says, until the hold is lifted.
+    /// Keep an attempt's recording beyond its term, until the hold is lifted.
     Hold(Decision),
-    /// Lift a legal hold.
+    /// Lift the hold; the recording is deleted when its term ends.
     Release(Decision),
-    /// Destroy the key of an attempt that ended, and remove its recording; a running server does it
-    /// within seconds. Acts, verdicts and the audit log stay.
+    /// Delete the recording of an attempt that ended: its key is destroyed, then its files are
+    /// removed. A running server does so within seconds. Acts, verdicts and the audit log stay.
     Delete(Decision),
 }
 
@@ -26,7 +26,7 @@ pub(super) enum Attempt {
 pub(super) struct Decision {
     /// The attempt's identifier.
     attempt: AttemptId,
-    /// Why; it goes into the audit log.
+    /// The reason, as it shall stand in the audit log.
     #[arg(long)]
     reason: String,
     /// The login of the member of staff who decided.

@@ -12,22 +12,22 @@ use crate::store::audit::{self, Chain, LISTED_MAX};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Audit {
-    /// Check that no entry was changed, removed, added or moved; prints the newest entry's hash, to
-    /// be noted elsewhere.
+    /// Check that no entry was changed, removed, added or moved. Prints the hash of the newest entry:
+    /// note it down elsewhere, and give it back later with `--head`.
     Verify {
-        /// A hash that was noted before: it must be in the chain.
+        /// A hash that was noted down before; it must be found in the log.
         #[arg(long)]
         head: Option<String>,
     },
-    /// Print entries, newest first: number, when, who, what, on what, facts.
+    /// Print entries, newest first: number, time, who, what was done, to what, details.
     List {
-        /// Only those before this number.
+        /// Only entries with a number below this one.
         #[arg(long)]
         before: Option<i64>,
-        /// Only those on this identifier.
+        /// Only entries about this identifier.
         #[arg(long)]
         subject: Option<String>,
-        /// How many.
+        /// The most entries that are printed.
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=i64::from(LISTED_MAX)))]
         limit: u32,
     },

@@ -20,13 +20,14 @@ use crate::state::AppState;
 /// Copies a recording out: exact CMAF files, side logs, manifest and proof, and the acts on it.
 #[derive(Debug, Args)]
 pub(super) struct Export {
-    /// Whose attempt.
+    /// The attempt's identifier.
     attempt: AttemptId,
-    /// An empty or new folder.
+    /// The folder to write to; it must be new or empty.
     #[arg(long)]
     out: PathBuf,
-    /// Add the key with which `replay` opens what each flag was scored from: pictures of faces and
-    /// pieces of voices with the numbers that tell whose they are. It goes into the audit log.
+    /// Add the key that `replay` needs. With it anybody can open what each flag was scored from:
+    /// pictures of faces and pieces of voices, with the numbers that tell whose they are. That the key
+    /// was added stands in the audit log.
     #[arg(long)]
     with_faces_and_voices: bool,
 }
@@ -54,10 +55,12 @@ impl Export {
 pub(super) struct Verify {
     /// The folder of the export.
     folder: PathBuf,
-    /// A server's key in hexadecimal, or a file with a key a line.
+    /// A server key that you trust: in hexadecimal, or a file with one key a line. May be given
+    /// several times.
     #[arg(long, required = true)]
     trust: Vec<String>,
-    /// A file of receipts that an agent kept (`….receipts`): what they name must be here.
+    /// A file of receipts that an agent kept (`….receipts`): everything that they acknowledge must be
+    /// in the export. May be given several times.
     #[arg(long)]
     receipts: Vec<PathBuf>,
 }

@@ -11,7 +11,7 @@ use crate::state::AppState;
 
 #[derive(Debug, Args)]
 pub(super) struct Backup {
-    /// A new folder for the copy, outside the data folder.
+    /// The folder of the copy; it must be new, and outside the data folder.
     #[arg(long)]
     out: PathBuf,
 }

@@ -24,33 +24,33 @@ use crate::state::AppState;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Import {
-    /// Import people from a CSV list; prints a one-time code for each who got one.
+    /// Import people from a CSV list. Prints login and one-time code of everybody who got one.
     People {
-        /// The list.
+        /// The CSV file.
         file: PathBuf,
     },
-    /// Import photos on file: a folder or a ZIP of pictures, each called as its person's login.
+    /// Import the photos of people. Each picture is named as its person's login, such as `aset.k.jpg`.
     Photos {
-        /// The folder or ZIP.
+        /// The folder or ZIP with the pictures.
         package: PathBuf,
     },
-    /// Import a test of an exam from a QTI 3 package, a folder or a ZIP.
+    /// Import an exam's test from a QTI 3 package.
     Test {
-        /// The package.
+        /// The folder or ZIP of the package.
         package: PathBuf,
-        /// `kk`, `ru` or `en`.
-        #[arg(long)]
+        /// The language of the test.
+        #[arg(long, value_parser = super::LANGUAGES)]
         language: String,
-        /// The exam's identifier; without it the newest exam.
+        /// The exam's identifier; if it is left out, the newest exam.
         #[arg(long)]
         exam: Option<ExamId>,
-        /// The number of items that there should be.
+        /// How many items there must be; another number is refused.
         #[arg(long)]
         items: Option<usize>,
     },
-    /// Import an admission sheet of a sitting.
+    /// Import the sheet that says who is admitted to a sitting.
     Admission {
-        /// The sheet.
+        /// The CSV file.
         file: PathBuf,
         /// The sitting's identifier.
         #[arg(long)]
@@ -105,19 +105,16 @@ async fn test(
     exam: Option<ExamId>,
     items: Option<usize>,
 ) -> anyhow::Result<()> {
-    if !["kk", "ru", "en"].contains(&language.as_str()) {
-        bail!("`{language}` is none of kk, ru, en");
-    }
     let exam = match exam {
         Some(exam) => exam,
         None => newest_exam(state).await?,
     };
     let facts = exam_facts(&state.store, exam)
         .await?
-    checking(&unpacked);
         .context("there is no such exam")?;
     let unpacked = package(path)?;
     tell(&unpacked.notes(&name(path)));
+    checking(&unpacked);
     let stated = Stated {
         language,
         discipline: Some(facts.code).filter(|code| !code.is_empty()),

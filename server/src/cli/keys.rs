@@ -13,12 +13,12 @@ use crate::state::AppState;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum KeysCommand {
-    /// Make a new key-encryption key and wrap everything anew; the server must not run. Where it is
-    /// cut, the next start of any command mends it.
+    /// Make a new key-encryption key and wrap every other key with it; the server must be stopped. If
+    /// this is interrupted, the next command of any kind completes or undoes it.
     Rotate,
-    /// Write the key-encryption key to a file, for a safe.
+    /// Write the key-encryption key to a file that is to be kept in a safe place.
     Export {
-        /// Where to.
+        /// The file; it must not exist yet, and lie outside the data folder.
         #[arg(long)]
         escrow: PathBuf,
     },

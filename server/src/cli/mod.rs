@@ -22,11 +22,11 @@ use clap::{Parser, Subcommand};
 use crate::config::Config;
 use crate::state::AppState;
 
-/// The coordination server.
+/// Runs exams, keeps their recordings, and serves the web console.
 #[derive(Debug, Parser)]
-#[command(name = "qorgan-server", version, about, max_term_width = 100)]
+#[command(name = "qorgan-server", version, max_term_width = 100)]
 pub struct Cli {
-    /// The data folder.
+    /// The folder that holds everything that the server keeps.
     #[arg(
         long,
         global = true,
@@ -34,7 +34,8 @@ pub struct Cli {
         default_value = "qorgan-data"
     )]
     data: PathBuf,
-    /// The settings file; without it DATA/config.toml, or the defaults.
+    /// The settings file. If it is not named, `config.toml` of the data folder is read; if there is
+    /// none, the defaults hold.
     #[arg(long, global = true, env = "QORGAN_CONFIG")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -43,56 +44,59 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make the data folder: authority, certificates, keys, database, administrator.
+    /// Make the data folder: certificate authority, keys, database, first administrator.
     Init,
-    /// Serve HTTPS and WebSocket on one port.
+    /// Run the server: console, API and WebSockets on one HTTPS port.
     Serve(serve::Serve),
-    /// Recover an administrator's account.
+    /// Let somebody in again who lost the password or the second factor.
     #[command(subcommand)]
     Admin(accounts::Admin),
-    /// Members of staff and their rights.
+    /// Add members of staff and change their rights.
     #[command(subcommand)]
     Staff(accounts::Staff),
-    /// Legal holds and deletion of recordings.
+    /// Hold a recording back from deletion, or delete it.
     #[command(subcommand)]
     Attempt(attempt::Attempt),
-    /// The log of who did what.
+    /// Read and check the log of who did what.
     #[command(subcommand)]
     Audit(audit::Audit),
-    /// Exams.
+    /// Make exams.
     #[command(subcommand)]
     Exam(schedule::Exam),
-    /// Sittings.
+    /// Make sittings, assign proctors to them, grant allowances.
     #[command(subcommand)]
     Sitting(schedule::Sitting),
-    /// Import people, tests and admission sheets.
+    /// Import people, photos, tests and admission sheets.
     #[command(subcommand)]
     Import(import::Import),
-    /// Review an attempt for a named proctor.
+    /// Finish the review of an attempt in a proctor's name.
+    ///
+    /// The incidents that you name are confirmed, all others are dismissed. Prints the verdict.
     Review(act::Review),
-    /// Make acts.
+    /// Make the act of an attempt.
     #[command(subcommand)]
     Act(act::Act),
-    /// Print the enrolment link for clients.
+    /// Print the link by which the candidates' kiosks find this server and trust it.
     EnrolLink,
-    /// List what is there.
+    /// List attempts, exams and sittings.
     #[command(subcommand)]
     List(schedule::List),
-    /// Export the recording of an attempt.
+    /// Write an attempt's recording with its signed manifest to a folder.
     Export(evidence::Export),
-    /// Check an export offline.
+    /// Check an export, without a server: what is missing or changed, and who signed it.
     Verify(evidence::Verify),
-    /// Make the scores of an export's flags again, offline.
+    /// Score the flags of an export again, without a server; the export must have been made with
+    /// `--with-faces-and-voices`.
     Replay(evidence::Replay),
-    /// Check a receipt that a candidate kept, offline.
+    /// Check the receipt that a candidate kept, without a server.
     Receipt(receipt::Receipt),
-    /// Copy the data folder, also while the server runs, and open the copy again; key-encryption keys
-    /// stay out.
+    /// Copy the data folder, also while the server runs, and check the copy. Key-encryption keys are
+    /// left out.
     Backup(folder::Backup),
-    /// The key-encryption key.
+    /// Change the key-encryption key, or write it to a file.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
-    /// Print the OpenAPI document.
+    /// Print the OpenAPI document of the API.
     Openapi,
     /// Decode one thing that the server hands over, confined; the server starts it.
     #[command(name = crate::decoding::WORKER, hide = true)]
@@ -200,15 +204,60 @@ pub(crate) fn say(line: &str) {
 /// Why standard output took no more.
 static REFUSED: OnceLock<io::ErrorKind> = OnceLock::new();
 
+/// The languages that texts are in.
+const LANGUAGES: [&str; 3] = ["kk", "ru", "en"];
+
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
     use crate::store::exams::{self, NewExam};
 
     #[test]
-    fn every_command_explains_itself() {
-        use clap::CommandFactory as _;
-        Cli::command().debug_assert();
+    fn every_command_and_option_says_what_it_is_for() {
+        fn silent(command: &clap::Command) -> Vec<String> {
+            let options = command.get_arguments();
+            let options = options.filter(|option| option.get_help().is_none());
+            let mut found: Vec<String> = options
+                .map(|option| format!("{} {}", command.get_name(), option.get_id()))
+                .collect();
+            for inner in command.get_subcommands() {
+                if inner.get_about().is_none() {
+                    found.push(inner.get_name().to_owned());
+                }
+                found.extend(silent(inner));
+            }
+            found
+        }
+        let command = Cli::command();
+        command.clone().debug_assert();
+
+        let silent = silent(&command);
+
+        assert!(silent.is_empty(), "without a help text: {silent:?}");
+    }
+
+    #[test]
+    fn a_language_that_no_text_is_in_is_refused_before_anything_is_done() {
+        let staff = ["staff", "add", "--login", "p", "--role", "proctor"];
+        let test = ["import", "test", "p.zip"];
+        let act = [
+            "act",
+            "make",
+            "01890000-0000-7000-8000-000000000000",
+            "--out",
+            "a.pdf",
+        ];
+        for words in [&staff[..], &test, &act] {
+            let line = |language| {
+                let words = [&["x"][..], words, &["--language", language]].concat();
+                Cli::try_parse_from(words)
+            };
+            line("ru").expect("a language of ours");
+            let told = line("de").expect_err("no language of ours").to_string();
+            assert!(told.contains("kk, ru, en"), "{told}");
+        }
     }
 
     #[tokio::test]

@@ -14,9 +14,10 @@ use crate::evidence::trusted_keys;
 /// Checks a receipt that a candidate kept; needs no server.
 #[derive(Debug, Args)]
 pub(super) struct Receipt {
-    /// The candidate's file.
+    /// The receipt's file.
     file: PathBuf,
-    /// A server's key in hexadecimal, or a file with a key a line.
+    /// A server key that you trust: in hexadecimal, or a file with one key a line. May be given
+    /// several times.
     #[arg(long, required = true)]
     trust: Vec<String>,
 }

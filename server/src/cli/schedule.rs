@@ -22,9 +22,9 @@ use crate::store::exams::{self, NewExam, NewSitting};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Exam {
-    /// Make an exam; prints its identifier.
+    /// Make an exam and print its identifier.
     Create {
-        /// Its title.
+        /// The exam's title.
         #[arg(long)]
         title: String,
         /// The discipline.
@@ -68,13 +68,14 @@ enum Mode {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Sitting {
-    /// Make a sitting of an exam; prints its identifier.
+    /// Make a sitting of an exam and print its identifier.
     Create(Box<CreateSitting>),
-    /// Grant a candidate what then does not count against them, until they check in.
+    /// Grant a candidate allowances: what is allowed does not count against them. Possible until they
+    /// check in.
     Grant(Grant),
-    /// Let a proctor watch and review a sitting.
+    /// Assign a proctor to a sitting, to watch and review it.
     Assign(Assign),
-    /// Take a sitting from a proctor again.
+    /// End a proctor's assignment to a sitting.
     Withdraw(Assign),
 }
 
@@ -106,33 +107,36 @@ pub(super) struct CreateSitting {
     /// The exam's identifier.
     #[arg(long)]
     exam: ExamId,
-    /// When the start window opens: `2026-06-01T09:00` in the institution's zone, or with offset.
+    /// The earliest start: `2026-06-01T09:00` in the institution's time zone, or with an offset such as
+    /// `+05:00`.
     #[arg(long)]
     opens: String,
-    /// When the start window closes.
+    /// The latest start, written alike.
     #[arg(long)]
     closes: String,
-    /// How long items may be worked on, in minutes.
+    /// How many minutes a candidate has for the items.
     #[arg(long)]
     minutes: String,
+    /// Where the exam is sat.
     #[arg(long, value_enum, default_value = "remote")]
     mode: Mode,
-    /// `economy`, `standard` or `rich`; without it the setting.
+    /// How large recordings may be: `economy`, `standard` or `rich`; if it is left out, as the settings
+    /// say.
     #[arg(long)]
     bandwidth: Option<String>,
-    /// The most displays.
+    /// How many displays a candidate's machine may have.
     #[arg(long, default_value = "1")]
     displays: String,
-    /// Files may stand for devices (demo and tests).
+    /// Let files stand for devices; for the demo and tests alone.
     #[arg(long)]
     simulated_sources: bool,
-    /// A proctor opens the gate of a remote sitting too.
+    /// Let a proctor open the gate for each candidate, in a remote sitting too.
     #[arg(long)]
     proctor_opens: bool,
-    /// Identity must be approved before the start.
+    /// Let a proctor approve each candidate's identity before the start.
     #[arg(long)]
     identity_before_start: bool,
-    /// A document is shown to the camera at check-in.
+    /// Ask the candidate to show a document to the camera at check-in.
     #[arg(long)]
     identity_document: bool,
     /// On site, also require the camera.
@@ -144,51 +148,55 @@ pub(super) struct CreateSitting {
     /// Ask for no freshness codes.
     #[arg(long)]
     no_freshness: bool,
-    /// Time under cover is not given back.
+    /// Do not give back the time for which items were covered.
     #[arg(long)]
     no_credit: bool,
-    /// How long after the deadline a kept submission is accepted, in minutes.
+    /// For how many minutes after the deadline a machine may still deliver what it kept.
     #[arg(long, default_value = "15")]
     late_delivery_minutes: String,
-    /// How many new questions may be opened at once.
+    /// How many new items a candidate may open at once.
     #[arg(long, default_value = "20")]
     items_ahead: String,
-    /// How many more become free in a minute.
+    /// How many more new items may be opened each minute.
     #[arg(long, default_value = "20")]
     items_per_minute: String,
-    /// How long a lost agent or device is borne before the exam is covered, in seconds.
+    /// For how many seconds items stay shown after the agent or a device was lost.
     #[arg(long, default_value = "5")]
     grace_agent_s: String,
-    /// How long a lost network is borne while the agent still captures, in seconds.
+    /// For how many seconds items stay shown without network, while the agent still captures.
     #[arg(long, default_value = "20")]
     grace_network_s: String,
-    /// What is done about a virtual machine: `note`, `proctor_decides` or `refuse`.
+    /// What is done if the machine is a virtual one: `note`, `proctor_decides` or `refuse`. The same
+    /// words stand for the rules that follow.
     #[arg(long, default_value = "proctor_decides", value_name = "RULE")]
     virtual_machine: String,
-    /// What is done about a session from another machine.
+    /// What is done if the machine is used from another one.
     #[arg(long, default_value = "refuse", value_name = "RULE")]
     remote_session: String,
-    /// What is done about a proxy.
+    /// What is done if the machine reaches the server by a proxy.
     #[arg(long, default_value = "note", value_name = "RULE")]
     proxy: String,
-    /// What is done about a display inside another one or of another machine.
+    /// What is done if the display is a window of another display, or of another machine.
     #[arg(long, default_value = "refuse", value_name = "RULE")]
     nested_display: String,
-    /// What is done about a microphone that gives what the machine plays.
+    /// What is done if the microphone only gives what the machine itself plays.
     #[arg(long, default_value = "refuse", value_name = "RULE")]
     monitor_microphone: String,
-    /// How many minutes under cover are given back by themselves for a cause, such as
-    /// `network_lost=15`; may be given again; a cause that is not named has the usual.
+    /// How many covered minutes are given back, at most, for a cause, such as `network_lost=15`; may
+    /// be given several times. A cause that is not named has its usual bound.
     #[arg(long, value_name = "CAUSE=MINUTES")]
     pause_credit: Vec<String>,
-    /// A program that is reported; may be given again; without it the settings' list.
+    /// A program that is reported when it runs; may be given several times. If it is left out, the
+    /// settings' list holds.
     #[arg(long, value_name = "PROGRAM")]
     deny: Vec<String>,
-    /// A program that is never reported; may be given again; without it the settings' list.
+    /// A program that is never reported; may be given several times. If it is left out, the settings'
+    /// list holds.
     #[arg(long, value_name = "PROGRAM")]
     allow: Vec<String>,
-    /// How readily a kind is raised: `off`, `low`, `normal` or `high`; may be given again; a kind that
-    /// is not named is watched for as usual in this mode.
+    /// How readily incidents of a kind are raised: `off`, `low`, `normal` or `high`, such as
+    /// `talking=off`; may be given several times. A kind that is not named is watched for as is usual
+    /// in this mode.
     #[arg(long, value_name = "KIND=WORD")]
     watch: Vec<String>,
 }
@@ -201,8 +209,8 @@ pub(super) struct Grant {
     /// The candidate's login.
     #[arg(long)]
     login: String,
-    /// `reading_aloud`, `helper`, `looks_away`, `leaves_seat`, `no_light` or `no_turning`; may be
-    /// given again; without it nothing is granted.
+    /// What is allowed: `reading_aloud`, `helper`, `looks_away`, `leaves_seat`, `no_light` or
+    /// `no_turning`; may be given several times. Without it every allowance is taken back.
     #[arg(long, value_name = "WORD")]
     allow: Vec<String>,
 }
@@ -376,9 +384,9 @@ fn credit_field(typed: &str) -> anyhow::Result<(&'static str, String)> {
 
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub(super) enum List {
-    /// Every attempt: identifier, login, exam, phase, since when.
+    /// List every attempt: identifier, login, exam, phase, and since when it is in that phase.
     Attempts,
-    /// Every exam and sitting.
+    /// List every exam and sitting.
     Sittings,
 }
 

@@ -13,11 +13,12 @@ use crate::http::{Bound, ReadyFile, raise_open_files, serve};
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
-    /// Where to listen, instead of the setting or the service manager's socket; port 0 takes a
-    /// free one.
+    /// The address and port to listen on, instead of the setting or the service manager's socket; port
+    /// 0 takes a free one.
     #[arg(long)]
     listen: Option<SocketAddr>,
-    /// A file to write once the server listens: addresses, link, certificate, keys, in JSON.
+    /// A JSON file, for its owner alone, that is written once the server listens: address, enrolment
+    /// link, certificate, public key; at the first start also the administrator's one-time password.
     #[arg(long)]
     ready_file: Option<PathBuf>,
 }
