@@ -29,7 +29,7 @@ pub(super) enum Door {
     Console,
 }
 
-/// Somebody who wants in, counted by network already.
+/// A sign-in that was asked for and is counted by network already.
 #[derive(Debug)]
 pub(super) struct Knock {
     pub(super) login: String,
@@ -46,7 +46,7 @@ pub(super) struct Checked {
     counted: Vec<Counted>,
 }
 
-/// What an account's row says.
+/// The facts of an account's row.
 #[derive(Debug)]
 pub(super) struct Account {
     pub(super) person: PersonId,
@@ -90,7 +90,7 @@ impl Knock {
 }
 
 impl Auth {
-    /// Bounds what was typed and counts the network, unless the account is known here.
+    /// Bounds the typed texts and counts the network, unless the account is known here.
     pub(super) fn knock(
         &self,
         (login, given): (&str, &str),
@@ -122,7 +122,8 @@ impl Auth {
         })
     }
 
-    /// Checks login and password; what was counted is given back by [`Self::let_in`].
+    /// Checks login and password; the tries that were counted are given back by
+    /// [`Self::let_in`].
     pub(super) async fn check_password(
         &self,
         knock: &Knock,
@@ -157,7 +158,8 @@ impl Auth {
         Ok(account)
     }
 
-    /// Lets in who has a token now: gives back what was counted, and remembers the place.
+    /// Lets in a person who has a token now: gives back the tries that were counted, and remembers the
+    /// place.
     ///
     /// A password that was changed while this sign-in was under way ends it: the change ends the tokens
     /// that it finds, and a later one finds the change here.
@@ -180,7 +182,7 @@ impl Auth {
             .await
     }
 
-    /// Gives back what was counted for a password that was right.
+    /// Gives back the tries that were counted, for a password that was right.
     pub(super) fn give_back(&self, checked: &Checked) {
         self.limits.give_back(&checked.counted);
     }

@@ -114,7 +114,7 @@ impl AuthError {
     }
 }
 
-/// What an extractor answers instead of calling the handler.
+/// The answer of an extractor that does not let the handler be called.
 #[derive(Debug)]
 pub enum AuthRejection {
     /// A program is told in JSON.

@@ -126,9 +126,9 @@ fn registry_problem(error: &RegistryError) -> AuthRejection {
 pub struct AgentAuth {
     /// The candidate.
     pub person: PersonId,
-    /// Whose recording.
+    /// The attempt that is recorded.
     pub attempt: AttemptId,
-    /// On which machine.
+    /// The epoch of the machine.
     pub epoch: Epoch,
     /// SHA-256 of its token's text.
     pub token: Sha256,
@@ -169,7 +169,7 @@ impl FromRequestParts<AppState> for AgentAuth {
 /// A member of staff in a browser, perhaps with a password to change or a factor to set up.
 #[derive(Debug, Clone)]
 pub struct StaffSession {
-    /// Who.
+    /// The member of staff.
     pub person: PersonId,
     /// The login.
     pub login: String,
@@ -305,7 +305,7 @@ impl Auth {
 /// A member of staff with a role that `R` admits, fully signed in.
 #[derive(Debug, Clone)]
 pub struct Staff<R: Role> {
-    /// Who, and what the page needs.
+    /// The session of the person, with the facts that a page needs.
     pub session: StaffSession,
     role: PhantomData<R>,
 }

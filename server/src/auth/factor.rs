@@ -15,7 +15,7 @@ use super::limits::Counted;
 use super::{Auth, AuthError, StaffSession, totp};
 use crate::store::{WriteTx, audit};
 
-/// What an authenticator app takes.
+/// The secret of a second factor, as an authenticator app takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TotpSetup {
     /// The secret in base 32, for typing.
@@ -35,7 +35,7 @@ impl Auth {
         let Some((secret, used)) = self.factor(person).await? else {
             return Ok(false);
         };
-        // Who typed none has guessed none.
+        // An empty field is no guess and is not counted.
         let code = code.ok_or(AuthError::WrongPassword)?;
         let counted = Counted::Codes(account_key(login));
         self.limits.take(&[counted], self.clock.now())?;

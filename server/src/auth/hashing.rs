@@ -17,7 +17,7 @@ use super::AuthError;
 use super::network::Network;
 use super::queue::FairQueue;
 
-/// Whose turn it is.
+/// The part of the queue that a job waits in; the parts take turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Flow {
     /// The server's own work, such as an import.
@@ -149,7 +149,7 @@ impl Hashers {
         let (done, result) = oneshot::channel();
         let job: Job = Box::new(move || {
             if !done.is_closed() {
-                // Who left meanwhile needs no result.
+                // A caller that left meanwhile needs no result.
                 let _left = done.send(work());
             }
         });

@@ -17,7 +17,7 @@ use super::network::Network;
 use super::spare::Reach;
 use crate::config::Limits;
 
-/// What is counted.
+/// The account, place or network whose tries are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Counted {
     /// An account, by everybody who is not known there.

@@ -41,7 +41,7 @@ pub(crate) fn is_trusted(proxies: &[IpAddr], address: IpAddr) -> bool {
     proxies.iter().any(|proxy| proxy.to_canonical() == address)
 }
 
-/// Returns where a request comes from: the peer, or what the trusted proxies say.
+/// Returns the address that a request comes from: the peer's, or the one that trusted proxies state.
 ///
 /// A proxy adds an entry to the last line of `X-Forwarded-For`, or a line of its own. So all lines are one
 /// list, and the last entry that is no trusted proxy is the caller: whatever stands before it was

@@ -1,4 +1,4 @@
-//! What staff may do: a route names a role by type.
+//! The rights of staff: a route names a role by type.
 
 use core::fmt::Debug;
 
@@ -34,7 +34,7 @@ impl StaffRole {
     }
 }
 
-/// Who a route admits.
+/// The members of staff whom a route admits.
 pub trait Role: Debug + Send + Sync + 'static {
     /// The roles of which one is needed.
     const ADMITS: &'static [StaffRole];

@@ -20,7 +20,7 @@ use crate::store::{WriteTx, audit};
 pub struct StaffSignIn {
     /// The cookie's value.
     pub token: String,
-    /// Who.
+    /// The member of staff.
     pub person: PersonId,
     /// The language on file.
     pub language: String,
@@ -158,8 +158,8 @@ impl Auth {
         self.hash_password(new).await
     }
 
-    /// Sets the password of who is signed in, ends every session of the account, and returns the cookie's
-    /// value of a new one for this browser.
+    /// Sets the password of the person who is signed in, ends every session of the account, and returns
+    /// the cookie's value of a new one for this browser.
     ///
     /// # Errors
     /// `BadPassword` for one that is too short or too long, `NotSignedIn` where the session ended while the
@@ -383,7 +383,7 @@ impl Auth {
         }
     }
 
-    /// Returns what a signed-in member of staff is shown and must still do.
+    /// Returns the facts about a signed-in member of staff, and the duties that are left.
     pub(super) async fn staff_row(&self, person: PersonId) -> Result<StaffRow, AuthError> {
         let row = sqlx::query(
             "SELECT p.login, p.display_name, p.language, p.disabled_ms, c.must_change \

@@ -13,7 +13,7 @@ use super::{Auth, AuthError};
 use crate::registry::Caller;
 use crate::store::{self, StoreError, WriteTx};
 
-/// Who holds a token.
+/// The holder of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Holder {
     /// A client on a machine that proved its key.
@@ -32,7 +32,8 @@ pub(crate) enum Holder {
     },
 }
 
-/// What a session of staff was signed in with; what the account gets later changes nothing in it.
+/// The proofs that a session of staff was signed in with; a factor that the account gets later changes
+/// nothing in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SignedWith {
     /// A one-time password: nothing but another password can be set.
@@ -115,7 +116,7 @@ impl Auth {
         Ok((token, expires))
     }
 
-    /// Returns who holds a token that is good now, and moves its end on.
+    /// Returns the holder of a token that is good now, and moves its end on.
     pub(crate) async fn holder(&self, token: &str) -> Result<Holder, AuthError> {
         let (row, kind) = self.good(token).await?;
         let (created, expires): (i64, i64) =
@@ -128,7 +129,8 @@ impl Auth {
         holder_of(&row, &kind)
     }
 
-    /// Returns who holds a token that is good now, and leaves its end as it is: looking on is no use of it.
+    /// Returns the holder of a token that is good now, and leaves its end as it is: looking on is no use
+    /// of it.
     pub(crate) async fn still_holds(&self, token: &str) -> Result<Holder, AuthError> {
         let (row, kind) = self.good(token).await?;
         holder_of(&row, &kind)

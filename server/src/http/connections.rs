@@ -75,7 +75,7 @@ impl Connection {
         self.known.store(true, Ordering::Relaxed);
     }
 
-    /// Notes that a request is under way until what is returned is dropped.
+    /// Notes that a request is under way until the returned guard is dropped.
     pub(super) fn begin(self: &Arc<Self>) -> UnderWay {
         self.busy.fetch_add(1, Ordering::Relaxed);
         UnderWay(Arc::clone(self))
@@ -277,7 +277,7 @@ impl Drop for Place {
     }
 }
 
-/// Accepts what the bounds leave room for.
+/// Accepts the connections that the bounds leave room for.
 #[derive(Debug, Clone)]
 pub(super) struct Bounded(pub(super) Connections);
 
@@ -304,7 +304,7 @@ impl<S> Accept<TcpStream, S> for Bounded {
 pub(super) struct Counted {
     stream: TcpStream,
     place: Option<Place>,
-    /// Runs while the peer takes nothing of what is written.
+    /// Runs while the peer takes none of the written bytes.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 

@@ -9,7 +9,7 @@ use crate::auth::AuthError;
 use crate::registry::RegistryError;
 use crate::store::StoreError;
 
-/// What a handler of the API fails with.
+/// The ways in which a handler of the API fails.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// The registry refuses or fails.

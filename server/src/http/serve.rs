@@ -27,7 +27,7 @@ pub enum ServeError {
     Listen {
         /// Which address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's answer.
         #[source]
         source: std::io::Error,
     },
@@ -48,7 +48,7 @@ pub enum ServeError {
     ReadyFile {
         /// Which file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's answer.
         #[source]
         source: std::io::Error,
     },
@@ -113,7 +113,7 @@ impl Bound {
     }
 }
 
-/// What the ready file says.
+/// The content of the ready file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ReadyFile {
     /// Where the server listens.
@@ -284,7 +284,7 @@ pub async fn serve(
     ended.map_or(Ok(()), |task| Err(ServeError::TaskEnded { task }))
 }
 
-/// What runs beside the connections. Without one of them exams would go on with no deadline, or
+/// The tasks that run beside the connections. Without one of them exams would go on with no deadline, or
 /// recordings unsealed or undeleted, so that the server stops where one ends, and the service manager
 /// starts it anew.
 struct Tasks {
@@ -373,7 +373,7 @@ pub fn raise_open_files() -> Result<(), ServeError> {
     }
 }
 
-/// Says what the bound on open files means for the candidates that are expected.
+/// Says how many of the expected candidates the bound on open files leaves room for.
 fn say_open_files(config: &Config) {
     let Some((open_files, hard)) = crate::platform::open_files() else {
         tracing::info!("The system does not bound open files");
@@ -404,7 +404,7 @@ fn say_open_files(config: &Config) {
 
 /// A server with fewer cannot hold an exam.
 const OPEN_FILES_MIN: u64 = 512;
-/// What one connection may have read or written ahead; the head of a request must fit.
+/// The most bytes that one connection reads or writes ahead; the head of a request must fit.
 const CONNECTION_BYTES_MAX: usize = 64 * 1024;
 /// Requests that last longer are cut when the server stops.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(5);

@@ -2,7 +2,7 @@
 
 use qorgan_protocol::media::{InitSummary, Track};
 
-/// What a chunk has samples of; an empty sample shows nothing and is no sound.
+/// The samples of a chunk; an empty one shows nothing and is no sound.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Content<'a> {
     pub(super) audio: bool,

@@ -1,4 +1,4 @@
-//! Why a link ends, and what its agent is told.
+//! Why a link ends, and the word that its agent gets.
 
 use qorgan_protocol::link::{LinkRefusal, RefusalReason};
 
@@ -11,7 +11,7 @@ pub(super) enum LinkEnd {
     /// The agent left, or the network did.
     #[error("the agent left")]
     Left,
-    /// What came is not to be believed.
+    /// The agent sent something that is not to be believed.
     #[error("refused: {0}")]
     Refused(#[from] LinkRefusal),
     /// The recording cannot be stored.
@@ -32,7 +32,7 @@ pub(super) enum LinkEnd {
 }
 
 impl LinkEnd {
-    /// Returns what the agent is told; `None` where nobody listens.
+    /// Returns the word for the agent; `None` where nobody listens.
     pub(super) fn refusal(&self) -> Option<LinkRefusal> {
         match self {
             Self::Left => None,

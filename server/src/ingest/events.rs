@@ -98,11 +98,11 @@ pub(super) fn read_observations(payload: &[u8]) -> Result<Vec<Observation>, Link
     Ok(observations)
 }
 
-/// Detectors that no agent has: what they tell, the server and the kiosk tell themselves.
+/// Detectors that no agent has: server and kiosk tell of their matters themselves.
 const RESERVED: [&str; 3] = ["server", "kiosk", "ingest"];
 const DETECTOR_BYTES_MAX: usize = 64;
 const DETAIL_BYTES_MAX: usize = 4 * 1024;
-/// What sealing adds to a scored input.
+/// The most bytes that sealing adds to a scored input.
 const SEALED_MORE: usize = 64;
 
 #[cfg(test)]

@@ -180,7 +180,7 @@ enum Event {
 }
 
 impl Link {
-    /// Learns what a resumed recording holds.
+    /// Reads the state of a resumed recording.
     async fn take_up(&mut self, standing: Standing) -> Result<(), LinkEnd> {
         let mut heads = Vec::new();
         for (stream, known) in &standing.streams {
@@ -208,7 +208,7 @@ impl Link {
             .heads_stored(self.attempt, self.epoch, &heads)
             .await?;
         self.note_began().await?;
-        // What a former link stored and could not read.
+        // A former link may have stored events that it could not read any more.
         self.read_events().await
     }
 
@@ -241,7 +241,7 @@ impl Link {
         match self.part(replaced).await {
             Ok(()) => ended,
             Err(error) if ended.is_ok() => Err(error),
-            // What ended the link says more than what failed afterwards.
+            // The first fault, which ended the link, says more than one that followed from it.
             Err(error) => {
                 tracing::error!(attempt = %self.attempt, %error, "Could not end a link in order");
                 ended
@@ -421,7 +421,7 @@ impl Link {
         Ok(())
     }
 
-    /// Reads what is on disk of the events and was not read yet.
+    /// Reads the events that are on disk and were not read yet.
     async fn read_events(&mut self) -> Result<(), LinkEnd> {
         let read = events::read(&self.state, (self.attempt, self.epoch), self.events).await;
         self.events = read.map_err(|error| match error {
@@ -464,7 +464,7 @@ impl Link {
         let Committed {
             streams, beat_next, ..
         } = self.appender.now()?;
-        // Before they are receipted, for what is receipted never comes again.
+        // Before they are receipted, for a chunk that is receipted never comes again.
         let events = streams.get(&StreamId::EVENTS).map(|(next, _)| *next);
         if events > self.receipted.get(&StreamId::EVENTS).copied() {
             self.read_events().await?;
@@ -580,9 +580,9 @@ fn cost(received: &Received<'_>) -> (usize, usize) {
     (stored, stored.max(least))
 }
 
-/// What a frame costs of the rate at the least, in bytes.
+/// The least bytes of the rate that a frame costs.
 const FRAME_COST: usize = 2 * 1024;
-/// What a frame costs of the rate that is written to the database, in bytes.
+/// The bytes of the rate that a frame costs which is written to the database.
 const WRITE_COST: usize = 64 * 1024;
 /// How often it is noted that a recording is slowed.
 const SLOWED_GAP: Duration = Duration::from_secs(20);

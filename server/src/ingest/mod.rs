@@ -5,7 +5,8 @@
 //! * A link belongs to the attempt and epoch of its token, and its hello signs this connection's
 //!   nonce with a certified key: no hello can be replayed.
 //! * The gate hears only of chunks and beats that follow their chains.
-//! * What waits for disk is bounded in bytes; a full bound stops the reading of the socket.
+//! * The chunks that wait for the disk are bounded in bytes; a full bound stops the reading of the
+//!   socket.
 
 mod content;
 mod end;
@@ -59,7 +60,7 @@ async fn link_up(
     response
 }
 
-/// What one read takes from a socket.
+/// The most bytes that one read takes from a socket.
 const SOCKET_BUFFER_BYTES: usize = 8 * 1024;
 /// The most that waits to be sent to an agent; receipts and commands are small.
 const SOCKET_WRITE_BYTES_MAX: usize = 256 * 1024;

@@ -6,7 +6,7 @@ use qorgan_protocol::time::Now;
 
 use crate::registry::ByteBounds;
 
-/// What becomes of bytes that came.
+/// The fate of bytes that came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Taken {
     /// They are taken.
@@ -17,7 +17,7 @@ pub(super) enum Taken {
     Never,
 }
 
-/// A bucket that fills with what the profile allows.
+/// A bucket that fills at the rate that the profile allows.
 #[derive(Debug)]
 pub(super) struct ByteQuota {
     bounds: ByteBounds,
@@ -115,7 +115,7 @@ mod tests {
             again.take((1_000, 1_000), at(0)),
             Taken::After(Duration::from_secs(1))
         );
-        // What waited for a network that was away comes as fast as it can.
+        // Chunks that waited for a network that was away come as fast as they can.
         let mut late = ByteQuota::of(BOUNDS, 10_000, Duration::from_secs(600));
         assert_eq!(late.take((10_000, 10_000), at(0)), Taken::Now);
     }
