@@ -80,11 +80,7 @@ pub(crate) const PACKAGES: &[Package] = &[
     package(Purpose::Build, "pkg-config"),
     // Build: sound, displays, windows.
     package(Purpose::Build, "libasound2-dev"),
-    package(Purpose::Build, "libpipewire-0.3-dev"),
     package(Purpose::Build, "libxcb1-dev"),
-    package(Purpose::Build, "libgbm-dev"),
-    package(Purpose::Build, "libwayland-dev"),
-    package(Purpose::Build, "libegl-dev"),
     package(Purpose::Build, "libxkbcommon-dev"),
     package(Purpose::Build, "libxkbcommon-x11-0"),
     // Build and run: the typefaces of kiosk, console and acts.

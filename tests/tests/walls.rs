@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use qorgan_tests::modules::{Cycle, cycles};
-use qorgan_tests::tree::{cargo, files, output};
+use qorgan_tests::tree::{SourceFile, cargo, files, output, top};
 
 const RUNTIMES: &[&str] = &["tokio", "async-std", "smol", "async-executor"];
 const NETWORKS: &[&str] = &[
@@ -128,6 +128,99 @@ fn a_crate_without_circles_is_no_longer_excused() {
             "{folder} goes in no circle any more: take it out of CYCLIC"
         );
     }
+}
+
+#[test]
+fn every_dependency_is_named_by_the_sources_that_it_is_for() {
+    let sources = files(&["rs"]).expect("git lists the tree");
+    let folders = crate_folders();
+    let unnamed: Vec<_> = folders
+        .iter()
+        .flat_map(|folder| {
+            let own = |file: &&SourceFile| innermost(&folders, &file.path) == Some(folder);
+            unnamed_dependencies(folder, &sources.iter().filter(own).collect::<Vec<_>>())
+        })
+        .collect();
+
+    assert!(
+        unnamed.is_empty(),
+        "take them out, or put what tests and examples alone use under [dev-dependencies]: \
+         {unnamed:#?}"
+    );
+}
+
+#[test]
+fn every_line_of_the_workspace_table_is_inherited() {
+    let inherited: BTreeSet<_> = crate_folders()
+        .iter()
+        .flat_map(|folder| dependencies(&manifest(&format!("{folder}/Cargo.toml"))))
+        .map(|(_, name)| name)
+        .collect();
+
+    let left: Vec<_> = dependencies(&manifest("Cargo.toml"))
+        .into_iter()
+        .map(|(_, name)| name)
+        .filter(|name| !inherited.contains(name))
+        .collect();
+
+    assert!(left.is_empty(), "no crate inherits {left:?}");
+}
+
+/// Returns what a crate's manifest asks for and no source that may use it names. A dependency that
+/// only turns on a feature of another belongs to that one's features.
+fn unnamed_dependencies(folder: &str, sources: &[&SourceFile]) -> Vec<String> {
+    let names = |file: &SourceFile, name: &str| {
+        let mut words = file
+            .text
+            .split(|c: char| !(c.is_alphanumeric() || c == '_'));
+        words.any(|word| word == name)
+    };
+    let is_shipped = |file: &SourceFile| {
+        file.path.starts_with(&format!("{folder}/src/"))
+            || file.path == format!("{folder}/build.rs")
+    };
+    let mut unnamed = Vec::new();
+    for (heading, name) in dependencies(&manifest(&format!("{folder}/Cargo.toml"))) {
+        let word = name.replace('-', "_");
+        let is_dev = heading == "[dev-dependencies]";
+        let mut may = sources.iter().filter(|file| is_dev || is_shipped(file));
+        if !may.any(|file| names(file, &word)) {
+            unnamed.push(format!("{folder}: {heading} {name}"));
+        }
+    }
+    unnamed
+}
+
+/// Returns the crate that a file is of: the innermost folder around it.
+fn innermost<'f>(folders: &'f [String], path: &str) -> Option<&'f str> {
+    let around = folders
+        .iter()
+        .filter(|folder| path.starts_with(&format!("{folder}/")));
+    around.max_by_key(|folder| folder.len()).map(String::as_str)
+}
+
+/// Returns every dependency of a manifest, with the heading that it stands under.
+fn dependencies(manifest: &str) -> Vec<(String, String)> {
+    let mut heading = "";
+    let mut found = Vec::new();
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            heading = line.trim();
+        } else if heading.ends_with("dependencies]") && line.contains('=') {
+            let name: String = line
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || "-_".contains(*c))
+                .collect();
+            if !name.is_empty() {
+                found.push((heading.to_owned(), name));
+            }
+        }
+    }
+    found
+}
+
+fn manifest(path: &str) -> String {
+    std::fs::read_to_string(top().join(path)).expect("the manifest is there")
 }
 
 fn cycles_of(folder: &str) -> Vec<Cycle> {

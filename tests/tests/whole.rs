@@ -13,7 +13,7 @@ use qorgan_tests::server::COMMANDS;
 use qorgan_tests::tree::top;
 use serde_json::Value;
 
-/// nokhwa opens a Video4Linux device's stand-in, cpal PulseAudio, and the real screen shows the
+/// The agent opens a Video4Linux device's stand-in and PulseAudio, and the real screen shows the
 /// real kiosk: nothing is simulated to the server, and its policy allows nothing that is.
 //= tests/data/sop-2-28.md#10-start-gate
 //= type=test
