@@ -439,7 +439,8 @@ async fn an_identity_that_is_shown_too_often_is_refused_whole_and_people_are_tol
     let of_it = |(_, detail): &&(f64, String)| detail.contains("identity was shown more often");
     assert_eq!(told.iter().filter(of_it).count(), 1, "{told:?}");
     // Who sits there is decided all the same.
-    decide(IdentityDecision::Approve).await.expect("decided");
+    let approve = IdentityDecision::Approve { document: None };
+    decide(approve).await.expect("decided");
 }
 
 #[tokio::test]

@@ -46,7 +46,7 @@ async fn a_move_that_cannot_be_stored_whole_moves_nothing_and_one_that_can_is_lo
     let new = world.sign_in(&second, "a").await;
     assert_eq!(new.try_check_in(attempt).await.0, 409);
     let registry = &world.state.registry;
-    let request = registry.moves().await.expect("readable")[0].id;
+    let request = registry.moves(attempt).await.expect("readable")[0].id;
 
     for when in [
         "BEFORE INSERT ON phase_changes",
@@ -64,7 +64,7 @@ async fn a_move_that_cannot_be_stored_whole_moves_nothing_and_one_that_can_is_lo
         );
         let bound = "SELECT epoch FROM attempts WHERE phase_word = 'running'";
         assert_eq!(number(&world, bound).await, 1, "{when}");
-        assert_eq!(registry.moves().await.expect("readable").len(), 1);
+        assert_eq!(registry.moves(attempt).await.expect("readable").len(), 1);
         mended(&world).await;
         agent.alive(&world).await;
         assert_eq!(old.get(attempt, "items/1").await.0, 200, "{when}");
@@ -89,7 +89,7 @@ async fn a_move_that_is_refused_is_logged() {
     let new = world.sign_in(&Device::new(), "a").await;
     assert_eq!(new.try_check_in(attempt).await.0, 409);
     let registry = &world.state.registry;
-    let request = registry.moves().await.expect("readable")[0].id;
+    let request = registry.moves(attempt).await.expect("readable")[0].id;
 
     let refused = registry.approve_move(attempt, request, false, proctor);
     refused.await.expect("it waits");
