@@ -438,9 +438,12 @@ async fn an_identity_that_is_shown_too_often_is_refused_whole_and_people_are_tol
     let told = graded(&world, IncidentKind::NotWatched).await;
     let of_it = |(_, detail): &&(f64, String)| detail.contains("identity was shown more often");
     assert_eq!(told.iter().filter(of_it).count(), 1, "{told:?}");
-    // Who sits there is decided all the same.
+    // What nobody saw is not approved, and a person decides all the same.
     let approve = IdentityDecision::Approve { document: None };
-    decide(approve).await.expect("decided");
+    decide(approve).await.expect_err("nothing was shown");
+    let refuse = IdentityDecision::Refuse;
+    let refused = registry.decide_identity(attempt, refuse, proctor, "Call the centre.");
+    refused.await.expect("decided");
 }
 
 #[tokio::test]
