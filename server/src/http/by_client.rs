@@ -13,7 +13,7 @@ use crate::auth::Signed;
 use crate::registry::Caller;
 use crate::state::AppState;
 
-/// A request that a client's device signed, body and all (M11). A route has no other way to a client's
+/// A request that a client's device signed, body and all. A route has no other way to a client's
 /// token, so that none can leave the body out of what the proof covers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ByClient<B = NoBody>(pub(super) Caller, pub(super) B);
