@@ -149,10 +149,9 @@ async fn a_squatted_name_is_cleared_and_a_second_agent_or_an_open_folder_is_refu
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_that_prove_nothing_are_few_and_keep_the_agent_from_nothing() {
     let (server, folder) = start().await;
-    let socket = folder.path().join(SOCKET_NAME);
     let (mut held, mut closed) = (Vec::new(), 0);
     for _connection in 0..40 {
-        let mut stream = UnixStream::connect(&socket).await.expect("connected");
+        let mut stream = connected(folder.path()).await;
         match stream.read(&mut [0]).await {
             Ok(1..) => held.push(stream),
             Ok(0) | Err(_) => closed += 1,
@@ -185,6 +184,19 @@ async fn another_user_cannot_reach_the_socket() {
     }
 }
 
+/// Connects to an agent that is about to listen.
+async fn connected(folder: &Path) -> UnixStream {
+    let mut tries = 0;
+    loop {
+        match UnixStream::connect(folder.join(SOCKET_NAME)).await {
+            Ok(stream) => return stream,
+            Err(_) if tries < 100 => tries += 1,
+            Err(error) => panic!("no agent: {error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 struct Client {
     stream: UnixStream,
     agent_nonce: [u8; 32],
@@ -193,17 +205,8 @@ struct Client {
 
 impl Client {
     async fn connect(folder: &Path) -> Self {
-        let mut tries = 0;
-        let stream = loop {
-            match UnixStream::connect(folder.join(SOCKET_NAME)).await {
-                Ok(stream) => break stream,
-                Err(_) if tries < 100 => tries += 1,
-                Err(error) => panic!("no agent: {error}"),
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        };
         let mut client = Self {
-            stream,
+            stream: connected(folder).await,
             agent_nonce: [0; 32],
             agent_key: None,
         };
