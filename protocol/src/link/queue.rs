@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::{ResumePoint, SendOutput};
+use super::ResumePoint;
 use crate::crypto::Sha256;
 use crate::evidence::{ChunkHeader, ChunkSeq};
 use crate::limits::{UNRECEIPTED_BYTES_MAX, UNRECEIPTED_CHUNKS_MAX};
@@ -56,6 +56,13 @@ pub(super) struct Aligned {
     pub(super) gaps: Vec<Gap>,
     /// Where each stream ends with what follows in the queue.
     pub(super) ends: Vec<ResumePoint>,
+}
+
+/// What is to be sent next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    Chunk { stream: StreamId, seq: ChunkSeq },
+    Beat { seq: u64 },
 }
 
 /// What became of a chunk.
@@ -220,9 +227,9 @@ impl Queue {
     }
 
     /// Returns the next thing to send, within what may be on the way.
-    pub(super) fn send_next(&mut self) -> Option<SendOutput> {
-        let output = match *self.entries.get(self.sent)? {
-            Entry::Beat { seq } => SendOutput::SendBeat { seq },
+    pub(super) fn send_next(&mut self) -> Option<Next> {
+        let next = match *self.entries.get(self.sent)? {
+            Entry::Beat { seq } => Next::Beat { seq },
             Entry::Chunk {
                 stream, seq, len, ..
             } => {
@@ -233,11 +240,11 @@ impl Queue {
                 }
                 self.sent_chunks += 1;
                 self.sent_bytes += len;
-                SendOutput::SendChunk { stream, seq }
+                Next::Chunk { stream, seq }
             }
         };
         self.sent += 1;
-        Some(output)
+        Some(next)
     }
 
     fn forget(&mut self, gone: impl Fn(&Entry) -> bool) -> bool {
@@ -303,7 +310,7 @@ mod tests {
         queue.mended();
         queue.push_beat(9);
         assert_eq!(sent(&mut queue), [3, 4, 5]);
-        assert_eq!(queue.send_next(), Some(SendOutput::SendBeat { seq: 9 }));
+        assert_eq!(queue.send_next(), Some(Next::Beat { seq: 9 }));
         assert_eq!(queue.send_next(), None);
     }
 
@@ -371,7 +378,7 @@ mod tests {
     fn sent(queue: &mut Queue) -> Vec<u64> {
         let mut seqs = Vec::new();
         while let Some(Entry::Chunk { .. }) = queue.entries.get(queue.sent) {
-            let Some(SendOutput::SendChunk { seq, .. }) = queue.send_next() else {
+            let Some(Next::Chunk { seq, .. }) = queue.send_next() else {
                 break;
             };
             seqs.push(seq.0);

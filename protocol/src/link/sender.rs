@@ -16,7 +16,7 @@
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
-use super::queue::{Gap, Pushed, Queue};
+use super::queue::{Gap, Next, Pushed, Queue};
 use super::{
     AgentCommand, AgentFrame, Hello, LINK_VERSION, LINK_VERSION_MIN, RefusalReason, ResumePoint,
     ServerFrame, SourceStatement,
@@ -257,9 +257,11 @@ impl LinkSender {
         if core::mem::take(&mut self.sources_due) {
             return Some(SendOutput::Send(AgentFrame::Sources(self.sources.clone())));
         }
-        self.queue
-            .send_next()
-            .or_else(|| self.next_thumbnail())
+        let next = self.queue.send_next().map(|next| match next {
+            Next::Chunk { stream, seq } => SendOutput::SendChunk { stream, seq },
+            Next::Beat { seq } => SendOutput::SendBeat { seq },
+        });
+        next.or_else(|| self.next_thumbnail())
             .or_else(|| self.next_finish())
     }
 
