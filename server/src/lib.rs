@@ -22,6 +22,7 @@ pub mod keys;
 pub mod live;
 pub mod moment;
 mod platform;
+mod rate;
 pub mod recordings;
 pub mod registry;
 pub mod retention;

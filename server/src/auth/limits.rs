@@ -16,6 +16,7 @@ use super::AuthError;
 use super::network::Network;
 use super::spare::Reach;
 use crate::config::Limits;
+use crate::rate::Rate;
 
 /// The account, place or network whose tries are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,11 +123,13 @@ impl RateLimits {
         let now = now.since_origin();
         let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
         let mut wait = Duration::ZERO;
+        let mut taken = Vec::with_capacity(counted.len());
         for one in counted {
-            let (step, window) = self.bound(*one);
-            let full_at = kinds.of(*one).peek(&one.key()).copied();
-            let ahead = full_at.unwrap_or(now).saturating_sub(now);
-            wait = wait.max(ahead.saturating_add(step).saturating_sub(window));
+            let empty_at = kinds.of(*one).peek(&one.key()).copied();
+            match self.rate(*one).one_more(empty_at, now) {
+                Ok(empty_at) => taken.push((*one, empty_at)),
+                Err(longer) => wait = wait.max(longer),
+            }
         }
         if !wait.is_zero() {
             let left = wait.as_secs().saturating_add(1);
@@ -134,11 +137,8 @@ impl RateLimits {
                 retry_after_s: u32::try_from(left).unwrap_or(u32::MAX),
             });
         }
-        for one in counted {
-            let step = self.bound(*one).0;
-            let counts = kinds.of(*one);
-            let empty_at = counts.get(&one.key()).copied().unwrap_or(now).max(now);
-            counts.put(one.key(), empty_at.saturating_add(step));
+        for (one, empty_at) in taken {
+            kinds.of(one).put(one.key(), empty_at);
         }
         Ok(())
     }
@@ -174,7 +174,7 @@ impl RateLimits {
     pub(crate) fn give_back(&self, counted: &[Counted]) {
         let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
         for one in counted {
-            let step = self.bound(*one).0;
+            let step = self.rate(*one).step;
             if let Some(empty_at) = kinds.of(*one).get_mut(&one.key()) {
                 *empty_at = empty_at.saturating_sub(step);
             }
@@ -183,16 +183,14 @@ impl RateLimits {
 
     /// Tells whether no try is left.
     pub(crate) fn is_full(&self, one: Counted, now: Now) -> bool {
-        let (step, window) = self.bound(one);
         let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
-        kinds.of(one).peek(&one.key()).is_some_and(|empty_at| {
-            let ahead = empty_at.saturating_sub(now.since_origin());
-            ahead.saturating_add(step) > window
-        })
+        let empty_at = kinds.of(one).peek(&one.key()).copied();
+        let next = self.rate(one).one_more(empty_at, now.since_origin());
+        next.is_err()
     }
 
     /// Returns how long one try counts, and over which time all are counted.
-    fn bound(&self, one: Counted) -> (Duration, Duration) {
+    fn rate(&self, one: Counted) -> Rate {
         let (most, window) = match one {
             Counted::Account(_) => (
                 self.limits.account_tries.saturating_mul(STRANGERS_TIMES),
@@ -204,7 +202,10 @@ impl RateLimits {
             Counted::Codes(_) => (self.limits.code_tries, TRIES_WINDOW),
             Counted::Spare(reach, _) => reach.bound(),
         };
-        (window / most.max(1), window)
+        Rate {
+            step: window / most.max(1),
+            window,
+        }
     }
 }
 

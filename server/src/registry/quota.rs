@@ -13,6 +13,7 @@ use super::binding::Caller;
 use super::cell::CellState;
 use super::change::Change;
 use super::error::RegistryError;
+use crate::rate::Rate;
 use crate::store::StoreError;
 
 /// How many bytes the recording of an attempt may bring.
@@ -107,7 +108,7 @@ impl Kept {
 #[derive(Debug, Default)]
 pub(crate) struct CheckIns {
     /// When all would be free again.
-    empty_at: Option<Now>,
+    empty_at: Option<Duration>,
 }
 
 impl CheckIns {
@@ -116,13 +117,11 @@ impl CheckIns {
     /// # Errors
     /// How long to wait for the next one; nothing is counted then.
     fn take(&mut self, now: Now) -> Result<(), Duration> {
-        let empty_at = self.empty_at.unwrap_or(now).max(now) + CHECK_IN_EVERY;
-        let most = CHECK_IN_EVERY.saturating_mul(CHECK_INS_AT_ONCE);
-        let wait = empty_at.since(now).saturating_sub(most);
-        if !wait.is_zero() {
-            return Err(wait);
-        }
-        self.empty_at = Some(empty_at);
+        let rate = Rate {
+            step: CHECK_IN_EVERY,
+            window: CHECK_IN_EVERY.saturating_mul(CHECK_INS_AT_ONCE),
+        };
+        self.empty_at = Some(rate.one_more(self.empty_at, now.since_origin())?);
         Ok(())
     }
 }
