@@ -87,6 +87,22 @@ impl Registry {
         }
     }
 
+    /// Refuses the same, and a caller of an epoch that is over.
+    pub(super) fn authorize_in(
+        caller: &Caller,
+        state: &CellState,
+        epoch: Epoch,
+    ) -> Result<(), RegistryError> {
+        Self::authorize(caller, state)?;
+        if epoch != state.epoch {
+            return Err(RegistryError::refuse(
+                ProblemCode::OldEpoch,
+                "the epoch is over",
+            ));
+        }
+        Ok(())
+    }
+
     /// Refuses a machine other than the one that the attempt is bound to, and files its request to
     /// move.
     pub(super) async fn may_bind(

@@ -65,7 +65,7 @@ impl Registry {
         (from, person): (MessageFrom, Option<PersonId>),
         text: &str,
     ) -> Result<(), RegistryError> {
-        if from == MessageFrom::Candidate && !self.room_first(state, Kept::Messages).await? {
+        if from == MessageFrom::Candidate && !self.room_first(state, &[Kept::Messages]).await? {
             let detail = "as many messages were sent as are kept; raise your hand";
             return Err(RegistryError::refuse(ProblemCode::TooMany, detail));
         }

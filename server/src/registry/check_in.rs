@@ -231,7 +231,7 @@ impl Registry {
             return Err(RegistryError::refuse(ProblemCode::BadRequest, "version"));
         }
         let known = self.consented(attempt, &request.version).await? == Some(request.agreed);
-        if !known && !self.room_first(&mut state, Kept::Consents).await? {
+        if !known && !self.room_first(&mut state, &[Kept::Consents]).await? {
             let detail = "consent was given more often than is kept";
             return Err(RegistryError::refuse(ProblemCode::TooMany, detail));
         }

@@ -20,7 +20,6 @@ use super::cell::{Cell, CellState};
 use super::change::Change;
 use super::error::RegistryError;
 use super::quota::Kept;
-use super::save::Settlement;
 use super::staff::Deed;
 use crate::store::{Store, StoreError};
 
@@ -114,18 +113,16 @@ impl Registry {
         state: &mut CellState,
         document: Option<Vec<u8>>,
     ) -> Result<(), RegistryError> {
-        let at = self.moment();
-        if !self.room_to_show(state, document.is_some()).await? {
+        let kept: &[Kept] = match &document {
+            Some(_) => &[Kept::Shown, Kept::Documents],
+            None => &[Kept::Shown],
+        };
+        if !self.room_first(state, kept).await? {
             let detail = "identity was shown too often; call the proctor";
             return Err(RegistryError::refuse(ProblemCode::TooMany, detail));
         }
-        let mut gate = state.gate.clone();
-        let result = gate.handle(at, GateInput::Task(CheckInTask::Identity));
-        if let Err(refused) = result {
-            self.settle(cell, state, gate, at).await?;
-            return Err(refused.into());
-        }
-        let settlement = Settlement::of(state, gate, at);
+        let task = GateInput::Task(CheckInTask::Identity);
+        let settlement = self.settled_by(cell, state, task).await?;
         let mut change = self.begin_settled(state, &settlement).await?;
         let shown = Recorded {
             epoch: state.epoch,
@@ -142,21 +139,6 @@ impl Registry {
         self.publish(cell, state, settlement, Some(open));
         self.raise(cell, state);
         Ok(())
-    }
-
-    /// Tells whether one more showing is kept; where no more documents are, an incident says so.
-    async fn room_to_show(
-        &self,
-        state: &mut CellState,
-        document: bool,
-    ) -> Result<bool, RegistryError> {
-        if !self.room_first(state, Kept::Shown).await? {
-            return Ok(false);
-        }
-        if document {
-            return self.room_first(state, Kept::Documents).await;
-        }
-        Ok(true)
     }
 
     async fn put_document(
@@ -238,14 +220,7 @@ impl Registry {
         }
         let cell = self.cell(attempt).await?;
         let mut state = cell.state.lock().await;
-        let at = self.moment();
-        let mut gate = state.gate.clone();
-        let result = gate.handle(at, decision.input());
-        if let Err(refused) = result {
-            self.settle(&cell, &mut state, gate, at).await?;
-            return Err(refused.into());
-        }
-        let settlement = Settlement::of(&state, gate, at);
+        let settlement = self.settled_by(&cell, &mut state, decision.input()).await?;
         let mut change = self.begin_settled(&state, &settlement).await?;
         if let IdentityDecision::Approve { document } = decision {
             may_be_approved(&mut change, &state, document).await?;

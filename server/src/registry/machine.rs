@@ -101,7 +101,7 @@ impl Registry {
             let detail = "nothing is checked before consent or after the end";
             return Err(RegistryError::refuse(ProblemCode::WrongPhase, detail));
         }
-        if !self.room_first(&mut state, Kept::SystemChecks).await? {
+        if !self.room_first(&mut state, &[Kept::SystemChecks]).await? {
             let detail = "the machine was checked too often; call the testing centre";
             return Err(RegistryError::refuse(ProblemCode::TooMany, detail));
         }

@@ -215,19 +215,21 @@ impl Registry {
         Ok(false)
     }
 
-    /// Tells the same before a change is begun that is not to be made without room.
+    /// Tells the same of one more of each, before a change is begun that is not to be made without room.
     pub(super) async fn room_first(
         &self,
         state: &mut CellState,
-        kept: Kept,
+        kept: &[Kept],
     ) -> Result<bool, RegistryError> {
         let wall = self.inner.clock.wall();
         let mut change = Change::begin(self, state, state.epoch, wall).await?;
-        if self.room(&mut change, kept).await? {
-            return Ok(true);
+        for one in kept {
+            if !self.room(&mut change, *one).await? {
+                state.open_incidents = change.commit().await?;
+                return Ok(false);
+            }
         }
-        state.open_incidents = change.commit().await?;
-        Ok(false)
+        Ok(true)
     }
 }
 

@@ -53,13 +53,7 @@ impl Registry {
     ) -> Result<AcceptedResponses, RegistryError> {
         let cell = self.cell(attempt).await?;
         let mut state = cell.state.lock().await;
-        Self::authorize(caller, &state)?;
-        if request.epoch != state.epoch {
-            return Err(RegistryError::refuse(
-                ProblemCode::OldEpoch,
-                "the epoch is over",
-            ));
-        }
+        Self::authorize_in(caller, &state, request.epoch)?;
         if request.entries.len() > RESPONSES_MAX {
             return Err(RegistryError::refuse(ProblemCode::TooLarge, "entries"));
         }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use qorgan_protocol::attempt::{
-    AttemptPhase, GateMemory, GateOutput, LeaseChange, LeaseRecord, Moment, PauseCause, StartGate,
+    AttemptPhase, GateInput, GateMemory, GateOutput, LeaseChange, LeaseRecord, Moment, PauseCause,
+    StartGate,
 };
 use qorgan_protocol::evidence::{StreamId, StreamKind};
 use qorgan_protocol::ids::AttemptId;
@@ -115,6 +116,23 @@ impl Registry {
         };
         self.publish(cell, state, settlement, open);
         Ok(())
+    }
+
+    /// Takes an input into a copy of the gate; returns what is then to be stored, with what belongs to
+    /// it. Where the gate refuses, what it says of that is stored at once.
+    pub(super) async fn settled_by(
+        &self,
+        cell: &Cell,
+        state: &mut CellState,
+        input: GateInput,
+    ) -> Result<Settlement, RegistryError> {
+        let at = self.moment();
+        let mut gate = state.gate.clone();
+        if let Err(refused) = gate.handle(at, input) {
+            self.settle(cell, state, gate, at).await?;
+            return Err(refused.into());
+        }
+        Ok(Settlement::of(state, gate, at))
     }
 
     /// Begins a change that holds what a gate says; what belongs to it is written to the same change

@@ -18,7 +18,6 @@ use super::change::Change;
 use super::command::ControlAction;
 use super::error::RegistryError;
 use super::load::unsigned;
-use super::save::Settlement;
 use super::view::whole_ms;
 use crate::console::Language;
 use crate::store::assigned::Scope;
@@ -325,13 +324,7 @@ impl Registry {
         input: GateInput,
         (deed, told): (Deed<'_>, Option<&str>),
     ) -> Result<(), RegistryError> {
-        let at = self.moment();
-        let mut gate = state.gate.clone();
-        if let Err(refused) = gate.handle(at, input) {
-            self.settle(cell, state, gate, at).await?;
-            return Err(refused.into());
-        }
-        let settlement = Settlement::of(state, gate, at);
+        let settlement = self.settled_by(cell, state, input).await?;
         let mut change = self.begin_settled(state, &settlement).await?;
         self.write_deed(&mut change.tx, state.facts.attempt, deed)
             .await?;

@@ -48,13 +48,7 @@ impl Registry {
     ) -> Result<SubmitReply, RegistryError> {
         let cell = self.cell(attempt).await?;
         let mut state = cell.state.lock().await;
-        Self::authorize(caller, &state)?;
-        if request.epoch != state.epoch {
-            return Err(RegistryError::refuse(
-                ProblemCode::OldEpoch,
-                "the epoch is over",
-            ));
-        }
+        Self::authorize_in(caller, &state, request.epoch)?;
         self.input_locked(&cell, &mut state, GateInput::Contact)
             .await?;
         if request.entries.0 != state.journal_next {
@@ -104,18 +98,19 @@ impl Registry {
         cell: &Cell,
         state: &mut CellState,
     ) -> Result<SubmitReply, RegistryError> {
-        let at = self.moment();
-        let mut gate = state.gate.clone();
-        if matches!(
-            gate.phase(),
-            AttemptPhase::Running { .. } | AttemptPhase::Paused { .. }
-        ) && let Err(refused) = gate.handle(at, GateInput::Submit)
-        {
-            self.settle(cell, state, gate, at).await?;
-            return Err(refused.into());
-        }
+        let settlement = match state.gate.phase() {
+            AttemptPhase::Running { .. } | AttemptPhase::Paused { .. } => {
+                self.settled_by(cell, state, GateInput::Submit).await?
+            }
+            AttemptPhase::Scheduled
+            | AttemptPhase::CheckIn { .. }
+            | AttemptPhase::Ready { .. }
+            | AttemptPhase::Submitted { .. }
+            | AttemptPhase::Sealed { .. }
+            | AttemptPhase::Terminated { .. }
+            | AttemptPhase::Void { .. } => Settlement::of(state, state.gate.clone(), self.moment()),
+        };
         let standing = self.submitted_standing(state).await?;
-        let settlement = Settlement::of(state, gate, at);
         let mut change = self.begin_settled(state, &settlement).await?;
         let late = self.take_word(&mut change, state).await?;
         let receipt = self.receipt(&mut change, state, standing).await?;
