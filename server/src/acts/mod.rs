@@ -36,7 +36,7 @@ use crate::console::Language;
 use crate::registry::RegistryError;
 use crate::state::AppState;
 use crate::store::assigned::Scope;
-use crate::store::{StoreError, WriteTx, audit, id};
+use crate::store::{StoreError, WriteTx, audit, id, list};
 
 pub(crate) use stills::streams;
 
@@ -440,7 +440,7 @@ pub(crate) async fn of_attempts(
         "SELECT attempt_id, id, form, year, ordinal FROM acts \
          WHERE attempt_id IN (SELECT value FROM json_each($1))",
     )
-    .bind(serde_json::to_string(attempts)?)
+    .bind(list("list of attempts", &attempts)?)
     .fetch_all(state.store.read())
     .await?;
     let mut acts = BTreeMap::new();

@@ -11,7 +11,7 @@ use super::paging::PageOf;
 use super::store::SittingFacts;
 use crate::registry::{BoardLine, BoardOf, BoardQuery};
 use crate::state::AppState;
-use crate::store::StoreError;
+use crate::store;
 use crate::store::assigned::Scope;
 
 /// One candidate on the board.
@@ -154,10 +154,6 @@ async fn listed(
     lines: &[BoardLine],
 ) -> Result<BTreeMap<String, Listed>, ConsoleError> {
     let attempts: Vec<String> = lines.iter().map(|line| line.attempt.to_string()).collect();
-    let attempts = serde_json::to_string(&attempts).map_err(|source| StoreError::Json {
-        what: "list of attempts",
-        source,
-    })?;
     let rows = sqlx::query(
         "SELECT a.id, a.submitted_ms, a.extra_ms + COALESCE(s.extra_minutes, 0) * 60000 \
          + a.credited_ms AS extra_ms, COALESCE(s.admitted, 1) AS admitted, \
@@ -166,7 +162,7 @@ async fn listed(
          LEFT JOIN person_details d ON d.person_id = a.person_id \
          WHERE a.id IN (SELECT value FROM json_each($1))",
     )
-    .bind(attempts)
+    .bind(store::list("list of attempts", &attempts)?)
     .fetch_all(state.store.read())
     .await?;
     let mut listed = BTreeMap::new();

@@ -21,7 +21,7 @@ use crate::auth::{Proctor, Staff};
 use crate::state::AppState;
 use crate::store::assigned::Scope;
 use crate::store::search::Search;
-use crate::store::{Store, StoreError, id};
+use crate::store::{self, Store, StoreError, id};
 
 #[derive(Debug, Template)]
 #[template(path = "console/reviews.html")]
@@ -244,12 +244,8 @@ async fn add_acts(state: &AppState, lines: &mut [ReviewLine]) -> Result<(), Cons
 }
 
 async fn seen(store: &Store, attempts: &[String]) -> Result<BTreeMap<AttemptId, Seen>, StoreError> {
-    let attempts = serde_json::to_string(attempts).map_err(|source| StoreError::Json {
-        what: "list of attempts",
-        source,
-    })?;
     let rows = sqlx::query(SEEN_SQL)
-        .bind(attempts)
+        .bind(store::list("list of attempts", &attempts)?)
         .fetch_all(store.read())
         .await?;
     let mut seen: BTreeMap<AttemptId, Seen> = BTreeMap::new();

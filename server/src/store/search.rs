@@ -5,7 +5,7 @@
 
 use qorgan_server_core::login::fold_search;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, list};
 
 /// What somebody typed into a search for people, as statements take it.
 #[derive(Debug, Default)]
@@ -48,10 +48,7 @@ impl Search {
             holding = sqlx::query_scalar(sql).fetch_all(store.read()).await?;
             holding.retain(|text| fold_search(text).contains(&self.folded));
         }
-        serde_json::to_string(&holding).map_err(|source| StoreError::Json {
-            what: "list of what a search finds",
-            source,
-        })
+        list("list of what a search finds", &holding)
     }
 }
 
