@@ -198,15 +198,9 @@ pub(super) async fn document(
     let jpeg = state.registry.identity_document(attempt, document).await?;
     let (who, at) = ((attempt, staff.session.person), state.clock.wall());
     let mut tx = state.store.begin().await?;
-    let seen = ("saw_document", document.0.to_string());
-    custody(
-        &mut tx,
-        state.institution(),
-        who,
-        at,
-        (seen.0, seen.1.as_str()),
-    )
-    .await?;
+    let number = document.0.to_string();
+    let seen = ("saw_document", number.as_str());
+    custody(&mut tx, state.institution(), who, at, seen).await?;
     tx.commit().await?;
     picture(jpeg)
 }

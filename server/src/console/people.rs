@@ -90,7 +90,8 @@ pub(super) async fn list(
         None => (wanted.sort.as_str(), false),
     };
     let part = PageOf::read(&wanted.page, PEOPLE_SHOWN);
-    let mut people = people(&state.store, &page, &wanted, part.range()).await?;
+    let found = Found::by(&state.store, &wanted).await?;
+    let mut people = people(&state.store, &page, (&wanted, &found), part.range()).await?;
     let asked = [
         ("q", wanted.q.as_str()),
         ("role", wanted.role.as_str()),
@@ -103,7 +104,7 @@ pub(super) async fn list(
             .iter()
             .map(|word| (*word, page.t(&format!("role-{word}"))))
             .collect(),
-        total: count(&state.store, &wanted).await?,
+        total: count(&state.store, &wanted, &found).await?,
         q: wanted.q,
         role: wanted.role,
         people,
@@ -184,16 +185,30 @@ fn sorted(sort: &str) -> &'static str {
     }
 }
 
+/// What is searched for, with the groups that hold it: both are asked of the same people and their
+/// number.
+struct Found {
+    search: Search,
+    groups: String,
+}
+
+impl Found {
+    async fn by(store: &Store, wanted: &Wanted) -> Result<Self, StoreError> {
+        let search = Search::read(&wanted.q);
+        let groups = search.groups(store).await?;
+        Ok(Self { search, groups })
+    }
+}
+
 async fn people(
     store: &Store,
     page: &Page,
-    wanted: &Wanted,
+    (wanted, found): (&Wanted, &Found),
     (offset, limit): (u32, u32),
 ) -> Result<Vec<PersonLine>, StoreError> {
-    let search = Search::read(&wanted.q);
     let rows = sqlx::query(sorted(&wanted.sort))
-        .bind(search.folded())
-        .bind(search.groups(store).await?)
+        .bind(found.search.folded())
+        .bind(&found.groups)
         .bind(&wanted.role)
         .bind(limit)
         .bind(offset)
@@ -219,11 +234,10 @@ async fn people(
     Ok(people)
 }
 
-async fn count(store: &Store, wanted: &Wanted) -> Result<i64, StoreError> {
-    let search = Search::read(&wanted.q);
+async fn count(store: &Store, wanted: &Wanted, found: &Found) -> Result<i64, StoreError> {
     Ok(sqlx::query_scalar(people_sql!("COUNT(*)", ""))
-        .bind(search.folded())
-        .bind(search.groups(store).await?)
+        .bind(found.search.folded())
+        .bind(&found.groups)
         .bind(&wanted.role)
         .fetch_one(store.read())
         .await?)
@@ -238,7 +252,8 @@ pub(super) async fn export(
     let page = Page::new(&state, &visitor, Some(&staff.session));
     let accounts = accounts(&state).await?;
     let everybody = Wanted::default();
-    let people = people(&state.store, &page, &everybody, (0, EVERYBODY)).await?;
+    let found = Found::by(&state.store, &everybody).await?;
+    let people = people(&state.store, &page, (&everybody, &found), (0, EVERYBODY)).await?;
     let mut tx = state.store.begin().await?;
     let detail = people.len().to_string();
     let taken = ("people_exported", "people", detail.as_str());
@@ -512,9 +527,11 @@ mod tests {
                 ..Wanted::default()
             };
             let page = Page::for_test_in(Language::Kazakh);
-            let shown = people(&state.store, &page, &wanted, (0, 10)).await;
+            let search = Found::by(&state.store, &wanted).await.expect("readable");
+            let shown = people(&state.store, &page, (&wanted, &search), (0, 10)).await;
             assert_eq!(shown.expect("readable").len(), found, "{typed}");
-            let counted = count(&state.store, &wanted).await.expect("readable");
+            let counted = count(&state.store, &wanted, &search).await;
+            let counted = counted.expect("readable");
             assert_eq!(usize::try_from(counted), Ok(found), "{typed}");
         }
     }
