@@ -507,6 +507,12 @@ pub(super) fn test(at: WallTime) -> AssessmentTest {
     }
 }
 
+/// Returns the one number that a statement counts.
+pub(super) async fn number(world: &World, sql: &'static str) -> i64 {
+    let read = sqlx::query_scalar(sql).fetch_one(world.state.store.read());
+    read.await.expect("readable")
+}
+
 /// Stands in every item; it must not be found in the data folder.
 pub(super) const SECRET_TEXT: &str = "Which-bone-is-the-longest";
 

@@ -8,7 +8,7 @@ use qorgan_protocol::wire::{ResponseReceipt, SignedHex};
 use qorgan_signing::Ring;
 use serde_json::{Value, json};
 
-use super::harness::{Device, Journal, World, entries, item_id};
+use super::harness::{Device, Journal, World, entries, item_id, number};
 
 #[tokio::test]
 async fn responses_are_stored_once_and_receipted() {
@@ -73,14 +73,8 @@ async fn more_responses_than_are_kept_are_refused_and_people_are_told_once() {
             .await;
         assert_eq!((status, &problem["code"]), (429, &json!("too_many")));
     }
-    let told: i64 = sqlx::query_scalar(
-        "SELECT COUNT(*) FROM incidents WHERE attempt_id = $1 AND detail LIKE 'more responses %'",
-    )
-    .bind(attempt.to_string())
-    .fetch_one(world.state.store.read())
-    .await
-    .expect("readable");
-    assert_eq!(told, 1);
+    let told = "SELECT COUNT(*) FROM incidents WHERE detail LIKE 'more responses %'";
+    assert_eq!(number(&world, told).await, 1);
 }
 
 #[tokio::test]

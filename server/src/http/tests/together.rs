@@ -7,7 +7,7 @@ use qorgan_protocol::ids::{AttemptId, Epoch};
 use qorgan_protocol::time::Now;
 use serde_json::json;
 
-use super::harness::{Device, Journal, World, entries, item_id, quick};
+use super::harness::{Device, Journal, World, entries, item_id, number, quick};
 use crate::registry::{ControlAction, IdentityDecision};
 
 /// Has the database refuse what `when` names, until [`mended`].
@@ -24,11 +24,6 @@ async fn execute(world: &World, sql: &'static str) {
     let mut tx = world.state.store.begin().await.expect("a writer");
     sqlx::query(sql).execute(&mut *tx).await.expect("changed");
     tx.commit().await.expect("changed");
-}
-
-async fn number(world: &World, sql: &'static str) -> i64 {
-    let read = sqlx::query_scalar(sql).fetch_one(world.state.store.read());
-    read.await.expect("readable")
 }
 
 async fn standing(world: &World, attempt: AttemptId) -> (AttemptPhase, Epoch) {
