@@ -163,7 +163,7 @@ fn log_of(places: &Places, name: &str) -> PathBuf {
 fn checks(places: &Places) -> Vec<Check> {
     let check = |name, line: Line| Check {
         name,
-        line: line.set_all(places.variables()),
+        line: linted(line).set_all(places.variables()),
         counts: false,
         keep: |_| Ok(()),
     };
@@ -176,7 +176,7 @@ fn checks(places: &Places) -> Vec<Check> {
         ),
         check(
             "lint",
-            cargo("clippy --locked --workspace --all-targets -- -D warnings"),
+            cargo("test --locked --workspace --all-targets --no-run"),
         ),
         check(
             "wasm",
@@ -216,6 +216,15 @@ fn checks(places: &Places) -> Vec<Check> {
 
 fn cargo(words: &str) -> Line {
     Line::new(["cargo"]).with(words.split(' '))
+}
+
+/// Clippy wraps the compiler for every step, so that lints, programs and tests are one build:
+/// `cargo clippy` would check each dependency once more, a quarter of an hour on two cores.
+fn linted(line: Line) -> Line {
+    line.set("RUSTC_WORKSPACE_WRAPPER", "clippy-driver").set(
+        "CLIPPY_ARGS",
+        "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__",
+    )
 }
 
 fn cross(target: &str) -> Line {
@@ -258,7 +267,7 @@ fn browser_tests() -> Line {
     Line::new("timeout --kill-after=10 10m node tests/browser/run.mjs".split(' '))
 }
 
-const FUZZ_MS: &str = "60000";
+const FUZZ_MS: &str = "15000";
 const TESTS_LIMIT: &str = "50m";
 const SHOWN_LINES: usize = 120;
 
