@@ -4,6 +4,9 @@
 //! The harness starts the real programs, waits for conditions with bounds, and
 //! leaves nothing running: what it starts ends when its value is dropped.
 
+// Named for its feature alone, by which programs and tests share one build.
+use half as _;
+
 pub mod account;
 pub mod attack;
 pub mod browser;

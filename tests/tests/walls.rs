@@ -166,6 +166,31 @@ fn every_line_of_the_workspace_table_is_inherited() {
     assert!(left.is_empty(), "no crate inherits {left:?}");
 }
 
+#[test]
+fn programs_and_tests_are_built_of_the_same_dependencies() {
+    let programs = features("normal,build");
+    let tests = features("normal,build,dev");
+
+    let twice: Vec<_> = programs.difference(&tests).collect();
+    assert!(
+        twice.is_empty(),
+        "a test library turns features on that programs lack, so all that needs these is compiled \
+         twice; have a crate name the features for both: {twice:#?}"
+    );
+}
+
+/// Returns each crate that is compiled by way of these edges, with its features.
+fn features(edges: &str) -> BTreeSet<String> {
+    let words = ["tree", "--locked", "--workspace", "--edges", edges];
+    let form = ["--prefix", "none", "--format", "{p} {f}"];
+    let words: Vec<_> = words.into_iter().chain(form).collect();
+    let tree = output(&cargo(), &words).expect("cargo prints the tree");
+    let lines = tree.lines();
+    lines
+        .map(|line| line.trim_end_matches(" (*)").to_owned())
+        .collect()
+}
+
 /// Returns what a crate's manifest asks for and no source that may use it names. A dependency that
 /// only turns on a feature of another belongs to that one's features.
 fn unnamed_dependencies(folder: &str, sources: &[&SourceFile]) -> Vec<String> {
