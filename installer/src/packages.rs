@@ -114,9 +114,8 @@ pub(crate) const PACKAGES: &[Package] = &[
     command(Purpose::Demo, "nodejs", "node"),
     command(Purpose::Demo, "npm", "npm"),
     package(Purpose::Demo, "python3-venv"),
-    // Suite: outside tools that judge what we make, and the cross compiler.
+    // Suite: outside tools that judge what we make.
     package(Purpose::Suite, "mesa-vulkan-drivers"),
-    package(Purpose::Suite, "mingw-w64"),
     package(Purpose::Suite, "qpdf"),
     package(Purpose::Suite, "sox"),
     // Suite: monitors that are plugged in and out.

@@ -169,7 +169,7 @@ mod tests {
             panic!("packages come first");
         };
         assert!(names.contains(&"xvfb"));
-        assert!(!names.contains(&"mingw-w64"));
+        assert!(!names.contains(&"qpdf"));
         assert!(!steps.contains(&Step::Make(Made::CargoDeny)));
         assert!(
             !steps
