@@ -19,7 +19,7 @@ use super::identity::Recorded;
 use super::load::epoch_place;
 use super::machine::MachineStanding;
 use super::presence::Presence;
-use super::quota::Kept;
+use super::quota::{CheckIns, Kept};
 use super::save::{Settlement, send};
 use super::staff::Deed;
 use crate::store::{self, StoreError, WriteTx};
@@ -458,6 +458,7 @@ impl Begun {
         state.instance = None;
         state.machine = MachineStanding::default();
         state.presence = Presence::default();
+        state.check_ins = CheckIns::default();
         state.journal_next = 0;
         state.heads.clear();
         state.recorded_us = 0;

@@ -138,6 +138,31 @@ async fn two_clients_that_take_an_attempt_by_turns_have_to_wait_and_people_are_t
 }
 
 #[tokio::test]
+async fn a_machine_that_takes_over_does_not_wait_for_what_the_old_one_used_up() {
+    let world = World::start().await;
+    let proctor = world.person("proctor").await;
+    let attempt = world.candidate("a", GatePolicy::remote()).await;
+    let (first, second) = (Device::new(), Device::new());
+    let (old, _agent) = world.running(&first, "a", attempt).await;
+    let new = world.sign_in(&second, "a").await;
+    assert_eq!(new.try_check_in(attempt).await.0, 409);
+    let mut last = 200;
+    for _ in 0..40 {
+        last = old.try_check_in(attempt).await.0;
+    }
+    assert_eq!(last, 429);
+
+    let registry = &world.state.registry;
+    let asked = registry.moves(attempt).await.expect("readable");
+    let approved = registry
+        .approve_move(attempt, asked[0].id, true, proctor)
+        .await;
+    approved.expect("it waits");
+
+    assert_eq!(new.check_in(attempt).await.epoch, Epoch(2));
+}
+
+#[tokio::test]
 async fn an_attempt_keeps_one_token_of_its_agent_however_often_consent_is_said() {
     let world = World::start().await;
     let attempt = world.candidate("a", GatePolicy::remote()).await;
