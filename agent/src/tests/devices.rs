@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use qorgan_protocol::evidence::{SourceState, StreamId, StreamKind};
 use qorgan_protocol::limits::CHUNK_MS_MAX;
@@ -35,7 +34,6 @@ async fn camera_with_sound_and_a_still_screen_are_recorded_live_and_named_as_sim
         sources: Sources::Simulated(files.path().to_path_buf()),
         spool_bytes_max: None,
     };
-    let began = Instant::now();
     let bound = Bound::make(&options, server.provision(), &sender)
         .await
         .expect("enrolled");
@@ -45,7 +43,6 @@ async fn camera_with_sound_and_a_still_screen_are_recorded_live_and_named_as_sim
     bound.board().want_still();
     bound.open_devices();
     wait_for(|| streams_are_live(&server)).await;
-    eprintln!("streaming after {:?}", began.elapsed());
 
     // A key frame and a proctor who looks, while nothing on the screen changes.
     let before = samples(&server, SCREEN, Track::Video);
@@ -97,7 +94,6 @@ async fn camera_with_sound_and_a_still_screen_are_recorded_live_and_named_as_sim
 /// track's time goes back. Tracks are looked at one by one, for on a busy machine sound comes late
 /// and begins before the pictures of its chunk.
 fn check_file(stored: &Stored, stream: StreamId) {
-    let mut last_us = 0;
     let mut decoded = BTreeMap::new();
     for ((of, seq), (header, payload)) in &stored.chunks {
         if *of != stream {
@@ -112,21 +108,12 @@ fn check_file(stored: &Stored, stream: StreamId) {
         assert_eq!(header.sync, video.is_none_or(|frame| frame.sync));
         for frame in &frames {
             let first = frames.iter().find(|first| first.track == frame.track);
-            let within = frame.start() - first.map_or(frame.start(), Sample::start);
+            let within = frame.start() - first.map_or_else(|| frame.start(), Sample::start);
             assert!(within <= Duration::from_millis(CHUNK_MS_MAX), "{within:?}");
             let before = decoded.insert(frame.track, frame.time_ticks);
             assert!(before <= Some(frame.time_ticks), "time goes back at {seq}");
         }
-        last_us = last_us.max(header.start_us);
     }
-    let span_s = last_us / 1_000_000;
-    let bytes: usize = stored
-        .chunks
-        .iter()
-        .filter(|((of, _), _)| *of == stream)
-        .map(|(_, (_, payload))| payload.len())
-        .sum();
-    eprintln!("{stream}: {bytes} bytes, to second {span_s}");
 }
 
 fn streams_are_live(server: &FakeServer) -> bool {
