@@ -15,7 +15,6 @@ mod lockdown;
 mod measure;
 mod platform;
 mod seat;
-mod tracker;
 mod watch;
 
 #[cfg(any(test, feature = "fake"))]

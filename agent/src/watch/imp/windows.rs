@@ -74,8 +74,9 @@ fn facts(window: HWND) -> WindowFacts {
     WindowFacts {
         window: u32::try_from(number).unwrap_or_default(),
         pid: (pid != 0).then_some(pid),
-        // SAFETY: both write at most as many letters as they are told there is room for.
+        // SAFETY: it writes at most as many letters as it is told there is room for.
         title: words(|text, room| unsafe { GetWindowTextW(window, text, room) }),
+        // SAFETY: as above.
         class: words(|text, room| unsafe { GetClassNameW(window, text, room) }),
         furniture: false,
     }

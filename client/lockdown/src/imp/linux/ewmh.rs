@@ -7,7 +7,8 @@ use x11rb::{
     rust_connection::RustConnection,
 };
 
-use crate::{tracker::Look, watch::WindowIdentity};
+use super::tracker::Look;
+use crate::watch::WindowIdentity;
 
 x11rb::atom_manager! {
     /// The names that this crate uses at the display server.

@@ -10,6 +10,7 @@ mod ewmh;
 mod fullscreen;
 mod keyboard;
 mod layouts;
+mod tracker;
 mod watch;
 
 use std::sync::Arc;

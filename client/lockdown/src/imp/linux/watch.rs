@@ -23,10 +23,8 @@ use x11rb::{
 };
 
 use super::ewmh::{Desktop, wake};
-use crate::{
-    tracker::{Change, Look, Tracker},
-    watch::{Stop, WatchError, WatchEvent, WatchHandle, WatchKind},
-};
+use super::tracker::{Change, Look, Tracker};
+use crate::watch::{Stop, WatchError, WatchEvent, WatchHandle, WatchKind};
 
 type Notify = Box<dyn FnMut(WatchEvent) + Send>;
 

@@ -3,20 +3,20 @@
 use std::collections::BTreeSet;
 
 /// A window's number at the display server.
-pub(crate) type WindowId = u32;
+pub(super) type WindowId = u32;
 
 /// What the window manager says at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Look {
+pub(super) struct Look {
     /// The active window; `None` where there is none.
-    pub(crate) active: Option<WindowId>,
+    pub(super) active: Option<WindowId>,
     /// Every managed window, lowest first; empty where the window manager keeps no list.
-    pub(crate) stacking: Vec<WindowId>,
+    pub(super) stacking: Vec<WindowId>,
 }
 
 /// One change that is worth a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Change {
+pub(super) enum Change {
     /// Another window, or none, is active.
     SwitchedAway(Option<WindowId>),
     /// The kiosk is active once more.
@@ -29,7 +29,7 @@ pub(crate) enum Change {
 
 /// Remembers the last look.
 #[derive(Debug)]
-pub(crate) struct Tracker {
+pub(super) struct Tracker {
     own: WindowId,
     active: Option<WindowId>,
     known: BTreeSet<WindowId>,
@@ -38,7 +38,7 @@ pub(crate) struct Tracker {
 
 impl Tracker {
     /// Starts from `first`; windows that are there already are not new, but those above are reported.
-    pub(crate) fn new(own: WindowId, first: &Look) -> (Self, Vec<Change>) {
+    pub(super) fn new(own: WindowId, first: &Look) -> (Self, Vec<Change>) {
         let mut tracker = Self {
             own,
             active: Some(own),
@@ -50,7 +50,7 @@ impl Tracker {
     }
 
     /// Compares `look` with the one before.
-    pub(crate) fn look(&mut self, look: &Look) -> Vec<Change> {
+    pub(super) fn look(&mut self, look: &Look) -> Vec<Change> {
         let mut changes = Vec::new();
         for &window in &look.stacking {
             if window != self.own && self.known.insert(window) {
