@@ -84,7 +84,7 @@ impl Settlement {
     }
 
     /// Notes that a valid lease is valid now, which is its end should the server crash.
-    pub(super) async fn write_seen(
+    async fn write_seen(
         &self,
         tx: &mut WriteTx,
         attempt: AttemptId,
@@ -223,6 +223,9 @@ impl Registry {
         }
         self.write_lease(&mut change.tx, state, settlement.lease_change)
             .await?;
+        // A stored change puts the next save off, so the lease is noted with it.
+        let attempt = state.facts.attempt;
+        settlement.write_seen(&mut change.tx, attempt).await?;
         for (kind, detail) in &said.incidents {
             change.note(*kind, wall, detail).await?;
         }

@@ -222,9 +222,6 @@ impl Registry {
         let mut change = Change::within(self, state, (state.epoch, now), tx).await?;
         self.write_settled(&mut change, state, settlement).await?;
         change.close_stale().await?;
-        settlement
-            .write_seen(&mut change.tx, state.facts.attempt)
-            .await?;
         Ok(change.into_parts())
     }
 

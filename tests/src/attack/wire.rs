@@ -417,7 +417,8 @@ impl Client {
     /// Returns the attempts of this candidate, oldest first.
     pub(super) async fn attempts(&self) -> Result<Vec<(String, AttemptId)>> {
         let reply = self.ask("GET", "/api/v1/my/exams", None).await;
-        let cards = reply.body.as_array().context("a list of exams")?;
+        let cards = reply.body.as_array();
+        let cards = cards.with_context(|| format!("no list of exams: {reply:?}"))?;
         let mut found = Vec::new();
         for card in cards {
             let attempt: AttemptId = serde_json::from_value(card["attempt"].clone())?;

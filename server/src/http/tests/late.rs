@@ -12,7 +12,7 @@ use qorgan_protocol::ids::{AttemptId, Epoch};
 use serde_json::{Value, json};
 use sqlx::Row as _;
 
-use super::harness::{Agent, Client, Device, Journal, World, entries, item_id};
+use super::harness::{Agent, Client, Device, Journal, World, entries, item_id, number};
 use crate::auth::cookie;
 use crate::evidence::{ScoredInputs, export, seal};
 use crate::store::assigned::assign;
@@ -293,6 +293,23 @@ async fn a_person_decides_with_a_reason_and_the_export_carries_it() {
     let standing = |at: usize| decisions["late_responses"][at]["standing"].clone();
     assert_eq!(standing(0), json!("decided_counts"));
     assert_eq!(standing(1), json!("decided_not"));
+}
+
+#[tokio::test]
+async fn a_lease_is_known_to_be_valid_however_often_a_candidate_answers() {
+    let (world, attempt, client, agent) = sitting().await;
+    let mut journal = Journal::new(attempt, Epoch(1));
+    for answer in ["A", "B", "A", "B", "A", "B"] {
+        world.state.clock.skip(Duration::from_secs(3));
+        agent.alive(&world).await;
+        let entry = journal.add(item_id(1), answer, 3_000);
+        post(&client, attempt, &entry).await;
+        world.state.registry.tick_all().await;
+
+        let seen = "SELECT seen_ms FROM lease_spans WHERE ended_ms IS NULL";
+        let age = world.state.clock.wall().unix_ms() - number(&world, seen).await;
+        assert!(age <= 6_000, "a crash would end the lease {age} ms ago");
+    }
 }
 
 #[tokio::test]

@@ -126,15 +126,16 @@ pub(super) async fn run(
     agents::link(&mut trial).await?;
     agents::amounts(&mut trial).await?;
     machines::turns(&mut trial).await?;
+    // Before the move, after which the machine has signed in anew and this token is over.
+    if long {
+        agents::freshness(&mut trial).await?;
+        agents::flood(&mut trial).await?;
+    }
     if let Some(office) = &target.office {
         sittings::withdrawn(&mut trial, office).await?;
         sittings::window(&mut trial, office, long).await?;
         sittings::sealing(&mut trial, office).await?;
         machines::moved(&mut trial, office).await?;
-    }
-    if long {
-        agents::freshness(&mut trial).await?;
-        agents::flood(&mut trial).await?;
     }
     Ok(())
 }
