@@ -116,6 +116,7 @@ pub(crate) const PACKAGES: &[Package] = &[
     package(Purpose::Demo, "python3-venv"),
     // Suite: outside tools that judge what we make.
     package(Purpose::Suite, "mesa-vulkan-drivers"),
+    package(Purpose::Suite, "postgresql"),
     package(Purpose::Suite, "qpdf"),
     package(Purpose::Suite, "sox"),
     // Suite: monitors that are plugged in and out.

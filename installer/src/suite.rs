@@ -199,6 +199,10 @@ fn checks(places: &Places) -> Vec<Check> {
         },
         Check {
             counts: true,
+            ..check("postgresql", tests_on_postgres())
+        },
+        Check {
+            counts: true,
             ..check("simulated sources", simulated_tests())
         },
         Check {
@@ -255,11 +259,29 @@ fn simulated_tests() -> Line {
     ])
 }
 
+/// The server's own tests once more, each on a PostgreSQL database of its own.
+fn tests_on_postgres() -> Line {
+    cargo("test --locked --workspace --lib --")
+        .with(ON_DATABASE)
+        .set("QORGAN_TEST_DATABASE", "postgres")
+}
+
 /// The console in headless Chromium, on a server of the tests' own.
 fn browser_tests() -> Line {
     Line::new("timeout --kill-after=10 10m node tests/browser/run.mjs".split(' '))
 }
 
+/// Modules of the server whose tests open a database.
+const ON_DATABASE: [&str; 9] = [
+    "acts::",
+    "auth::",
+    "backup::",
+    "cli::",
+    "console::",
+    "http::tests::",
+    "private_files::",
+    "retention::",
+];
 const FUZZ_MS: &str = "15000";
 const TESTS_LIMIT: &str = "50m";
 const SHOWN_LINES: usize = 120;
@@ -283,8 +305,8 @@ mod tests {
 
         assert_eq!(
             counting,
-            ["tests", "simulated sources", "browser"],
-            "cargo's tests, those of a build that plays files, and the browser's"
+            ["tests", "postgresql", "simulated sources", "browser"],
+            "cargo's tests, the server's on PostgreSQL, those of a build that plays files, and the browser's"
         );
     }
 

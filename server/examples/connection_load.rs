@@ -20,7 +20,7 @@ use std::time::Instant;
 use anyhow::{Context as _, bail, ensure};
 use common::Running;
 use memory::rss_kib;
-use qorgan_server::config::Config;
+use qorgan_base::config::Config;
 use qorgan_server::http::raise_open_files;
 use qorgan_server::state::AppState;
 use rustls::pki_types::pem::PemObject as _;

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use openh264::decoder::{DecodeOptions, Decoder, Flush};
+use qorgan_decoding::code_on_picture;
 use qorgan_encode::{I420Ref, MediaTime, Profile, ScreenSettings, VideoEncoder, VideoSettings};
 use qorgan_protocol::media::annexb_of;
-use qorgan_server::decoding::code_on_picture;
 
 fn main() -> anyhow::Result<()> {
     println!("one key frame of a {WIDTH}x{HEIGHT} screen, {RUNS} runs:");

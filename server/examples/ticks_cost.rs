@@ -8,13 +8,13 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use qorgan_base::config::Config;
 use qorgan_protocol::attempt::GatePolicy;
 use qorgan_protocol::wire::Accommodation;
-use qorgan_server::config::Config;
 use qorgan_server::state::AppState;
-use qorgan_server::store::exams::{self, Admission, NewExam, NewSitting};
-use qorgan_server::store::people::{self, NewPerson};
 use qorgan_server_core::sitting::SittingSettings;
+use qorgan_store::exams::{self, Admission, NewExam, NewSitting};
+use qorgan_store::people::{self, NewPerson};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
@@ -83,7 +83,7 @@ async fn under_way(state: &AppState, attempts: u32) -> anyhow::Result<()> {
         exams::create_attempt(&mut tx, keys, at, &admission, 1).await?;
     }
     let phase = format!(r#"{{"phase":"running","since":{}}}"#, at.unix_ms());
-    sqlx::query("UPDATE attempts SET phase = $1, phase_word = 'running', epoch = 1")
+    qorgan_store::query("UPDATE attempts SET phase = $1, phase_word = 'running', epoch = 1")
         .bind(phase)
         .execute(&mut *tx)
         .await?;

@@ -14,15 +14,14 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use qorgan_protocol::ids::AttemptId;
-use sqlx::SqlitePool;
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
+use qorgan_store::{Database, Readers, SqlError, TransferError};
 
 use crate::evidence::{EvidenceError, missing_from};
-use crate::platform::{
+use crate::state::AppState;
+use qorgan_base::platform::{
     close_to_others, new_private_file, owner_only, private_folders, write_new_private,
 };
-use crate::state::AppState;
-use crate::store::id;
+use qorgan_store::id;
 
 /// Says why there is no good copy.
 #[derive(Debug, thiserror::Error)]
@@ -73,10 +72,13 @@ pub(crate) enum BackupError {
     Evidence(#[from] EvidenceError),
     /// The database failed.
     #[error("the database cannot be copied or read")]
-    Sql(#[from] sqlx::Error),
+    Sql(#[from] SqlError),
+    /// The database cannot be moved to a file.
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
     /// A stored value does not read back.
     #[error(transparent)]
-    Store(#[from] crate::store::StoreError),
+    Store(#[from] qorgan_store::StoreError),
     /// The work was cut off.
     #[error("the work was cut off")]
     CutOff(#[from] tokio::task::JoinError),
@@ -103,7 +105,7 @@ pub(crate) async fn backup(state: &AppState, out: &Path) -> Result<Copied, Backu
     let secrets = Secrets::of(state);
     for _try in 0..TRIES_MAX {
         copy_database(state, &out).await?;
-        let copy = open_copy(&out).await?;
+        let copy = Readers::of_copy(&out.join(DATABASE)).await?;
         let sealed = sealed(&copy).await?;
         copy.close().await;
         let walk = Walk {
@@ -165,28 +167,21 @@ async fn copy_database(state: &AppState, out: &Path) -> Result<(), BackupError> 
     // SQLite takes an empty file for none, and keeps its mode.
     new_private_file(&path).map_err(|e| file(&path, e))?;
     // VACUUM INTO gives a whole and consistent database beside a running server.
-    sqlx::query("VACUUM INTO $1")
-        .bind(path.to_string_lossy().into_owned())
-        .execute(state.store.read())
-        .await?;
+    let database = state.store.database();
+    if !database.copy_to(&path).await? {
+        // A copy of PostgreSQL is a SQLite file too, which opens without a server.
+        let copy = Database::open_file(&path).await?;
+        qorgan_store::copy(database, &copy).await?;
+        copy.close().await;
+    }
     Ok(())
 }
 
-/// Opens the copied database for reading alone: no journal appears beside it.
-async fn open_copy(out: &Path) -> Result<SqlitePool, BackupError> {
-    let options = SqliteConnectOptions::new()
-        .filename(out.join(DATABASE))
-        .read_only(true)
-        .immutable(true);
-    let pool = SqlitePoolOptions::new().max_connections(1);
-    Ok(pool.connect_with(options).await?)
-}
-
 /// Returns the attempts whose recordings are sealed and not deleted.
-async fn sealed(from: &SqlitePool) -> Result<BTreeSet<AttemptId>, BackupError> {
-    let rows: Vec<String> = sqlx::query_scalar(
+async fn sealed(from: &Readers) -> Result<BTreeSet<AttemptId>, BackupError> {
+    let rows: Vec<String> = qorgan_store::query_scalar(
         "SELECT l.attempt_id FROM log_leaves l JOIN attempts a ON a.id = l.attempt_id \
-         WHERE a.key_wrapped <> x''",
+         WHERE length(a.key_wrapped) > 0",
     )
     .fetch_all(from)
     .await?;
@@ -197,19 +192,8 @@ async fn sealed(from: &SqlitePool) -> Result<BTreeSet<AttemptId>, BackupError> {
 /// Opens the copy and checks the database and each file that it names; returns how many recordings
 /// were looked at.
 async fn verify(state: &AppState, out: &Path) -> Result<usize, BackupError> {
-    let copy = open_copy(out).await?;
-    let said: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check")
-        .fetch_all(&copy)
-        .await?;
-    if said != ["ok"] {
-        let what = said.join("; ");
-        return Err(BackupError::Damaged { what });
-    }
-    let orphans = sqlx::query("PRAGMA foreign_key_check")
-        .fetch_all(&copy)
-        .await?;
-    if !orphans.is_empty() {
-        let what = format!("{} rows name what is not there", orphans.len());
+    let copy = Readers::of_copy(&out.join(DATABASE)).await?;
+    if let Some(what) = copy.damage().await? {
         return Err(BackupError::Damaged { what });
     }
     let sealed = sealed(&copy).await?;
@@ -438,10 +422,10 @@ fn file(path: &Path, source: io::Error) -> BackupError {
     }
 }
 
-const DATABASE: &str = "qorgan.db";
+const DATABASE: &str = qorgan_base::config::DATABASE_FILE;
 const RECORDINGS: &str = "recordings";
-const OPEN: &str = crate::recordings::OPEN_FOLDER;
-const SEALED: &str = crate::recordings::SEALED_FOLDER;
+const OPEN: &str = qorgan_recordings::OPEN_FOLDER;
+const SEALED: &str = qorgan_recordings::SEALED_FOLDER;
 /// Files of the data folder that are copied. The TLS key is made anew; operators keep their own.
 const COPIED: [&str; 7] = [
     "sign.pk8",

@@ -7,10 +7,10 @@ use tracing_subscriber::EnvFilter;
 fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     if cli.is_worker() {
-        return Ok(qorgan_server::decoding::work()?);
+        return Ok(qorgan_decoding::work()?);
     }
-    let filter =
-        EnvFilter::try_from_env("QORGAN_LOG").unwrap_or_else(|_unset| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env("QORGAN_LOG")
+        .unwrap_or_else(|_unset| EnvFilter::new("info,sqlx=warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

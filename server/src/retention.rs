@@ -12,12 +12,12 @@
 use std::time::Duration;
 
 use qorgan_protocol::ids::{AttemptId, PersonId};
-use sqlx::{Executor, Sqlite};
+use qorgan_store::Target;
 
 use crate::auth::AuthError;
-use crate::recordings::RecordingError;
 use crate::state::AppState;
-use crate::store::{StoreError, WriteTx, audit, id};
+use qorgan_recordings::RecordingError;
+use qorgan_store::{StoreError, WriteTx, audit, id};
 
 /// Says why an attempt is not held, released or deleted.
 #[derive(Debug, thiserror::Error)]
@@ -54,14 +54,14 @@ pub enum RetentionError {
     Store(#[from] StoreError),
 }
 
-impl From<sqlx::Error> for RetentionError {
-    fn from(error: sqlx::Error) -> Self {
+impl From<qorgan_store::SqlError> for RetentionError {
+    fn from(error: qorgan_store::SqlError) -> Self {
         Self::Store(StoreError::Sql(error))
     }
 }
 
 /// How an attempt stands to deletion.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Standing {
     over: bool,
     held: bool,
@@ -71,16 +71,26 @@ struct Standing {
     unsealed: bool,
 }
 
+qorgan_store::from_row!(Standing {
+    over,
+    held,
+    hold_reason,
+    deleted,
+    unsealed,
+});
+
 async fn standing(
-    from: impl Executor<'_, Database = Sqlite>,
+    from: impl Into<Target<'_>>,
     attempt: AttemptId,
 ) -> Result<Standing, RetentionError> {
-    sqlx::query_as(
-        "SELECT phase_word IN ('submitted', 'sealed', 'terminated', 'void') AS over, \
-         phase_word IN ('submitted', 'terminated') AND NOT EXISTS \
-         (SELECT 1 FROM log_leaves l WHERE l.attempt_id = attempts.id) AS unsealed, \
-         legal_hold <> 0 AS held, hold_reason, \
-         (deleted_ms IS NOT NULL OR key_wrapped = x'') AS deleted FROM attempts WHERE id = $1",
+    qorgan_store::query_as(
+        "SELECT CAST(CASE WHEN phase_word IN ('submitted', 'sealed', 'terminated', 'void') \
+         THEN 1 ELSE 0 END AS BIGINT) AS over, \
+         CAST(CASE WHEN phase_word IN ('submitted', 'terminated') AND NOT EXISTS \
+         (SELECT 1 FROM log_leaves l WHERE l.attempt_id = attempts.id) \
+         THEN 1 ELSE 0 END AS BIGINT) AS unsealed, legal_hold AS held, hold_reason, \
+         CAST(CASE WHEN deleted_ms IS NOT NULL OR length(key_wrapped) = 0 \
+         THEN 1 ELSE 0 END AS BIGINT) AS deleted FROM attempts WHERE id = $1",
     )
     .bind(attempt.to_string())
     .fetch_optional(from)
@@ -110,7 +120,7 @@ pub async fn hold(
     // A deletion that was asked for before the hold is not done when the hold is lifted.
     let sql = "UPDATE attempts SET legal_hold = $2, hold_reason = $3, delete_by = NULL, \
                delete_reason = NULL WHERE id = $1";
-    sqlx::query(sql)
+    qorgan_store::query(sql)
         .bind(attempt.to_string())
         .bind(held)
         .bind(if held { reason } else { "" })
@@ -136,7 +146,7 @@ pub async fn ask(
     let standing = standing(&mut *tx, attempt).await?;
     refuse(&standing)?;
     let by = by.to_string();
-    sqlx::query("UPDATE attempts SET delete_by = $2, delete_reason = $3 WHERE id = $1")
+    qorgan_store::query("UPDATE attempts SET delete_by = $2, delete_reason = $3 WHERE id = $1")
         .bind(attempt.to_string())
         .bind(&by)
         .bind(reason)
@@ -170,7 +180,7 @@ pub async fn delete_due(state: &AppState) -> Result<usize, RetentionError> {
     let mut deleted = 0;
     let mut after = String::new();
     loop {
-        let rows: Vec<String> = sqlx::query_scalar(
+        let rows: Vec<String> = qorgan_store::query_scalar(
             "SELECT id FROM attempts WHERE id > $2 AND legal_hold = 0 AND files_gone_ms IS NULL \
              AND phase_word IN ('submitted', 'sealed', 'terminated', 'void') \
              AND (deleted_ms IS NOT NULL OR delete_reason IS NOT NULL \
@@ -227,7 +237,7 @@ async fn delete(state: &AppState, attempt: AttemptId) -> Result<(), RetentionErr
     state.live.forget(attempt);
     state.recordings.remove_files(attempt).await?;
     let mut tx = state.store.begin().await?;
-    sqlx::query("UPDATE attempts SET files_gone_ms = $2 WHERE id = $1")
+    qorgan_store::query("UPDATE attempts SET files_gone_ms = $2 WHERE id = $1")
         .bind(attempt.to_string())
         .bind(state.clock.wall().unix_ms())
         .execute(&mut *tx)
@@ -259,12 +269,12 @@ async fn destroy_key(
 ) -> Result<(), RetentionError> {
     let at = state.clock.wall();
     let asked: (Option<String>, Option<String>) =
-        sqlx::query_as("SELECT delete_by, delete_reason FROM attempts WHERE id = $1")
+        qorgan_store::query_as("SELECT delete_by, delete_reason FROM attempts WHERE id = $1")
             .bind(attempt.to_string())
             .fetch_one(&mut **tx)
             .await?;
-    let changed = sqlx::query(
-        "UPDATE attempts SET key_wrapped = x'', deleted_ms = $2, hand_raised = 0 \
+    let changed = qorgan_store::query(
+        "UPDATE attempts SET key_wrapped = CAST('' AS BLOB), deleted_ms = $2, hand_raised = 0 \
          WHERE id = $1 AND legal_hold = 0",
     )
     .bind(attempt.to_string())
@@ -276,7 +286,7 @@ async fn destroy_key(
         return Err(RetentionError::LegalHold { reason });
     }
     for sql in CLEARED {
-        sqlx::query(sql)
+        qorgan_store::query(sql)
             .bind(attempt.to_string())
             .execute(&mut **tx)
             .await?;
@@ -343,9 +353,10 @@ async fn delete_tokens(state: &AppState) -> Result<(), AuthError> {
 /// What was sealed under an attempt's key or tells of its candidate's machine. Hashes of responses
 /// stay, so that receipts can still be checked against them.
 const CLEARED: [&str; 11] = [
-    "UPDATE epochs SET journal_key_wrapped = x'', freshness_key_wrapped = x'', \
-     spool_key_wrapped = x'' WHERE attempt_id = $1",
-    "UPDATE responses SET sealed = x'' WHERE attempt_id = $1",
+    "UPDATE epochs SET journal_key_wrapped = CAST('' AS BLOB), \
+     freshness_key_wrapped = CAST('' AS BLOB), spool_key_wrapped = CAST('' AS BLOB) \
+     WHERE attempt_id = $1",
+    "UPDATE responses SET sealed = CAST('' AS BLOB) WHERE attempt_id = $1",
     "UPDATE incidents SET detail = '', note = '' WHERE attempt_id = $1",
     "DELETE FROM messages WHERE attempt_id = $1",
     "DELETE FROM identity_documents WHERE attempt_id = $1",

@@ -11,8 +11,8 @@ use qorgan_server_core::login::fold_login;
 
 use crate::auth::{AuthError, OneTimePassword, StaffRole};
 use crate::state::AppState;
-use crate::store::people::by_login;
-use crate::store::{StoreError, WriteTx, audit};
+use qorgan_store::people::by_login;
+use qorgan_store::{StoreError, WriteTx, audit};
 
 /// Says why rights are not changed.
 #[derive(Debug, thiserror::Error)]
@@ -37,8 +37,8 @@ pub enum RightsError {
     Store(#[from] StoreError),
 }
 
-impl From<sqlx::Error> for RightsError {
-    fn from(error: sqlx::Error) -> Self {
+impl From<qorgan_store::SqlError> for RightsError {
+    fn from(error: qorgan_store::SqlError) -> Self {
         Self::Store(StoreError::Sql(error))
     }
 }
@@ -133,7 +133,7 @@ async fn check(
     if changer == Changer::Administrator(person) {
         return Err(RightsError::OwnRight);
     }
-    let others: i64 = sqlx::query_scalar(
+    let others: i64 = qorgan_store::query_scalar(
         "SELECT COUNT(*) FROM staff_roles WHERE role = 'administrator' AND person_id <> $1",
     )
     .bind(person.to_string())
@@ -151,27 +151,28 @@ async fn write(
     person: PersonId,
     new: &[StaffRole],
 ) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM staff_roles WHERE person_id = $1")
+    qorgan_store::query("DELETE FROM staff_roles WHERE person_id = $1")
         .bind(person.to_string())
         .execute(&mut **tx)
         .await?;
+    let at = state.clock.wall();
     for role in new {
-        crate::store::people::add_role(tx, &state.keys, person, role.word()).await?;
+        qorgan_store::people::add_role(tx, &state.keys, at, person, role.word()).await?;
     }
     if !new.contains(&StaffRole::Proctor) {
         // Who becomes a proctor again is assigned again.
-        sqlx::query("DELETE FROM sitting_proctors WHERE person_id = $1")
+        qorgan_store::query("DELETE FROM sitting_proctors WHERE person_id = $1")
             .bind(person.to_string())
             .execute(&mut **tx)
             .await?;
     }
     // What an agent still delivers is the recording of an exam, and no session.
-    sqlx::query(
+    qorgan_store::query(
         "UPDATE tokens SET ended_ms = $2 WHERE person_id = $1 AND kind <> 'agent' \
          AND ended_ms IS NULL",
     )
     .bind(person.to_string())
-    .bind(state.clock.wall().unix_ms())
+    .bind(at.unix_ms())
     .execute(&mut **tx)
     .await?;
     Ok(())
@@ -179,7 +180,7 @@ async fn write(
 
 async fn roles(tx: &mut WriteTx, person: PersonId) -> Result<Vec<StaffRole>, StoreError> {
     let known: Vec<String> =
-        sqlx::query_scalar("SELECT role FROM staff_roles WHERE person_id = $1")
+        qorgan_store::query_scalar("SELECT role FROM staff_roles WHERE person_id = $1")
             .bind(person.to_string())
             .fetch_all(&mut **tx)
             .await?;

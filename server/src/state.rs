@@ -8,14 +8,14 @@ use qorgan_protocol::ids::InstitutionId;
 use qorgan_protocol::time::{Now, WallTime, millis};
 
 use crate::auth::Auth;
-use crate::config::Config;
-use crate::decoding::Decoders;
 use crate::http::Connections;
-use crate::keys::{KeysError, ServerKeys};
 use crate::live::LiveHub;
-use crate::recordings::{RecordingError, Recordings};
 use crate::registry::Registry;
-use crate::store::{Store, StoreError};
+use qorgan_base::config::{Config, DATABASE_FILE};
+use qorgan_base::keys::{KeysError, ServerKeys};
+use qorgan_decoding::Decoders;
+use qorgan_recordings::{RecordingError, Recordings};
+use qorgan_store::{Store, StoreError};
 
 /// Says why the server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -35,9 +35,19 @@ pub enum StartError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Another database is in use.
+    #[error(
+        "the database that is named is empty, but {} holds the institution; move it first: \
+         `qorgan-server database copy --from {} --to URL`, then put the file away",
+        file.display(), file.display()
+    )]
+    LeftBehind {
+        /// The database in use.
+        file: PathBuf,
+    },
     /// A rotation of the key-encryption key that was cut cannot be finished.
     #[error("a rotation of the key-encryption key that was cut cannot be finished")]
-    Rotation(#[from] crate::rotation::RotationError),
+    Rotation(#[from] qorgan_store::rotation::RotationError),
     /// The places that accounts are known at cannot be read.
     #[error("the places that accounts are known at cannot be read")]
     Places(#[source] crate::auth::AuthError),
@@ -133,17 +143,21 @@ impl AppState {
     /// # Errors
     /// Where the folder, a key or the database cannot be used.
     pub async fn open(data: &Path, config: Config) -> Result<Self, StartError> {
-        crate::platform::private_folders(data).map_err(|source| StartError::DataFolder {
+        qorgan_base::platform::private_folders(data).map_err(|source| StartError::DataFolder {
             path: data.to_path_buf(),
             source,
         })?;
-        crate::keys::close_data_folder(data)?;
+        qorgan_base::keys::close_data_folder(data)?;
         let clock = ServerClock::start();
-        let store = Store::open(&data.join("qorgan.db")).await?;
+        #[cfg(test)]
+        let config = on_postgres(data, config);
+        let store = qorgan_store::open(&config.database(data)).await?;
+        not_left_behind(&store, data, &config).await?;
         let institution = institution(&store, clock).await?;
         let key_file = config.key_file(data);
-        crate::rotation::settle((data, &key_file), &store, institution).await?;
-        let keys = Arc::new(crate::tls::open_keys(data, &config, institution)?);
+        qorgan_store::rotation::settle((data, &key_file), &store, institution).await?;
+        let keys = Arc::new(qorgan_base::tls::open_keys(data, &config, institution)?);
+        qorgan_store::rotation::confirm(&store, &keys).await?;
         let config = Arc::new(config);
         let registry = Registry::new(store.clone(), Arc::clone(&keys), clock, Arc::clone(&config));
         let auth = Auth::new(store.clone(), Arc::clone(&keys), clock, Arc::clone(&config));
@@ -182,18 +196,36 @@ impl AppState {
     }
 }
 
-async fn institution(store: &Store, clock: ServerClock) -> Result<InstitutionId, StartError> {
-    let known: Option<String> = sqlx::query_scalar("SELECT id FROM institutions LIMIT 1")
-        .fetch_optional(store.read())
+/// Refuses an empty database beside a data folder whose own one is in use: its attempts would seem gone.
+async fn not_left_behind(store: &Store, data: &Path, config: &Config) -> Result<(), StartError> {
+    let file = data.join(DATABASE_FILE);
+    if config.database.is_empty() || !file.is_file() {
+        return Ok(());
+    }
+    let known: i64 = qorgan_store::query_scalar("SELECT COUNT(*) FROM institutions")
+        .fetch_one(store.read())
         .await
         .map_err(StoreError::from)?;
+    if known == 0 {
+        return Err(StartError::LeftBehind { file });
+    }
+    Ok(())
+}
+
+async fn institution(store: &Store, clock: ServerClock) -> Result<InstitutionId, StartError> {
+    // In the writer's turn: of two first starts one makes the institution.
+    let mut tx = store.begin().await?;
+    let known: Option<String> =
+        qorgan_store::query_scalar("SELECT id FROM institutions ORDER BY id LIMIT 1")
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(StoreError::from)?;
     if let Some(text) = known {
-        return Ok(crate::store::id(&text)?);
+        return Ok(qorgan_store::id(&text)?);
     }
     let random = qorgan_signing::random().map_err(KeysError::from)?;
     let id = InstitutionId::new(clock.wall(), random);
-    let mut tx = store.begin().await?;
-    sqlx::query("INSERT INTO institutions (id, created_ms) VALUES ($1, $2)")
+    qorgan_store::query("INSERT INTO institutions (id, created_ms) VALUES ($1, $2)")
         .bind(id.to_string())
         .bind(clock.wall().unix_ms())
         .execute(&mut *tx)
@@ -201,4 +233,23 @@ async fn institution(store: &Store, clock: ServerClock) -> Result<InstitutionId,
         .map_err(StoreError::from)?;
     tx.commit().await.map_err(StoreError::from)?;
     Ok(id)
+}
+
+/// Lets the tests run on PostgreSQL where `QORGAN_TEST_DATABASE` says so: each data folder then
+/// has a database of its own.
+#[cfg(test)]
+fn on_postgres(data: &Path, mut config: Config) -> Config {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+    let wanted = std::env::var_os("QORGAN_TEST_DATABASE").is_some_and(|word| word == "postgres");
+    // A backup is SQLite, whatever it was made of.
+    let backup = data.join(DATABASE_FILE).is_file();
+    if wanted && !backup && config.database.is_empty() {
+        let mut hash = DefaultHasher::new();
+        data.hash(&mut hash);
+        let name = format!("t_{:016x}", hash.finish());
+        let url = qorgan_tests::postgres::database(&name).expect("a PostgreSQL");
+        config.database = url.parse().expect("a URL");
+    }
+    config
 }

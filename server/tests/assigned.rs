@@ -90,11 +90,12 @@ async fn who_is_withdrawn_sees_a_sitting_no_more_and_both_stand_in_the_log() {
     let sitting = sitting_of(&server, &attempt).await;
     server.assign(&sitting, "proctor", false).await;
     assert_eq!(web.ask(reqwest::Method::GET, &page, &cookie).await, 403);
-    let logged: Vec<String> =
-        sqlx::query_scalar("SELECT action FROM audit_log WHERE action LIKE 'proctor%' ORDER BY id")
-            .fetch_all(server.state.store.read())
-            .await
-            .expect("readable");
+    let logged: Vec<String> = qorgan_store::query_scalar(
+        "SELECT action FROM audit_log WHERE action LIKE 'proctor%' ORDER BY id",
+    )
+    .fetch_all(server.state.store.read())
+    .await
+    .expect("readable");
     assert_eq!(logged, ["proctor_assigned", "proctor_withdrawn"]);
     server.stop().await;
 }
@@ -118,7 +119,7 @@ async fn the_testing_centre_sees_every_sitting_and_an_export_of_people_stands_in
     for path in [people.to_owned(), format!("{sitting}/board.csv")] {
         assert_eq!(web.ask(reqwest::Method::GET, &path, &centre).await, 200);
     }
-    let logged: Vec<String> = sqlx::query_scalar(
+    let logged: Vec<String> = qorgan_store::query_scalar(
         "SELECT action FROM audit_log WHERE action LIKE '%_exported' ORDER BY id",
     )
     .fetch_all(server.state.store.read())
@@ -158,7 +159,7 @@ async fn rights_are_changed_by_an_administrator_alone_and_end_the_accounts_sessi
         303
     );
     let logged: String =
-        sqlx::query_scalar("SELECT detail FROM audit_log WHERE action = 'rights_changed'")
+        qorgan_store::query_scalar("SELECT detail FROM audit_log WHERE action = 'rights_changed'")
             .fetch_one(server.state.store.read())
             .await
             .expect("logged");
@@ -180,7 +181,7 @@ async fn the_pages_of_an_attempt_whose_recording_was_deleted_still_open() {
     let since = state.clock.wall();
     let phase = qorgan_protocol::attempt::AttemptPhase::Void { since };
     let mut tx = state.store.begin().await.expect("a writer");
-    sqlx::query("UPDATE attempts SET phase = $2, phase_word = 'void' WHERE id = $1")
+    qorgan_store::query("UPDATE attempts SET phase = $2, phase_word = 'void' WHERE id = $1")
         .bind(attempt.to_string())
         .bind(serde_json::to_string(&phase).expect("plain data"))
         .execute(&mut *tx)
@@ -243,7 +244,7 @@ fn routes() -> BTreeSet<String> {
 
 /// Returns an attempt's sitting.
 async fn sitting_of(server: &Server, attempt: &str) -> String {
-    sqlx::query_scalar("SELECT sitting_id FROM attempts WHERE id = $1")
+    qorgan_store::query_scalar("SELECT sitting_id FROM attempts WHERE id = $1")
         .bind(attempt)
         .fetch_one(server.state.store.read())
         .await
@@ -251,9 +252,9 @@ async fn sitting_of(server: &Server, attempt: &str) -> String {
 }
 
 async fn csrf(server: &Server, login: &str) -> String {
-    sqlx::query_scalar(
+    qorgan_store::query_scalar(
         "SELECT t.csrf FROM tokens t JOIN people p ON p.id = t.person_id WHERE p.login = $1 \
-         AND t.kind = 'staff' AND t.ended_ms IS NULL ORDER BY t.created_ms DESC, t.rowid DESC",
+         AND t.kind = 'staff' AND t.ended_ms IS NULL ORDER BY t.created_ms DESC",
     )
     .bind(login)
     .fetch_one(server.state.store.read())
@@ -270,10 +271,11 @@ async fn act(server: &Server, attempt: &str) -> String {
         .seal(&format!("act:{id}"), b"%PDF")
         .expect("sealed");
     let mut tx = state.store.begin().await.expect("a writer");
-    sqlx::query(
+    qorgan_store::query(
         "INSERT INTO acts (id, institution_id, attempt_id, form, year, ordinal, state, language, \
          code, registered_ms, registered_by, facts_hash, recording_root, pdf_hash, pdf_sealed) \
-         VALUES ($1, $2, $3, 1, 2026, 1, 'registered', 'kk', 'c', 1, 'x', x'', x'', x'', $4)",
+         VALUES ($1, $2, $3, 1, 2026, 1, 'registered', 'kk', 'c', 1, 'x', CAST('' AS BLOB), \
+         CAST('' AS BLOB), CAST('' AS BLOB), $4)",
     )
     .bind(id.to_string())
     .bind(state.institution().to_string())

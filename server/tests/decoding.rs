@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use qorgan_decoding::{DecodeError, Decoders, WORKER};
 use qorgan_encode::{I420Ref, MediaTime, Profile, VideoEncoder, VideoSettings};
-use qorgan_server::decoding::{DecodeError, Decoders, WORKER};
 
 const CODE: &str = "0123456789ABCDEF0123456789ABCDEF";
 const WIDTH: usize = 1_280;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use common::Server;
 use flood::{Flood, Target, at, measure, provision};
-use qorgan_server::config::Config;
+use qorgan_base::config::Config;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn candidates_sign_in_while_one_address_or_one_64_floods_the_sign_in() {

@@ -119,13 +119,14 @@ async fn a_changed_chunk_ends_the_link_and_is_noted_as_tampering() {
     record(&mut agent, 0..1);
     agent.run(Duration::from_secs(2)).await;
     assert_eq!(agent.refused, Some(RefusalReason::BrokenChain));
-    let kinds: Vec<String> = sqlx::query_scalar("SELECT kind FROM incidents WHERE attempt_id = $1")
-        .bind(provision.attempt.to_string())
-        .fetch_all(server.state.store.read())
-        .await
-        .expect("incidents");
+    let kinds: Vec<String> =
+        qorgan_store::query_scalar("SELECT kind FROM incidents WHERE attempt_id = $1")
+            .bind(provision.attempt.to_string())
+            .fetch_all(server.state.store.read())
+            .await
+            .expect("incidents");
     assert!(kinds.contains(&"tampering".to_owned()), "{kinds:?}");
-    let (began, us, score, detector): (i64, i64, Option<f64>, String) = sqlx::query_as(
+    let (began, us, score, detector): (i64, i64, Option<f64>, String) = qorgan_store::query_as(
         "SELECT began_ms, began_us, score, detector FROM incidents WHERE kind = 'tampering'",
     )
     .fetch_one(server.state.store.read())
@@ -207,7 +208,7 @@ async fn a_destroyed_key_leaves_nothing_to_read_and_a_legal_hold_keeps_it() {
 
 async fn hold(server: &Server, hold: i64) {
     let mut tx = server.state.store.begin().await.expect("a transaction");
-    sqlx::query("UPDATE attempts SET legal_hold = $1")
+    qorgan_store::query("UPDATE attempts SET legal_hold = $1")
         .bind(hold)
         .execute(&mut *tx)
         .await
@@ -256,7 +257,7 @@ async fn what_was_scored_stays_sealed_in_an_export_unless_its_key_is_asked_for()
             seal(&server.state, attempt).await.expect("sealed");
         }
     }
-    let noted: i64 = sqlx::query_scalar(
+    let noted: i64 = qorgan_store::query_scalar(
         "SELECT COUNT(*) FROM audit_log WHERE action = 'input_key_exported' AND subject = $1",
     )
     .bind(attempt.to_string())

@@ -60,7 +60,7 @@ async fn who_looks_gets_a_still_then_a_key_frame_and_the_next_one_both_at_once()
     agent.run(Duration::from_millis(300)).await;
     assert_eq!(agent.commands, [], "nothing is asked of the agent again");
     let seen: Vec<String> =
-        sqlx::query_scalar("SELECT detail FROM custody WHERE action = 'watched_stream'")
+        qorgan_store::query_scalar("SELECT detail FROM custody WHERE action = 'watched_stream'")
             .fetch_all(server.state.store.read())
             .await
             .expect("the record");
@@ -145,11 +145,12 @@ async fn a_wall_shows_the_pictures_of_ones_own_sittings_alone_and_a_feed_ends_wi
     assert!(look(&server, &cookie, other.attempt).await.is_none());
     let mut feed = look(&server, &cookie, own.attempt).await.expect("shown");
     assert_eq!(next(&mut feed).await, JPEG);
-    let sitting: String = sqlx::query_scalar("SELECT sitting_id FROM attempts WHERE id = $1")
-        .bind(own.attempt.to_string())
-        .fetch_one(server.state.store.read())
-        .await
-        .expect("a sitting");
+    let sitting: String =
+        qorgan_store::query_scalar("SELECT sitting_id FROM attempts WHERE id = $1")
+            .bind(own.attempt.to_string())
+            .fetch_one(server.state.store.read())
+            .await
+            .expect("a sitting");
     server.assign(&sitting, "proctor", false).await;
     let ended = async {
         while let Some(Ok(message)) = feed.next().await {
@@ -198,10 +199,12 @@ async fn a_view_of_a_recording_stands_once_for_each_sign_in_in_the_custody_recor
 }
 
 async fn views(server: &Server) -> Vec<String> {
-    sqlx::query_scalar("SELECT detail FROM custody WHERE action = 'viewed_recording' ORDER BY id")
-        .fetch_all(server.state.store.read())
-        .await
-        .expect("the record")
+    qorgan_store::query_scalar(
+        "SELECT detail FROM custody WHERE action = 'viewed_recording' ORDER BY id",
+    )
+    .fetch_all(server.state.store.read())
+    .await
+    .expect("the record")
 }
 
 /// Asks for a file of the recording; returns the status.

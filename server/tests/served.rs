@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 
 use clap::Parser as _;
 use common::{Agent, Provision, Server, cmaf, connector};
+use qorgan_base::config::Config;
 use qorgan_protocol::attempt::TerminationCause;
 use qorgan_protocol::evidence::verify::{Report, verify};
 use qorgan_protocol::ids::{AttemptId, PersonId};
 use qorgan_server::acts;
 use qorgan_server::cli::Cli;
-use qorgan_server::config::Config;
 use qorgan_server::console::Language;
 use qorgan_server::evidence::{FolderSource, ScoredInputs, export, seal};
 use qorgan_server::http::{enrol_link, origin, served_address};
@@ -295,7 +295,7 @@ async fn a_certificate_is_sealed_as_it_was_issued() {
     let server = started(folder.path(), "").await;
     let provision = server.attempts(1).await.remove(0);
     recorded(&server, &provision).await;
-    let kept: Vec<u8> = sqlx::query_scalar("SELECT signature FROM agent_certificates")
+    let kept: Vec<u8> = qorgan_store::query_scalar("SELECT signature FROM agent_certificates")
         .fetch_one(server.state.store.read())
         .await
         .expect("kept when it was issued");
@@ -303,7 +303,7 @@ async fn a_certificate_is_sealed_as_it_was_issued() {
     let mut other = kept.clone();
     other[0] ^= 1;
     let mut tx = server.state.store.begin().await.expect("a writer");
-    sqlx::query("UPDATE agent_certificates SET signature = $1")
+    qorgan_store::query("UPDATE agent_certificates SET signature = $1")
         .bind(&other)
         .execute(&mut *tx)
         .await
@@ -473,7 +473,7 @@ async fn recorded(server: &Server, provision: &Provision) {
 /// Writes a confirmed incident and a review that ended with a violation; returns whose.
 async fn violation(server: &Server, attempt: AttemptId) -> PersonId {
     let state = &server.state;
-    let person: String = sqlx::query_scalar("SELECT person_id FROM attempts WHERE id = $1")
+    let person: String = qorgan_store::query_scalar("SELECT person_id FROM attempts WHERE id = $1")
         .bind(attempt.to_string())
         .fetch_one(state.store.read())
         .await
@@ -481,7 +481,7 @@ async fn violation(server: &Server, attempt: AttemptId) -> PersonId {
     let now = state.clock.wall();
     let incident = qorgan_protocol::ids::IncidentId::new(now, [7; 10]);
     let mut tx = state.store.begin().await.expect("a writer");
-    sqlx::query(
+    qorgan_store::query(
         "INSERT INTO incidents (id, institution_id, attempt_id, kind, severity, began_ms, \
          verdict, verdict_by, verdict_at_ms) \
          VALUES ($1, $2, $3, 'window_switch', 0.8, $4, 'confirmed', $5, $4)",
@@ -494,9 +494,11 @@ async fn violation(server: &Server, attempt: AttemptId) -> PersonId {
     .execute(&mut *tx)
     .await
     .expect("an incident");
-    sqlx::query(
-        "INSERT OR REPLACE INTO reviews (attempt_id, institution_id, verdict, finished_by, \
-         finished_ms) VALUES ($1, $2, 'violation', $3, $4)",
+    qorgan_store::query(
+        "INSERT INTO reviews (attempt_id, institution_id, verdict, finished_by, finished_ms) \
+         VALUES ($1, $2, 'violation', $3, $4) ON CONFLICT (attempt_id) DO UPDATE \
+         SET verdict = excluded.verdict, finished_by = excluded.finished_by, \
+         finished_ms = excluded.finished_ms",
     )
     .bind(attempt.to_string())
     .bind(state.institution().to_string())

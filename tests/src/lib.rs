@@ -20,6 +20,7 @@ pub mod machine;
 pub mod media;
 pub mod modules;
 pub mod places;
+pub mod postgres;
 pub mod privacy;
 pub mod program;
 pub mod reader;

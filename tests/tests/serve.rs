@@ -91,7 +91,12 @@ fn another_program_that_reads_the_database_leaves_a_running_servers_journal() {
 
 #[test]
 fn a_client_gives_an_idle_connection_up_long_before_the_server_does() {
-    let example = std::fs::read_to_string(top().join("server").join("config.example.toml"));
+    let example = std::fs::read_to_string(
+        top()
+            .join("server")
+            .join("base")
+            .join("config.example.toml"),
+    );
     let example = example.expect("readable");
     let borne = example
         .lines()

@@ -82,6 +82,18 @@ fn the_server_never_reaches_a_device() {
 }
 
 #[test]
+fn the_store_alone_names_the_databases_library() {
+    let folders = crate_folders();
+    let names = |folder: &&String| {
+        let named = dependencies(&manifest(&format!("{folder}/Cargo.toml")));
+        named.iter().any(|(_, name)| name == "sqlx")
+    };
+
+    let found: Vec<_> = folders.iter().filter(names).collect();
+    assert_eq!(found, ["server/store"]);
+}
+
+#[test]
 fn programs_never_import_one_another() {
     for program in PROGRAMS {
         let others: Vec<_> = PROGRAMS

@@ -81,7 +81,7 @@ pub struct ServerKeys {
 
 impl ServerKeys {
     /// Puts the keys together; [`crate::tls`] makes and reads the certificates.
-    pub(crate) fn new(
+    pub fn new(
         institution: InstitutionId,
         kek: SecretKey,
         signing: Keys,
@@ -184,24 +184,24 @@ impl ServerKeys {
     }
 
     /// Returns the key-encryption key, for `keys rotate` and `keys export --escrow`.
-    pub(crate) const fn kek(&self) -> &SecretKey {
+    pub const fn kek(&self) -> &SecretKey {
         &self.kek
     }
 }
 
 /// What the built-in authority made.
 #[derive(Debug)]
-pub(crate) struct AuthorityKeys {
-    pub(crate) ca_pem: String,
-    pub(crate) ca_der: Vec<u8>,
-    pub(crate) seal_pem: String,
-    pub(crate) seal_pkcs8: Vec<u8>,
+pub struct AuthorityKeys {
+    pub ca_pem: String,
+    pub ca_der: Vec<u8>,
+    pub seal_pem: String,
+    pub seal_pkcs8: Vec<u8>,
 }
 
 /// Reads the key-encryption key; makes it where `first` says that nothing is sealed yet.
 ///
 /// A systemd credential named `qorgan.kek` comes before the file.
-pub(crate) fn key_encryption_key(path: &Path, first: bool) -> Result<SecretKey, KeysError> {
+pub fn key_encryption_key(path: &Path, first: bool) -> Result<SecretKey, KeysError> {
     if let Some(credential) = credential() {
         // The service manager keeps its access list.
         return read_kek(&credential);
@@ -222,7 +222,7 @@ pub(crate) fn key_encryption_key(path: &Path, first: bool) -> Result<SecretKey, 
 }
 
 /// Returns the service manager's credential that holds the key-encryption key, if there is one.
-pub(crate) fn credential() -> Option<PathBuf> {
+pub fn credential() -> Option<PathBuf> {
     std::env::var_os("CREDENTIALS_DIRECTORY")
         .map(|folder| PathBuf::from(folder).join("qorgan.kek"))
         .filter(|file| file.is_file())
@@ -232,7 +232,7 @@ pub(crate) fn credential() -> Option<PathBuf> {
 ///
 /// # Errors
 /// `OpenToOthers` where this process may not.
-pub(crate) fn close_to_others(path: &Path) -> Result<(), KeysError> {
+pub fn close_to_others(path: &Path) -> Result<(), KeysError> {
     match crate::platform::close_to_others(path) {
         Ok(false) => Ok(()),
         Ok(true) => {
@@ -250,7 +250,7 @@ pub(crate) fn close_to_others(path: &Path) -> Result<(), KeysError> {
 ///
 /// # Errors
 /// `OpenToOthers` names what this process may not close, and the remedy.
-pub(crate) fn close_data_folder(data: &Path) -> Result<(), KeysError> {
+pub fn close_data_folder(data: &Path) -> Result<(), KeysError> {
     close_to_others(data)?;
     for entry in fs::read_dir(data).map_err(|e| file_error(data, e))? {
         let entry = entry.map_err(|e| file_error(data, e))?;
@@ -269,7 +269,7 @@ pub(crate) fn close_data_folder(data: &Path) -> Result<(), KeysError> {
 }
 
 /// Returns a key-encryption key as its file holds it.
-pub(crate) fn key_file_of(key: &SecretKey) -> String {
+pub fn key_file_of(key: &SecretKey) -> String {
     hex::encode(key.expose())
 }
 
@@ -277,8 +277,8 @@ pub(crate) fn key_file_of(key: &SecretKey) -> String {
 ///
 /// # Errors
 /// Where a server or a rotation of keys holds it already.
-pub(crate) fn hold(data: &Path) -> Result<fs::File, KeysError> {
-    let path = data.join("running.lock");
+pub fn hold(data: &Path) -> Result<fs::File, KeysError> {
+    let path = data.join(RUNNING_LOCK);
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
     crate::platform::owner_only(&mut options);
@@ -291,7 +291,7 @@ pub(crate) fn hold(data: &Path) -> Result<fs::File, KeysError> {
 }
 
 /// Reads a key-encryption key's file.
-pub(crate) fn read_kek(path: &Path) -> Result<SecretKey, KeysError> {
+pub fn read_kek(path: &Path) -> Result<SecretKey, KeysError> {
     let text = fs::read_to_string(path).map_err(|source| file_error(path, source))?;
     let mut bytes = [0; 32];
     hex::decode_to_slice(text.trim(), &mut bytes).map_err(|_bad| {
@@ -304,7 +304,7 @@ pub(crate) fn read_kek(path: &Path) -> Result<SecretKey, KeysError> {
 
 /// Writes a file that only its owner may read; one that is there and is open to others is closed to
 /// them before a byte is written.
-pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), KeysError> {
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), KeysError> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
     crate::platform::owner_only(&mut options);
@@ -315,7 +315,7 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), KeysError> 
 }
 
 /// Seals a private key's file under the key-encryption key.
-pub(crate) fn write_sealed(path: &Path, kek: &SecretKey, plain: &[u8]) -> Result<(), KeysError> {
+pub fn write_sealed(path: &Path, kek: &SecretKey, plain: &[u8]) -> Result<(), KeysError> {
     let sealed = kek
         .seal(&place_of(path), plain)
         .map_err(|source| does_not_open(path, source))?;
@@ -323,13 +323,13 @@ pub(crate) fn write_sealed(path: &Path, kek: &SecretKey, plain: &[u8]) -> Result
 }
 
 /// Opens a private key's file.
-pub(crate) fn read_sealed(path: &Path, kek: &SecretKey) -> Result<Vec<u8>, KeysError> {
+pub fn read_sealed(path: &Path, kek: &SecretKey) -> Result<Vec<u8>, KeysError> {
     let sealed = fs::read(path).map_err(|source| file_error(path, source))?;
     kek.open(&place_of(path), &sealed)
         .map_err(|source| does_not_open(path, source))
 }
 
-pub(crate) fn file_error(path: &Path, source: std::io::Error) -> KeysError {
+pub fn file_error(path: &Path, source: std::io::Error) -> KeysError {
     KeysError::File {
         path: path.to_path_buf(),
         source,
@@ -344,7 +344,10 @@ fn does_not_open(path: &Path, source: SealError) -> KeysError {
 }
 
 /// Returns the place that a private key's file is sealed for.
-pub(crate) fn place_of(path: &Path) -> Vec<u8> {
+pub fn place_of(path: &Path) -> Vec<u8> {
     let name = path.file_name().unwrap_or_default();
     format!("file:{}", name.to_string_lossy()).into_bytes()
 }
+
+/// Whoever holds this file of a data folder is the only one that serves it or turns its keys.
+pub const RUNNING_LOCK: &str = "running.lock";

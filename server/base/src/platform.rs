@@ -22,31 +22,19 @@ cfg_select! {
     }
 }
 
-cfg_select! {
-    target_os = "linux" => {
-        #[path = "imp/confine_linux.rs"]
-        mod confinement;
-    }
-    _ => {
-        #[path = "imp/confine_other.rs"]
-        mod confinement;
-    }
-}
-
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
 
-pub(crate) use confinement::{confine, own_program};
-pub(crate) use imp::{
+pub use imp::{
     close_to_others, disk_space, inherited_listener, open_files, owner_only, private_umask,
     raise_open_files, terminate,
 };
-pub(crate) use sync::sync_all_at_once;
+pub use sync::sync_all_at_once;
 
 /// Makes a folder and those around it, which only their owner may enter; one that is there stays as
 /// it is.
-pub(crate) fn private_folders(path: &Path) -> io::Result<()> {
+pub fn private_folders(path: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     imp::owner_only_folders(&mut builder);
@@ -54,7 +42,7 @@ pub(crate) fn private_folders(path: &Path) -> io::Result<()> {
 }
 
 /// Writes a file that only its owner may read where it is new.
-pub(crate) fn write_new_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub fn write_new_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     owner_only(&mut options);
@@ -62,7 +50,7 @@ pub(crate) fn write_new_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Makes a file that only its owner may read; one that is there is refused.
-pub(crate) fn new_private_file(path: &Path) -> io::Result<File> {
+pub fn new_private_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     owner_only(&mut options);

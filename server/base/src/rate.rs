@@ -4,11 +4,11 @@ use std::time::Duration;
 
 /// How much may come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Rate {
+pub struct Rate {
     /// How long one counts.
-    pub(crate) step: Duration,
+    pub step: Duration,
     /// Over which time all that may come at once are counted.
-    pub(crate) window: Duration,
+    pub window: Duration,
 }
 
 impl Rate {
@@ -17,11 +17,7 @@ impl Rate {
     ///
     /// # Errors
     /// How long to wait for the next one, which is then not counted.
-    pub(crate) fn one_more(
-        self,
-        empty_at: Option<Duration>,
-        now: Duration,
-    ) -> Result<Duration, Duration> {
+    pub fn one_more(self, empty_at: Option<Duration>, now: Duration) -> Result<Duration, Duration> {
         let empty_at = empty_at.unwrap_or(now).max(now).saturating_add(self.step);
         let wait = empty_at.saturating_sub(now).saturating_sub(self.window);
         if wait.is_zero() {

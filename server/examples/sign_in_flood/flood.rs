@@ -10,8 +10,8 @@ use qorgan_protocol::crypto::{self, Signer as _};
 use qorgan_protocol::ids::BootId;
 use qorgan_protocol::wire::{ChallengeReply, DeviceProof, Hex, ServerHello, SignInRequest};
 use qorgan_server::state::AppState;
-use qorgan_server::store::people::{self, NewPerson};
 use qorgan_signing::{Keys, Ring};
+use qorgan_store::people::{self, NewPerson};
 
 #[path = "../common/memory.rs"]
 mod memory;

@@ -17,7 +17,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use common::Running;
 use flood::{Flood, Measured, Target, at, measure, provision};
-use qorgan_server::config::Config;
+use qorgan_base::config::Config;
 use qorgan_server::state::AppState;
 
 fn main() -> anyhow::Result<()> {

@@ -25,7 +25,7 @@ use super::RecordingError;
 
 /// One file of an open recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Part {
+pub enum Part {
     /// The chunks of a stream.
     Stream(StreamId),
     /// The beats.
@@ -33,7 +33,7 @@ pub(crate) enum Part {
 }
 
 impl Part {
-    pub(crate) fn file_name(self) -> String {
+    pub fn file_name(self) -> String {
         match self {
             Self::Stream(stream) => format!("{stream}.seg"),
             Self::Beats => "beats.seg".to_owned(),
@@ -62,10 +62,10 @@ impl Part {
 
 /// Whose recording, under which key.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Whose<'a> {
-    pub(crate) attempt: AttemptId,
-    pub(crate) epoch: Epoch,
-    pub(crate) key: &'a SecretKey,
+pub struct Whose<'a> {
+    pub attempt: AttemptId,
+    pub epoch: Epoch,
+    pub key: &'a SecretKey,
 }
 
 /// Returns the bytes of a record.
@@ -93,31 +93,31 @@ pub(crate) fn seal_record(
 
 /// A record that was opened.
 #[derive(Debug)]
-pub(crate) struct Record {
+pub struct Record {
     /// Where it begins in the file.
-    pub(crate) offset: u64,
+    pub offset: u64,
     /// Head and body.
-    pub(crate) plain: Vec<u8>,
+    pub plain: Vec<u8>,
     head_len: usize,
 }
 
 impl Record {
-    pub(crate) fn head(&self) -> &[u8] {
+    pub fn head(&self) -> &[u8] {
         &self.plain[..self.head_len]
     }
 
-    pub(crate) fn body(&self) -> &[u8] {
+    pub fn body(&self) -> &[u8] {
         &self.plain[self.head_len..]
     }
 
-    pub(crate) fn header(&self) -> Result<ChunkHeader, RecordingError> {
+    pub fn header(&self) -> Result<ChunkHeader, RecordingError> {
         Ok(codec::decode("chunk header", self.head())?)
     }
 }
 
 /// Reads an open file record by record.
 #[derive(Debug)]
-pub(crate) struct Walk {
+pub struct Walk {
     file: BufReader<File>,
     path: PathBuf,
     part: Part,
@@ -128,7 +128,7 @@ pub(crate) struct Walk {
 
 impl Walk {
     /// Opens a file at a record; `None` where there is no such file.
-    pub(crate) fn open(
+    pub fn open(
         folder: &Path,
         part: Part,
         (offset, number): (u64, u64),
@@ -153,7 +153,7 @@ impl Walk {
     }
 
     /// Returns the next record; `None` at the end, or where no whole record begins.
-    pub(crate) fn next(&mut self, whose: Whose<'_>) -> Result<Option<Record>, RecordingError> {
+    pub fn next(&mut self, whose: Whose<'_>) -> Result<Option<Record>, RecordingError> {
         let left = self.len.saturating_sub(self.offset);
         if left < PREFIX {
             return Ok(None);
@@ -206,13 +206,13 @@ impl Walk {
     }
 
     /// Returns where the next record begins, and its number.
-    pub(crate) const fn position(&self) -> (u64, u64) {
+    pub const fn position(&self) -> (u64, u64) {
         (self.offset, self.number)
     }
 }
 
 /// Returns the parts that a folder holds, sorted.
-pub(crate) fn parts(folder: &Path) -> Result<Vec<Part>, RecordingError> {
+pub fn parts(folder: &Path) -> Result<Vec<Part>, RecordingError> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -45,7 +45,7 @@ pub struct DiskFiles;
 impl Files for DiskFiles {
     fn open(&self, path: &Path) -> io::Result<File> {
         let mut options = OpenOptions::new();
-        crate::platform::owner_only(&mut options);
+        qorgan_base::platform::owner_only(&mut options);
         options.append(true).create(true).open(path)
     }
 
@@ -58,7 +58,7 @@ impl Files for DiskFiles {
     }
 
     fn sync_all(&self, root: &Path) -> bool {
-        crate::platform::sync_all_at_once(root)
+        qorgan_base::platform::sync_all_at_once(root)
     }
 
     fn cut(&self, file: &File, len: u64) -> io::Result<()> {
@@ -67,6 +67,6 @@ impl Files for DiskFiles {
     }
 
     fn space(&self, root: &Path) -> Option<(u64, u64)> {
-        crate::platform::disk_space(root)
+        qorgan_base::platform::disk_space(root)
     }
 }

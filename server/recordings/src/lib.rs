@@ -15,7 +15,6 @@
 mod appender;
 mod disk;
 mod files;
-mod http;
 mod objects;
 mod reading;
 mod room;
@@ -36,19 +35,18 @@ use qorgan_protocol::time::WallTime;
 use qorgan_signing::{SealError, SecretKey};
 use tokio::sync::{OnceCell, Semaphore, mpsc, oneshot, watch};
 
-use crate::keys::ServerKeys;
-use crate::platform::private_folders;
-use crate::store::{Store, StoreError};
 pub use appender::Appender;
 use appender::{DISK_WAIT_MAX, in_time, standing};
-pub(crate) use disk::{Part, Walk, Whose, parts};
+pub use disk::{Part, Record, Walk, Whose, parts};
 pub use files::{DiskFiles, Files};
-pub use http::routes;
-pub(crate) use objects::Objects;
-pub use reading::RecordingIndex;
-pub(crate) use reading::StoredPlace;
+pub use objects::{Objects, Putting};
+use qorgan_base::keys::ServerKeys;
+use qorgan_base::platform::private_folders;
+use qorgan_store::{Store, StoreError};
+pub use reading::StoredPlace;
+pub use reading::{RANGE_BYTES_MAX, RecordingIndex};
 use room::Room;
-pub(crate) use views::note as note_view;
+pub use views::Viewer;
 use writer::Job;
 
 /// Says why a recording cannot be written or read.
@@ -113,7 +111,7 @@ pub enum RecordingError {
 }
 
 impl RecordingError {
-    pub(crate) fn file(path: &Path, source: std::io::Error) -> Self {
+    pub fn file(path: &Path, source: std::io::Error) -> Self {
         Self::File {
             path: path.to_path_buf(),
             source,
@@ -121,8 +119,8 @@ impl RecordingError {
     }
 }
 
-impl From<sqlx::Error> for RecordingError {
-    fn from(error: sqlx::Error) -> Self {
+impl From<qorgan_store::SqlError> for RecordingError {
+    fn from(error: qorgan_store::SqlError) -> Self {
         Self::Store(StoreError::from(error))
     }
 }
@@ -142,7 +140,7 @@ pub struct Committed {
 
 /// One attempt and epoch that is being recorded.
 #[derive(Debug)]
-pub(crate) struct OpenRecording {
+pub struct OpenRecording {
     attempt: AttemptId,
     epoch: Epoch,
     folder: PathBuf,
@@ -356,11 +354,12 @@ impl Recordings {
     /// # Errors
     /// The database failed.
     pub async fn began(&self, attempt: AttemptId) -> Result<Option<WallTime>, RecordingError> {
-        let began: Option<i64> =
-            sqlx::query_scalar("SELECT MIN(began_ms) FROM recordings WHERE attempt_id = $1")
-                .bind(attempt.to_string())
-                .fetch_one(self.inner.store.read())
-                .await?;
+        let began: Option<i64> = qorgan_store::query_scalar(
+            "SELECT MIN(began_ms) FROM recordings WHERE attempt_id = $1",
+        )
+        .bind(attempt.to_string())
+        .fetch_one(self.inner.store.read())
+        .await?;
         Ok(began.map(WallTime::from_unix_ms))
     }
 
@@ -370,7 +369,7 @@ impl Recordings {
     /// `NoKey` where there is no such attempt or its key was destroyed.
     pub async fn key(&self, attempt: AttemptId) -> Result<Arc<SecretKey>, RecordingError> {
         let wrapped: Option<Vec<u8>> =
-            sqlx::query_scalar("SELECT key_wrapped FROM attempts WHERE id = $1")
+            qorgan_store::query_scalar("SELECT key_wrapped FROM attempts WHERE id = $1")
                 .bind(attempt.to_string())
                 .fetch_optional(self.inner.store.read())
                 .await?;
@@ -384,11 +383,11 @@ impl Recordings {
         Ok(Arc::new(key))
     }
 
-    /// Removes every file of a recording whose key was destroyed ([`crate::retention`]).
+    /// Removes every file of a recording whose key was destroyed.
     ///
     /// # Errors
     /// Where the disk refuses.
-    pub(crate) async fn remove_files(&self, attempt: AttemptId) -> Result<(), RecordingError> {
+    pub async fn remove_files(&self, attempt: AttemptId) -> Result<(), RecordingError> {
         // What was on its way when the key went is written by now, and nothing comes after.
         self.close(attempt).await?;
         let removed = match self.remove_open(attempt) {
@@ -401,7 +400,7 @@ impl Recordings {
     }
 
     /// Removes the open files of an attempt.
-    pub(crate) fn remove_open(&self, attempt: AttemptId) -> Result<(), RecordingError> {
+    pub fn remove_open(&self, attempt: AttemptId) -> Result<(), RecordingError> {
         let folder = self.open_folder(attempt);
         match std::fs::remove_dir_all(&folder) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -412,17 +411,17 @@ impl Recordings {
     }
 
     /// Returns the object store of sealed recordings.
-    pub(crate) fn objects(&self) -> &Objects {
+    pub fn objects(&self) -> &Objects {
         &self.inner.objects
     }
 
     /// Returns the folder of an attempt's open files.
-    pub(crate) fn open_folder(&self, attempt: AttemptId) -> PathBuf {
+    pub fn open_folder(&self, attempt: AttemptId) -> PathBuf {
         self.inner.root.join(OPEN_FOLDER).join(attempt.to_string())
     }
 
     /// Returns the folder of one epoch's open files.
-    pub(crate) fn epoch_folder(&self, attempt: AttemptId, epoch: Epoch) -> PathBuf {
+    pub fn epoch_folder(&self, attempt: AttemptId, epoch: Epoch) -> PathBuf {
         self.open_folder(attempt).join(epoch.to_string())
     }
 
@@ -494,9 +493,9 @@ impl Recordings {
 }
 
 /// Folder of the files that still grow.
-pub(crate) const OPEN_FOLDER: &str = "open";
+pub const OPEN_FOLDER: &str = "open";
 /// Folder of the files that were sealed.
-pub(crate) const SEALED_FOLDER: &str = objects::FOLDER;
+pub const SEALED_FOLDER: &str = objects::FOLDER;
 /// The most records on their way to disk.
 const JOBS_MAX: usize = 8_192;
 /// The most bytes on their way to disk, of all links; full: sockets are not read.

@@ -15,13 +15,13 @@ use super::RecordingError;
 
 /// The object store of sealed recordings.
 #[derive(Debug, Clone)]
-pub(crate) struct Objects {
+pub struct Objects {
     store: Arc<dyn ObjectStore>,
 }
 
 /// A file that is being put.
 #[derive(Debug)]
-pub(crate) struct Putting<'a> {
+pub struct Putting<'a> {
     key: &'a SecretKey,
     place: Vec<u8>,
     block: u64,
@@ -32,14 +32,14 @@ pub(crate) struct Putting<'a> {
 
 impl Objects {
     /// Opens the store in a folder of recordings.
-    pub(crate) fn open(root: &Path) -> Result<Self, RecordingError> {
+    pub fn open(root: &Path) -> Result<Self, RecordingError> {
         Ok(Self {
             store: Arc::new(LocalFileSystem::new_with_prefix(root.join(FOLDER))?),
         })
     }
 
     /// Begins a file.
-    pub(crate) async fn put<'a>(
+    pub async fn put<'a>(
         &self,
         key: &'a SecretKey,
         attempt: AttemptId,
@@ -57,7 +57,7 @@ impl Objects {
     }
 
     /// Puts a small file at once.
-    pub(crate) async fn put_bytes(
+    pub async fn put_bytes(
         &self,
         key: &SecretKey,
         attempt: AttemptId,
@@ -71,11 +71,7 @@ impl Objects {
     }
 
     /// Returns a file's length; `None` where there is no such file.
-    pub(crate) async fn len(
-        &self,
-        attempt: AttemptId,
-        name: &str,
-    ) -> Result<Option<u64>, RecordingError> {
+    pub async fn len(&self, attempt: AttemptId, name: &str) -> Result<Option<u64>, RecordingError> {
         match self.store.head(&path(attempt, name)).await {
             Ok(meta) => {
                 let blocks = meta.size.div_ceil(SEALED_BLOCK);
@@ -87,7 +83,7 @@ impl Objects {
     }
 
     /// Returns the exact bytes of a range, cut to the file's end.
-    pub(crate) async fn read(
+    pub async fn read(
         &self,
         key: &SecretKey,
         attempt: AttemptId,
@@ -145,7 +141,7 @@ impl Objects {
 
 impl Putting<'_> {
     /// Adds bytes.
-    pub(crate) fn write(&mut self, mut bytes: &[u8]) -> Result<(), RecordingError> {
+    pub fn write(&mut self, mut bytes: &[u8]) -> Result<(), RecordingError> {
         self.len += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         while !bytes.is_empty() {
             let take = bytes.len().min(BLOCK_BYTES - self.buffer.len());
@@ -159,12 +155,12 @@ impl Putting<'_> {
     }
 
     /// Waits where too many parts are on their way.
-    pub(crate) async fn settle(&mut self) -> Result<(), RecordingError> {
+    pub async fn settle(&mut self) -> Result<(), RecordingError> {
         Ok(self.upload.wait_for_capacity(PARTS_MAX).await?)
     }
 
     /// Ends the file; returns its length.
-    pub(crate) async fn finish(mut self) -> Result<u64, RecordingError> {
+    pub async fn finish(mut self) -> Result<u64, RecordingError> {
         if !self.buffer.is_empty() {
             self.block()?;
         }

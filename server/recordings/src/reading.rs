@@ -56,10 +56,10 @@ struct Known {
 
 /// Where to go on in an open stream.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct StoredPlace {
+pub struct StoredPlace {
     offset: u64,
     /// The chunk that lies there.
-    pub(crate) number: u64,
+    pub number: u64,
 }
 
 /// The newest indexes of open streams.
@@ -179,7 +179,7 @@ impl Recordings {
     ///
     /// # Errors
     /// `NoKey`, or the disk failed.
-    pub(crate) async fn stored(
+    pub async fn stored(
         &self,
         (attempt, epoch, stream): Stream,
         place: StoredPlace,
@@ -217,11 +217,12 @@ impl Recordings {
         &self,
         attempt: AttemptId,
     ) -> Result<Vec<(Epoch, StreamId)>, RecordingError> {
-        let epochs: Vec<i64> =
-            sqlx::query_scalar("SELECT epoch FROM recordings WHERE attempt_id = $1 ORDER BY epoch")
-                .bind(attempt.to_string())
-                .fetch_all(self.inner.store.read())
-                .await?;
+        let epochs: Vec<i64> = qorgan_store::query_scalar(
+            "SELECT epoch FROM recordings WHERE attempt_id = $1 ORDER BY epoch",
+        )
+        .bind(attempt.to_string())
+        .fetch_all(self.inner.store.read())
+        .await?;
         let mut streams = Vec::new();
         for epoch in epochs
             .into_iter()
@@ -345,8 +346,8 @@ fn read_open(
     Ok(bytes)
 }
 
-/// The most bytes of one read.
-pub(super) const RANGE_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// The most bytes that one read gives.
+pub const RANGE_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// The bodies that are read at once.
 const STORED_BYTES_MAX: usize = 1024 * 1024;
 /// How many open streams' indexes are kept.

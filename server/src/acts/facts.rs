@@ -21,7 +21,7 @@ use crate::console::Language;
 use crate::console::store::{IncidentRow, incidents, person};
 use crate::registry::BoardLine;
 use crate::state::AppState;
-use crate::store::StoreError;
+use qorgan_store::StoreError;
 
 /// What an act says, before it has a number.
 #[derive(Debug)]
@@ -71,10 +71,11 @@ pub(super) async fn gather(
     let line = state.registry.board_line(attempt).await?;
     let who = person(&state.store, line.person).await?;
     let proctor = person(&state.store, by).await?.name;
-    let discipline: String = sqlx::query_scalar("SELECT discipline FROM exams WHERE id = $1")
-        .bind(line.exam.to_string())
-        .fetch_one(state.store.read())
-        .await?;
+    let discipline: String =
+        qorgan_store::query_scalar("SELECT discipline FROM exams WHERE id = $1")
+            .bind(line.exam.to_string())
+            .fetch_one(state.store.read())
+            .await?;
     let mut confirmed = incidents(&state.store, attempt).await?;
     for one in &mut confirmed {
         one.began_ms = printable(zone, one.began_ms, &line);

@@ -29,14 +29,13 @@ use qorgan_signing::Ring;
 use ring::rand::SystemRandom;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use sqlx::Row as _;
 use tokio::time::timeout;
 
 use crate::console::Language;
 use crate::registry::RegistryError;
 use crate::state::AppState;
-use crate::store::assigned::Scope;
-use crate::store::{StoreError, WriteTx, audit, id, list};
+use qorgan_store::assigned::Scope;
+use qorgan_store::{StoreError, WriteTx, audit, id, list};
 
 pub(crate) use stills::streams;
 
@@ -72,7 +71,7 @@ pub enum ActError {
     Still(#[from] StillError),
     /// The recording cannot be decoded now.
     #[error("the recording cannot be decoded now")]
-    Decoding(#[source] crate::decoding::DecodeError),
+    Decoding(#[source] qorgan_decoding::DecodeError),
     /// Other acts are made first, for longer than anybody waits.
     #[error("other acts are being made; try again in {} seconds", BUSY_RETRY.as_secs())]
     Busy,
@@ -102,8 +101,8 @@ pub enum ActError {
     CutOff(#[from] tokio::task::JoinError),
 }
 
-impl From<sqlx::Error> for ActError {
-    fn from(error: sqlx::Error) -> Self {
+impl From<qorgan_store::SqlError> for ActError {
+    fn from(error: qorgan_store::SqlError) -> Self {
         Self::Store(StoreError::Sql(error))
     }
 }
@@ -215,10 +214,10 @@ struct Review {
 impl Review {
     /// Reads a review that ended with a violation.
     async fn read(
-        from: impl sqlx::Executor<'_, Database = sqlx::Sqlite>,
+        from: impl Into<qorgan_store::Target<'_>>,
         attempt: AttemptId,
     ) -> Result<Self, ActError> {
-        let row = sqlx::query(
+        let row = qorgan_store::query(
             "SELECT finished_ms, finished_by FROM reviews \
              WHERE attempt_id = $1 AND verdict = 'violation'",
         )
@@ -227,8 +226,8 @@ impl Review {
         .await?
         .ok_or(ActError::NoViolation)?;
         Ok(Self {
-            finished_ms: row.try_get("finished_ms")?,
-            finished_by: row.try_get("finished_by")?,
+            finished_ms: row.get("finished_ms")?,
+            finished_by: row.get("finished_by")?,
         })
     }
 }
@@ -256,7 +255,7 @@ async fn register_made(
     made: &Made,
 ) -> Result<(), ActError> {
     let number = made.number;
-    sqlx::query(
+    qorgan_store::query(
         "INSERT INTO acts (id, institution_id, attempt_id, form, year, ordinal, state, language, \
          code, registered_ms, registered_by, facts_hash, recording_root, pdf_hash, pdf_sealed) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
@@ -290,7 +289,7 @@ async fn register_made(
 }
 
 async fn taken(tx: &mut WriteTx, attempt: AttemptId) -> Result<bool, ActError> {
-    let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM acts WHERE attempt_id = $1")
+    let count: i64 = qorgan_store::query_scalar("SELECT COUNT(*) FROM acts WHERE attempt_id = $1")
         .bind(attempt.to_string())
         .fetch_one(&mut **tx)
         .await?;
@@ -298,12 +297,12 @@ async fn taken(tx: &mut WriteTx, attempt: AttemptId) -> Result<bool, ActError> {
 }
 
 async fn next_number(
-    from: impl sqlx::Executor<'_, Database = sqlx::Sqlite>,
+    from: impl Into<qorgan_store::Target<'_>>,
     state: &AppState,
     year: i16,
 ) -> Result<ActNumber, ActError> {
     let form = ActForm::RuleBreach;
-    let last: Option<i64> = sqlx::query_scalar(
+    let last: Option<i64> = qorgan_store::query_scalar(
         "SELECT MAX(ordinal) FROM acts WHERE institution_id = $1 AND form = $2 AND year = $3",
     )
     .bind(state.institution().to_string())
@@ -389,11 +388,11 @@ pub(crate) async fn register(
     scope: Scope,
     (offset, limit): (u32, u32),
 ) -> Result<Vec<RegisterLine>, ActError> {
-    let rows = sqlx::query(
+    let rows = qorgan_store::query(
         "SELECT c.id, c.form, c.year, c.ordinal, c.registered_ms, c.attempt_id, c.state, c.code, \
          p.display_name, e.title FROM acts c JOIN attempts a ON a.id = c.attempt_id \
          JOIN people p ON p.id = a.person_id JOIN sittings s ON s.id = a.sitting_id \
-         JOIN exams e ON e.id = s.exam_id WHERE $3 IS NULL OR EXISTS (SELECT 1 \
+         JOIN exams e ON e.id = s.exam_id WHERE CAST($3 AS TEXT) IS NULL OR EXISTS (SELECT 1 \
          FROM sitting_proctors g WHERE g.sitting_id = a.sitting_id AND g.person_id = $3) \
          ORDER BY c.registered_ms DESC, c.id LIMIT $1 OFFSET $2",
     )
@@ -405,14 +404,14 @@ pub(crate) async fn register(
     let mut lines = Vec::with_capacity(rows.len());
     for row in rows {
         lines.push(RegisterLine {
-            id: row.try_get("id")?,
+            id: row.get("id")?,
             number: number_of(&row)?,
-            registered_ms: row.try_get("registered_ms")?,
-            attempt: row.try_get("attempt_id")?,
-            candidate: row.try_get("display_name")?,
-            exam: row.try_get("title")?,
-            state: row.try_get("state")?,
-            code: row.try_get("code")?,
+            registered_ms: row.get("registered_ms")?,
+            attempt: row.get("attempt_id")?,
+            candidate: row.get("display_name")?,
+            exam: row.get("title")?,
+            state: row.get("state")?,
+            code: row.get("code")?,
         });
     }
     Ok(lines)
@@ -423,11 +422,11 @@ pub(crate) async fn of_attempt(
     state: &AppState,
     attempt: AttemptId,
 ) -> Result<Option<(String, String)>, ActError> {
-    let row = sqlx::query("SELECT id, form, year, ordinal FROM acts WHERE attempt_id = $1")
+    let row = qorgan_store::query("SELECT id, form, year, ordinal FROM acts WHERE attempt_id = $1")
         .bind(attempt.to_string())
         .fetch_optional(state.store.read())
         .await?;
-    row.map(|row| Ok((row.try_get("id")?, number_of(&row)?)))
+    row.map(|row| Ok((row.get("id")?, number_of(&row)?)))
         .transpose()
 }
 
@@ -436,7 +435,7 @@ pub(crate) async fn of_attempts(
     state: &AppState,
     attempts: &[String],
 ) -> Result<BTreeMap<String, (String, String)>, ActError> {
-    let rows = sqlx::query(
+    let rows = qorgan_store::query(
         "SELECT attempt_id, id, form, year, ordinal FROM acts \
          WHERE attempt_id IN (SELECT value FROM json_each($1))",
     )
@@ -445,8 +444,8 @@ pub(crate) async fn of_attempts(
     .await?;
     let mut acts = BTreeMap::new();
     for row in rows {
-        let act = (row.try_get("id")?, number_of(&row)?);
-        acts.insert(row.try_get("attempt_id")?, act);
+        let act = (row.get("id")?, number_of(&row)?);
+        acts.insert(row.get("attempt_id")?, act);
     }
     Ok(acts)
 }
@@ -467,17 +466,18 @@ pub struct SealedPdf {
 /// # Errors
 /// The database failed, or the bytes do not open.
 pub async fn sealed_pdf(state: &AppState, act: ActId) -> Result<Option<SealedPdf>, ActError> {
-    let row =
-        sqlx::query("SELECT attempt_id, form, year, ordinal, pdf_sealed FROM acts WHERE id = $1")
-            .bind(act.to_string())
-            .fetch_optional(state.store.read())
-            .await?;
+    let row = qorgan_store::query(
+        "SELECT attempt_id, form, year, ordinal, pdf_sealed FROM acts WHERE id = $1",
+    )
+    .bind(act.to_string())
+    .fetch_optional(state.store.read())
+    .await?;
     let Some(row) = row else {
         return Ok(None);
     };
-    let sealed: Vec<u8> = row.try_get("pdf_sealed")?;
+    let sealed: Vec<u8> = row.get("pdf_sealed")?;
     Ok(Some(SealedPdf {
-        attempt: id(&row.try_get::<String, _>("attempt_id")?)?,
+        attempt: id(&row.get::<String>("attempt_id")?)?,
         number: number_of(&row)?,
         pdf: state.keys.open(&place(act), &sealed)?,
     }))
@@ -491,7 +491,7 @@ pub(crate) async fn sealed_files(
     state: &AppState,
     attempt: AttemptId,
 ) -> Result<Vec<(String, Vec<u8>)>, ActError> {
-    let rows: Vec<String> = sqlx::query_scalar(
+    let rows: Vec<String> = qorgan_store::query_scalar(
         "SELECT id FROM acts WHERE attempt_id = $1 ORDER BY form, year, ordinal",
     )
     .bind(attempt.to_string())
@@ -523,7 +523,7 @@ pub(crate) struct PublicAct {
 
 /// Returns what the verification page shows; no name.
 pub(crate) async fn by_code(state: &AppState, code: &str) -> Result<Option<PublicAct>, ActError> {
-    let row = sqlx::query(
+    let row = qorgan_store::query(
         "SELECT form, year, ordinal, registered_ms, state, pdf_hash, recording_root \
          FROM acts WHERE code = $1",
     )
@@ -533,18 +533,18 @@ pub(crate) async fn by_code(state: &AppState, code: &str) -> Result<Option<Publi
     row.map(|row| {
         Ok(PublicAct {
             number: number_of(&row)?,
-            registered_ms: row.try_get("registered_ms")?,
-            state: row.try_get("state")?,
-            pdf_hash: row.try_get("pdf_hash")?,
-            recording_root: row.try_get("recording_root")?,
+            registered_ms: row.get("registered_ms")?,
+            state: row.get("state")?,
+            pdf_hash: row.get("pdf_hash")?,
+            recording_root: row.get("recording_root")?,
         })
     })
     .transpose()
 }
 
-fn number_of(row: &sqlx::sqlite::SqliteRow) -> Result<String, ActError> {
+fn number_of(row: &qorgan_store::Row) -> Result<String, ActError> {
     let corrupt = || StoreError::Corrupt { what: "act number" };
-    let form = match row.try_get::<i64, _>("form")? {
+    let form = match row.get::<i64>("form")? {
         1 => ActForm::RuleBreach,
         2 => ActForm::RefusalToSign,
         3 => ActForm::Impersonation,
@@ -552,8 +552,8 @@ fn number_of(row: &sqlx::sqlite::SqliteRow) -> Result<String, ActError> {
     };
     let number = ActNumber {
         form,
-        year: i16::try_from(row.try_get::<i64, _>("year")?).map_err(|_large| corrupt())?,
-        ordinal: u32::try_from(row.try_get::<i64, _>("ordinal")?).map_err(|_large| corrupt())?,
+        year: i16::try_from(row.get::<i64>("year")?).map_err(|_large| corrupt())?,
+        ordinal: u32::try_from(row.get::<i64>("ordinal")?).map_err(|_large| corrupt())?,
     };
     Ok(number.to_string())
 }

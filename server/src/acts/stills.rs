@@ -6,9 +6,9 @@ use qorgan_protocol::ids::{AttemptId, Epoch};
 
 use super::ActError;
 use crate::console::store::IncidentRow;
-use crate::decoding::DecodeError;
-use crate::recordings::RecordingError;
 use crate::state::AppState;
+use qorgan_decoding::DecodeError;
+use qorgan_recordings::RecordingError;
 
 /// Returns the recorded streams of an attempt, sorted.
 pub(crate) async fn streams(

@@ -83,7 +83,7 @@ impl Auth {
         epoch: Epoch,
     ) -> Result<String, AuthError> {
         let mut tx = self.store.begin().await?;
-        sqlx::query("DELETE FROM tokens WHERE kind = 'agent' AND attempt_id = $1")
+        qorgan_store::query("DELETE FROM tokens WHERE kind = 'agent' AND attempt_id = $1")
             .bind(attempt.to_string())
             .execute(&mut *tx)
             .await?;

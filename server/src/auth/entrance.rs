@@ -12,7 +12,6 @@ use qorgan_protocol::crypto::PublicKey;
 use qorgan_protocol::ids::PersonId;
 use qorgan_protocol::time::Now;
 use qorgan_server_core::login::fold_login;
-use sqlx::Row as _;
 
 use super::hashing::Flow;
 use super::limits::{Counted, RateLimits};
@@ -20,7 +19,6 @@ use super::network::Network;
 use super::places::Place;
 use super::spare::spare;
 use super::{Auth, AuthError, password};
-use crate::store;
 
 /// Which door somebody stands at: candidates sign in to the client, staff to the console.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,10 +186,11 @@ impl Auth {
     }
 
     async fn account(&self, login: &str) -> Result<Option<Account>, AuthError> {
-        let row = sqlx::query(
+        let row = qorgan_store::query(
             "SELECT p.id, p.display_name, p.language, p.disabled_ms, c.password_hash, \
              c.must_change, c.code_until_ms, \
-             EXISTS (SELECT 1 FROM staff_roles r WHERE r.person_id = p.id) AS is_staff \
+             CAST(CASE WHEN EXISTS (SELECT 1 FROM staff_roles r WHERE r.person_id = p.id) \
+             THEN 1 ELSE 0 END AS BIGINT) AS is_staff \
              FROM people p JOIN credentials c ON c.person_id = p.id WHERE p.login = $1",
         )
         .bind(login)
@@ -201,14 +200,14 @@ impl Auth {
             return Ok(None);
         };
         Ok(Some(Account {
-            person: store::id(&row.try_get::<String, _>("id")?)?,
-            display_name: row.try_get("display_name")?,
-            language: row.try_get("language")?,
-            password_hash: row.try_get("password_hash")?,
-            must_change: row.try_get("must_change")?,
-            disabled: row.try_get::<Option<i64>, _>("disabled_ms")?.is_some(),
-            is_staff: row.try_get("is_staff")?,
-            code_until_ms: row.try_get("code_until_ms")?,
+            person: qorgan_store::id(&row.get::<String>("id")?)?,
+            display_name: row.get("display_name")?,
+            language: row.get("language")?,
+            password_hash: row.get("password_hash")?,
+            must_change: row.get("must_change")?,
+            disabled: row.get::<Option<i64>>("disabled_ms")?.is_some(),
+            is_staff: row.get("is_staff")?,
+            code_until_ms: row.get("code_until_ms")?,
         }))
     }
 }

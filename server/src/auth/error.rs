@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use qorgan_protocol::wire::{PROOF_NONCE_HEADER, Problem, ProblemCode};
 use qorgan_signing::{KeyError, SealError};
 
-use crate::store::StoreError;
+use qorgan_store::StoreError;
 
 /// Says why a sign-in or a token is refused, or failed.
 #[derive(Debug, thiserror::Error)]
@@ -61,8 +61,8 @@ pub enum AuthError {
     Seal(#[from] SealError),
 }
 
-impl From<sqlx::Error> for AuthError {
-    fn from(error: sqlx::Error) -> Self {
+impl From<qorgan_store::SqlError> for AuthError {
+    fn from(error: qorgan_store::SqlError) -> Self {
         Self::Store(StoreError::Sql(error))
     }
 }

@@ -22,7 +22,7 @@ use super::tokens::Holder;
 use crate::http::Connection;
 use crate::registry::{Caller, RegistryError};
 use crate::state::AppState;
-use crate::store::assigned::{Named, Scope, is_assigned};
+use qorgan_store::assigned::{Named, Scope, is_assigned};
 
 /// A client that signed this very request, before the request's body is read.
 #[derive(Debug, Clone, Copy)]

@@ -8,12 +8,11 @@
 //! * A session that ended sets nothing up: that is asked in the transaction that writes.
 
 use qorgan_protocol::ids::PersonId;
-use sqlx::Row as _;
 
 use super::entrance::account_key;
 use super::limits::Counted;
 use super::{Auth, AuthError, StaffSession, totp};
-use crate::store::{WriteTx, audit};
+use qorgan_store::{WriteTx, audit};
 
 /// The secret of a second factor, as an authenticator app takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +80,7 @@ impl Auth {
             None => {
                 let secret: [u8; 20] = qorgan_signing::random()?;
                 let sealed = self.keys.seal(&format!("totp:{person}"), &secret)?;
-                sqlx::query("UPDATE tokens SET totp_begun = $2 WHERE hash = $1")
+                qorgan_store::query("UPDATE tokens SET totp_begun = $2 WHERE hash = $1")
                     .bind(super::tokens::hash(&session.token).as_slice())
                     .bind(sealed)
                     .execute(&mut *tx)
@@ -117,7 +116,7 @@ impl Auth {
             .ok_or(AuthError::WrongPassword)?;
         let sealed = self.keys.seal(&format!("totp:{person}"), &secret)?;
         let hash = super::tokens::hash(&session.token);
-        let set = sqlx::query(
+        let set = qorgan_store::query(
             "UPDATE credentials SET totp_sealed = $2, totp_confirmed = 1, totp_step = $3 \
              WHERE person_id = $1 AND totp_confirmed = 0",
         )
@@ -129,11 +128,11 @@ impl Auth {
         if set.rows_affected() != 1 {
             return Err(AuthError::Forbidden);
         }
-        sqlx::query("UPDATE tokens SET factor = 1, totp_begun = NULL WHERE hash = $1")
+        qorgan_store::query("UPDATE tokens SET factor = 1, totp_begun = NULL WHERE hash = $1")
             .bind(hash.as_slice())
             .execute(&mut *tx)
             .await?;
-        sqlx::query(
+        qorgan_store::query(
             "UPDATE tokens SET ended_ms = $3 WHERE person_id = $1 AND hash <> $2 \
              AND kind IN ('client', 'staff') AND ended_ms IS NULL",
         )
@@ -149,7 +148,7 @@ impl Auth {
 
     /// Returns the secret that is set up and the newest step that was used.
     async fn factor(&self, person: PersonId) -> Result<Option<(Vec<u8>, u64)>, AuthError> {
-        let row = sqlx::query(
+        let row = qorgan_store::query(
             "SELECT totp_sealed, totp_step FROM credentials \
              WHERE person_id = $1 AND totp_confirmed = 1 AND totp_sealed IS NOT NULL",
         )
@@ -159,9 +158,9 @@ impl Auth {
         let Some(row) = row else {
             return Ok(None);
         };
-        let sealed: Vec<u8> = row.try_get("totp_sealed")?;
+        let sealed: Vec<u8> = row.get("totp_sealed")?;
         let secret = self.keys.open(&format!("totp:{person}"), &sealed)?;
-        let used: i64 = row.try_get("totp_step")?;
+        let used: i64 = row.get("totp_step")?;
         Ok(Some((secret, u64::try_from(used).unwrap_or_default())))
     }
 
@@ -173,9 +172,11 @@ impl Auth {
         session: &StaffSession,
     ) -> Result<Option<Vec<u8>>, AuthError> {
         super::tokens::must_be_open(tx, &session.token).await?;
-        let (sealed, confirmed): (Option<Vec<u8>>, bool) = sqlx::query_as(
-            "SELECT t.totp_begun, EXISTS (SELECT 1 FROM credentials c WHERE c.person_id = t.person_id \
-             AND c.totp_confirmed = 1 AND c.totp_sealed IS NOT NULL) FROM tokens t WHERE t.hash = $1",
+        let (sealed, confirmed): (Option<Vec<u8>>, bool) = qorgan_store::query_as(
+            "SELECT t.totp_begun, CAST(CASE WHEN EXISTS (SELECT 1 FROM credentials c \
+             WHERE c.person_id = t.person_id AND c.totp_confirmed = 1 \
+             AND c.totp_sealed IS NOT NULL) THEN 1 ELSE 0 END AS BIGINT) \
+             FROM tokens t WHERE t.hash = $1",
         )
         .bind(super::tokens::hash(&session.token).as_slice())
         .fetch_one(&mut **tx)
@@ -190,7 +191,7 @@ impl Auth {
     /// Uses a step. Tells whether it was not used before, nor a later one.
     async fn use_step(&self, person: PersonId, step: u64) -> Result<bool, AuthError> {
         let mut tx = self.store.begin().await?;
-        let used = sqlx::query(
+        let used = qorgan_store::query(
             "UPDATE credentials SET totp_step = $2 \
              WHERE person_id = $1 AND totp_confirmed = 1 AND totp_step < $2",
         )

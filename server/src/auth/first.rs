@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::OneTimePassword;
-use crate::keys::{KeysError, write_private};
+use qorgan_base::keys::{KeysError, write_private};
 
 /// Writes the password beside the data; returns where.
 ///

@@ -15,8 +15,8 @@ use qorgan_protocol::time::Now;
 use super::AuthError;
 use super::network::Network;
 use super::spare::Reach;
-use crate::config::Limits;
-use crate::rate::Rate;
+use qorgan_base::config::Limits;
+use qorgan_base::rate::Rate;
 
 /// The account, place or network whose tries are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

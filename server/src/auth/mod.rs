@@ -30,15 +30,15 @@ mod totp;
 
 use std::sync::Arc;
 
-use crate::config::Config;
-use crate::keys::ServerKeys;
 use crate::state::ServerClock;
-use crate::store::Store;
 use challenge::Challenges;
 use hashing::Hashers;
 use limits::RateLimits;
 use places::KnownPlaces;
 use proofs::Proofs;
+use qorgan_base::config::Config;
+use qorgan_base::keys::ServerKeys;
+use qorgan_store::Store;
 
 pub use error::{AuthError, AuthRejection};
 pub(crate) use extract::Signed;

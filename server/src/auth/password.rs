@@ -5,7 +5,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 
 use super::AuthError;
 use super::hashing::{Flow, Hashers};
-use crate::config::PasswordCost;
+use qorgan_base::config::PasswordCost;
 
 /// Returns the hash of a password in PHC form, computed when it is the flow's turn.
 pub(crate) async fn hash(

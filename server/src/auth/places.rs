@@ -8,7 +8,6 @@ use lru::LruCache;
 use qorgan_protocol::crypto::{Hasher as _, PublicKey};
 use qorgan_protocol::ids::PersonId;
 use qorgan_signing::Ring;
-use sqlx::Row as _;
 
 use super::network::Network;
 use super::{Auth, AuthError};
@@ -77,7 +76,7 @@ impl Auth {
     /// # Errors
     /// The database failed.
     pub async fn load_places(&self) -> Result<(), AuthError> {
-        let rows = sqlx::query(
+        let rows = qorgan_store::query(
             "SELECT p.login, s.kind, s.place FROM sign_in_places s JOIN people p \
              ON p.id = s.person_id ORDER BY s.last_ms DESC LIMIT $1",
         )
@@ -86,8 +85,8 @@ impl Auth {
         .await?;
         // The newest last, so that they stay the longest.
         for row in rows.iter().rev() {
-            let (login, kind): (String, String) = (row.try_get("login")?, row.try_get("kind")?);
-            let place: Vec<u8> = row.try_get("place")?;
+            let (login, kind): (String, String) = (row.get("login")?, row.get("kind")?);
+            let place: Vec<u8> = row.get("place")?;
             self.places.add(digest(&login, &kind, &place));
         }
         Ok(())
@@ -109,9 +108,10 @@ impl Auth {
         }
         let mut tx = self.store.begin().await?;
         for place in &new {
-            sqlx::query(
+            qorgan_store::query(
                 "INSERT INTO sign_in_places (person_id, institution_id, kind, place, last_ms) \
-                 VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO UPDATE SET last_ms = excluded.last_ms",
+                 VALUES ($1, $2, $3, $4, $5) ON CONFLICT (person_id, kind, place) \
+                 DO UPDATE SET last_ms = excluded.last_ms",
             )
             .bind(person.to_string())
             .bind(self.keys.institution().to_string())
@@ -120,7 +120,7 @@ impl Auth {
             .bind(self.clock.wall().unix_ms())
             .execute(&mut *tx)
             .await?;
-            sqlx::query(
+            qorgan_store::query(
                 "DELETE FROM sign_in_places WHERE person_id = $1 AND kind = $2 AND place NOT IN \
                  (SELECT place FROM sign_in_places WHERE person_id = $1 AND kind = $2 \
                  ORDER BY last_ms DESC LIMIT $3)",

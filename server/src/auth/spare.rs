@@ -73,7 +73,7 @@ mod tests {
 
     use super::*;
     use crate::auth::limits::RateLimits;
-    use crate::config::Limits;
+    use qorgan_base::config::Limits;
 
     /// Guesses for one login from places that it is not known at.
     struct Guesses {

@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use axum::http::HeaderValue;
 use qorgan_protocol::ids::PersonId;
-use sqlx::Row as _;
 
 use super::entrance::Door;
 use super::hashing::Flow;
 use super::tokens::{Holder, SignedWith, must_be_open};
 use super::{Auth, AuthError, StaffRole, StaffSession, password};
-use crate::config::PasswordCost;
-use crate::store::people::{self, NewPerson};
-use crate::store::{WriteTx, audit};
+use qorgan_base::config::PasswordCost;
+use qorgan_store::people::{self, NewPerson};
+use qorgan_store::{WriteTx, audit};
 
 /// A member of staff who has signed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,7 +118,7 @@ impl Auth {
     /// The database failed.
     pub async fn roles(&self, person: PersonId) -> Result<Vec<StaffRole>, AuthError> {
         let words: Vec<String> =
-            sqlx::query_scalar("SELECT role FROM staff_roles WHERE person_id = $1")
+            qorgan_store::query_scalar("SELECT role FROM staff_roles WHERE person_id = $1")
                 .bind(person.to_string())
                 .fetch_all(self.store.read())
                 .await?;
@@ -223,7 +222,7 @@ impl Auth {
         hash: &str,
         must_change: bool,
     ) -> Result<(), AuthError> {
-        sqlx::query(
+        qorgan_store::query(
             "INSERT INTO credentials (person_id, institution_id, password_hash, must_change, \
              changed_ms) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (person_id) DO UPDATE SET \
              password_hash = excluded.password_hash, must_change = excluded.must_change, \
@@ -246,7 +245,7 @@ impl Auth {
     pub async fn put_code_end(&self, tx: &mut WriteTx, person: PersonId) -> Result<(), AuthError> {
         let days = u64::from(self.config.sign_in.code_days);
         let lasts = Duration::from_secs(days.saturating_mul(24 * 60 * 60));
-        sqlx::query("UPDATE credentials SET code_until_ms = $2 WHERE person_id = $1")
+        qorgan_store::query("UPDATE credentials SET code_until_ms = $2 WHERE person_id = $1")
             .bind(person.to_string())
             .bind(self.clock.wall().after(lasts).unix_ms())
             .execute(&mut **tx)
@@ -259,7 +258,7 @@ impl Auth {
     /// # Errors
     /// The database failed.
     pub async fn end_sessions(&self, tx: &mut WriteTx, person: PersonId) -> Result<(), AuthError> {
-        sqlx::query(
+        qorgan_store::query(
             "UPDATE tokens SET ended_ms = $2 WHERE person_id = $1 AND ended_ms IS NULL \
              AND kind IN ('client', 'staff')",
         )
@@ -291,11 +290,11 @@ impl Auth {
             None => people::put_person(&mut tx, &self.keys, at, person).await?,
         };
         let roles: i64 =
-            sqlx::query_scalar("SELECT COUNT(*) FROM staff_roles WHERE person_id = $1")
+            qorgan_store::query_scalar("SELECT COUNT(*) FROM staff_roles WHERE person_id = $1")
                 .bind(id.to_string())
                 .fetch_one(&mut *tx)
                 .await?;
-        people::add_role(&mut tx, &self.keys, id, role.word()).await?;
+        people::add_role(&mut tx, &self.keys, at, id, role.word()).await?;
         if roles == 0 {
             self.put_credentials(&mut tx, id, &hash, true).await?;
             self.put_code_end(&mut tx, id).await?;
@@ -314,10 +313,11 @@ impl Auth {
     /// # Errors
     /// The database failed.
     pub async fn first_administrator(&self) -> Result<Option<OneTimePassword>, AuthError> {
-        let count: i64 =
-            sqlx::query_scalar("SELECT COUNT(*) FROM staff_roles WHERE role = 'administrator'")
-                .fetch_one(self.store.read())
-                .await?;
+        let count: i64 = qorgan_store::query_scalar(
+            "SELECT COUNT(*) FROM staff_roles WHERE role = 'administrator'",
+        )
+        .fetch_one(self.store.read())
+        .await?;
         if count > 0 {
             return Ok(None);
         }
@@ -345,18 +345,20 @@ impl Auth {
         let mut tx = self.store.begin().await?;
         self.put_credentials(&mut tx, person, &hash, true).await?;
         self.put_code_end(&mut tx, person).await?;
-        sqlx::query(
+        qorgan_store::query(
             "UPDATE credentials SET totp_sealed = NULL, totp_confirmed = 0, totp_step = 0 \
              WHERE person_id = $1",
         )
         .bind(person.to_string())
         .execute(&mut *tx)
         .await?;
-        sqlx::query("UPDATE tokens SET ended_ms = $2 WHERE person_id = $1 AND ended_ms IS NULL")
-            .bind(person.to_string())
-            .bind(self.clock.wall().unix_ms())
-            .execute(&mut *tx)
-            .await?;
+        qorgan_store::query(
+            "UPDATE tokens SET ended_ms = $2 WHERE person_id = $1 AND ended_ms IS NULL",
+        )
+        .bind(person.to_string())
+        .bind(self.clock.wall().unix_ms())
+        .execute(&mut *tx)
+        .await?;
         let entry = self.entry("command line", "account_reset", &person, "");
         audit::write(&mut tx, &entry.as_entry()).await?;
         tx.commit().await?;
@@ -385,7 +387,7 @@ impl Auth {
 
     /// Returns the facts about a signed-in member of staff, and the duties that are left.
     pub(super) async fn staff_row(&self, person: PersonId) -> Result<StaffRow, AuthError> {
-        let row = sqlx::query(
+        let row = qorgan_store::query(
             "SELECT p.login, p.display_name, p.language, p.disabled_ms, c.must_change \
              FROM people p JOIN credentials c ON c.person_id = p.id WHERE p.id = $1",
         )
@@ -393,14 +395,14 @@ impl Auth {
         .fetch_optional(self.store.read())
         .await?
         .ok_or(AuthError::NotSignedIn)?;
-        if row.try_get::<Option<i64>, _>("disabled_ms")?.is_some() {
+        if row.get::<Option<i64>>("disabled_ms")?.is_some() {
             return Err(AuthError::NotSignedIn);
         }
         Ok(StaffRow {
-            login: row.try_get("login")?,
-            display_name: row.try_get("display_name")?,
-            language: row.try_get("language")?,
-            must_change: row.try_get("must_change")?,
+            login: row.get("login")?,
+            display_name: row.get("display_name")?,
+            language: row.get("language")?,
+            must_change: row.get("must_change")?,
         })
     }
 }

@@ -6,12 +6,11 @@ use qorgan_protocol::crypto::{Hasher as _, PublicKey, Sha256};
 use qorgan_protocol::ids::{AttemptId, BootId, Epoch, PersonId};
 use qorgan_protocol::time::WallTime;
 use qorgan_signing::Ring;
-use sqlx::Row as _;
 
 use super::proofs::Taken;
 use super::{Auth, AuthError};
 use crate::registry::Caller;
-use crate::store::{self, StoreError, WriteTx};
+use qorgan_store::{StoreError, WriteTx};
 
 /// The holder of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,7 +85,7 @@ impl Auth {
             ),
             Holder::Staff { person, csrf, .. } => (*person, None, None, None, Some(csrf.as_str())),
         };
-        sqlx::query(
+        qorgan_store::query(
             "INSERT INTO tokens (hash, institution_id, kind, person_id, attempt_id, epoch, \
              device_key, boot, instance, csrf, created_ms, expires_ms) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
@@ -106,7 +105,7 @@ impl Auth {
         .execute(&mut **tx)
         .await?;
         if let Holder::Staff { with, .. } = holder {
-            sqlx::query("UPDATE tokens SET one_time = $2, factor = $3 WHERE hash = $1")
+            qorgan_store::query("UPDATE tokens SET one_time = $2, factor = $3 WHERE hash = $1")
                 .bind(hash(&token).as_slice())
                 .bind(with.one_time)
                 .bind(with.factor)
@@ -119,8 +118,7 @@ impl Auth {
     /// Returns the holder of a token that is good now, and moves its end on.
     pub(crate) async fn holder(&self, token: &str) -> Result<Holder, AuthError> {
         let (row, kind) = self.good(token).await?;
-        let (created, expires): (i64, i64) =
-            (row.try_get("created_ms")?, row.try_get("expires_ms")?);
+        let (created, expires): (i64, i64) = (row.get("created_ms")?, row.get("expires_ms")?);
         let last = WallTime::from_unix_ms(created).after(self.absolute(&kind));
         let slid = self.clock.wall().after(self.lasts(&kind)).min(last);
         if slid.unix_ms().saturating_sub(expires) > SLIDE_MS {
@@ -136,8 +134,8 @@ impl Auth {
         holder_of(&row, &kind)
     }
 
-    async fn good(&self, token: &str) -> Result<(sqlx::sqlite::SqliteRow, String), AuthError> {
-        let row = sqlx::query(
+    async fn good(&self, token: &str) -> Result<(qorgan_store::Row, String), AuthError> {
+        let row = qorgan_store::query(
             "SELECT * FROM tokens WHERE hash = $1 AND ended_ms IS NULL AND NOT EXISTS \
              (SELECT 1 FROM people p WHERE p.id = person_id AND p.disabled_ms IS NOT NULL)",
         )
@@ -145,9 +143,8 @@ impl Auth {
         .fetch_optional(self.store.read())
         .await?
         .ok_or(AuthError::NotSignedIn)?;
-        let (created, expires): (i64, i64) =
-            (row.try_get("created_ms")?, row.try_get("expires_ms")?);
-        let kind: String = row.try_get("kind")?;
+        let (created, expires): (i64, i64) = (row.get("created_ms")?, row.get("expires_ms")?);
+        let kind: String = row.get("kind")?;
         let last = WallTime::from_unix_ms(created).after(self.absolute(&kind));
         if expires.min(last.unix_ms()) <= self.clock.wall().unix_ms() {
             return Err(AuthError::NotSignedIn);
@@ -169,7 +166,7 @@ impl Auth {
     /// Ends a token.
     pub(crate) async fn end(&self, token: &str) -> Result<(), AuthError> {
         let mut tx = self.store.begin().await?;
-        sqlx::query("UPDATE tokens SET ended_ms = $2 WHERE hash = $1 AND ended_ms IS NULL")
+        qorgan_store::query("UPDATE tokens SET ended_ms = $2 WHERE hash = $1 AND ended_ms IS NULL")
             .bind(hash(token).as_slice())
             .bind(self.clock.wall().unix_ms())
             .execute(&mut *tx)
@@ -186,8 +183,9 @@ impl Auth {
         // After a day, so that a clock that ran ahead and is put right signs nobody out.
         let before = self.clock.wall().unix_ms().saturating_sub(KEPT_MS);
         // Nobody waits for a writer where there is nothing to delete.
-        let any: Option<i64> = sqlx::query_scalar(
-            "SELECT 1 FROM tokens WHERE MIN(expires_ms, COALESCE(ended_ms, expires_ms)) < $1 LIMIT 1",
+        let any: Option<i64> = qorgan_store::query_scalar(
+            "SELECT CAST(1 AS BIGINT) FROM tokens WHERE CASE WHEN ended_ms < expires_ms \
+             THEN ended_ms ELSE expires_ms END < $1 LIMIT 1",
         )
         .bind(before)
         .fetch_optional(self.store.read())
@@ -196,9 +194,9 @@ impl Auth {
             return Ok(0);
         }
         let mut tx = self.store.begin().await?;
-        let deleted = sqlx::query(
-            "DELETE FROM tokens WHERE hash IN (SELECT hash FROM tokens \
-             WHERE MIN(expires_ms, COALESCE(ended_ms, expires_ms)) < $1 LIMIT $2)",
+        let deleted = qorgan_store::query(
+            "DELETE FROM tokens WHERE hash IN (SELECT hash FROM tokens WHERE CASE WHEN \
+             ended_ms < expires_ms THEN ended_ms ELSE expires_ms END < $1 LIMIT $2)",
         )
         .bind(before)
         .bind(DELETED_AT_ONCE)
@@ -210,11 +208,13 @@ impl Auth {
 
     async fn slide(&self, hash: &[u8; 32], until: WallTime) -> Result<(), AuthError> {
         let mut tx = self.store.begin().await?;
-        sqlx::query("UPDATE tokens SET expires_ms = $2 WHERE hash = $1 AND ended_ms IS NULL")
-            .bind(hash.as_slice())
-            .bind(until.unix_ms())
-            .execute(&mut *tx)
-            .await?;
+        qorgan_store::query(
+            "UPDATE tokens SET expires_ms = $2 WHERE hash = $1 AND ended_ms IS NULL",
+        )
+        .bind(hash.as_slice())
+        .bind(until.unix_ms())
+        .execute(&mut *tx)
+        .await?;
         tx.commit().await?;
         Ok(())
     }
@@ -239,9 +239,9 @@ impl Auth {
     }
 }
 
-fn holder_of(row: &sqlx::sqlite::SqliteRow, kind: &str) -> Result<Holder, AuthError> {
-    let person = store::id(&row.try_get::<String, _>("person_id")?).map_err(AuthError::Store)?;
-    let bytes = |column: &str| row.try_get::<Option<Vec<u8>>, _>(column);
+fn holder_of(row: &qorgan_store::Row, kind: &str) -> Result<Holder, AuthError> {
+    let person = qorgan_store::id(&row.get::<String>("person_id")?).map_err(AuthError::Store)?;
+    let bytes = |column: &str| row.get::<Option<Vec<u8>>>(column);
     match kind {
         "client" => Ok(Holder::Client(Caller {
             person,
@@ -250,25 +250,23 @@ fn holder_of(row: &sqlx::sqlite::SqliteRow, kind: &str) -> Result<Holder, AuthEr
             instance: needed("instance", bytes("instance")?)?,
         })),
         "agent" => {
-            let attempt: Option<String> = row.try_get("attempt_id")?;
-            let epoch: Option<u32> = row.try_get("epoch")?;
+            let attempt: Option<String> = row.get("attempt_id")?;
+            let epoch: Option<u32> = row.get("epoch")?;
             let (Some(attempt), Some(epoch)) = (attempt, epoch) else {
                 return Err(AuthError::Store(StoreError::Corrupt { what: "token" }));
             };
             Ok(Holder::Agent {
                 person,
-                attempt: store::id(&attempt)?,
+                attempt: qorgan_store::id(&attempt)?,
                 epoch: Epoch(epoch),
             })
         }
         "staff" => Ok(Holder::Staff {
             person,
-            csrf: row
-                .try_get::<Option<String>, _>("csrf")?
-                .unwrap_or_default(),
+            csrf: row.get::<Option<String>>("csrf")?.unwrap_or_default(),
             with: SignedWith {
-                one_time: row.try_get("one_time")?,
-                factor: row.try_get("factor")?,
+                one_time: row.get("one_time")?,
+                factor: row.get("factor")?,
             },
         }),
         _ => Err(AuthError::Store(StoreError::Corrupt { what: "token" })),
@@ -279,13 +277,13 @@ fn needed<const N: usize>(
     what: &'static str,
     bytes: Option<Vec<u8>>,
 ) -> Result<[u8; N], AuthError> {
-    Ok(store::array(what, &bytes.unwrap_or_default())?)
+    Ok(qorgan_store::array(what, &bytes.unwrap_or_default())?)
 }
 
 /// Refuses where a session that was good a moment ago has ended: whoever ended it must find nothing
 /// done by it afterwards.
 pub(super) async fn must_be_open(tx: &mut WriteTx, token: &str) -> Result<(), AuthError> {
-    let open: i64 = sqlx::query_scalar(
+    let open: i64 = qorgan_store::query_scalar(
         "SELECT COUNT(*) FROM tokens t JOIN people p ON p.id = t.person_id \
          WHERE t.hash = $1 AND t.ended_ms IS NULL AND p.disabled_ms IS NULL",
     )

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use qorgan_protocol::time::WallTime;
 
 use super::*;
-use crate::config::Config;
-use crate::store::audit;
+use qorgan_base::config::Config;
+use qorgan_store::audit;
 
 async fn open(data: &Path, config: Config) -> AppState {
     AppState::open(data, config)

@@ -10,7 +10,7 @@ use crate::auth::{OneTimePassword, StaffRole, forget_first_password, keep_first_
 use crate::http::{enrol_link, served_address};
 use crate::rights::{self, Changer};
 use crate::state::AppState;
-use crate::store::people::{NewPerson, by_login};
+use qorgan_store::people::{NewPerson, by_login};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Admin {

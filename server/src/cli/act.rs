@@ -10,8 +10,8 @@ use super::say;
 use crate::acts;
 use crate::console::{Language, review_by_hand};
 use crate::state::AppState;
-use crate::store::assigned::{Named, is_assigned};
-use crate::store::people::by_login;
+use qorgan_store::assigned::{Named, is_assigned};
+use qorgan_store::people::by_login;
 
 #[derive(Debug, Args)]
 pub(super) struct Review {
@@ -74,7 +74,7 @@ impl Act {
         let sealed = acts::sealed_pdf(state, act)
             .await?
             .context("the act is gone")?;
-        crate::platform::write_new_private(&out, &sealed.pdf)
+        qorgan_base::platform::write_new_private(&out, &sealed.pdf)
             .with_context(|| format!("cannot write {}", out.display()))?;
         say(&sealed.number);
         state.store.close().await;

@@ -6,10 +6,10 @@ use qorgan_protocol::ids::{AttemptId, PersonId};
 use qorgan_server_core::login::fold_login;
 
 use super::say;
-use crate::keys;
 use crate::retention;
 use crate::state::AppState;
-use crate::store::people::by_login;
+use qorgan_base::keys;
+use qorgan_store::people::by_login;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Attempt {

@@ -8,7 +8,7 @@ use qorgan_protocol::time::WallTime;
 use super::say;
 use super::schedule::local;
 use crate::state::AppState;
-use crate::store::audit::{self, Chain, LISTED_MAX};
+use qorgan_store::audit::{self, Chain, LISTED_MAX};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Audit {

@@ -149,10 +149,11 @@ async fn admission(state: &AppState, file: &Path, sitting: SittingId) -> anyhow:
 }
 
 async fn newest_exam(state: &AppState) -> anyhow::Result<ExamId> {
-    let id: Option<String> =
-        sqlx::query_scalar("SELECT id FROM exams ORDER BY created_ms DESC, id DESC LIMIT 1")
-            .fetch_optional(state.store.read())
-            .await?;
+    let id: Option<String> = qorgan_store::query_scalar(
+        "SELECT id FROM exams ORDER BY created_ms DESC, id DESC LIMIT 1",
+    )
+    .fetch_optional(state.store.read())
+    .await?;
     Ok(id
         .context("there is no exam; `exam create` makes one")?
         .parse()?)

@@ -7,9 +7,9 @@ use anyhow::{Context as _, bail};
 use clap::Subcommand;
 
 use super::say;
-use crate::keys::{hold, key_file_of, write_private};
-use crate::rotation::rotate;
 use crate::state::AppState;
+use qorgan_base::keys::{hold, key_file_of, write_private};
+use qorgan_store::rotation::rotate;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum KeysCommand {

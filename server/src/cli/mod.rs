@@ -4,6 +4,7 @@ mod accounts;
 mod act;
 mod attempt;
 mod audit;
+mod database;
 mod evidence;
 mod folder;
 mod import;
@@ -19,8 +20,8 @@ use std::sync::OnceLock;
 use anyhow::bail;
 use clap::{Parser, Subcommand};
 
-use crate::config::Config;
 use crate::state::AppState;
+use qorgan_base::config::Config;
 
 /// Runs exams, keeps their recordings, and serves the web console.
 #[derive(Debug, Parser)]
@@ -38,8 +39,28 @@ pub struct Cli {
     /// none, the defaults hold.
     #[arg(long, global = true, env = "QORGAN_CONFIG")]
     config: Option<PathBuf>,
+    /// PostgreSQL's URL (postgres://USER@HOST/DATABASE), in place of SQLite in the data folder.
+    #[arg(long, global = true, env = "QORGAN_DATABASE", hide_env_values = true)]
+    database: Option<Typed>,
     #[command(subcommand)]
     command: Command,
+}
+
+/// A text that may hold a password: it is read after the command line, whose errors repeat what was
+/// typed, and nothing prints it.
+#[derive(Clone)]
+struct Typed(String);
+
+impl std::fmt::Debug for Typed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
+}
+
+impl From<String> for Typed {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -93,13 +114,16 @@ enum Command {
     /// Copy the data folder, also while the server runs, and check the copy. Key-encryption keys are
     /// left out.
     Backup(folder::Backup),
+    /// Move the database.
+    #[command(subcommand)]
+    Database(database::Database),
     /// Change the key-encryption key, or write it to a file.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// Print the OpenAPI document of the API.
     Openapi,
     /// Decode one thing that the server hands over, confined; the server starts it.
-    #[command(name = crate::decoding::WORKER, hide = true)]
+    #[command(name = qorgan_decoding::WORKER, hide = true)]
     DecodeWorker,
 }
 
@@ -125,9 +149,13 @@ impl Cli {
     }
 
     async fn answer(self) -> anyhow::Result<()> {
-        crate::platform::private_umask();
+        qorgan_base::platform::private_umask();
+        let mut config = Config::load(&self.data, self.config.as_deref())?;
+        if let Some(database) = self.database {
+            config.database = database.0.parse()?;
+        }
         let folder = Folder {
-            config: Config::load(&self.data, self.config.as_deref())?,
+            config,
             data: self.data,
         };
         match self.command {
@@ -154,6 +182,7 @@ impl Cli {
             Command::Replay(replay) => replay.run(),
             Command::Receipt(receipt) => receipt.run(),
             Command::Backup(backup) => backup.run(&folder.open().await?).await,
+            Command::Database(database) => database.run().await,
             Command::Keys(keys) => keys.run(&folder.open().await?).await,
             Command::DecodeWorker => bail!("a worker is started by the server"),
             Command::Openapi => {
@@ -175,12 +204,12 @@ impl Folder {
     /// Opens the folder, making it where it is missing.
     pub(crate) async fn make(self) -> anyhow::Result<AppState> {
         let state = AppState::open(&self.data, self.config).await?;
-        Ok(state.decoding_by(crate::platform::own_program()?))
+        Ok(state.decoding_by(qorgan_decoding::own_program()?))
     }
 
     /// Opens the folder, which must be there.
     pub(crate) async fn open(self) -> anyhow::Result<AppState> {
-        if !self.data.join("qorgan.db").is_file() {
+        if !self.data.join("sign.pk8").is_file() {
             let data = self.data.display();
             bail!("{data} is no data folder; `qorgan-server init --data {data}` makes one");
         }
@@ -212,7 +241,7 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
-    use crate::store::exams::{self, NewExam};
+    use qorgan_store::exams::{self, NewExam};
 
     #[test]
     fn every_command_and_option_says_what_it_is_for() {
@@ -308,7 +337,7 @@ mod tests {
 
         let state = open(&data).await;
         assert_eq!(state.keys.public_key(), server_key);
-        let wrapped: Vec<u8> = sqlx::query_scalar("SELECT key_wrapped FROM exams")
+        let wrapped: Vec<u8> = qorgan_store::query_scalar("SELECT key_wrapped FROM exams")
             .fetch_one(state.store.read())
             .await
             .expect("stored");
@@ -411,7 +440,7 @@ mod tests {
         }
         run(&data, &none).await.expect("another is left");
         let state = open(&data).await;
-        let logged: Vec<String> = sqlx::query_scalar(
+        let logged: Vec<String> = qorgan_store::query_scalar(
             "SELECT detail FROM audit_log WHERE action = 'rights_changed' ORDER BY id",
         )
         .fetch_all(state.store.read())
@@ -432,10 +461,17 @@ mod tests {
         run(&data, &["init"]).await.expect("a new folder");
         let state = open(&data).await;
         let mut tx = state.store.begin().await.expect("a writer");
-        sqlx::raw_sql("DROP TRIGGER audit_log_unchanged; UPDATE audit_log SET actor = 'nobody';")
-            .execute(&mut *tx)
-            .await
-            .expect("changed");
+        let on = if state.store.read().is_postgres() {
+            "ON audit_log"
+        } else {
+            ""
+        };
+        qorgan_store::script(format!(
+            "DROP TRIGGER audit_log_unchanged {on}; UPDATE audit_log SET actor = 'nobody';"
+        ))
+        .execute(&mut *tx)
+        .await
+        .expect("changed");
         tx.commit().await.expect("stored");
         state.store.close().await;
         let told = run(&data, &["audit", "verify"]).await;
@@ -446,7 +482,7 @@ mod tests {
     /// Logins, rights and passwords of staff.
     async fn accounts(data: &std::path::Path) -> Vec<(String, String, String)> {
         let state = open(data).await;
-        let rows = sqlx::query_as(
+        let rows = qorgan_store::query_as(
             "SELECT p.login, r.role, c.password_hash FROM staff_roles r \
              JOIN people p ON p.id = r.person_id JOIN credentials c ON c.person_id = p.id \
              ORDER BY p.login, r.role",

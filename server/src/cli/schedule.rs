@@ -13,12 +13,12 @@ use qorgan_server_core::schedule::{check_window, read_exam};
 use qorgan_server_core::sitting::{SittingFault, SittingSettings, fields, read_sitting};
 
 use super::say;
-use crate::config::ExamDefaults;
-use crate::moment::{self, Typed};
 use crate::registry::{BoardOf, BoardQuery};
 use crate::state::AppState;
-use crate::store::assigned::{Scope, assign};
-use crate::store::exams::{self, NewExam, NewSitting};
+use qorgan_base::config::ExamDefaults;
+use qorgan_base::moment::{self, Typed};
+use qorgan_store::assigned::{Scope, assign};
+use qorgan_store::exams::{self, NewExam, NewSitting};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Exam {
@@ -429,7 +429,7 @@ async fn attempts(state: &AppState) -> anyhow::Result<()> {
 async fn sittings(state: &AppState) -> anyhow::Result<()> {
     let mut offset = 0_u32;
     loop {
-        let rows: Vec<(String, String, String, i64, i64)> = sqlx::query_as(
+        let rows: Vec<(String, String, String, i64, i64)> = qorgan_store::query_as(
             "SELECT s.id, e.id, e.title, s.opens_ms, s.closes_ms FROM sittings s \
              JOIN exams e ON e.id = s.exam_id ORDER BY s.opens_ms, s.id LIMIT $1 OFFSET $2",
         )

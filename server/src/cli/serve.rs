@@ -56,7 +56,7 @@ async fn stop() {
     };
     tokio::select! {
         () = interrupt => {}
-        () = crate::platform::terminate() => {}
+        () = qorgan_base::platform::terminate() => {}
     }
     tracing::info!("Stopping");
 }

@@ -15,7 +15,6 @@ use qorgan_server_core::fault::{Fault, FaultKind, Place};
 use qorgan_server_core::sheets::{
     AdmissionRow, POSITIVE_RATING_DEFAULT, Sheet, foreign_disciplines, read_admission,
 };
-use sqlx::Row as _;
 
 use super::error::{Answer, ConsoleError};
 use super::granted;
@@ -26,8 +25,8 @@ use super::people_list::likely_account;
 use super::store::{exam_facts, sitting as facts_of, sitting_exam};
 use crate::auth::{Staff, TestCentre};
 use crate::state::AppState;
-use crate::store::exams::{Admission, admit};
-use crate::store::{self, Store, StoreError, id};
+use qorgan_store::exams::{Admission, admit};
+use qorgan_store::{Store, StoreError, id};
 
 /// What an import of an admission sheet did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -132,10 +131,11 @@ async fn standings(
     store: &Store,
     sitting: SittingId,
 ) -> Result<BTreeMap<String, Standing>, StoreError> {
-    let rows = sqlx::query(
+    let rows = qorgan_store::query(
         "SELECT p.login, p.display_name, d.admitted, d.reason, d.extra_minutes, d.accessibility, \
-         d.allowances, EXISTS (SELECT 1 FROM attempts a WHERE a.sitting_id = d.sitting_id \
-         AND a.person_id = d.person_id AND a.watch IS NOT NULL AND a.phase_word <> 'void') \
+         d.allowances, CAST(CASE WHEN EXISTS (SELECT 1 FROM attempts a \
+         WHERE a.sitting_id = d.sitting_id AND a.person_id = d.person_id \
+         AND a.watch IS NOT NULL AND a.phase_word <> 'void') THEN 1 ELSE 0 END AS BIGINT) \
          AS checked_in FROM admissions d JOIN people p ON p.id = d.person_id \
          WHERE d.sitting_id = $1 ORDER BY p.login",
     )
@@ -144,19 +144,19 @@ async fn standings(
     .await?;
     let mut standings = BTreeMap::new();
     for row in rows {
-        let extra: i64 = row.try_get("extra_minutes")?;
+        let extra: i64 = row.get("extra_minutes")?;
         let standing = Standing {
-            name: row.try_get("display_name")?,
-            admitted: row.try_get("admitted")?,
-            reason: row.try_get("reason")?,
+            name: row.get("display_name")?,
+            admitted: row.get("admitted")?,
+            reason: row.get("reason")?,
             accommodation: Accommodation {
                 extra_minutes: u16::try_from(extra).unwrap_or_default(),
-                accessibility: row.try_get("accessibility")?,
-                allowances: store::json("allowances", row.try_get("allowances")?)?,
+                accessibility: row.get("accessibility")?,
+                allowances: qorgan_store::json("allowances", &row.get::<String>("allowances")?)?,
             },
-            checked_in: row.try_get("checked_in")?,
+            checked_in: row.get("checked_in")?,
         };
-        standings.insert(row.try_get("login")?, standing);
+        standings.insert(row.get("login")?, standing);
     }
     Ok(standings)
 }
@@ -285,9 +285,9 @@ pub async fn apply_admission(
 type People = BTreeMap<String, (PersonId, bool)>;
 
 async fn candidates(state: &AppState) -> Result<People, StoreError> {
-    let rows: Vec<(String, String, bool)> = sqlx::query_as(
-        "SELECT p.login, p.id, EXISTS (SELECT 1 FROM staff_roles r WHERE r.person_id = p.id) \
-         FROM people p",
+    let rows: Vec<(String, String, bool)> = qorgan_store::query_as(
+        "SELECT p.login, p.id, CAST(CASE WHEN EXISTS (SELECT 1 FROM staff_roles r \
+         WHERE r.person_id = p.id) THEN 1 ELSE 0 END AS BIGINT) FROM people p",
     )
     .fetch_all(state.store.read())
     .await?;

@@ -9,7 +9,7 @@ use super::error::{Answer, ConsoleError};
 use super::posted::Posted;
 use crate::auth::Office;
 use crate::state::AppState;
-use crate::store::assigned::{AssignError, assign};
+use qorgan_store::assigned::{AssignError, assign};
 
 /// `POST /console/sittings/{sitting}/proctors`: assigns a proctor, or withdraws them.
 pub(super) async fn change(

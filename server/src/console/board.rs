@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use qorgan_protocol::attempt::{AttemptPhase, GateMode};
-use sqlx::Row as _;
 
 use super::error::ConsoleError;
 use super::page::Page;
@@ -11,8 +10,7 @@ use super::paging::PageOf;
 use super::store::SittingFacts;
 use crate::registry::{BoardLine, BoardOf, BoardQuery};
 use crate::state::AppState;
-use crate::store;
-use crate::store::assigned::Scope;
+use qorgan_store::assigned::Scope;
 
 /// One candidate on the board.
 #[derive(Debug, Clone)]
@@ -154,7 +152,7 @@ async fn listed(
     lines: &[BoardLine],
 ) -> Result<BTreeMap<String, Listed>, ConsoleError> {
     let attempts: Vec<String> = lines.iter().map(|line| line.attempt.to_string()).collect();
-    let rows = sqlx::query(
+    let rows = qorgan_store::query(
         "SELECT a.id, a.submitted_ms, a.extra_ms + COALESCE(s.extra_minutes, 0) * 60000 \
          + a.credited_ms AS extra_ms, COALESCE(s.admitted, 1) AS admitted, \
          COALESCE(d.group_name, '') AS group_name FROM attempts a \
@@ -162,18 +160,18 @@ async fn listed(
          LEFT JOIN person_details d ON d.person_id = a.person_id \
          WHERE a.id IN (SELECT value FROM json_each($1))",
     )
-    .bind(store::list("list of attempts", &attempts)?)
+    .bind(qorgan_store::list("list of attempts", &attempts)?)
     .fetch_all(state.store.read())
     .await?;
     let mut listed = BTreeMap::new();
     for row in rows {
         let entry = Listed {
-            admitted: row.try_get("admitted")?,
-            group: row.try_get("group_name")?,
-            extra_ms: row.try_get("extra_ms")?,
-            submitted_ms: row.try_get("submitted_ms")?,
+            admitted: row.get("admitted")?,
+            group: row.get("group_name")?,
+            extra_ms: row.get("extra_ms")?,
+            submitted_ms: row.get("submitted_ms")?,
         };
-        listed.insert(row.try_get("id")?, entry);
+        listed.insert(row.get("id")?, entry);
     }
     Ok(listed)
 }

@@ -10,7 +10,6 @@ use qorgan_protocol::evidence::{StreamId, StreamKind};
 use qorgan_protocol::ids::{AttemptId, PersonId};
 use qorgan_protocol::wire::ProblemCode;
 use serde::Deserialize;
-use sqlx::Row as _;
 
 use super::error::{Answer, ConsoleError};
 use super::identity::{DOCUMENT_CHANGED, IdentityFacts};
@@ -24,7 +23,7 @@ use crate::auth::{Proctor, Staff, Watcher};
 use crate::evidence::clip::Clip;
 use crate::registry::{BoardLine, ControlAction, message_place};
 use crate::state::AppState;
-use crate::store::exams;
+use qorgan_store::exams;
 
 /// What a page says about an attempt.
 #[derive(Debug)]
@@ -117,9 +116,9 @@ async fn moves(
 type Talk = (Vec<(String, String, String)>, Option<String>);
 
 async fn talk(state: &AppState, page: &Page, attempt: AttemptId) -> Result<Talk, ConsoleError> {
-    let rows = sqlx::query(
+    let rows = qorgan_store::query(
         "SELECT * FROM (SELECT id, sender, at_ms, sealed, COUNT(*) OVER () AS counted \
-         FROM messages WHERE attempt_id = $1 ORDER BY at_ms DESC, id DESC LIMIT $2) \
+         FROM messages WHERE attempt_id = $1 ORDER BY at_ms DESC, id DESC LIMIT $2) AS newest \
          ORDER BY at_ms, id",
     )
     .bind(attempt.to_string())
@@ -129,16 +128,16 @@ async fn talk(state: &AppState, page: &Page, attempt: AttemptId) -> Result<Talk,
     let Some(first) = rows.first() else {
         return Ok((Vec::new(), None));
     };
-    let more = page.only_newest(rows.len(), first.try_get("counted")?);
+    let more = page.only_newest(rows.len(), first.get("counted")?);
     let key = exams::attempt_key(&state.store, &state.keys, attempt).await?;
     let mut talk = Vec::with_capacity(rows.len());
     for row in rows {
-        let id: String = row.try_get("id")?;
-        let sealed: Vec<u8> = row.try_get("sealed")?;
+        let id: String = row.get("id")?;
+        let sealed: Vec<u8> = row.get("sealed")?;
         let plain = key.open(message_place(&id).as_bytes(), &sealed)?;
-        let sender: String = row.try_get("sender")?;
+        let sender: String = row.get("sender")?;
         talk.push((
-            page.clock(Some(row.try_get("at_ms")?)),
+            page.clock(Some(row.get("at_ms")?)),
             page.t(&format!("from-{sender}")),
             String::from_utf8_lossy(&plain).into_owned(),
         ));

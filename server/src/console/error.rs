@@ -10,7 +10,7 @@ use qorgan_signing::{KeyError, SealError};
 use crate::acts::{ActError, BUSY_RETRY};
 use crate::auth::AuthError;
 use crate::registry::RegistryError;
-use crate::store::StoreError;
+use qorgan_store::StoreError;
 
 /// What a handler of the console gives.
 pub(super) type Answer = Result<Response, ConsoleError>;
@@ -47,8 +47,8 @@ pub(crate) enum ConsoleError {
     Act(#[from] ActError),
 }
 
-impl From<sqlx::Error> for ConsoleError {
-    fn from(error: sqlx::Error) -> Self {
+impl From<qorgan_store::SqlError> for ConsoleError {
+    fn from(error: qorgan_store::SqlError) -> Self {
         Self::Store(StoreError::Sql(error))
     }
 }

@@ -26,8 +26,8 @@ use super::sitting_form::{SittingForm, words};
 use super::store::{SittingsOf, exam_facts, exams, sittings};
 use crate::auth::{Staff, TestCentre};
 use crate::state::AppState;
-use crate::store::audit;
-use crate::store::exams::{NewExam, create_exam, create_sitting as create_sitting_row};
+use qorgan_store::audit;
+use qorgan_store::exams::{NewExam, create_exam, create_sitting as create_sitting_row};
 
 #[derive(Debug, Template)]
 #[template(path = "console/exams.html")]

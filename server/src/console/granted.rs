@@ -5,7 +5,6 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Redirect};
 use qorgan_protocol::ids::SittingId;
 use qorgan_protocol::incident::Allowance;
-use sqlx::Row as _;
 
 use super::error::Answer;
 use super::imports::log;
@@ -13,8 +12,8 @@ use super::page::Page;
 use super::posted::Posted;
 use crate::auth::TestCentre;
 use crate::state::AppState;
-use crate::store::exams::{GrantError, grant};
-use crate::store::{self, StoreError};
+use qorgan_store::StoreError;
+use qorgan_store::exams::{GrantError, grant};
 
 /// What a sitting's page shows of what is granted.
 #[derive(Debug)]
@@ -34,12 +33,14 @@ impl Granted {
         page: &Page,
         sitting: SittingId,
     ) -> Result<Self, StoreError> {
-        let rows = sqlx::query(
-            "SELECT p.login, p.display_name, d.allowances, EXISTS (SELECT 1 FROM attempts a \
+        let rows = qorgan_store::query(
+            "SELECT p.login, p.display_name, d.allowances, CAST(CASE WHEN EXISTS \
+             (SELECT 1 FROM attempts a \
              WHERE a.sitting_id = d.sitting_id AND a.person_id = d.person_id \
-             AND a.watch IS NOT NULL AND a.phase_word <> 'void') AS checked_in \
+             AND a.watch IS NOT NULL AND a.phase_word <> 'void') \
+             THEN 1 ELSE 0 END AS BIGINT) AS checked_in \
              FROM admissions d JOIN people p ON p.id = d.person_id \
-             WHERE d.sitting_id = $1 AND d.admitted = 1 ORDER BY p.folded LIMIT $2",
+             WHERE d.sitting_id = $1 AND d.admitted = 1 ORDER BY p.folded NULLS FIRST LIMIT $2",
         )
         .bind(sitting.to_string())
         .bind(LISTED_MAX)
@@ -47,13 +48,14 @@ impl Granted {
         .await?;
         let (mut open, mut lines) = (Vec::new(), Vec::new());
         for row in rows {
-            let name: String = row.try_get("display_name")?;
-            let granted: Vec<Allowance> = store::json("allowances", row.try_get("allowances")?)?;
+            let name: String = row.get("display_name")?;
+            let granted: Vec<Allowance> =
+                qorgan_store::json("allowances", &row.get::<String>("allowances")?)?;
             if !granted.is_empty() {
                 lines.push((name.clone(), words(page, &granted)));
             }
-            if !row.try_get::<bool, _>("checked_in")? {
-                open.push((row.try_get("login")?, name));
+            if !row.get::<bool>("checked_in")? {
+                open.push((row.get("login")?, name));
             }
         }
         let field = |allowance: Allowance| {

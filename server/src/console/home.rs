@@ -11,7 +11,7 @@ use super::store::{SittingFacts, SittingsOf, sittings};
 use crate::auth::{AnyStaff, Proctor, Staff};
 use crate::registry::{BoardLine, BoardOf, BoardQuery};
 use crate::state::AppState;
-use crate::store::assigned::Scope;
+use qorgan_store::assigned::Scope;
 
 #[derive(Debug, Template)]
 #[template(path = "console/home.html")]
@@ -105,11 +105,11 @@ async fn proctor_cards(
             AttemptPhase::Running { .. } | AttemptPhase::Paused { .. }
         )
     });
-    let open: i64 = sqlx::query_scalar(
+    let open: i64 = qorgan_store::query_scalar(
         "SELECT COUNT(*) FROM attempts a LEFT JOIN reviews r ON r.attempt_id = a.id \
          WHERE a.phase_word IN ('submitted', 'sealed', 'terminated') \
          AND COALESCE(r.verdict, 'not_reviewed') IN ('not_reviewed', 'suspicious') \
-         AND ($1 IS NULL OR EXISTS (SELECT 1 FROM sitting_proctors g \
+         AND (CAST($1 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM sitting_proctors g \
          WHERE g.sitting_id = a.sitting_id AND g.person_id = $1))",
     )
     .bind(scope.proctor())
@@ -148,23 +148,24 @@ async fn centre_cards(
     state: &AppState,
 ) -> Result<Vec<Card>, super::error::ConsoleError> {
     let now = state.clock.wall().unix_ms();
-    let ahead: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM sittings WHERE closes_ms > $1")
-        .bind(now)
-        .fetch_one(state.store.read())
-        .await?;
-    let no_test: i64 = sqlx::query_scalar(
+    let ahead: i64 =
+        qorgan_store::query_scalar("SELECT COUNT(*) FROM sittings WHERE closes_ms > $1")
+            .bind(now)
+            .fetch_one(state.store.read())
+            .await?;
+    let no_test: i64 = qorgan_store::query_scalar(
         "SELECT COUNT(*) FROM exams e WHERE NOT EXISTS \
          (SELECT 1 FROM tests t WHERE t.exam_id = e.id AND t.replaced_ms IS NULL)",
     )
     .fetch_one(state.store.read())
     .await?;
-    let people: i64 = sqlx::query_scalar(
+    let people: i64 = qorgan_store::query_scalar(
         "SELECT COUNT(*) FROM people p \
          WHERE NOT EXISTS (SELECT 1 FROM staff_roles r WHERE r.person_id = p.id)",
     )
     .fetch_one(state.store.read())
     .await?;
-    let acts: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM acts")
+    let acts: i64 = qorgan_store::query_scalar("SELECT COUNT(*) FROM acts")
         .fetch_one(state.store.read())
         .await?;
     let whole = |count: i64| usize::try_from(count).unwrap_or_default();

@@ -7,8 +7,6 @@ use qorgan_protocol::attempt::AttemptPhase;
 use qorgan_protocol::ids::AttemptId;
 use qorgan_protocol::wire::{IdentityState, ProblemCode};
 
-use sqlx::Row as _;
-
 use super::candidate::after;
 use super::error::{Answer, ConsoleError};
 use super::page::Page;
@@ -17,7 +15,7 @@ use super::store::custody;
 use crate::auth::{Proctor, Staff, Watcher};
 use crate::registry::{BoardLine, DocumentId, IdentityDecision, reason_place};
 use crate::state::AppState;
-use crate::store::{exams, people};
+use qorgan_store::{exams, people};
 
 /// What a page says about an attempt's identity check.
 #[derive(Debug)]
@@ -98,18 +96,18 @@ async fn history(
     page: &Page,
     attempt: AttemptId,
 ) -> Result<History, ConsoleError> {
-    let rows = sqlx::query(
+    let rows = qorgan_store::query(
         "SELECT at_ms, decision, reason, COUNT(*) OVER () AS counted FROM identity_decisions \
          WHERE attempt_id = $1 ORDER BY id DESC LIMIT 20",
     )
     .bind(attempt.to_string())
     .fetch_all(state.store.read())
     .await?;
-    let all = rows.first().map_or(Ok(0), |row| row.try_get("counted"))?;
+    let all = rows.first().map_or(Ok(0), |row| row.get("counted"))?;
     let more = page.only_newest(rows.len(), all);
     let mut read = Vec::with_capacity(rows.len());
     for row in rows {
-        let sealed: Option<Vec<u8>> = row.try_get("reason")?;
+        let sealed: Option<Vec<u8>> = row.get("reason")?;
         read.push((row, sealed));
     }
     // The key is asked for where a reason is sealed: a deleted attempt has neither.
@@ -125,9 +123,9 @@ async fn history(
             (Some(key), Some(sealed)) => key.open(place.as_bytes(), &sealed)?,
             (Some(_) | None, _) => Vec::new(),
         };
-        let decision: &str = row.try_get("decision")?;
+        let decision: String = row.get("decision")?;
         history.push((
-            page.clock(Some(row.try_get("at_ms")?)),
+            page.clock(Some(row.get("at_ms")?)),
             page.t(&format!("identity-decision-{decision}")),
             String::from_utf8_lossy(&plain).into_owned(),
         ));

@@ -24,8 +24,8 @@ use super::preview::Checked;
 use super::rights::{RowRights, StaffRights, row_rights, staff_rights};
 use crate::auth::{AuthError, Staff, TestCentre};
 use crate::state::AppState;
-use crate::store::content::{self, PutTestError};
-use crate::store::{StoreError, WriteTx, audit};
+use qorgan_store::content::{self, PutTestError};
+use qorgan_store::{StoreError, WriteTx, audit};
 
 /// Says why an import that was checked cannot be applied.
 #[derive(Debug, thiserror::Error)]
@@ -50,8 +50,8 @@ pub enum ImportError {
     Gone,
 }
 
-impl From<sqlx::Error> for ImportError {
-    fn from(error: sqlx::Error) -> Self {
+impl From<qorgan_store::SqlError> for ImportError {
+    fn from(error: qorgan_store::SqlError) -> Self {
         Self::Store(StoreError::Sql(error))
     }
 }

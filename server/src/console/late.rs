@@ -20,8 +20,8 @@ use super::posted::Posted;
 use super::store::{custody, person};
 use crate::auth::{Proctor, Staff};
 use crate::state::AppState;
-use crate::store::responses::{self, LateResponse, NewDecision, Which, late, late_counts};
-use crate::store::{StoreError, content, id};
+use qorgan_store::responses::{self, LateResponse, NewDecision, Which, late, late_counts};
+use qorgan_store::{StoreError, content, id};
 
 /// One late response.
 #[derive(Debug)]
@@ -214,10 +214,11 @@ fn span(ms: i64) -> String {
 
 /// Returns the place of each item of the attempt's test.
 async fn places(state: &AppState, attempt: AttemptId) -> Result<BTreeMap<ItemId, u16>, StoreError> {
-    let test: Option<String> = sqlx::query_scalar("SELECT test_id FROM attempts WHERE id = $1")
-        .bind(attempt.to_string())
-        .fetch_one(state.store.read())
-        .await?;
+    let test: Option<String> =
+        qorgan_store::query_scalar("SELECT test_id FROM attempts WHERE id = $1")
+            .bind(attempt.to_string())
+            .fetch_one(state.store.read())
+            .await?;
     let Some(test) = test else {
         return Ok(BTreeMap::new());
     };

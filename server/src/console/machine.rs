@@ -5,7 +5,6 @@ use axum::response::IntoResponse as _;
 use qorgan_protocol::attempt::CheckName;
 use qorgan_protocol::ids::AttemptId;
 use qorgan_protocol::wire::{ProblemCode, SystemCheckLine};
-use sqlx::Row as _;
 
 use super::candidate::{after, back};
 use super::error::{Answer, ConsoleError};
@@ -14,7 +13,6 @@ use super::posted::Posted;
 use crate::auth::Proctor;
 use crate::registry::MachineStanding;
 use crate::state::AppState;
-use crate::store;
 
 /// What a page says of the machine.
 #[derive(Debug)]
@@ -59,11 +57,12 @@ impl MachineFacts {
         page: &Page,
         attempt: AttemptId,
     ) -> Result<Self, ConsoleError> {
-        let standing: String = sqlx::query_scalar("SELECT machine FROM attempts WHERE id = $1")
-            .bind(attempt.to_string())
-            .fetch_one(state.store.read())
-            .await?;
-        let standing: MachineStanding = store::json("machine", &standing)?;
+        let standing: String =
+            qorgan_store::query_scalar("SELECT machine FROM attempts WHERE id = $1")
+                .bind(attempt.to_string())
+                .fetch_one(state.store.read())
+                .await?;
+        let standing: MachineStanding = qorgan_store::json("machine", &standing)?;
         let name = |word: &String| check_words(page, word);
         let waits_for = standing.waits().then(|| {
             let waiting = standing.to_decide.iter();
@@ -102,7 +101,7 @@ async fn newest_check(
     page: &Page,
     attempt: AttemptId,
 ) -> Result<NewestCheck, ConsoleError> {
-    let row = sqlx::query(
+    let row = qorgan_store::query(
         "SELECT at_ms, lines, faults FROM system_checks WHERE attempt_id = $1 \
          ORDER BY id DESC LIMIT 1",
     )
@@ -112,16 +111,17 @@ async fn newest_check(
     let Some(row) = row else {
         return Ok((None, Vec::new(), Vec::new()));
     };
-    let lines: Vec<SystemCheckLine> = store::json("system check", row.try_get("lines")?)?;
+    let lines: Vec<SystemCheckLine> =
+        qorgan_store::json("system check", &row.get::<String>("lines")?)?;
     let view = |line: &SystemCheckLine| LineView {
         name: check_words(page, &line.check),
         word: line.result.word(),
         result: page.t(&format!("check-{}", line.result.word())),
         detail: line.detail.clone(),
     };
-    let faults: &str = row.try_get("faults")?;
+    let faults: String = row.get("faults")?;
     Ok((
-        Some(page.date_time(Some(row.try_get("at_ms")?))),
+        Some(page.date_time(Some(row.get("at_ms")?))),
         lines.iter().map(view).collect(),
         faults.lines().map(str::to_owned).collect(),
     ))
@@ -130,7 +130,7 @@ async fn newest_check(
 type Events = (Vec<(String, String, String)>, Option<String>);
 
 async fn events(state: &AppState, page: &Page, attempt: AttemptId) -> Result<Events, ConsoleError> {
-    let rows = sqlx::query(
+    let rows = qorgan_store::query(
         "SELECT kind, at_ms, detail FROM client_events WHERE attempt_id = $1 \
          ORDER BY id DESC LIMIT 50",
     )
@@ -139,17 +139,18 @@ async fn events(state: &AppState, page: &Page, attempt: AttemptId) -> Result<Eve
     .await?;
     let mut events = Vec::with_capacity(rows.len());
     for row in rows {
-        let kind: &str = row.try_get("kind")?;
+        let kind: String = row.get("kind")?;
         events.push((
-            page.clock(Some(row.try_get("at_ms")?)),
+            page.clock(Some(row.get("at_ms")?)),
             page.t(&format!("event-{kind}")),
-            row.try_get("detail")?,
+            row.get("detail")?,
         ));
     }
-    let all: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM client_events WHERE attempt_id = $1")
-        .bind(attempt.to_string())
-        .fetch_one(state.store.read())
-        .await?;
+    let all: i64 =
+        qorgan_store::query_scalar("SELECT COUNT(*) FROM client_events WHERE attempt_id = $1")
+            .bind(attempt.to_string())
+            .fetch_one(state.store.read())
+            .await?;
     let more = page.only_newest(events.len(), all);
     Ok((events, more))
 }
@@ -176,7 +177,7 @@ async fn starts(
     page: &Page,
     attempt: AttemptId,
 ) -> Result<(Vec<String>, Option<String>), ConsoleError> {
-    let times: Vec<(i64, i64)> = sqlx::query_as(
+    let times: Vec<(i64, i64)> = qorgan_store::query_as(
         "SELECT at_ms, COUNT(*) OVER () FROM attempt_instances WHERE attempt_id = $1 \
          ORDER BY id DESC LIMIT 20",
     )

@@ -8,7 +8,7 @@ use super::error::ConsoleError;
 use super::page::Page;
 use crate::acts;
 use crate::state::AppState;
-use crate::store::StoreError;
+use qorgan_store::StoreError;
 
 /// One part.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub(super) async fn parts(
     page: &Page,
     attempt: AttemptId,
 ) -> Result<Vec<Part>, ConsoleError> {
-    let began: Vec<(i64, i64)> = sqlx::query_as(
+    let began: Vec<(i64, i64)> = qorgan_store::query_as(
         "SELECT epoch, began_ms FROM recordings WHERE attempt_id = $1 ORDER BY epoch",
     )
     .bind(attempt.to_string())
@@ -46,7 +46,7 @@ pub(super) async fn parts(
     let first = began.first().map_or(0, |(_, ms)| *ms);
     let mut parts: Vec<Part> = Vec::new();
     let deleted: Option<Option<i64>> =
-        sqlx::query_scalar("SELECT deleted_ms FROM attempts WHERE id = $1")
+        qorgan_store::query_scalar("SELECT deleted_ms FROM attempts WHERE id = $1")
             .bind(attempt.to_string())
             .fetch_optional(state.store.read())
             .await?;

@@ -6,7 +6,6 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::IntoResponse as _;
 use qorgan_server_core::sheets::{PersonRow, Role, Sheet};
 use serde::Deserialize;
-use sqlx::Row as _;
 
 use super::admission_sheet::change;
 use super::error::Answer;
@@ -18,8 +17,8 @@ use super::posted::Uploaded;
 use super::preview::Checked;
 use crate::auth::{Office, Staff, TestCentre};
 use crate::state::AppState;
-use crate::store::search::Search;
-use crate::store::{Store, StoreError};
+use qorgan_store::search::Search;
+use qorgan_store::{Store, StoreError};
 
 #[derive(Debug, Template)]
 #[template(path = "console/people.html")]
@@ -142,9 +141,9 @@ macro_rules! people_sql {
             " FROM (SELECT p.folded, p.display_name, p.login, p.language, \
              COALESCE(d.faculty, '') AS faculty, COALESCE(d.year, '') AS year, \
              COALESCE(d.group_name, '') AS group_name, \
-             COALESCE((SELECT group_concat(r.role, ' ') FROM (SELECT role FROM staff_roles \
-             WHERE person_id = p.id ORDER BY role) r), 'candidate') AS roles \
-             FROM people p LEFT JOIN person_details d ON d.person_id = p.id) \
+             COALESCE((SELECT string_agg(r.role, ' ' ORDER BY r.role) FROM staff_roles r \
+             WHERE r.person_id = p.id), 'candidate') AS roles \
+             FROM people p LEFT JOIN person_details d ON d.person_id = p.id) AS known \
              WHERE ($1 = '' OR instr(folded, $1) > 0 \
              OR group_name IN (SELECT value FROM json_each($2))) \
              AND ($3 = '' OR instr(' ' || roles || ' ', ' ' || $3 || ' ') > 0) ",
@@ -156,32 +155,53 @@ macro_rules! people_sql {
 /// Returns the statement that sorts by a column.
 fn sorted(sort: &str) -> &'static str {
     match sort {
-        "login" => people_sql!("*", "ORDER BY login, folded LIMIT $4 OFFSET $5"),
-        "-login" => people_sql!("*", "ORDER BY login DESC, folded DESC LIMIT $4 OFFSET $5"),
-        "role" => people_sql!("*", "ORDER BY roles, folded LIMIT $4 OFFSET $5"),
-        "-role" => people_sql!("*", "ORDER BY roles DESC, folded DESC LIMIT $4 OFFSET $5"),
-        "faculty" => people_sql!("*", "ORDER BY faculty, folded LIMIT $4 OFFSET $5"),
+        "login" => people_sql!("*", "ORDER BY login, folded NULLS FIRST LIMIT $4 OFFSET $5"),
+        "-login" => people_sql!(
+            "*",
+            "ORDER BY login DESC, folded DESC NULLS LAST LIMIT $4 OFFSET $5"
+        ),
+        "role" => people_sql!("*", "ORDER BY roles, folded NULLS FIRST LIMIT $4 OFFSET $5"),
+        "-role" => people_sql!(
+            "*",
+            "ORDER BY roles DESC, folded DESC NULLS LAST LIMIT $4 OFFSET $5"
+        ),
+        "faculty" => people_sql!(
+            "*",
+            "ORDER BY faculty, folded NULLS FIRST LIMIT $4 OFFSET $5"
+        ),
         "-faculty" => {
-            people_sql!("*", "ORDER BY faculty DESC, folded DESC LIMIT $4 OFFSET $5")
+            people_sql!(
+                "*",
+                "ORDER BY faculty DESC, folded DESC NULLS LAST LIMIT $4 OFFSET $5"
+            )
         }
-        "year" => people_sql!("*", "ORDER BY year, folded LIMIT $4 OFFSET $5"),
-        "-year" => people_sql!("*", "ORDER BY year DESC, folded DESC LIMIT $4 OFFSET $5"),
-        "group" => people_sql!("*", "ORDER BY group_name, folded LIMIT $4 OFFSET $5"),
+        "year" => people_sql!("*", "ORDER BY year, folded NULLS FIRST LIMIT $4 OFFSET $5"),
+        "-year" => people_sql!(
+            "*",
+            "ORDER BY year DESC, folded DESC NULLS LAST LIMIT $4 OFFSET $5"
+        ),
+        "group" => people_sql!(
+            "*",
+            "ORDER BY group_name, folded NULLS FIRST LIMIT $4 OFFSET $5"
+        ),
         "-group" => {
             people_sql!(
                 "*",
-                "ORDER BY group_name DESC, folded DESC LIMIT $4 OFFSET $5"
+                "ORDER BY group_name DESC, folded DESC NULLS LAST LIMIT $4 OFFSET $5"
             )
         }
-        "language" => people_sql!("*", "ORDER BY language, folded LIMIT $4 OFFSET $5"),
+        "language" => people_sql!(
+            "*",
+            "ORDER BY language, folded NULLS FIRST LIMIT $4 OFFSET $5"
+        ),
         "-language" => {
             people_sql!(
                 "*",
-                "ORDER BY language DESC, folded DESC LIMIT $4 OFFSET $5"
+                "ORDER BY language DESC, folded DESC NULLS LAST LIMIT $4 OFFSET $5"
             )
         }
-        "-name" => people_sql!("*", "ORDER BY folded DESC LIMIT $4 OFFSET $5"),
-        _ => people_sql!("*", "ORDER BY folded LIMIT $4 OFFSET $5"),
+        "-name" => people_sql!("*", "ORDER BY folded DESC NULLS LAST LIMIT $4 OFFSET $5"),
+        _ => people_sql!("*", "ORDER BY folded NULLS FIRST LIMIT $4 OFFSET $5"),
     }
 }
 
@@ -206,7 +226,7 @@ async fn people(
     (wanted, found): (&Wanted, &Found),
     (offset, limit): (u32, u32),
 ) -> Result<Vec<PersonLine>, StoreError> {
-    let rows = sqlx::query(sorted(&wanted.sort))
+    let rows = qorgan_store::query(sorted(&wanted.sort))
         .bind(found.search.folded())
         .bind(&found.groups)
         .bind(&wanted.role)
@@ -216,26 +236,26 @@ async fn people(
         .await?;
     let mut people = Vec::with_capacity(rows.len());
     for row in rows {
-        let roles: String = row.try_get("roles")?;
+        let roles: String = row.get("roles")?;
         let shown: Vec<String> = roles
             .split(' ')
             .map(|word| page.t(&format!("role-{word}")))
             .collect();
         people.push(PersonLine {
-            name: row.try_get("display_name")?,
-            login: row.try_get("login")?,
+            name: row.get("display_name")?,
+            login: row.get("login")?,
             role: shown.join(", "),
-            faculty: row.try_get("faculty")?,
-            year: row.try_get("year")?,
-            group: row.try_get("group_name")?,
-            language: row.try_get("language")?,
+            faculty: row.get("faculty")?,
+            year: row.get("year")?,
+            group: row.get("group_name")?,
+            language: row.get("language")?,
         });
     }
     Ok(people)
 }
 
 async fn count(store: &Store, wanted: &Wanted, found: &Found) -> Result<i64, StoreError> {
-    Ok(sqlx::query_scalar(people_sql!("COUNT(*)", ""))
+    Ok(qorgan_store::query_scalar(people_sql!("COUNT(*)", ""))
         .bind(found.search.folded())
         .bind(&found.groups)
         .bind(&wanted.role)
@@ -435,7 +455,7 @@ mod tests {
     use super::super::people_list::{Account, OnFile};
     use super::super::texts::Language;
     use super::*;
-    use crate::config::Config;
+    use qorgan_base::config::Config;
 
     fn accounts_of(texts: &[(&str, [&str; 10])]) -> Accounts {
         let account = |texts: [&str; 10]| Account {

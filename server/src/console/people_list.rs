@@ -11,12 +11,11 @@ use qorgan_protocol::time::WallTime;
 use qorgan_server_core::fault::{Fault, FaultKind, Note, NoteKind, Place};
 use qorgan_server_core::login::skeleton;
 use qorgan_server_core::sheets::{PersonRow, Sheet, read_people};
-use sqlx::Row as _;
 
 use super::rights::staff_faults;
 use crate::state::AppState;
-use crate::store::people::{NewPerson, put_person};
-use crate::store::{StoreError, WriteTx, id};
+use qorgan_store::people::{NewPerson, put_person};
+use qorgan_store::{StoreError, WriteTx, id};
 
 /// What is on file of a person that a list may change, in the order of [`KEYS`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -143,14 +142,15 @@ pub(super) async fn accounts(state: &AppState) -> Result<Accounts, StoreError> {
 /// # Errors
 /// The database failed.
 pub(super) async fn accounts_in(
-    from: impl sqlx::Executor<'_, Database = sqlx::Sqlite>,
+    from: impl Into<qorgan_store::Target<'_>>,
     at: WallTime,
 ) -> Result<Accounts, StoreError> {
-    let rows = sqlx::query(
+    let rows = qorgan_store::query(
         "SELECT p.id, p.login, p.display_name, p.language, p.email, p.external_id, \
          d.family_name, d.given_name, d.patronymic, d.faculty, d.year, d.group_name, d.speciality, \
-         EXISTS (SELECT 1 FROM credentials c WHERE c.person_id = p.id \
-         AND (c.code_until_ms IS NULL OR c.code_until_ms > $1)) AS has_password \
+         CAST(CASE WHEN EXISTS (SELECT 1 FROM credentials c WHERE c.person_id = p.id \
+         AND (c.code_until_ms IS NULL OR c.code_until_ms > $1)) \
+         THEN 1 ELSE 0 END AS BIGINT) AS has_password \
          FROM people p LEFT JOIN person_details d ON d.person_id = p.id",
     )
     .bind(at.unix_ms())
@@ -158,15 +158,13 @@ pub(super) async fn accounts_in(
     .await?;
     let mut accounts = Accounts::new();
     for row in rows {
-        let text = |column: &str| -> Result<String, sqlx::Error> {
-            Ok(row
-                .try_get::<Option<String>, _>(column)?
-                .unwrap_or_default())
+        let text = |column: &str| -> Result<String, qorgan_store::SqlError> {
+            Ok(row.get::<Option<String>>(column)?.unwrap_or_default())
         };
         let account = Account {
             person: id(&text("id")?)?,
             display_name: text("display_name")?,
-            has_password: row.try_get("has_password")?,
+            has_password: row.get("has_password")?,
             on_file: OnFile([
                 text("family_name")?,
                 text("given_name")?,
@@ -180,7 +178,7 @@ pub(super) async fn accounts_in(
                 text("external_id")?,
             ]),
         };
-        accounts.insert(row.try_get("login")?, account);
+        accounts.insert(row.get("login")?, account);
     }
     Ok(accounts)
 }
@@ -316,7 +314,7 @@ pub(super) async fn put_row(
         email: email.clone(),
     };
     let person = put_person(tx, &state.keys, state.clock.wall(), &new).await?;
-    sqlx::query(
+    qorgan_store::query(
         "INSERT INTO person_details (person_id, institution_id, family_name, given_name, \
          patronymic, faculty, year, group_name, speciality) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (person_id) DO UPDATE SET \

@@ -24,7 +24,7 @@ use super::posted::Uploaded;
 use super::preview::Checked;
 use crate::auth::TestCentre;
 use crate::state::AppState;
-use crate::store::{StoreError, id, people};
+use qorgan_store::{StoreError, id, people};
 
 /// A photo that was checked.
 #[derive(Clone, PartialEq, Eq)]
@@ -80,7 +80,7 @@ pub async fn read_photos(
     file: &str,
     unpacked: Unpacked,
 ) -> Result<Result<Photos, Vec<Fault>>, StoreError> {
-    let rows: Vec<(String, String)> = sqlx::query_as("SELECT login, id FROM people")
+    let rows: Vec<(String, String)> = qorgan_store::query_as("SELECT login, id FROM people")
         .fetch_all(state.store.read())
         .await?;
     let mut people = BTreeMap::new();

@@ -124,6 +124,9 @@ impl<R: Role> FromRequest<AppState> for Uploaded<R> {
                     .text()
                     .await
                     .map_err(|_bad| refused(ProblemCode::BadRequest))?;
+                if value.contains('\0') {
+                    return Err(refused(ProblemCode::BadRequest));
+                }
                 fields.0.insert(key, value);
             }
         }
@@ -141,6 +144,9 @@ async fn fields(request: Request, state: &AppState) -> Result<Fields, Response> 
     let Form(pairs) = Form::<Vec<(String, String)>>::from_request(request, state)
         .await
         .map_err(|_bad| refused(ProblemCode::BadRequest))?;
+    if pairs.iter().any(|(_, value)| value.contains('\0')) {
+        return Err(refused(ProblemCode::BadRequest));
+    }
     Ok(Fields(pairs.into_iter().collect()))
 }
 

@@ -27,10 +27,10 @@ use super::texts::Language;
 use crate::acts;
 use crate::auth::{Proctor, Staff};
 use crate::evidence::clip::{Clips, Moment};
-use crate::recordings::RecordingError;
 use crate::state::AppState;
-use crate::store::responses::late_counts;
-use crate::store::{StoreError, WriteTx, audit};
+use qorgan_recordings::RecordingError;
+use qorgan_store::responses::late_counts;
+use qorgan_store::{StoreError, WriteTx, audit};
 
 /// Returns a verdict's badge: its class and its words.
 pub(super) fn verdict_badge(page: &Page, word: &str) -> (&'static str, String) {
@@ -259,7 +259,7 @@ pub(crate) async fn judge_incident(
 
 /// A judgement that changes takes the review up again.
 async fn reopen(tx: &mut WriteTx, attempt: AttemptId) -> Result<(), StoreError> {
-    sqlx::query(
+    qorgan_store::query(
         "UPDATE reviews SET verdict = 'not_reviewed', finished_by = NULL, finished_ms = NULL \
          WHERE attempt_id = $1",
     )
@@ -302,7 +302,7 @@ pub(crate) async fn finish_review(
 
 /// Refuses a verdict on an attempt that goes on.
 async fn must_be_over(tx: &mut WriteTx, attempt: AttemptId) -> Result<(), ReviewError> {
-    let over: i64 = sqlx::query_scalar(
+    let over: i64 = qorgan_store::query_scalar(
         "SELECT COUNT(*) FROM attempts WHERE id = $1 \
          AND phase_word IN ('submitted', 'sealed', 'terminated')",
     )
@@ -368,8 +368,8 @@ pub enum ReviewError {
     Store(#[from] StoreError),
 }
 
-impl From<sqlx::Error> for ReviewError {
-    fn from(error: sqlx::Error) -> Self {
+impl From<qorgan_store::SqlError> for ReviewError {
+    fn from(error: qorgan_store::SqlError) -> Self {
         Self::Store(StoreError::Sql(error))
     }
 }
@@ -380,7 +380,7 @@ async fn put_judgement(
     incident: IncidentId,
     judgement: &Judgement,
 ) -> Result<(), StoreError> {
-    sqlx::query(
+    qorgan_store::query(
         "UPDATE incidents SET verdict = $3, verdict_by = $4, verdict_at_ms = $5, note = $6 \
          WHERE id = $1 AND attempt_id = $2",
     )
@@ -403,7 +403,7 @@ async fn put_verdict(
     watched_s: u32,
 ) -> Result<(), StoreError> {
     let at = state.clock.wall();
-    sqlx::query(
+    qorgan_store::query(
         "INSERT INTO reviews (attempt_id, institution_id, verdict, finished_by, finished_ms, \
          watched_s) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (attempt_id) DO UPDATE SET \
          verdict = excluded.verdict, finished_by = excluded.finished_by, \

@@ -8,9 +8,8 @@ use qorgan_protocol::ids::AttemptId;
 use qorgan_protocol::incident::Severity;
 use qorgan_server_core::queue::{Queued, Urgency};
 use qorgan_server_core::review::{IncidentVerdict, ReviewVerdict};
+use qorgan_store::Row;
 use serde::Deserialize;
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 
 use super::error::{Answer, ConsoleError};
 use super::page::{Page, Visitor, show};
@@ -19,9 +18,9 @@ use super::review::verdict_badge;
 use crate::acts;
 use crate::auth::{Proctor, Staff};
 use crate::state::AppState;
-use crate::store::assigned::Scope;
-use crate::store::search::Search;
-use crate::store::{self, Store, StoreError, id};
+use qorgan_store::assigned::Scope;
+use qorgan_store::search::Search;
+use qorgan_store::{Store, StoreError, id};
 
 #[derive(Debug, Template)]
 #[template(path = "console/reviews.html")]
@@ -109,7 +108,7 @@ const LIST_SQL: &str = "SELECT a.id, p.display_name, COALESCE(d.group_name, '') 
     JOIN sittings s ON s.id = a.sitting_id JOIN exams e ON e.id = s.exam_id \
     LEFT JOIN person_details d ON d.person_id = p.id LEFT JOIN reviews r ON r.attempt_id = a.id \
     WHERE a.phase_word IN ('submitted', 'sealed', 'terminated') AND a.check_in_ms IS NOT NULL \
-    AND ($1 IS NULL OR EXISTS (SELECT 1 FROM sitting_proctors g \
+    AND (CAST($1 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM sitting_proctors g \
         WHERE g.sitting_id = a.sitting_id AND g.person_id = $1)) \
     AND ($2 = '' OR e.id = $2) AND ($3 = '' OR COALESCE(r.verdict, 'not_reviewed') = $3) \
     AND ($4 = '' OR instr(p.folded, $4) > 0 \
@@ -118,17 +117,18 @@ const LIST_SQL: &str = "SELECT a.id, p.display_name, COALESCE(d.group_name, '') 
     ORDER BY CASE COALESCE(r.verdict, 'not_reviewed') WHEN 'not_reviewed' THEN 0 \
         WHEN 'suspicious' THEN 1 ELSE 2 END, \
     (SELECT MAX(i.severity) FROM incidents i WHERE i.attempt_id = a.id AND i.counts = 1 \
-        AND COALESCE(i.verdict, '') <> 'dismissed') DESC, a.ended_ms, a.id LIMIT $7";
+        AND COALESCE(i.verdict, '') <> 'dismissed') DESC NULLS LAST, \
+    a.ended_ms NULLS FIRST, a.id LIMIT $7";
 
 const SEEN_SQL: &str = "SELECT attempt_id, kind, verdict, MAX(severity) AS severity, \
     COUNT(*) AS raised FROM incidents WHERE counts = 1 \
     AND attempt_id IN (SELECT value FROM json_each($1)) \
-    GROUP BY attempt_id, kind, verdict ORDER BY MIN(began_ms)";
+    GROUP BY attempt_id, kind, verdict ORDER BY MIN(began_ms), kind";
 
 const EXAMS_SQL: &str = "SELECT e.id, e.title FROM exams e WHERE EXISTS (SELECT 1 FROM sittings s \
     JOIN attempts a ON a.sitting_id = s.id WHERE s.exam_id = e.id AND a.check_in_ms IS NOT NULL \
     AND a.phase_word IN ('submitted', 'sealed', 'terminated') \
-    AND ($1 IS NULL OR EXISTS (SELECT 1 FROM sitting_proctors g \
+    AND (CAST($1 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM sitting_proctors g \
         WHERE g.sitting_id = s.id AND g.person_id = $1))) ORDER BY e.id DESC LIMIT 200";
 
 /// `GET /console/reviews`: every attempt of the reader's sittings that ended, also those without
@@ -154,7 +154,7 @@ pub(super) async fn list(
     ];
     let pager = part.cut(&mut attempts, "/console/reviews", &asked);
     add_acts(&state, &mut attempts).await?;
-    let exams: Vec<(String, String)> = sqlx::query_as(EXAMS_SQL)
+    let exams: Vec<(String, String)> = qorgan_store::query_as(EXAMS_SQL)
         .bind(scope.proctor())
         .fetch_all(state.store.read())
         .await?;
@@ -177,7 +177,7 @@ async fn queue(
     scope: Scope,
 ) -> Result<Vec<ReviewLine>, ConsoleError> {
     let search = Search::read(&wanted.q);
-    let rows = sqlx::query(LIST_SQL)
+    let rows = qorgan_store::query(LIST_SQL)
         .bind(scope.proctor())
         .bind(&wanted.exam)
         .bind(&wanted.verdict)
@@ -187,11 +187,11 @@ async fn queue(
         .bind(QUEUED_MAX)
         .fetch_all(state.store.read())
         .await?;
-    let ids = rows.iter().map(|row| row.try_get("id"));
+    let ids = rows.iter().map(|row| row.get("id"));
     let mut seen = seen(&state.store, &ids.collect::<Result<Vec<String>, _>>()?).await?;
     let mut attempts = Vec::with_capacity(rows.len());
     for row in &rows {
-        let attempt: AttemptId = id(&row.try_get::<String, _>("id")?)?;
+        let attempt: AttemptId = id(&row.get::<String>("id")?)?;
         let seen = seen.remove(&attempt).unwrap_or_default();
         attempts.push(line(page, row, attempt, &seen)?);
     }
@@ -201,13 +201,13 @@ async fn queue(
 
 fn line(
     page: &Page,
-    row: &SqliteRow,
+    row: &Row,
     attempt: AttemptId,
     seen: &Seen,
 ) -> Result<ReviewLine, ConsoleError> {
-    let word: String = row.try_get("verdict")?;
-    let submitted: Option<i64> = row.try_get("submitted_ms")?;
-    let ended: Option<i64> = row.try_get("ended_ms")?;
+    let word: String = row.get("verdict")?;
+    let submitted: Option<i64> = row.get("submitted_ms")?;
+    let ended: Option<i64> = row.get("ended_ms")?;
     let urgency = seen.urgency();
     let gravest = seen.gravest().map(|kind| page.t(&format!("kind-{kind}")));
     Ok(ReviewLine {
@@ -217,16 +217,16 @@ fn line(
             ended_ms: submitted.or(ended).unwrap_or_default(),
         },
         attempt: attempt.to_string(),
-        name: row.try_get("display_name")?,
-        group: row.try_get("group_name")?,
-        exam: row.try_get("title")?,
+        name: row.get("display_name")?,
+        group: row.get("group_name")?,
+        exam: row.get("title")?,
         submitted: page.date_time(submitted.or(ended)),
         urgency: urgency.hundredths(),
         gravest: gravest.unwrap_or_default(),
         incidents: seen.count(),
         unjudged: seen.unjudged(),
         verdict: verdict_badge(page, &word),
-        reopened: match row.try_get::<Option<i64>, _>("reopened_ms")? {
+        reopened: match row.get::<Option<i64>>("reopened_ms")? {
             Some(since) => page.t1("review-open-again", "at", page.date_time(Some(since))),
             None => String::new(),
         },
@@ -244,18 +244,18 @@ async fn add_acts(state: &AppState, lines: &mut [ReviewLine]) -> Result<(), Cons
 }
 
 async fn seen(store: &Store, attempts: &[String]) -> Result<BTreeMap<AttemptId, Seen>, StoreError> {
-    let rows = sqlx::query(SEEN_SQL)
-        .bind(store::list("list of attempts", &attempts)?)
+    let rows = qorgan_store::query(SEEN_SQL)
+        .bind(qorgan_store::list("list of attempts", &attempts)?)
         .fetch_all(store.read())
         .await?;
     let mut seen: BTreeMap<AttemptId, Seen> = BTreeMap::new();
     for row in rows {
-        let attempt: AttemptId = id(&row.try_get::<String, _>("attempt_id")?)?;
-        let verdict: Option<String> = row.try_get("verdict")?;
-        let raised: i64 = row.try_get("raised")?;
+        let attempt: AttemptId = id(&row.get::<String>("attempt_id")?)?;
+        let verdict: Option<String> = row.get("verdict")?;
+        let raised: i64 = row.get("raised")?;
         let one = (
-            row.try_get("kind")?,
-            Severity::clamped(row.try_get("severity")?),
+            row.get("kind")?,
+            Severity::clamped(row.get("severity")?),
             verdict.as_deref().and_then(IncidentVerdict::from_word),
             usize::try_from(raised).unwrap_or_default(),
         );

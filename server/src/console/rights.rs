@@ -7,7 +7,7 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use qorgan_server_core::fault::{Fault, FaultKind, Place};
 use qorgan_server_core::sheets::{PersonRow, Role};
-use sqlx::{Executor, Row as _, Sqlite};
+use qorgan_store::Target;
 
 use super::error::Answer;
 use super::page::{Page, Visitor, show};
@@ -16,7 +16,7 @@ use super::posted::Posted;
 use crate::auth::{Administrator, Staff, StaffRole};
 use crate::rights::{ACTION, Changer, RightsError, set};
 use crate::state::AppState;
-use crate::store::{Store, StoreError};
+use qorgan_store::{Store, StoreError};
 
 #[derive(Debug, Template)]
 #[template(path = "console/rights.html")]
@@ -119,9 +119,10 @@ pub(super) async fn change(
 
 async fn rights_page(state: &AppState, page: Page, part: PageOf, told: Told) -> Answer {
     let (offset, limit) = part.range();
-    let rows = sqlx::query(
-        "SELECT p.display_name, p.login, group_concat(r.role, ' ') AS roles FROM staff_roles r \
-         JOIN people p ON p.id = r.person_id GROUP BY p.id ORDER BY p.folded LIMIT $1 OFFSET $2",
+    let rows = qorgan_store::query(
+        "SELECT p.display_name, p.login, string_agg(r.role, ' ' ORDER BY r.role) AS roles \
+         FROM staff_roles r JOIN people p ON p.id = r.person_id GROUP BY p.id \
+         ORDER BY p.folded NULLS FIRST LIMIT $1 OFFSET $2",
     )
     .bind(limit)
     .bind(offset)
@@ -129,10 +130,10 @@ async fn rights_page(state: &AppState, page: Page, part: PageOf, told: Told) -> 
     .await?;
     let mut staff = Vec::with_capacity(rows.len());
     for row in rows {
-        let roles: String = row.try_get("roles")?;
+        let roles: String = row.get("roles")?;
         staff.push(StaffLine {
-            name: row.try_get("display_name")?,
-            login: row.try_get("login")?,
+            name: row.get("display_name")?,
+            login: row.get("login")?,
             roles: roles.split(' ').map(str::to_owned).collect(),
         });
     }
@@ -150,7 +151,7 @@ async fn rights_page(state: &AppState, page: Page, part: PageOf, told: Told) -> 
 }
 
 async fn changes(state: &AppState, page: &Page) -> Result<Vec<ChangeLine>, StoreError> {
-    let rows = sqlx::query(
+    let rows = qorgan_store::query(
         "SELECT l.at_ms, COALESCE(b.login, l.actor) AS by_whom, \
          COALESCE(p.login, l.subject) AS whose, l.detail FROM audit_log l \
          LEFT JOIN people b ON b.id = l.actor LEFT JOIN people p ON p.id = l.subject \
@@ -163,10 +164,10 @@ async fn changes(state: &AppState, page: &Page) -> Result<Vec<ChangeLine>, Store
     let mut changes = Vec::with_capacity(rows.len());
     for row in rows {
         changes.push(ChangeLine {
-            at: page.date_time(Some(row.try_get("at_ms")?)),
-            by: row.try_get("by_whom")?,
-            login: row.try_get("whose")?,
-            what: row.try_get("detail")?,
+            at: page.date_time(Some(row.get("at_ms")?)),
+            by: row.get("by_whom")?,
+            login: row.get("whose")?,
+            what: row.get("detail")?,
         });
     }
     Ok(changes)
@@ -185,10 +186,8 @@ fn words(page: &Page, roles: &[StaffRole]) -> String {
 pub(super) type StaffRights = BTreeMap<String, Vec<String>>;
 
 /// Reads the rights of staff.
-pub(super) async fn staff_rights(
-    from: impl Executor<'_, Database = Sqlite>,
-) -> Result<StaffRights, StoreError> {
-    let rows: Vec<(String, String)> = sqlx::query_as(
+pub(super) async fn staff_rights(from: impl Into<Target<'_>>) -> Result<StaffRights, StoreError> {
+    let rows: Vec<(String, String)> = qorgan_store::query_as(
         "SELECT p.login, r.role FROM staff_roles r JOIN people p ON p.id = r.person_id",
     )
     .fetch_all(from)

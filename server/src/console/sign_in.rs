@@ -69,6 +69,12 @@ pub(super) async fn sign_in(
     if is_from_another_site(&headers) {
         return Err(ConsoleError::Refused(ProblemCode::Forbidden));
     }
+    if [&typed.login, &typed.password, &typed.code]
+        .iter()
+        .any(|text| text.contains('\0'))
+    {
+        return Err(ConsoleError::Refused(ProblemCode::BadRequest));
+    }
     let code = Some(typed.code.trim()).filter(|code| !code.is_empty());
     let login = typed.login.trim();
     match state

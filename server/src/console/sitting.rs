@@ -23,8 +23,8 @@ use super::preview::Checked;
 use super::store::{SittingFacts, sitting as facts_of};
 use crate::auth::{AnyStaff, Staff, TestCentre, Watcher};
 use crate::state::AppState;
-use crate::store::assigned::{Proctors, proctors};
-use crate::store::{self, StoreError, audit};
+use qorgan_store::assigned::{Proctors, proctors};
+use qorgan_store::{StoreError, audit};
 
 #[derive(Debug, Template)]
 #[template(path = "console/sitting.html")]
@@ -120,17 +120,17 @@ struct Settings {
 }
 
 async fn settings(state: &AppState, sitting: SittingId) -> Result<Settings, StoreError> {
-    let row: (String, String, String, String) = sqlx::query_as(
+    let row: (String, String, String, String) = qorgan_store::query_as(
         "SELECT policy, bandwidth, deny_processes, allow_processes FROM sittings WHERE id = $1",
     )
     .bind(sitting.to_string())
     .fetch_one(state.store.read())
     .await?;
     Ok(Settings {
-        policy: store::json("gate policy", &row.0)?,
+        policy: qorgan_store::json("gate policy", &row.0)?,
         bandwidth: row.1,
-        deny: store::json("process list", &row.2)?,
-        allow: store::json("process list", &row.3)?,
+        deny: qorgan_store::json("process list", &row.2)?,
+        allow: qorgan_store::json("process list", &row.3)?,
     })
 }
 

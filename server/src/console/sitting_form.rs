@@ -12,9 +12,9 @@ use qorgan_server_core::sitting::{SittingFault, fields, read_sitting};
 
 use super::page::Page;
 use super::posted::Fields;
-use crate::config::ExamDefaults;
-use crate::moment::{self, Choice, Typed};
-use crate::store::exams::NewSitting;
+use qorgan_base::config::ExamDefaults;
+use qorgan_base::moment::{self, Choice, Typed};
+use qorgan_store::exams::NewSitting;
 
 /// A number as a page shows it.
 #[derive(Debug)]

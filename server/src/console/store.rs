@@ -6,11 +6,10 @@ use qorgan_protocol::ids::{
 };
 use qorgan_protocol::time::WallTime;
 use qorgan_server_core::review::{IncidentVerdict, Judgement, Review, ReviewEvent};
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use qorgan_store::Row;
 
-use crate::store::assigned::Scope;
-use crate::store::{self, Store, StoreError, WriteTx, id};
+use qorgan_store::assigned::Scope;
+use qorgan_store::{Store, StoreError, WriteTx, id};
 
 /// An exam as lists and checks need it.
 #[derive(Debug, Clone)]
@@ -33,10 +32,7 @@ macro_rules! exams_sql {
     ($rest:literal) => {
         concat!(
             "SELECT e.id, e.title, e.discipline, e.discipline_code, \
-             (SELECT COUNT(*) FROM sittings s WHERE s.exam_id = e.id) AS sittings, \
-             (SELECT json_group_array(json_array(t.language, t.title, t.items)) FROM (SELECT * \
-                FROM tests WHERE exam_id = e.id AND replaced_ms IS NULL ORDER BY language) t) \
-                AS tests FROM exams e ",
+             (SELECT COUNT(*) FROM sittings s WHERE s.exam_id = e.id) AS sittings FROM exams e ",
             $rest
         )
     };
@@ -48,12 +44,14 @@ pub(super) async fn exams(
     (offset, limit): (u32, u32),
 ) -> Result<Vec<ExamFacts>, StoreError> {
     let sql = exams_sql!("ORDER BY e.created_ms DESC, e.id DESC LIMIT $1 OFFSET $2");
-    let rows = sqlx::query(sql)
+    let rows = qorgan_store::query(sql)
         .bind(limit)
         .bind(offset)
         .fetch_all(store.read())
         .await?;
-    rows.iter().map(exam_of).collect()
+    let mut exams = rows.iter().map(exam_of).collect::<Result<Vec<_>, _>>()?;
+    read_tests(store, &mut exams).await?;
+    Ok(exams)
 }
 
 /// Returns one exam.
@@ -61,21 +59,46 @@ pub(super) async fn exams(
 /// # Errors
 /// The database failed.
 pub async fn exam_facts(store: &Store, exam: ExamId) -> Result<Option<ExamFacts>, StoreError> {
-    let row = sqlx::query(exams_sql!("WHERE e.id = $1"))
+    let row = qorgan_store::query(exams_sql!("WHERE e.id = $1"))
         .bind(exam.to_string())
         .fetch_optional(store.read())
         .await?;
-    row.as_ref().map(exam_of).transpose()
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    let mut exams = [exam_of(&row)?];
+    read_tests(store, &mut exams).await?;
+    let [exam] = exams;
+    Ok(Some(exam))
 }
 
-fn exam_of(row: &SqliteRow) -> Result<ExamFacts, StoreError> {
+/// Reads the current tests of exams.
+async fn read_tests(store: &Store, exams: &mut [ExamFacts]) -> Result<(), StoreError> {
+    let ids: Vec<ExamId> = exams.iter().map(|exam| exam.id).collect();
+    let rows: Vec<(String, String, String, i64)> = qorgan_store::query_as(
+        "SELECT exam_id, language, title, items FROM tests WHERE replaced_ms IS NULL \
+         AND exam_id IN (SELECT value FROM json_each($1)) ORDER BY language",
+    )
+    .bind(qorgan_store::list("list of exams", &ids)?)
+    .fetch_all(store.read())
+    .await?;
+    for (exam, language, title, items) in rows {
+        let of: ExamId = id(&exam)?;
+        if let Some(exam) = exams.iter_mut().find(|exam| exam.id == of) {
+            exam.tests.push((language, title, items));
+        }
+    }
+    Ok(())
+}
+
+fn exam_of(row: &Row) -> Result<ExamFacts, StoreError> {
     Ok(ExamFacts {
-        id: id(&row.try_get::<String, _>("id")?)?,
-        title: row.try_get("title")?,
-        discipline: row.try_get("discipline")?,
-        code: row.try_get("discipline_code")?,
-        tests: store::json("list of tests", row.try_get("tests")?)?,
-        sittings: row.try_get("sittings")?,
+        id: id(&row.get::<String>("id")?)?,
+        title: row.get("title")?,
+        discipline: row.get("discipline")?,
+        code: row.get("discipline_code")?,
+        tests: Vec::new(),
+        sittings: row.get("sittings")?,
     })
 }
 
@@ -124,15 +147,15 @@ pub(super) async fn sittings(
     (offset, limit): (u32, u32),
 ) -> Result<Vec<SittingFacts>, StoreError> {
     let query = match of {
-        SittingsOf::Exam(exam) => sqlx::query(sittings_sql!(
+        SittingsOf::Exam(exam) => qorgan_store::query(sittings_sql!(
             "WHERE s.exam_id = $3 ORDER BY s.opens_ms DESC, s.id LIMIT $1 OFFSET $2"
         ))
         .bind(limit)
         .bind(offset)
         .bind(exam.to_string()),
-        SittingsOf::After(ms, scope) => sqlx::query(sittings_sql!(
+        SittingsOf::After(ms, scope) => qorgan_store::query(sittings_sql!(
             "WHERE s.closes_ms + s.duration_ms > $3 \
-             AND ($4 IS NULL OR EXISTS (SELECT 1 FROM sitting_proctors g \
+             AND (CAST($4 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM sitting_proctors g \
              WHERE g.sitting_id = s.id AND g.person_id = $4)) \
              ORDER BY s.opens_ms, s.id LIMIT $1 OFFSET $2"
         ))
@@ -150,26 +173,26 @@ pub(super) async fn sitting(
     store: &Store,
     sitting: SittingId,
 ) -> Result<Option<SittingFacts>, StoreError> {
-    let row = sqlx::query(sittings_sql!("WHERE s.id = $1"))
+    let row = qorgan_store::query(sittings_sql!("WHERE s.id = $1"))
         .bind(sitting.to_string())
         .fetch_optional(store.read())
         .await?;
     row.as_ref().map(sitting_of).transpose()
 }
 
-fn sitting_of(row: &SqliteRow) -> Result<SittingFacts, StoreError> {
-    let policy: GatePolicy = store::json("gate policy", row.try_get("policy")?)?;
+fn sitting_of(row: &Row) -> Result<SittingFacts, StoreError> {
+    let policy: GatePolicy = qorgan_store::json("gate policy", &row.get::<String>("policy")?)?;
     Ok(SittingFacts {
-        id: id(&row.try_get::<String, _>("id")?)?,
-        exam: id(&row.try_get::<String, _>("exam_id")?)?,
-        title: row.try_get("title")?,
-        discipline: row.try_get("discipline")?,
-        opens_ms: row.try_get("opens_ms")?,
-        closes_ms: row.try_get("closes_ms")?,
-        duration_ms: row.try_get("duration_ms")?,
+        id: id(&row.get::<String>("id")?)?,
+        exam: id(&row.get::<String>("exam_id")?)?,
+        title: row.get("title")?,
+        discipline: row.get("discipline")?,
+        opens_ms: row.get("opens_ms")?,
+        closes_ms: row.get("closes_ms")?,
+        duration_ms: row.get("duration_ms")?,
         mode: policy.mode,
-        admitted: row.try_get("admitted")?,
-        running: row.try_get("running")?,
+        admitted: row.get("admitted")?,
+        running: row.get("running")?,
     })
 }
 
@@ -178,10 +201,11 @@ fn sitting_of(row: &SqliteRow) -> Result<SittingFacts, StoreError> {
 /// # Errors
 /// The database failed.
 pub async fn sitting_exam(store: &Store, sitting: SittingId) -> Result<Option<ExamId>, StoreError> {
-    let exam: Option<String> = sqlx::query_scalar("SELECT exam_id FROM sittings WHERE id = $1")
-        .bind(sitting.to_string())
-        .fetch_optional(store.read())
-        .await?;
+    let exam: Option<String> =
+        qorgan_store::query_scalar("SELECT exam_id FROM sittings WHERE id = $1")
+            .bind(sitting.to_string())
+            .fetch_optional(store.read())
+            .await?;
     exam.as_deref().map(id).transpose()
 }
 
@@ -196,7 +220,7 @@ pub(crate) struct PersonFacts {
 
 /// Returns a person's details.
 pub(crate) async fn person(store: &Store, person: PersonId) -> Result<PersonFacts, StoreError> {
-    let row = sqlx::query(
+    let row = qorgan_store::query(
         "SELECT p.display_name, COALESCE(d.faculty, p.unit) AS faculty, \
          COALESCE(d.year, '') AS year, COALESCE(d.group_name, '') AS group_name \
          FROM people p LEFT JOIN person_details d ON d.person_id = p.id WHERE p.id = $1",
@@ -205,10 +229,10 @@ pub(crate) async fn person(store: &Store, person: PersonId) -> Result<PersonFact
     .fetch_one(store.read())
     .await?;
     Ok(PersonFacts {
-        name: row.try_get("display_name")?,
-        faculty: row.try_get("faculty")?,
-        year: row.try_get("year")?,
-        group: row.try_get("group_name")?,
+        name: row.get("display_name")?,
+        faculty: row.get("faculty")?,
+        year: row.get("year")?,
+        group: row.get("group_name")?,
     })
 }
 
@@ -245,7 +269,7 @@ pub(crate) async fn incidents(
 
 /// Returns an attempt's incidents as a reader or a transaction sees them, oldest first.
 pub(super) async fn incidents_in(
-    from: impl sqlx::Executor<'_, Database = sqlx::Sqlite>,
+    from: impl Into<qorgan_store::Target<'_>>,
     attempt: AttemptId,
 ) -> Result<Vec<IncidentRow>, StoreError> {
     seen(from, attempt, true).await
@@ -259,7 +283,7 @@ pub(super) async fn newest_incidents(
 ) -> Result<Vec<IncidentRow>, StoreError> {
     let sql = "SELECT * FROM incidents WHERE attempt_id = $1 AND counts = 1 \
                ORDER BY began_ms DESC, id DESC LIMIT $2";
-    let rows = sqlx::query(sql)
+    let rows = qorgan_store::query(sql)
         .bind(attempt.to_string())
         .bind(limit)
         .fetch_all(store.read())
@@ -276,12 +300,12 @@ pub(crate) async fn not_counted(
 }
 
 async fn seen(
-    from: impl sqlx::Executor<'_, Database = sqlx::Sqlite>,
+    from: impl Into<qorgan_store::Target<'_>>,
     attempt: AttemptId,
     counts: bool,
 ) -> Result<Vec<IncidentRow>, StoreError> {
     let sql = "SELECT * FROM incidents WHERE attempt_id = $1 AND counts = $2 ORDER BY began_ms, id";
-    let rows = sqlx::query(sql)
+    let rows = qorgan_store::query(sql)
         .bind(attempt.to_string())
         .bind(counts)
         .fetch_all(from)
@@ -289,32 +313,32 @@ async fn seen(
     rows.iter().map(incident_of).collect()
 }
 
-fn incident_of(row: &SqliteRow) -> Result<IncidentRow, StoreError> {
-    let began_us: i64 = row.try_get("began_us")?;
-    let epoch: i64 = row.try_get("epoch")?;
+fn incident_of(row: &Row) -> Result<IncidentRow, StoreError> {
+    let began_us: i64 = row.get("began_us")?;
+    let epoch: i64 = row.get("epoch")?;
     Ok(IncidentRow {
-        id: id(&row.try_get::<String, _>("id")?)?,
-        kind: row.try_get("kind")?,
-        severity: row.try_get("severity")?,
-        began_ms: row.try_get("began_ms")?,
-        ended_ms: row.try_get("ended_ms")?,
+        id: id(&row.get::<String>("id")?)?,
+        kind: row.get("kind")?,
+        severity: row.get("severity")?,
+        began_ms: row.get("began_ms")?,
+        ended_ms: row.get("ended_ms")?,
         began_us: u64::try_from(began_us).unwrap_or_default(),
         epoch: u32::try_from(epoch).map_or(Epoch::FIRST, Epoch),
-        stream: row.try_get("stream")?,
-        observations: row.try_get("observations")?,
-        detector: row.try_get("detector")?,
-        models: row.try_get("models")?,
-        score: row.try_get("score")?,
-        threshold: row.try_get("threshold")?,
-        detail: row.try_get("detail")?,
+        stream: row.get("stream")?,
+        observations: row.get("observations")?,
+        detector: row.get("detector")?,
+        models: row.get("models")?,
+        score: row.get("score")?,
+        threshold: row.get("threshold")?,
+        detail: row.get("detail")?,
         judgement: judgement(row)?,
     })
 }
 
-fn judgement(row: &SqliteRow) -> Result<Option<Judgement>, StoreError> {
-    let verdict: Option<String> = row.try_get("verdict")?;
-    let by: Option<String> = row.try_get("verdict_by")?;
-    let at: Option<i64> = row.try_get("verdict_at_ms")?;
+fn judgement(row: &Row) -> Result<Option<Judgement>, StoreError> {
+    let verdict: Option<String> = row.get("verdict")?;
+    let by: Option<String> = row.get("verdict_by")?;
+    let at: Option<i64> = row.get("verdict_at_ms")?;
     let (Some(verdict), Some(by), Some(at)) = (verdict, by, at) else {
         return Ok(None);
     };
@@ -325,7 +349,7 @@ fn judgement(row: &SqliteRow) -> Result<Option<Judgement>, StoreError> {
         verdict,
         by: id(&by)?,
         at: WallTime::from_unix_ms(at),
-        note: row.try_get("note")?,
+        note: row.get("note")?,
     }))
 }
 
@@ -357,7 +381,7 @@ pub(crate) async fn review_standing(
     store: &Store,
     attempt: AttemptId,
 ) -> Result<ReviewStanding, StoreError> {
-    let row: Option<(String, Option<i64>, Option<String>)> = sqlx::query_as(
+    let row: Option<(String, Option<i64>, Option<String>)> = qorgan_store::query_as(
         "SELECT verdict, reopened_ms, reopened_from FROM reviews WHERE attempt_id = $1",
     )
     .bind(attempt.to_string())
@@ -378,7 +402,7 @@ pub(crate) async fn custody(
     at: WallTime,
     (action, detail): (&str, &str),
 ) -> Result<(), StoreError> {
-    sqlx::query(
+    qorgan_store::query(
         "INSERT INTO custody (institution_id, attempt_id, person_id, at_ms, action, detail) \
          VALUES ($1, $2, $3, $4, $5, $6)",
     )

@@ -14,7 +14,7 @@ use super::store::{SittingsOf, sittings};
 use crate::auth::{Proctor, Staff};
 use crate::registry::{BoardLine, BoardOf, BoardQuery};
 use crate::state::AppState;
-use crate::store::assigned::Scope;
+use qorgan_store::assigned::Scope;
 
 /// One tile.
 #[derive(Debug)]

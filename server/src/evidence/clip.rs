@@ -10,7 +10,7 @@ use qorgan_protocol::evidence::{StreamId, StreamKind};
 use qorgan_protocol::ids::{AttemptId, Epoch};
 use serde::Serialize;
 
-use crate::recordings::{RecordingError, RecordingIndex, Recordings};
+use qorgan_recordings::{RecordingError, RecordingIndex, Recordings};
 
 /// Where a recording shows an incident.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -2,11 +2,10 @@
 
 use qorgan_protocol::ids::AttemptId;
 use serde_json::{Value, json};
-use sqlx::Row as _;
 
 use super::EvidenceError;
 use crate::state::AppState;
-use crate::store::responses::{self, LateResponse};
+use qorgan_store::responses::{self, LateResponse};
 
 /// Returns when leases were valid, which items left, and how each response arrived, as JSON.
 pub(super) async fn delivery_json(
@@ -27,7 +26,7 @@ pub(super) async fn decisions_json(
     state: &AppState,
     attempt: AttemptId,
 ) -> Result<Option<Vec<u8>>, EvidenceError> {
-    let rows = sqlx::query(
+    let rows = qorgan_store::query(
         "SELECT epoch, seq, counts, reason, decided_by, decided_ms FROM response_decisions \
          WHERE attempt_id = $1 ORDER BY id",
     )
@@ -40,12 +39,12 @@ pub(super) async fn decisions_json(
     let mut decisions = Vec::with_capacity(rows.len());
     for row in rows {
         decisions.push(json!({
-            "epoch": row.try_get::<i64, _>("epoch")?,
-            "seq": row.try_get::<i64, _>("seq")?,
-            "counts": row.try_get::<bool, _>("counts")?,
-            "reason": row.try_get::<String, _>("reason")?,
-            "decided_by": row.try_get::<String, _>("decided_by")?,
-            "decided_ms": row.try_get::<i64, _>("decided_ms")?,
+            "epoch": row.get::<i64>("epoch")?,
+            "seq": row.get::<i64>("seq")?,
+            "counts": row.get::<bool>("counts")?,
+            "reason": row.get::<String>("reason")?,
+            "decided_by": row.get::<String>("decided_by")?,
+            "decided_ms": row.get::<i64>("decided_ms")?,
         }));
     }
     let late = responses::late(&state.store, attempt, (0, u32::MAX)).await?;
@@ -66,7 +65,7 @@ fn standing(late: &LateResponse) -> Value {
 }
 
 async fn leases(state: &AppState, attempt: AttemptId) -> Result<Vec<Value>, EvidenceError> {
-    let rows = sqlx::query(
+    let rows = qorgan_store::query(
         "SELECT epoch, began_ms, seen_ms, ended_ms FROM lease_spans WHERE attempt_id = $1 \
          ORDER BY id",
     )
@@ -75,11 +74,11 @@ async fn leases(state: &AppState, attempt: AttemptId) -> Result<Vec<Value>, Evid
     .await?;
     let mut leases = Vec::with_capacity(rows.len());
     for row in rows {
-        let ended: Option<i64> = row.try_get("ended_ms")?;
-        let seen: i64 = row.try_get("seen_ms")?;
+        let ended: Option<i64> = row.get("ended_ms")?;
+        let seen: i64 = row.get("seen_ms")?;
         leases.push(json!({
-            "epoch": row.try_get::<i64, _>("epoch")?,
-            "began_ms": row.try_get::<i64, _>("began_ms")?,
+            "epoch": row.get::<i64>("epoch")?,
+            "began_ms": row.get::<i64>("began_ms")?,
             "ended_ms": ended.unwrap_or(seen),
         }));
     }
@@ -87,7 +86,7 @@ async fn leases(state: &AppState, attempt: AttemptId) -> Result<Vec<Value>, Evid
 }
 
 async fn items(state: &AppState, attempt: AttemptId) -> Result<Vec<Value>, EvidenceError> {
-    let rows = sqlx::query(
+    let rows = qorgan_store::query(
         "SELECT epoch, position, person_id, item_id, at_ms, lease_ends_ms, fetches \
          FROM item_fetches WHERE attempt_id = $1 ORDER BY at_ms, position",
     )
@@ -97,20 +96,20 @@ async fn items(state: &AppState, attempt: AttemptId) -> Result<Vec<Value>, Evide
     let mut items = Vec::with_capacity(rows.len());
     for row in rows {
         items.push(json!({
-            "epoch": row.try_get::<i64, _>("epoch")?,
-            "position": row.try_get::<i64, _>("position")?,
-            "person": row.try_get::<String, _>("person_id")?,
-            "item": row.try_get::<String, _>("item_id")?,
-            "at_ms": row.try_get::<i64, _>("at_ms")?,
-            "lease_ends_ms": row.try_get::<i64, _>("lease_ends_ms")?,
-            "fetches": row.try_get::<i64, _>("fetches")?,
+            "epoch": row.get::<i64>("epoch")?,
+            "position": row.get::<i64>("position")?,
+            "person": row.get::<String>("person_id")?,
+            "item": row.get::<String>("item_id")?,
+            "at_ms": row.get::<i64>("at_ms")?,
+            "lease_ends_ms": row.get::<i64>("lease_ends_ms")?,
+            "fetches": row.get::<i64>("fetches")?,
         }));
     }
     Ok(items)
 }
 
 async fn arrivals(state: &AppState, attempt: AttemptId) -> Result<Vec<Value>, EvidenceError> {
-    let rows = sqlx::query(
+    let rows = qorgan_store::query(
         "SELECT epoch, seq, item_id, received_ms, received_phase, lease_left_ms, mark, late_ms, \
          confirmed_ms FROM responses WHERE attempt_id = $1 ORDER BY epoch, seq",
     )
@@ -120,15 +119,15 @@ async fn arrivals(state: &AppState, attempt: AttemptId) -> Result<Vec<Value>, Ev
     let mut arrivals = Vec::with_capacity(rows.len());
     for row in rows {
         arrivals.push(json!({
-            "epoch": row.try_get::<i64, _>("epoch")?,
-            "seq": row.try_get::<i64, _>("seq")?,
-            "item": row.try_get::<String, _>("item_id")?,
-            "received_ms": row.try_get::<i64, _>("received_ms")?,
-            "received_phase": row.try_get::<String, _>("received_phase")?,
-            "lease_left_ms": row.try_get::<i64, _>("lease_left_ms")?,
-            "mark": row.try_get::<String, _>("mark")?,
-            "late_ms": row.try_get::<Option<i64>, _>("late_ms")?,
-            "confirmed_ms": row.try_get::<Option<i64>, _>("confirmed_ms")?,
+            "epoch": row.get::<i64>("epoch")?,
+            "seq": row.get::<i64>("seq")?,
+            "item": row.get::<String>("item_id")?,
+            "received_ms": row.get::<i64>("received_ms")?,
+            "received_phase": row.get::<String>("received_phase")?,
+            "lease_left_ms": row.get::<i64>("lease_left_ms")?,
+            "mark": row.get::<String>("mark")?,
+            "late_ms": row.get::<Option<i64>>("late_ms")?,
+            "confirmed_ms": row.get::<Option<i64>>("confirmed_ms")?,
         }));
     }
     Ok(arrivals)

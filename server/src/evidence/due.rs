@@ -5,12 +5,10 @@ use std::time::Duration;
 use qorgan_protocol::attempt::GatePolicy;
 use qorgan_protocol::ids::AttemptId;
 use qorgan_protocol::time::WallTime;
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use qorgan_store::Row;
 
 use super::EvidenceError;
 use crate::state::AppState;
-use crate::store;
 
 /// Returns the attempts whose recording is to be sealed, those that ended first before the others.
 pub(super) async fn due(state: &AppState) -> Result<Vec<AttemptId>, EvidenceError> {
@@ -31,7 +29,7 @@ async fn due_by_parts(
         let Some(last) = rows.last() else {
             break;
         };
-        after = (last.try_get("ended")?, last.try_get("id")?);
+        after = (last.get("ended")?, last.get("id")?);
         for row in &rows {
             match of_row(row, now) {
                 Ok(Some(attempt)) => due.push(attempt),
@@ -50,15 +48,15 @@ async fn part(
     state: &AppState,
     (ended, id): &(i64, String),
     rows: usize,
-) -> Result<Vec<SqliteRow>, EvidenceError> {
-    let rows = sqlx::query(
+) -> Result<Vec<Row>, EvidenceError> {
+    let rows = qorgan_store::query(
         "SELECT a.id, COALESCE(a.ended_ms, 0) AS ended, a.started_ms, s.policy, r.finished_ms, \
          (SELECT COUNT(*) FROM recordings o WHERE o.attempt_id = a.id) AS recorded, \
          (SELECT COUNT(*) FROM response_receipts p \
             WHERE p.attempt_id = a.id AND p.submitted = 1) AS told \
          FROM attempts a JOIN sittings s ON s.id = a.sitting_id \
          LEFT JOIN recordings r ON r.attempt_id = a.id AND r.epoch = a.epoch \
-         WHERE a.phase_word IN ('submitted', 'terminated') AND a.key_wrapped <> x'' \
+         WHERE a.phase_word IN ('submitted', 'terminated') AND length(a.key_wrapped) > 0 \
          AND (COALESCE(a.ended_ms, 0), a.id) > ($1, $2) ORDER BY ended, a.id LIMIT $3",
     )
     .bind(ended)
@@ -70,23 +68,23 @@ async fn part(
 }
 
 /// Returns the attempt of a row where it is due.
-fn of_row(row: &SqliteRow, now: WallTime) -> Result<Option<AttemptId>, EvidenceError> {
-    let finished: Option<i64> = row.try_get("finished_ms")?;
-    let started: Option<i64> = row.try_get("started_ms")?;
-    let ended: i64 = row.try_get("ended")?;
-    let policy: GatePolicy = store::json("policy", row.try_get("policy")?)?;
+fn of_row(row: &Row, now: WallTime) -> Result<Option<AttemptId>, EvidenceError> {
+    let finished: Option<i64> = row.get("finished_ms")?;
+    let started: Option<i64> = row.get("started_ms")?;
+    let ended: i64 = row.get("ended")?;
+    let policy: GatePolicy = qorgan_store::json("policy", &row.get::<String>("policy")?)?;
     let waits = Waits {
         waited: now.since(WallTime::from_unix_ms(ended)),
         late_delivery: Duration::from_millis(policy.late_delivery_ms_max),
         started: started.is_some(),
-        recorded: row.try_get::<i64, _>("recorded")? > 0,
+        recorded: row.get::<i64>("recorded")? > 0,
         agent_done: finished.is_some_and(|finished| finished >= ended),
-        client_done: row.try_get::<i64, _>("told")? > 0,
+        client_done: row.get::<i64>("told")? > 0,
     };
     if !waits.over() {
         return Ok(None);
     }
-    Ok(Some(store::id(&row.try_get::<String, _>("id")?)?))
+    Ok(Some(qorgan_store::id(&row.get::<String>("id")?)?))
 }
 
 /// What the sealing of an ended attempt waits for.
@@ -133,9 +131,9 @@ mod tests {
     use qorgan_server_core::sitting::SittingSettings;
 
     use super::*;
-    use crate::config::Config;
-    use crate::store::exams::{self, Admission, NewExam, NewSitting};
-    use crate::store::people::{self, NewPerson};
+    use qorgan_base::config::Config;
+    use qorgan_store::exams::{self, Admission, NewExam, NewSitting};
+    use qorgan_store::people::{self, NewPerson};
 
     #[tokio::test]
     async fn what_is_due_is_found_in_order_however_few_are_read_at_once() {
@@ -152,7 +150,7 @@ mod tests {
             ended.push(attempt(&state, number, Duration::from_secs(ago_s)).await);
         }
         let mut tx = state.store.begin().await.expect("a writer");
-        sqlx::query(
+        qorgan_store::query(
             "UPDATE sittings SET policy = '{}' WHERE id IN \
              (SELECT sitting_id FROM attempts WHERE id = $1)",
         )
@@ -209,7 +207,7 @@ mod tests {
         };
         let admitted = exams::admit(&mut tx, keys, at, &admission).await;
         let attempt = admitted.expect("stored");
-        sqlx::query(
+        qorgan_store::query(
             "UPDATE attempts SET phase_word = 'terminated', started_ms = 1, ended_ms = $2 \
              WHERE id = $1",
         )

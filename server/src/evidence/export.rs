@@ -21,14 +21,13 @@ use qorgan_protocol::evidence::{
 };
 use qorgan_protocol::ids::{AttemptId, Epoch};
 use qorgan_signing::{InputKey, Ring, SecretKey};
-use sqlx::Row as _;
 
 use super::EvidenceError;
 use super::records;
 use super::seal::{incidents_json, responses_log};
-use crate::recordings::{Objects, Part, RecordingError, parts};
 use crate::state::AppState;
-use crate::store::audit;
+use qorgan_recordings::{Objects, Part, RecordingError, parts};
+use qorgan_store::audit;
 
 /// What was exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,10 +66,11 @@ pub async fn export(
         ScoredInputs::Sealed => None,
         ScoredInputs::WithKey => Some(input_key_file(state, attempt, &key).await?),
     };
-    let sealed: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM log_leaves WHERE attempt_id = $1")
-        .bind(attempt.to_string())
-        .fetch_one(state.store.read())
-        .await?;
+    let sealed: i64 =
+        qorgan_store::query_scalar("SELECT COUNT(*) FROM log_leaves WHERE attempt_id = $1")
+            .bind(attempt.to_string())
+            .fetch_one(state.store.read())
+            .await?;
     if sealed == 0 {
         unsealed(state, attempt, key, input_key, out).await?;
         return Ok(Exported::Unsealed);
@@ -168,9 +168,9 @@ pub(super) async fn certificates(
     attempt: AttemptId,
     epoch: Epoch,
 ) -> Result<Vec<SignedBytes>, EvidenceError> {
-    let rows: Vec<(Vec<u8>, Option<Vec<u8>>)> = sqlx::query_as(
+    let rows: Vec<(Vec<u8>, Option<Vec<u8>>)> = qorgan_store::query_as(
         "SELECT bytes, signature FROM agent_certificates WHERE attempt_id = $1 AND epoch = $2 \
-         ORDER BY rowid",
+         ORDER BY place",
     )
     .bind(attempt.to_string())
     .bind(i64::from(epoch.0))
@@ -195,7 +195,7 @@ pub(super) fn bytes_entry(name: &str, bytes: &[u8]) -> FileEntry {
 }
 
 async fn proof(state: &AppState, attempt: AttemptId) -> Result<InclusionProof, EvidenceError> {
-    let rows = sqlx::query(
+    let rows = qorgan_store::query(
         "SELECT attempt_id, hash FROM log_leaves WHERE institution_id = $1 ORDER BY place",
     )
     .bind(state.institution().to_string())
@@ -204,10 +204,10 @@ async fn proof(state: &AppState, attempt: AttemptId) -> Result<InclusionProof, E
     let mut leaves = Vec::with_capacity(rows.len());
     let mut index = None;
     for row in rows {
-        if row.try_get::<String, _>("attempt_id")? == attempt.to_string() {
+        if row.get::<String>("attempt_id")? == attempt.to_string() {
             index = Some(leaves.len());
         }
-        let hash = crate::store::array("log leaf", &row.try_get::<Vec<u8>, _>("hash")?)?;
+        let hash = qorgan_store::array("log leaf", &row.get::<Vec<u8>>("hash")?)?;
         leaves.push(Sha256(hash));
     }
     let index = index.ok_or(EvidenceError::NoAttempt)?;
@@ -280,11 +280,12 @@ async fn unsealed(
     input_key: Option<Vec<u8>>,
     out: &Path,
 ) -> Result<(), EvidenceError> {
-    let rows: Vec<i64> =
-        sqlx::query_scalar("SELECT epoch FROM recordings WHERE attempt_id = $1 ORDER BY epoch")
-            .bind(attempt.to_string())
-            .fetch_all(state.store.read())
-            .await?;
+    let rows: Vec<i64> = qorgan_store::query_scalar(
+        "SELECT epoch FROM recordings WHERE attempt_id = $1 ORDER BY epoch",
+    )
+    .bind(attempt.to_string())
+    .fetch_all(state.store.read())
+    .await?;
     let mut growing = Growing {
         state,
         attempt,
@@ -450,7 +451,7 @@ impl Growing<'_> {
 
 fn empty_folder(out: &Path) -> Result<(), EvidenceError> {
     let wrap = |source| folder_error(out, source);
-    crate::platform::private_folders(out).map_err(wrap)?;
+    qorgan_base::platform::private_folders(out).map_err(wrap)?;
     if std::fs::read_dir(out).map_err(wrap)?.next().is_some() {
         let source = std::io::Error::from(std::io::ErrorKind::DirectoryNotEmpty);
         return Err(folder_error(out, source));
@@ -460,7 +461,7 @@ fn empty_folder(out: &Path) -> Result<(), EvidenceError> {
 
 fn create(out: &Path, name: &str) -> Result<File, EvidenceError> {
     let path = out.join(name);
-    crate::platform::new_private_file(&path).map_err(|source| folder_error(&path, source))
+    qorgan_base::platform::new_private_file(&path).map_err(|source| folder_error(&path, source))
 }
 
 fn write(out: &Path, name: &str, bytes: &[u8]) -> Result<(), EvidenceError> {

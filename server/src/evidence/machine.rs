@@ -4,11 +4,10 @@
 use qorgan_protocol::ids::AttemptId;
 use qorgan_signing::SecretKey;
 use serde_json::{Value, json};
-use sqlx::Row as _;
 
 use super::EvidenceError;
 use crate::state::AppState;
-use crate::store::{self, StoreError};
+use qorgan_store::StoreError;
 
 /// Returns the file of an export that tells of the machine.
 pub(super) async fn machine_json(
@@ -26,7 +25,7 @@ pub(super) async fn machine_json(
 }
 
 async fn checks(state: &AppState, attempt: AttemptId) -> Result<Vec<Value>, EvidenceError> {
-    let rows = sqlx::query(
+    let rows = qorgan_store::query(
         "SELECT epoch, at_ms, lines, faults FROM system_checks WHERE attempt_id = $1 ORDER BY id",
     )
     .bind(attempt.to_string())
@@ -34,11 +33,11 @@ async fn checks(state: &AppState, attempt: AttemptId) -> Result<Vec<Value>, Evid
     .await?;
     let mut checks = Vec::with_capacity(rows.len());
     for row in rows {
-        let lines: Value = store::json("system check", row.try_get("lines")?)?;
-        let faults: &str = row.try_get("faults")?;
+        let lines: Value = qorgan_store::json("system check", &row.get::<String>("lines")?)?;
+        let faults: String = row.get("faults")?;
         checks.push(json!({
-            "epoch": row.try_get::<i64, _>("epoch")?,
-            "at_ms": row.try_get::<i64, _>("at_ms")?,
+            "epoch": row.get::<i64>("epoch")?,
+            "at_ms": row.get::<i64>("at_ms")?,
             "lines": lines,
             "faults": faults.lines().collect::<Vec<_>>(),
         }));
@@ -47,7 +46,7 @@ async fn checks(state: &AppState, attempt: AttemptId) -> Result<Vec<Value>, Evid
 }
 
 async fn events(state: &AppState, attempt: AttemptId) -> Result<Vec<Value>, EvidenceError> {
-    let rows = sqlx::query(
+    let rows = qorgan_store::query(
         "SELECT epoch, kind, at_ms, detail FROM client_events WHERE attempt_id = $1 ORDER BY id",
     )
     .bind(attempt.to_string())
@@ -56,17 +55,17 @@ async fn events(state: &AppState, attempt: AttemptId) -> Result<Vec<Value>, Evid
     let mut events = Vec::with_capacity(rows.len());
     for row in rows {
         events.push(json!({
-            "epoch": row.try_get::<i64, _>("epoch")?,
-            "kind": row.try_get::<String, _>("kind")?,
-            "at_ms": row.try_get::<i64, _>("at_ms")?,
-            "detail": row.try_get::<String, _>("detail")?,
+            "epoch": row.get::<i64>("epoch")?,
+            "kind": row.get::<String>("kind")?,
+            "at_ms": row.get::<i64>("at_ms")?,
+            "detail": row.get::<String>("detail")?,
         }));
     }
     Ok(events)
 }
 
 async fn starts(state: &AppState, attempt: AttemptId) -> Result<Vec<Value>, EvidenceError> {
-    let rows: Vec<(i64, i64)> = sqlx::query_as(
+    let rows: Vec<(i64, i64)> = qorgan_store::query_as(
         "SELECT epoch, at_ms FROM attempt_instances WHERE attempt_id = $1 ORDER BY id",
     )
     .bind(attempt.to_string())
@@ -81,7 +80,7 @@ async fn identity(
     attempt: AttemptId,
     key: &SecretKey,
 ) -> Result<Vec<Value>, EvidenceError> {
-    let rows = sqlx::query(
+    let rows = qorgan_store::query(
         "SELECT epoch, at_ms, person_id, decision, reason FROM identity_decisions \
          WHERE attempt_id = $1 ORDER BY id",
     )
@@ -90,7 +89,7 @@ async fn identity(
     .await?;
     let mut decisions = Vec::with_capacity(rows.len());
     for row in rows {
-        let sealed: Option<Vec<u8>> = row.try_get("reason")?;
+        let sealed: Option<Vec<u8>> = row.get("reason")?;
         let place = crate::registry::reason_place(attempt);
         let opened = sealed.map(|sealed| key.open(place.as_bytes(), &sealed));
         let opened = opened.transpose().map_err(|source| StoreError::Sealed {
@@ -98,10 +97,10 @@ async fn identity(
             source,
         })?;
         decisions.push(json!({
-            "epoch": row.try_get::<i64, _>("epoch")?,
-            "at_ms": row.try_get::<i64, _>("at_ms")?,
-            "by": row.try_get::<Option<String>, _>("person_id")?,
-            "decision": row.try_get::<String, _>("decision")?,
+            "epoch": row.get::<i64>("epoch")?,
+            "at_ms": row.get::<i64>("at_ms")?,
+            "by": row.get::<Option<String>>("person_id")?,
+            "decision": row.get::<String>("decision")?,
             "reason": opened.map(|plain| String::from_utf8_lossy(&plain).into_owned()),
         }));
     }

@@ -21,9 +21,9 @@ use std::path::PathBuf;
 use qorgan_protocol::codec::CodecError;
 use qorgan_protocol::crypto::StatementError;
 
-use crate::recordings::RecordingError;
 use crate::registry::RegistryError;
-use crate::store::StoreError;
+use qorgan_recordings::RecordingError;
+use qorgan_store::StoreError;
 
 pub(crate) use export::missing_from;
 pub use export::{Exported, ScoredInputs, export};
@@ -81,8 +81,8 @@ pub enum EvidenceError {
     Json(#[from] serde_json::Error),
 }
 
-impl From<sqlx::Error> for EvidenceError {
-    fn from(error: sqlx::Error) -> Self {
+impl From<qorgan_store::SqlError> for EvidenceError {
+    fn from(error: qorgan_store::SqlError) -> Self {
         Self::Store(StoreError::from(error))
     }
 }

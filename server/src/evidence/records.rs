@@ -7,7 +7,7 @@ use qorgan_protocol::ids::{AttemptId, Epoch};
 use qorgan_signing::SecretKey;
 use tokio::sync::mpsc;
 
-use crate::recordings::{Part, RecordingError, Walk, Whose};
+use qorgan_recordings::{Part, RecordingError, Walk, Whose};
 
 /// One record: the head's bytes and the body's.
 pub(super) type Pair = (Vec<u8>, Vec<u8>);

@@ -22,16 +22,15 @@ use qorgan_protocol::ids::{AttemptId, Epoch};
 use qorgan_protocol::link::SourceStatement;
 use qorgan_protocol::time::WallTime;
 use qorgan_signing::{Ring, SecretKey};
-use sqlx::Row as _;
 
 use super::EvidenceError;
 use super::clip::{Clips, Moment};
 use super::due::due;
 use super::records;
 use crate::ingest::events::{self, EventsPlace, ReadError};
-use crate::recordings::{Part, parts};
 use crate::state::AppState;
-use crate::store::{self, StoreError};
+use qorgan_recordings::{Part, parts};
+use qorgan_store::StoreError;
 
 /// Seals an attempt's recording; returns its root.
 ///
@@ -118,9 +117,9 @@ async fn seal_closed(
     sealing.files.sort_by(|a, b| a.name.cmp(&b.name));
     let manifest = Manifest {
         attempt,
-        exam: store::id(&facts.exam)?,
-        sitting: store::id(&facts.sitting)?,
-        candidate: store::id(&facts.candidate)?,
+        exam: qorgan_store::id(&facts.exam)?,
+        sitting: qorgan_store::id(&facts.sitting)?,
+        candidate: qorgan_store::id(&facts.candidate)?,
         policy: facts.policy,
         epochs,
         timeline: timeline(state, attempt).await?,
@@ -161,10 +160,11 @@ pub async fn recording_root(
     state: &AppState,
     attempt: AttemptId,
 ) -> Result<Option<Sha256>, EvidenceError> {
-    let sealed: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM log_leaves WHERE attempt_id = $1")
-        .bind(attempt.to_string())
-        .fetch_one(state.store.read())
-        .await?;
+    let sealed: i64 =
+        qorgan_store::query_scalar("SELECT COUNT(*) FROM log_leaves WHERE attempt_id = $1")
+            .bind(attempt.to_string())
+            .fetch_one(state.store.read())
+            .await?;
     if sealed == 0 {
         return Ok(None);
     }
@@ -234,7 +234,7 @@ struct Facts {
 
 impl Facts {
     async fn read(state: &AppState, attempt: AttemptId) -> Result<Self, EvidenceError> {
-        let row = sqlx::query(
+        let row = qorgan_store::query(
             "SELECT a.phase, a.person_id, a.sitting_id, a.watch, s.exam_id, s.policy FROM attempts a \
              JOIN sittings s ON s.id = a.sitting_id WHERE a.id = $1",
         )
@@ -242,25 +242,22 @@ impl Facts {
         .fetch_optional(state.store.read())
         .await?
         .ok_or(EvidenceError::NoAttempt)?;
-        let epochs = sqlx::query(
+        let epochs = qorgan_store::query(
             "SELECT epoch, began_ms FROM recordings WHERE attempt_id = $1 ORDER BY epoch",
         )
         .bind(attempt.to_string())
         .fetch_all(state.store.read())
         .await?;
-        let epoch = |row: &sqlx::sqlite::SqliteRow| -> Result<_, EvidenceError> {
+        let epoch = |row: &qorgan_store::Row| -> Result<_, EvidenceError> {
             let corrupt = |_wide| StoreError::Corrupt { what: "epoch" };
-            let epoch = u32::try_from(row.try_get::<i64, _>("epoch")?).map_err(corrupt)?;
-            Ok((
-                Epoch(epoch),
-                WallTime::from_unix_ms(row.try_get("began_ms")?),
-            ))
+            let epoch = u32::try_from(row.get::<i64>("epoch")?).map_err(corrupt)?;
+            Ok((Epoch(epoch), WallTime::from_unix_ms(row.get("began_ms")?)))
         };
         Ok(Self {
-            phase: store::json("phase", row.try_get("phase")?)?,
-            exam: row.try_get("exam_id")?,
-            sitting: row.try_get("sitting_id")?,
-            candidate: row.try_get("person_id")?,
+            phase: qorgan_store::json("phase", &row.get::<String>("phase")?)?,
+            exam: row.get("exam_id")?,
+            sitting: row.get("sitting_id")?,
+            candidate: row.get("person_id")?,
             policy: policy_in_force(&row)?,
             epochs: epochs.iter().map(epoch).collect::<Result<_, _>>()?,
         })
@@ -268,12 +265,12 @@ impl Facts {
 }
 
 /// Returns the sitting's policy with what was watched for in this attempt.
-fn policy_in_force(row: &sqlx::sqlite::SqliteRow) -> Result<GatePolicy, EvidenceError> {
-    let policy: GatePolicy = store::json("policy", row.try_get("policy")?)?;
-    let watch: Option<&str> = row.try_get("watch")?;
+fn policy_in_force(row: &qorgan_store::Row) -> Result<GatePolicy, EvidenceError> {
+    let policy: GatePolicy = qorgan_store::json("policy", &row.get::<String>("policy")?)?;
+    let watch: Option<String> = row.get("watch")?;
     Ok(match watch {
         Some(watch) => GatePolicy {
-            watch: store::json("watch policy", watch)?,
+            watch: qorgan_store::json("watch policy", &watch)?,
             ..policy
         },
         None => policy,
@@ -299,7 +296,7 @@ impl Sealing<'_> {
             }
         }
         let (beats, beat_head) = self.beats(epoch, &streams).await?;
-        let statements: Option<String> = sqlx::query_scalar(
+        let statements: Option<String> = qorgan_store::query_scalar(
             "SELECT statements FROM epochs WHERE attempt_id = $1 AND epoch = $2",
         )
         .bind(self.attempt.to_string())
@@ -307,7 +304,7 @@ impl Sealing<'_> {
         .fetch_optional(self.state.store.read())
         .await?;
         let sources: Vec<SourceStatement> =
-            store::json("source statement", statements.as_deref().unwrap_or("[]"))?;
+            qorgan_store::json("source statement", statements.as_deref().unwrap_or("[]"))?;
         Ok(EpochPart {
             epoch,
             certificates: super::export::certificates(self.state, self.attempt, epoch).await?,
@@ -435,7 +432,7 @@ async fn append_leaf(
     let hash = leaf_hash(&Ring, &codec::encode("log leaf", &leaf)?);
     let institution = state.institution().to_string();
     let mut tx = state.store.begin().await?;
-    sqlx::query(
+    qorgan_store::query(
         "INSERT INTO log_leaves (institution_id, place, attempt_id, hash, sealed_ms) \
          SELECT $1, COUNT(*), $2, $3, $4 FROM log_leaves WHERE institution_id = $1",
     )
@@ -452,7 +449,7 @@ async fn timeline(
     state: &AppState,
     attempt: AttemptId,
 ) -> Result<Vec<TimelineEntry>, EvidenceError> {
-    let rows = sqlx::query(
+    let rows = qorgan_store::query(
         "SELECT at_ms, phase FROM phase_changes WHERE attempt_id = $1 ORDER BY at_ms, id",
     )
     .bind(attempt.to_string())
@@ -460,10 +457,10 @@ async fn timeline(
     .await?;
     let mut entries = Vec::with_capacity(rows.len());
     for row in rows {
-        let phase: serde_json::Value = store::json("phase", row.try_get("phase")?)?;
+        let phase: serde_json::Value = qorgan_store::json("phase", &row.get::<String>("phase")?)?;
         let word = |key| phase.get(key).and_then(serde_json::Value::as_str);
         entries.push(TimelineEntry {
-            at: WallTime::from_unix_ms(row.try_get("at_ms")?),
+            at: WallTime::from_unix_ms(row.get("at_ms")?),
             phase: word("phase").unwrap_or_default().to_owned(),
             cause: word("cause").unwrap_or_default().to_owned(),
         });
@@ -475,7 +472,7 @@ pub(super) async fn incidents_json(
     state: &AppState,
     attempt: AttemptId,
 ) -> Result<Vec<u8>, EvidenceError> {
-    let rows = sqlx::query(
+    let rows = qorgan_store::query(
         "SELECT id, kind, severity, began_ms, ended_ms, began_us, stream, observations, detector, \
          detail, counts, epoch, score, threshold, models FROM incidents WHERE attempt_id = $1 ORDER BY began_ms, id",
     )
@@ -485,30 +482,30 @@ pub(super) async fn incidents_json(
     let mut incidents = Vec::with_capacity(rows.len());
     let mut clips = Clips::of(&state.recordings, attempt).await?;
     for row in rows {
-        let stream: Option<String> = row.try_get("stream")?;
-        let epoch = u32::try_from(row.try_get::<i64, _>("epoch")?).map_or(Epoch::FIRST, Epoch);
+        let stream: Option<String> = row.get("stream")?;
+        let epoch = u32::try_from(row.get::<i64>("epoch")?).map_or(Epoch::FIRST, Epoch);
         let moment = Moment {
             epoch,
             stream: stream.as_deref(),
-            began_us: u64::try_from(row.try_get::<i64, _>("began_us")?).unwrap_or_default(),
+            began_us: u64::try_from(row.get::<i64>("began_us")?).unwrap_or_default(),
         };
         let clip = clips.find(moment).await?;
         incidents.push(serde_json::json!({
-            "id": row.try_get::<String, _>("id")?,
-            "kind": row.try_get::<String, _>("kind")?,
-            "severity": row.try_get::<f64, _>("severity")?,
-            "began_ms": row.try_get::<i64, _>("began_ms")?,
-            "ended_ms": row.try_get::<Option<i64>, _>("ended_ms")?,
-            "began_us": row.try_get::<i64, _>("began_us")?,
+            "id": row.get::<String>("id")?,
+            "kind": row.get::<String>("kind")?,
+            "severity": row.get::<f64>("severity")?,
+            "began_ms": row.get::<i64>("began_ms")?,
+            "ended_ms": row.get::<Option<i64>>("ended_ms")?,
+            "began_us": row.get::<i64>("began_us")?,
             "stream": stream,
             "epoch": epoch.0,
-            "observations": row.try_get::<i64, _>("observations")?,
-            "detector": row.try_get::<String, _>("detector")?,
-            "detail": row.try_get::<String, _>("detail")?,
-            "counts": row.try_get::<bool, _>("counts")?,
-            "score": row.try_get::<Option<f64>, _>("score")?,
-            "threshold": row.try_get::<Option<f64>, _>("threshold")?,
-            "models": row.try_get::<String, _>("models")?,
+            "observations": row.get::<i64>("observations")?,
+            "detector": row.get::<String>("detector")?,
+            "detail": row.get::<String>("detail")?,
+            "counts": row.get::<bool>("counts")?,
+            "score": row.get::<Option<f64>>("score")?,
+            "threshold": row.get::<Option<f64>>("threshold")?,
+            "models": row.get::<String>("models")?,
             "clip": clip,
         }));
     }
@@ -523,25 +520,25 @@ pub(super) async fn responses_log(
     key: &SecretKey,
 ) -> Result<Vec<u8>, EvidenceError> {
     let mut log = RESPONSES_MAGIC.to_vec();
-    let rows = sqlx::query(
+    let rows = qorgan_store::query(
         "SELECT epoch, seq, sealed FROM responses WHERE attempt_id = $1 ORDER BY epoch, seq",
     )
     .bind(attempt.to_string())
     .fetch_all(state.store.read())
     .await?;
     for row in rows {
-        let (epoch, seq): (i64, i64) = (row.try_get("epoch")?, row.try_get("seq")?);
+        let (epoch, seq): (i64, i64) = (row.get("epoch")?, row.get("seq")?);
         let whose = Epoch(u32::try_from(epoch).unwrap_or_default());
         let seq = u64::try_from(seq).unwrap_or_default();
         let place = crate::registry::stored_place(attempt, whose, seq);
-        let opened = key.open(place.as_bytes(), &row.try_get::<Vec<u8>, _>("sealed")?);
+        let opened = key.open(place.as_bytes(), &row.get::<Vec<u8>>("sealed")?);
         let entry = opened.map_err(|source| StoreError::Sealed {
             what: "response",
             source,
         })?;
         push_record(&mut log, &entry);
     }
-    let receipts = sqlx::query(
+    let receipts = qorgan_store::query(
         "SELECT bytes, signature FROM response_receipts r WHERE attempt_id = $1 AND next = \
          (SELECT MAX(next) FROM response_receipts o WHERE o.attempt_id = r.attempt_id \
          AND o.epoch = r.epoch) ORDER BY epoch, next, submitted",
@@ -551,8 +548,8 @@ pub(super) async fn responses_log(
     .await?;
     for row in receipts {
         let signed = SignedBytes {
-            bytes: row.try_get("bytes")?,
-            signature: row.try_get("signature")?,
+            bytes: row.get("bytes")?,
+            signature: row.get("signature")?,
         };
         push_record(&mut log, &codec::encode("response receipt", &signed)?);
     }

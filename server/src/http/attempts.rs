@@ -23,7 +23,7 @@ use super::json::ApiJson;
 use crate::auth::AgentAuth;
 use crate::registry::AgentKey;
 use crate::state::AppState;
-use crate::store::people;
+use qorgan_store::people;
 
 type Reply<T> = Result<Json<T>, ApiError>;
 type Done = Result<StatusCode, ApiError>;

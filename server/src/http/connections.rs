@@ -22,7 +22,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 use crate::auth::{Network, is_trusted};
-use crate::config::Config;
+use qorgan_base::config::Config;
 
 /// How many connections may be open.
 #[derive(Debug, Clone, Copy)]
@@ -114,7 +114,7 @@ impl Connections {
     /// Begins with none. The bound on all follows from how many files the system lets be open.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        let descriptors = crate::platform::open_files();
+        let descriptors = qorgan_base::platform::open_files();
         let limits = &config.limits;
         let bounds = Bounds {
             all: descriptors.map_or(ALL_MAX, |(soft, _hard)| connections_of(soft)),
@@ -478,7 +478,7 @@ mod tests {
 
     #[test]
     fn two_thousand_candidates_behind_one_address_fit_beside_a_thousand_idle_strangers() {
-        let limits = crate::config::Limits::default();
+        let limits = qorgan_base::config::Limits::default();
         let bounds = Bounds {
             all: connections_of(524_288),
             network: usize::try_from(limits.address_connections).expect("few"),

@@ -7,7 +7,7 @@ use qorgan_protocol::wire::{Problem, ProblemCode};
 
 use crate::auth::AuthError;
 use crate::registry::RegistryError;
-use crate::store::StoreError;
+use qorgan_store::StoreError;
 
 /// The ways in which a handler of the API fails.
 #[derive(Debug, thiserror::Error)]

@@ -1,9 +1,10 @@
 //! JSON bodies whose faults are told as problems.
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, Request};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use qorgan_protocol::wire::{Problem, ProblemCode};
 use serde::de::DeserializeOwned;
@@ -19,10 +20,47 @@ impl<T: DeserializeOwned> FromRequest<AppState> for ApiJson<T> {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Response> {
-        match Json::<T>::from_request(request, state).await {
+        let read = if is_json(request.headers()) {
+            let bytes = Bytes::from_request(request, state).await;
+            match bytes {
+                Ok(bytes) if holds_nul(&bytes) => return Err(problem_response(&nul())),
+                Ok(bytes) => Json::<T>::from_bytes(&bytes),
+                Err(rejection) => Err(rejection.into()),
+            }
+        } else {
+            Json::<T>::from_request(request, state).await
+        };
+        match read {
             Ok(Json(value)) => Ok(Self(value)),
             Err(rejection) => Err(problem_response(&problem(&rejection))),
         }
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE);
+    kind.and_then(|kind| kind.to_str().ok())
+        .is_some_and(|kind| kind.starts_with("application/json"))
+}
+
+/// Tells whether a JSON text holds U+0000, which no database of ours keeps in a text.
+fn holds_nul(json: &[u8]) -> bool {
+    let mut rest = json;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'\\' || *byte == 0) {
+        rest = rest.get(at..).unwrap_or_default();
+        if rest.first() == Some(&0) || rest.starts_with(b"\\u0000") {
+            return true;
+        }
+        rest = rest.get(2..).unwrap_or_default();
+    }
+    false
+}
+
+fn nul() -> Problem {
+    Problem {
+        code: ProblemCode::BadRequest,
+        detail: "a text holds the character U+0000".to_owned(),
+        retry_after_s: None,
     }
 }
 
@@ -44,3 +82,18 @@ fn problem(rejection: &JsonRejection) -> Problem {
 }
 
 const DETAIL_CHARS_MAX: usize = 300;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nul_is_found_however_it_is_written_and_a_backslash_is_none() {
+        for bad in [&b"{\"a\":\"x\\u0000\"}"[..], b"\"\\\\\\u0000\"", b"\"\0\""] {
+            assert!(holds_nul(bad), "{bad:?}");
+        }
+        for good in [&b"{\"a\":\"\\\\u0000\"}"[..], b"\"\\u0001\"", b"\"\\", b""] {
+            assert!(!holds_nul(good), "{good:?}");
+        }
+    }
+}

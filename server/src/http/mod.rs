@@ -14,14 +14,15 @@ mod json;
 mod openapi;
 mod pace;
 mod public;
+mod recording;
 mod serve;
 mod whole;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use qorgan_protocol::limits::REQUEST_BYTES_MAX;
 
@@ -32,6 +33,7 @@ pub use connections::Connections;
 pub use error::ApiError;
 pub use json::ApiJson;
 pub use openapi::document;
+pub(crate) use recording::note_view;
 pub use serve::{
     Bound, ReadyFile, ServeError, enrol_link, origin, raise_open_files, serve, served_address,
 };
@@ -43,8 +45,9 @@ pub fn router(state: AppState) -> Router {
         .merge(api())
         .merge(crate::ingest::routes())
         .merge(crate::live::routes())
-        .merge(crate::recordings::routes())
+        .merge(recording::routes())
         .merge(crate::console::router(&state))
+        .layer(middleware::from_fn(no_nul))
         .layer(middleware::from_fn(safe_headers))
         .layer(middleware::from_fn_with_state(state.clone(), pace::pace))
         .with_state(state)
@@ -96,6 +99,15 @@ fn attempt_routes() -> Router<AppState> {
         .route("/messages", post(attempts::message))
         .route("/hand", post(attempts::hand))
         .route("/events", post(attempts::events))
+}
+
+/// Refuses an address that names U+0000, which no database keeps in a text.
+async fn no_nul(request: Request, next: Next) -> Response {
+    let address = request.uri().path_and_query();
+    if address.is_some_and(|address| address.as_str().contains("%00")) {
+        return StatusCode::BAD_REQUEST.into_response();
+    }
+    next.run(request).await
 }
 
 /// Keeps browsers and caches from doing more with a reply than is meant.

@@ -15,10 +15,10 @@ use crate::state::AppState;
 /// Says that the server is up and its database answers.
 #[utoipa::path(get, path = "/healthz", responses((status = 200, body = String)))]
 pub(super) async fn health(State(state): State<AppState>) -> Result<&'static str, ApiError> {
-    sqlx::query_scalar::<_, i64>("SELECT 1")
+    qorgan_store::query_scalar::<i64>("SELECT CAST(1 AS BIGINT)")
         .fetch_one(state.store.read())
         .await
-        .map_err(crate::store::StoreError::from)?;
+        .map_err(qorgan_store::StoreError::from)?;
     Ok("ok")
 }
 

@@ -12,17 +12,33 @@ use axum::{Json, Router};
 use qorgan_protocol::evidence::StreamId;
 use qorgan_protocol::ids::{AttemptId, Epoch};
 
-use super::reading::RANGE_BYTES_MAX;
-use super::{RecordingError, views};
-use crate::auth::{Proctor, Staff};
+use qorgan_recordings::{RANGE_BYTES_MAX, RecordingError, Viewer};
+
+use crate::auth::{Proctor, Staff, StaffSession};
 use crate::state::AppState;
 
 /// Returns the routes of playback: `…/recording/{epoch}/{stream}.json` and `.mp4`.
-pub fn routes() -> Router<AppState> {
+pub(super) fn routes() -> Router<AppState> {
     Router::new().route(
         "/console/attempts/{attempt}/recording/{epoch}/{file}",
         get(file),
     )
+}
+
+/// Enters a view in the custody record.
+pub(crate) async fn note_view(
+    state: &AppState,
+    session: &StaffSession,
+    attempt: AttemptId,
+    view: (&'static str, String),
+) -> Result<(), RecordingError> {
+    let viewer = Viewer {
+        institution: state.institution(),
+        person: session.person,
+        token: session.token.as_str(),
+        at: state.clock.wall(),
+    };
+    state.recordings.note_view(&viewer, attempt, view).await
 }
 
 async fn file(
@@ -42,7 +58,7 @@ async fn file(
     let noted = match answer {
         Ok(answer) => {
             let seen = ("viewed_recording", format!("{epoch}/{stream}"));
-            views::note(&state, &staff.session, attempt, seen)
+            note_view(&state, &staff.session, attempt, seen)
                 .await
                 .map(|()| answer)
         }

@@ -13,11 +13,11 @@ use tokio::task::JoinHandle;
 use super::connections::{Bounded, candidates_of, connections_of, files_needed};
 use super::http1::Http1Only;
 use crate::auth::OneTimePassword;
-use crate::config::Config;
 use crate::registry::RegistryError;
 use crate::state::AppState;
-use crate::store::StoreError;
-use crate::tls::{self, TlsError};
+use qorgan_base::config::Config;
+use qorgan_base::tls::{self, TlsError};
+use qorgan_store::StoreError;
 
 /// Says why the server cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +37,9 @@ pub enum ServeError {
     /// Another server runs on the data folder, or its keys are being rotated.
     #[error("another process holds the data folder: {0}")]
     Held(String),
+    /// Another server runs on the database, or it is being moved.
+    #[error("the database cannot be held for this server alone")]
+    Database(#[source] qorgan_store::SqlError),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -89,7 +92,7 @@ impl Bound {
     /// # Errors
     /// Where it gives something else than one TCP socket that listens.
     pub fn inherited() -> Result<Option<Self>, ServeError> {
-        let given = crate::platform::inherited_listener().map_err(ServeError::Inherited)?;
+        let given = qorgan_base::platform::inherited_listener().map_err(ServeError::Inherited)?;
         given
             .map(|listener| {
                 listener.set_nonblocking(true)?;
@@ -178,7 +181,7 @@ pub async fn origin(state: &AppState) -> Result<String, StoreError> {
 /// The database failed.
 pub async fn served_address(state: &AppState) -> Result<SocketAddr, StoreError> {
     let known: Option<String> =
-        sqlx::query_scalar("SELECT address FROM served WHERE institution_id = $1")
+        qorgan_store::query_scalar("SELECT address FROM served WHERE institution_id = $1")
             .bind(state.institution().to_string())
             .fetch_optional(state.store.read())
             .await?;
@@ -188,7 +191,7 @@ pub async fn served_address(state: &AppState) -> Result<SocketAddr, StoreError> 
 
 async fn note_served(state: &AppState, address: SocketAddr) -> Result<(), StoreError> {
     let mut tx = state.store.begin().await?;
-    sqlx::query(
+    qorgan_store::query(
         "INSERT INTO served (institution_id, address, since_ms) VALUES ($1, $2, $3) \
          ON CONFLICT (institution_id) DO UPDATE SET address = excluded.address, \
          since_ms = excluded.since_ms",
@@ -234,8 +237,10 @@ pub async fn serve(
     ready: Option<(PathBuf, ReadyFile)>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ServeError> {
-    let held =
-        crate::keys::hold(&state.data).map_err(|error| ServeError::Held(error.to_string()))?;
+    let held = qorgan_base::keys::hold(&state.data)
+        .map_err(|error| ServeError::Held(error.to_string()))?;
+    let database = state.store.database().hold().await;
+    let mut database = database.map_err(ServeError::Database)?;
     note_served(&state, bound.address).await?;
     let config = tls::server_config(&state.data, &state.config, &state.keys, bound.address)?;
     let handle = Handle::new();
@@ -274,14 +279,27 @@ pub async fn serve(
             handle.graceful_shutdown(Some(SHUTDOWN_MAX));
             (serving.await, Some(task))
         }
+        () = lost(&mut database) => {
+            tracing::error!("The database is held no more: the server stops");
+            handle.graceful_shutdown(Some(SHUTDOWN_MAX));
+            (serving.await, Some("hold of the database"))
+        }
     };
     let stopped = tasks.stop().await;
     state.store.close().await;
     // Nothing of this process uses the data folder any more.
-    drop(held);
+    drop((held, database));
     served?;
     stopped?;
     ended.map_or(Ok(()), |task| Err(ServeError::TaskEnded { task }))
+}
+
+/// Resolves when another server may hold the database.
+async fn lost(database: &mut Option<qorgan_store::Held>) {
+    match database {
+        Some(held) => held.lost().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The tasks that run beside the connections. Without one of them exams would go on with no deadline, or
@@ -361,10 +379,10 @@ impl Drop for EndTold {
 /// # Errors
 /// Where so few are left that no exam can be held.
 pub fn raise_open_files() -> Result<(), ServeError> {
-    if let Err(error) = crate::platform::raise_open_files() {
+    if let Err(error) = qorgan_base::platform::raise_open_files() {
         tracing::warn!(%error, "Could not raise the bound on open files");
     }
-    match crate::platform::open_files() {
+    match qorgan_base::platform::open_files() {
         Some((open_files, _hard)) if open_files < OPEN_FILES_MIN => {
             Err(ServeError::OpenFiles { open_files })
         }
@@ -375,7 +393,7 @@ pub fn raise_open_files() -> Result<(), ServeError> {
 
 /// Says how many of the expected candidates the bound on open files leaves room for.
 fn say_open_files(config: &Config) {
-    let Some((open_files, hard)) = crate::platform::open_files() else {
+    let Some((open_files, hard)) = qorgan_base::platform::open_files() else {
         tracing::info!("The system does not bound open files");
         return;
     };

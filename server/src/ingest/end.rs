@@ -2,8 +2,8 @@
 
 use qorgan_protocol::link::{LinkRefusal, RefusalReason};
 
-use crate::recordings::RecordingError;
 use crate::registry::RegistryError;
+use qorgan_recordings::RecordingError;
 
 /// Why a link ends.
 #[derive(Debug, thiserror::Error)]

@@ -7,9 +7,9 @@ use qorgan_protocol::incident::Observation;
 use qorgan_protocol::limits::{OBSERVATIONS_MAX, SCORED_INPUT_BYTES_MAX};
 use qorgan_protocol::link::{LinkRefusal, RefusalReason};
 
-use crate::recordings::{RecordingError, StoredPlace};
 use crate::registry::{EventsRead, RegistryError};
 use crate::state::AppState;
+use qorgan_recordings::{RecordingError, StoredPlace};
 
 /// Says why the events could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +87,9 @@ pub(super) fn read_observations(payload: &[u8]) -> Result<Vec<Observation>, Link
         if seen.detector.len() > DETECTOR_BYTES_MAX || seen.detail.len() > DETAIL_BYTES_MAX {
             return bad("an observation says too much");
         }
+        if seen.detector.contains('\0') || seen.detail.contains('\0') {
+            return bad("an observation holds the character U+0000");
+        }
         if seen.scored_input.len() > SCORED_INPUT_BYTES_MAX + SEALED_MORE {
             return bad("a scored input is too large");
         }
@@ -136,5 +139,6 @@ mod tests {
         read_observations(&told("lost-stream/1", 4_096)).expect("an agent's");
         read_observations(&told("lost-stream/1", 4_097)).expect_err("too long");
         read_observations(&told(&"d".repeat(65), 1)).expect_err("too long");
+        read_observations(&told("a\0b/1", 1)).expect_err("no database keeps it");
     }
 }

@@ -31,10 +31,9 @@ use super::socket::{close, receive, send};
 use super::stored::{Pending, Waits};
 use crate::auth::AgentAuth;
 use crate::live::Watched;
-use crate::recordings::{Appender, Committed, RecordingError};
 use crate::registry::AgentCommand;
 use crate::state::AppState;
-use crate::store;
+use qorgan_recordings::{Appender, Committed, RecordingError};
 
 /// Serves a link until it ends.
 pub(super) async fn run(state: AppState, agent: AgentAuth, nonce: [u8; 32], mut socket: WebSocket) {
@@ -132,7 +131,7 @@ async fn agent_keys(
     attempt: AttemptId,
     epoch: Epoch,
 ) -> Result<Vec<PublicKey>, LinkEnd> {
-    let rows: Vec<Vec<u8>> = sqlx::query_scalar(
+    let rows: Vec<Vec<u8>> = qorgan_store::query_scalar(
         "SELECT key FROM agent_certificates WHERE attempt_id = $1 AND epoch = $2",
     )
     .bind(attempt.to_string())
@@ -142,7 +141,7 @@ async fn agent_keys(
     .map_err(RecordingError::from)?;
     let keys = rows
         .iter()
-        .map(|key| store::array("agent key", key).map(PublicKey));
+        .map(|key| qorgan_store::array("agent key", key).map(PublicKey));
     Ok(keys
         .collect::<Result<_, _>>()
         .map_err(RecordingError::from)?)
@@ -214,9 +213,9 @@ impl Link {
 
     async fn note_began(&self) -> Result<(), RecordingError> {
         let mut tx = self.state.store.begin().await?;
-        sqlx::query(
-            "INSERT OR IGNORE INTO recordings (attempt_id, epoch, institution_id, began_ms) \
-             VALUES ($1, $2, $3, $4)",
+        qorgan_store::query(
+            "INSERT INTO recordings (attempt_id, epoch, institution_id, began_ms) \
+             VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
         )
         .bind(self.attempt.to_string())
         .bind(i64::from(self.epoch.0))
@@ -551,13 +550,15 @@ impl Link {
         self.stored(&self.appender.now()?).await?;
         let begun = self.state.store.begin().await;
         let mut tx = begun.map_err(RecordingError::from)?;
-        sqlx::query("UPDATE recordings SET finished_ms = $3 WHERE attempt_id = $1 AND epoch = $2")
-            .bind(self.attempt.to_string())
-            .bind(i64::from(self.epoch.0))
-            .bind(self.state.clock.wall().unix_ms())
-            .execute(&mut *tx)
-            .await
-            .map_err(RecordingError::from)?;
+        qorgan_store::query(
+            "UPDATE recordings SET finished_ms = $3 WHERE attempt_id = $1 AND epoch = $2",
+        )
+        .bind(self.attempt.to_string())
+        .bind(i64::from(self.epoch.0))
+        .bind(self.state.clock.wall().unix_ms())
+        .execute(&mut *tx)
+        .await
+        .map_err(RecordingError::from)?;
         tx.commit().await.map_err(RecordingError::from)?;
         let registry = &self.state.registry;
         registry.link_down(self.attempt, self.epoch).await?;

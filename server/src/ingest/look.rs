@@ -4,9 +4,9 @@ use qorgan_protocol::evidence::StreamId;
 use qorgan_protocol::ids::AttemptId;
 use tokio::time::{Instant, sleep};
 
-use crate::decoding::{DecodeError, Turn, rest_after};
 use crate::registry::{AgentCommand, RegistryError};
 use crate::state::AppState;
+use qorgan_decoding::{DecodeError, Turn, rest_after};
 
 /// Looks for the code on one key frame and asks for another one where it is not there. The attempt's
 /// turn ends with its rest.

@@ -9,7 +9,7 @@ use qorgan_protocol::link::{LinkRefusal, RefusalReason, ServerFrame};
 use tokio::time::timeout;
 
 use super::end::LinkEnd;
-use crate::recordings::RecordingError;
+use qorgan_recordings::RecordingError;
 
 /// Returns the next binary message.
 pub(super) async fn receive(socket: &mut WebSocket) -> Result<Bytes, LinkEnd> {

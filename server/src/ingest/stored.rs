@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use qorgan_protocol::evidence::{BeatBody, ChunkHeader};
 use qorgan_protocol::ids::AttemptId;
 
-use crate::recordings::Committed;
 use crate::registry::{Registry, RegistryError};
+use qorgan_recordings::Committed;
 
 /// Something that the gate is told of once it is stored.
 #[derive(Debug)]

@@ -17,9 +17,9 @@ use qorgan_protocol::ids::{AttemptId, PersonId};
 use tokio::time::{Instant, Interval, interval, interval_at, timeout};
 
 use crate::auth::{Proctor, Staff};
-use crate::recordings::note_view;
+use crate::http::note_view;
 use crate::state::AppState;
-use crate::store::assigned::{Named, is_assigned, watched};
+use qorgan_store::assigned::{Named, is_assigned, watched};
 
 /// Returns the proctors' live routes.
 pub fn routes() -> Router<AppState> {

@@ -112,7 +112,7 @@ impl Registry {
             return Ok(());
         }
         let text = serde_json::to_string(&statements).map_err(|source| {
-            crate::store::StoreError::Json {
+            qorgan_store::StoreError::Json {
                 what: "source statement",
                 source,
             }
@@ -122,12 +122,14 @@ impl Registry {
         let result = gate.handle(at, GateInput::Stated(statements));
         let settlement = Settlement::of(&state, gate, at);
         let mut change = self.begin_settled(&state, &settlement).await?;
-        sqlx::query("UPDATE epochs SET statements = $3 WHERE attempt_id = $1 AND epoch = $2")
-            .bind(attempt.to_string())
-            .bind(i64::from(state.epoch.0))
-            .bind(text)
-            .execute(&mut *change.tx)
-            .await?;
+        qorgan_store::query(
+            "UPDATE epochs SET statements = $3 WHERE attempt_id = $1 AND epoch = $2",
+        )
+        .bind(attempt.to_string())
+        .bind(i64::from(state.epoch.0))
+        .bind(text)
+        .execute(&mut *change.tx)
+        .await?;
         let open = change.commit().await?;
         self.publish(&cell, &mut state, settlement, Some(open));
         Ok(result?)
@@ -277,7 +279,7 @@ impl Registry {
         attempt: AttemptId,
         epoch: Epoch,
     ) -> Result<Vec<SourceStatement>, RegistryError> {
-        let text: Option<String> = sqlx::query_scalar(
+        let text: Option<String> = qorgan_store::query_scalar(
             "SELECT statements FROM epochs WHERE attempt_id = $1 AND epoch = $2",
         )
         .bind(attempt.to_string())
@@ -285,7 +287,7 @@ impl Registry {
         .fetch_optional(self.inner.store.read())
         .await?;
         let text = text.as_deref().unwrap_or("[]");
-        Ok(crate::store::json("source statement", text)?)
+        Ok(qorgan_store::json("source statement", text)?)
     }
 }
 

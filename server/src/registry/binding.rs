@@ -8,7 +8,6 @@ use qorgan_protocol::incident::IncidentKind;
 use qorgan_protocol::time::WallTime;
 use qorgan_protocol::wire::ProblemCode;
 use qorgan_signing::SecretKey;
-use sqlx::Row as _;
 
 use super::Registry;
 use super::cell::{Binding, Cell, CellState};
@@ -22,7 +21,7 @@ use super::presence::Presence;
 use super::quota::{CheckIns, Kept};
 use super::save::{Settlement, send};
 use super::staff::Deed;
-use crate::store::{self, StoreError, WriteTx};
+use qorgan_store::{StoreError, WriteTx};
 
 /// The program that a client token was given to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,14 +155,14 @@ impl Registry {
         (epoch, caller): (Epoch, &Caller),
     ) -> Result<(), RegistryError> {
         let (attempt, at) = (state.facts.attempt.to_string(), self.inner.clock.wall());
-        sqlx::query("UPDATE attempts SET instance = $2 WHERE id = $1")
+        qorgan_store::query("UPDATE attempts SET instance = $2 WHERE id = $1")
             .bind(&attempt)
             .bind(caller.instance.as_slice())
             .execute(&mut *change.tx)
             .await?;
         // Past the bound its row is left out, which an incident says: nobody is locked out by it.
         if self.room(change, Kept::Instances).await? {
-            sqlx::query(
+            qorgan_store::query(
                 "INSERT INTO attempt_instances (institution_id, attempt_id, epoch, instance, at_ms) \
                  VALUES ($1, $2, $3, $4, $5)",
             )
@@ -200,7 +199,7 @@ impl Registry {
         let attempt = state.facts.attempt.to_string();
         let at = self.inner.clock.wall();
         let mut change = Change::begin(self, state, state.epoch, at).await?;
-        let waiting: i64 = sqlx::query_scalar(
+        let waiting: i64 = qorgan_store::query_scalar(
             "SELECT COUNT(*) FROM move_requests WHERE attempt_id = $1 AND device_key = $2 \
              AND boot = $3 AND decided_ms IS NULL",
         )
@@ -212,7 +211,7 @@ impl Registry {
         if waiting > 0 || state.moves_open >= MOVE_REQUESTS_MAX {
             return Ok(());
         }
-        sqlx::query(
+        qorgan_store::query(
             "INSERT INTO move_requests (institution_id, attempt_id, device_key, boot, asked_ms) \
              VALUES ($1, $2, $3, $4, $5)",
         )
@@ -243,9 +242,10 @@ impl Registry {
     /// # Errors
     /// The database failed.
     pub async fn moves(&self, attempt: AttemptId) -> Result<Vec<MoveRequest>, RegistryError> {
-        let rows = sqlx::query(
+        let rows = qorgan_store::query(
             "SELECT r.id, r.attempt_id, r.device_key, r.asked_ms, \
-             r.device_key = a.device_key AS same FROM move_requests r \
+             CAST(CASE WHEN r.device_key = a.device_key THEN 1 ELSE 0 END AS BIGINT) AS same \
+             FROM move_requests r \
              JOIN attempts a ON a.id = r.attempt_id \
              WHERE r.attempt_id = $1 AND r.decided_ms IS NULL ORDER BY r.id LIMIT $2",
         )
@@ -255,13 +255,13 @@ impl Registry {
         .await?;
         let mut moves = Vec::with_capacity(rows.len());
         for row in rows {
-            let device_key: Vec<u8> = row.try_get("device_key")?;
+            let device_key: Vec<u8> = row.get("device_key")?;
             moves.push(MoveRequest {
-                id: row.try_get("id")?,
-                attempt: store::id(&row.try_get::<String, _>("attempt_id")?)?,
-                device_key: PublicKey(store::array("device key", &device_key)?),
-                same_device: row.try_get::<Option<bool>, _>("same")?.unwrap_or(false),
-                asked: WallTime::from_unix_ms(row.try_get("asked_ms")?),
+                id: row.get("id")?,
+                attempt: qorgan_store::id(&row.get::<String>("attempt_id")?)?,
+                device_key: PublicKey(qorgan_store::array("device key", &device_key)?),
+                same_device: row.get("same")?,
+                asked: WallTime::from_unix_ms(row.get("asked_ms")?),
             });
         }
         Ok(moves)
@@ -281,7 +281,7 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         let cell = self.cell(attempt).await?;
         let mut state = cell.state.lock().await;
-        let row = sqlx::query(
+        let row = qorgan_store::query(
             "SELECT device_key, boot FROM move_requests \
              WHERE id = $1 AND attempt_id = $2 AND decided_ms IS NULL",
         )
@@ -291,13 +291,13 @@ impl Registry {
         .await?
         .ok_or_else(no_such_move)?;
         let binding = Binding {
-            device_key: PublicKey(store::array(
+            device_key: PublicKey(qorgan_store::array(
                 "device key",
-                &row.try_get::<Vec<u8>, _>("device_key")?,
+                &row.get::<Vec<u8>>("device_key")?,
             )?),
-            boot: BootId(store::array(
+            boot: BootId(qorgan_store::array(
                 "boot id",
-                &row.try_get::<Vec<u8>, _>("boot")?,
+                &row.get::<Vec<u8>>("boot")?,
             )?),
         };
         let decided = (request, by);
@@ -388,7 +388,7 @@ impl Registry {
                 .keys
                 .wrap(&epoch_place(what, attempt, epoch), key)
         };
-        sqlx::query(
+        qorgan_store::query(
             "INSERT INTO epochs (attempt_id, epoch, institution_id, device_key, boot, \
              journal_key_wrapped, freshness_key_wrapped, spool_key_wrapped, began_ms) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
@@ -404,7 +404,7 @@ impl Registry {
         .bind(at.unix_ms())
         .execute(&mut **tx)
         .await?;
-        sqlx::query(
+        qorgan_store::query(
             "UPDATE attempts SET epoch = $2, device_key = $3, boot = $4, instance = NULL, \
              machine = '{}' WHERE id = $1",
         )
@@ -475,7 +475,7 @@ async fn decide(
     approved: bool,
     at: WallTime,
 ) -> Result<(), RegistryError> {
-    let decided = sqlx::query(
+    let decided = qorgan_store::query(
         "UPDATE move_requests SET decided_ms = $2, decided_by = $3, approved = $4 \
          WHERE id = $1 AND decided_ms IS NULL",
     )
@@ -503,13 +503,13 @@ async fn end_epoch(
     at: WallTime,
 ) -> Result<(), StoreError> {
     let (attempt, epoch) = (attempt.to_string(), i64::from(epoch.0));
-    sqlx::query("UPDATE epochs SET ended_ms = $3 WHERE attempt_id = $1 AND epoch = $2")
+    qorgan_store::query("UPDATE epochs SET ended_ms = $3 WHERE attempt_id = $1 AND epoch = $2")
         .bind(&attempt)
         .bind(epoch)
         .bind(at.unix_ms())
         .execute(&mut **tx)
         .await?;
-    sqlx::query(
+    qorgan_store::query(
         "UPDATE tokens SET ended_ms = $2 WHERE ended_ms IS NULL AND (attempt_id = $1 OR \
          (kind = 'client' AND (person_id, device_key, boot) IN \
           (SELECT person_id, device_key, boot FROM attempts WHERE id = $1)))",

@@ -5,8 +5,7 @@ use qorgan_protocol::ids::{AttemptId, MessageId, PersonId};
 use qorgan_protocol::limits::MESSAGE_CHARS_MAX;
 use qorgan_protocol::time::WallTime;
 use qorgan_protocol::wire::{ExamCard, ExamState, MessageFrom, ProblemCode};
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use qorgan_store::Row;
 
 use super::Registry;
 use super::binding::Caller;
@@ -15,7 +14,6 @@ use super::change::Change;
 use super::error::RegistryError;
 use super::load::unsigned;
 use super::quota::Kept;
-use crate::store;
 
 const CARDS_SQL: &str = "SELECT a.id, a.phase, a.extra_ms, s.opens_ms, s.closes_ms, s.duration_ms, \
     s.policy, e.title, e.discipline, d.admitted, d.reason, d.extra_minutes, \
@@ -32,7 +30,7 @@ impl Registry {
     /// The database failed.
     //= tests/data/sop-2-28.md#7-admission
     pub async fn cards(&self, person: PersonId) -> Result<Vec<ExamCard>, RegistryError> {
-        let rows = sqlx::query(CARDS_SQL)
+        let rows = qorgan_store::query(CARDS_SQL)
             .bind(person.to_string())
             .fetch_all(self.inner.store.read())
             .await?;
@@ -99,7 +97,7 @@ impl Registry {
             MessageFrom::Proctor => "proctor",
             MessageFrom::Candidate => "candidate",
         };
-        sqlx::query(
+        qorgan_store::query(
             "INSERT INTO messages (id, institution_id, attempt_id, sender, person_id, at_ms, sealed) \
              VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )
@@ -145,7 +143,7 @@ impl Registry {
         raised: bool,
     ) -> Result<(), RegistryError> {
         let mut tx = self.inner.store.begin().await?;
-        sqlx::query("UPDATE attempts SET hand_raised = $2 WHERE id = $1")
+        qorgan_store::query("UPDATE attempts SET hand_raised = $2 WHERE id = $1")
             .bind(state.facts.attempt.to_string())
             .bind(raised)
             .execute(&mut *tx)
@@ -162,23 +160,23 @@ pub(crate) fn message_place(id: &impl std::fmt::Display) -> String {
     format!("message:{id}")
 }
 
-fn card(row: &SqliteRow, now: WallTime) -> Result<ExamCard, RegistryError> {
-    let phase: AttemptPhase = store::json("phase", row.try_get("phase")?)?;
-    let policy: GatePolicy = store::json("gate policy", row.try_get("policy")?)?;
-    let opens = WallTime::from_unix_ms(row.try_get("opens_ms")?);
-    let closes = WallTime::from_unix_ms(row.try_get("closes_ms")?);
-    let extra_minutes = row.try_get::<Option<i64>, _>("extra_minutes")?;
+fn card(row: &Row, now: WallTime) -> Result<ExamCard, RegistryError> {
+    let phase: AttemptPhase = qorgan_store::json("phase", &row.get::<String>("phase")?)?;
+    let policy: GatePolicy = qorgan_store::json("gate policy", &row.get::<String>("policy")?)?;
+    let opens = WallTime::from_unix_ms(row.get("opens_ms")?);
+    let closes = WallTime::from_unix_ms(row.get("closes_ms")?);
+    let extra_minutes = row.get::<Option<i64>>("extra_minutes")?;
     let extra_minutes = extra_minutes.and_then(|m| u64::try_from(m).ok());
     let duration_ms = unsigned(row, "duration_ms")?
         .saturating_add(unsigned(row, "extra_ms")?)
         .saturating_add(extra_minutes.unwrap_or_default().saturating_mul(60_000));
-    let items: Option<i64> = row.try_get("items")?;
-    let admitted = row.try_get::<Option<bool>, _>("admitted")?.unwrap_or(false);
+    let items: Option<i64> = row.get("items")?;
+    let admitted = row.get::<Option<bool>>("admitted")?.unwrap_or(false);
     let scheduled = matches!(phase, AttemptPhase::Scheduled);
     let state = if over(phase) {
         ExamState::Done
     } else if !admitted {
-        let reason: Option<String> = row.try_get("reason")?;
+        let reason: Option<String> = row.get("reason")?;
         ExamState::NotAdmitted {
             reason: reason.unwrap_or_default(),
         }
@@ -190,9 +188,9 @@ fn card(row: &SqliteRow, now: WallTime) -> Result<ExamCard, RegistryError> {
         ExamState::Open
     };
     Ok(ExamCard {
-        attempt: store::id(&row.try_get::<String, _>("id")?)?,
-        title: row.try_get("title")?,
-        discipline: row.try_get("discipline")?,
+        attempt: qorgan_store::id(&row.get::<String>("id")?)?,
+        title: row.get("title")?,
+        discipline: row.get("discipline")?,
         opens,
         closes,
         duration_ms,

@@ -10,12 +10,11 @@ use qorgan_protocol::evidence::StreamId;
 use qorgan_protocol::ids::{AttemptId, Epoch, IncidentId};
 use qorgan_protocol::incident::{Edge, IncidentKind, Observation, Severity};
 use qorgan_protocol::time::{WallTime, millis};
-use sqlx::Row as _;
 
 use super::Registry;
 use super::cell::{CellState, IncidentKey, OpenIncident, OpenIncidents, Witness};
 use super::error::RegistryError;
-use crate::store::{StoreError, WriteTx};
+use qorgan_store::{StoreError, WriteTx};
 use rows::Rows;
 
 /// Which incidents end.
@@ -75,7 +74,7 @@ impl<'a> Change<'a> {
         (epoch, now): (Epoch, WallTime),
         mut tx: WriteTx,
     ) -> Result<Change<'a>, RegistryError> {
-        let row = sqlx::query(
+        let row = qorgan_store::query(
             "SELECT e.began_ms, r.began_ms AS recorded_ms FROM epochs e LEFT JOIN recordings r \
              ON r.attempt_id = e.attempt_id AND r.epoch = e.epoch \
              WHERE e.attempt_id = $1 AND e.epoch = $2",
@@ -85,7 +84,7 @@ impl<'a> Change<'a> {
         .fetch_optional(&mut *tx)
         .await?;
         let (began, recorded) = match row {
-            Some(row) => (row.try_get("began_ms")?, row.try_get("recorded_ms")?),
+            Some(row) => (row.get("began_ms")?, row.get("recorded_ms")?),
             None => (now.unix_ms(), None),
         };
         let open = if epoch == state.epoch {
@@ -231,7 +230,7 @@ impl<'a> Change<'a> {
         detail: &str,
     ) -> Result<(), RegistryError> {
         let since = self.now.unix_ms().saturating_sub(millis(MERGE_WITHIN));
-        let same = sqlx::query(
+        let same = qorgan_store::query(
             "UPDATE incidents SET observations = observations + 1, ended_ms = $5 WHERE attempt_id = $1 \
              AND kind = $2 AND detector = $3 AND detail = $4 AND ended_ms >= $6",
         )
@@ -257,7 +256,7 @@ impl<'a> Change<'a> {
         (kind, severity): (IncidentKind, Severity),
         (at, detail): (WallTime, &str),
     ) -> Result<(), RegistryError> {
-        let (known, of_kind): (i64, i64) = sqlx::query_as(
+        let (known, of_kind): (i64, i64) = qorgan_store::query_as(
             "SELECT COUNT(*) FILTER (WHERE detail = $5), COUNT(*) FROM incidents \
              WHERE attempt_id = $1 AND epoch = $2 AND kind = $3 AND detector = $4",
         )
@@ -368,7 +367,7 @@ impl<'a> Change<'a> {
         let Some(open) = self.open.remove(&kiosks) else {
             return Ok(());
         };
-        sqlx::query("UPDATE incidents SET stream = $2 WHERE id = $1")
+        qorgan_store::query("UPDATE incidents SET stream = $2 WHERE id = $1")
             .bind(open.id.to_string())
             .bind(stream.to_string())
             .execute(&mut *self.tx)
@@ -389,7 +388,7 @@ impl<'a> Change<'a> {
             ..open
         };
         // Where no score is kept, none was told: a fact of the system, or the kiosk's word.
-        sqlx::query(
+        qorgan_store::query(
             "UPDATE incidents SET observations = $2, \
              score = CASE WHEN $3 > score THEN $3 ELSE score END WHERE id = $1",
         )
@@ -412,9 +411,9 @@ impl<'a> Change<'a> {
         if seen.scored_input.is_empty() || seen.detail.is_empty() {
             return Ok(());
         }
-        sqlx::query(
+        qorgan_store::query(
             "UPDATE incidents SET detail = detail || '; ' || $2 WHERE id = $1 \
-             AND instr(detail, $2) = 0 AND length(detail) < $3",
+             AND instr(detail, $2) = 0 AND length(detail) < CAST($3 AS BIGINT)",
         )
         .bind(open.id.to_string())
         .bind(cut(&seen.detail))
@@ -437,11 +436,14 @@ impl<'a> Change<'a> {
     }
 
     async fn close(&mut self, open: &OpenIncident, at: WallTime) -> Result<(), RegistryError> {
-        sqlx::query("UPDATE incidents SET ended_ms = MAX($2, began_ms) WHERE id = $1")
-            .bind(open.id.to_string())
-            .bind(at.unix_ms())
-            .execute(&mut *self.tx)
-            .await?;
+        qorgan_store::query(
+            "UPDATE incidents SET ended_ms = CASE WHEN $2 > began_ms THEN $2 ELSE began_ms END \
+             WHERE id = $1",
+        )
+        .bind(open.id.to_string())
+        .bind(at.unix_ms())
+        .execute(&mut *self.tx)
+        .await?;
         Ok(())
     }
 
@@ -450,7 +452,7 @@ impl<'a> Change<'a> {
         let id = IncidentId::new(registry.inner.clock.wall(), qorgan_signing::random()?);
         let kind = entry.key.kind;
         let counts = self.state.facts.watch.counts(kind);
-        sqlx::query(
+        qorgan_store::query(
             "INSERT INTO incidents (id, institution_id, attempt_id, kind, severity, began_ms, \
              ended_ms, began_us, stream, detector, detail, epoch, counts, score, threshold, models) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",

@@ -21,7 +21,7 @@ use super::error::RegistryError;
 use super::load::epoch_place;
 use super::quota::Kept;
 use super::save::Settlement;
-use crate::store::{self, StoreError, people};
+use qorgan_store::{StoreError, people};
 
 impl Registry {
     /// Checks a candidate in on the caller's machine.
@@ -66,12 +66,14 @@ impl Registry {
         let bound = self.write_binding(&mut change, state, caller).await?;
         let chosen = choose_test(&mut change, state, language).await?;
         let (watch, allowances) = fix_watch(&mut change, state).await?;
-        sqlx::query("UPDATE epochs SET client_key = $3 WHERE attempt_id = $1 AND epoch = $2")
-            .bind(state.facts.attempt.to_string())
-            .bind(i64::from(bound.epoch.0))
-            .bind(client_key.0.as_slice())
-            .execute(&mut *change.tx)
-            .await?;
+        qorgan_store::query(
+            "UPDATE epochs SET client_key = $3 WHERE attempt_id = $1 AND epoch = $2",
+        )
+        .bind(state.facts.attempt.to_string())
+        .bind(i64::from(bound.epoch.0))
+        .bind(client_key.0.as_slice())
+        .execute(&mut *change.tx)
+        .await?;
         let who = (AttemptRole::Client, client_key, caller.boot);
         let certificate = self.certify(state.facts.attempt, bound.epoch, who)?;
         let open = change.commit().await?;
@@ -144,7 +146,7 @@ impl Registry {
     ) -> Result<CheckInReply, RegistryError> {
         let attempt = state.facts.attempt;
         let texts = &self.inner.config.texts;
-        let photo: i64 = sqlx::query_scalar(
+        let photo: i64 = qorgan_store::query_scalar(
             "SELECT COUNT(*) FROM people WHERE id = $1 AND photo_sealed IS NOT NULL",
         )
         .bind(state.facts.person.to_string())
@@ -181,7 +183,7 @@ impl Registry {
         attempt: AttemptId,
         epoch: Epoch,
     ) -> Result<Sha256, RegistryError> {
-        let hash: Option<Vec<u8>> = sqlx::query_scalar(
+        let hash: Option<Vec<u8>> = qorgan_store::query_scalar(
             "SELECT hash FROM responses WHERE attempt_id = $1 AND epoch = $2 \
              ORDER BY seq DESC LIMIT 1",
         )
@@ -192,7 +194,7 @@ impl Registry {
         let Some(hash) = hash else {
             return Ok(Sha256::ZERO);
         };
-        Ok(Sha256(store::array("response hash", &hash)?))
+        Ok(Sha256(qorgan_store::array("response hash", &hash)?))
     }
 
     /// Returns the candidate's newest word on a version of the consent, if there is one.
@@ -201,7 +203,7 @@ impl Registry {
         attempt: AttemptId,
         version: &str,
     ) -> Result<Option<bool>, RegistryError> {
-        Ok(sqlx::query_scalar(
+        Ok(qorgan_store::query_scalar(
             "SELECT agreed FROM consents WHERE attempt_id = $1 AND version = $2 \
              ORDER BY id DESC LIMIT 1",
         )
@@ -259,7 +261,7 @@ impl Registry {
         state: &CellState,
         request: &ConsentRequest,
     ) -> Result<(), RegistryError> {
-        sqlx::query(
+        qorgan_store::query(
             "INSERT INTO consents (institution_id, attempt_id, epoch, version, language, agreed, \
              at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )
@@ -323,7 +325,7 @@ impl Registry {
         let certificate = self.certify(attempt, epoch, who)?;
         let spool_key = self.epoch_key("spool", attempt, epoch).await?;
         let mut tx = self.inner.store.begin().await?;
-        sqlx::query(
+        qorgan_store::query(
             "UPDATE epochs SET agent_key = $3, agent_certificate = $4, agent_version = $5, \
              simulated_build = $6, agent_signature = $7 WHERE attempt_id = $1 AND epoch = $2",
         )
@@ -389,15 +391,16 @@ impl Registry {
         attempt: AttemptId,
         epoch: Epoch,
     ) -> Result<Option<PublicKey>, RegistryError> {
-        let key: Option<Option<Vec<u8>>> =
-            sqlx::query_scalar("SELECT agent_key FROM epochs WHERE attempt_id = $1 AND epoch = $2")
-                .bind(attempt.to_string())
-                .bind(i64::from(epoch.0))
-                .fetch_optional(self.inner.store.read())
-                .await?;
+        let key: Option<Option<Vec<u8>>> = qorgan_store::query_scalar(
+            "SELECT agent_key FROM epochs WHERE attempt_id = $1 AND epoch = $2",
+        )
+        .bind(attempt.to_string())
+        .bind(i64::from(epoch.0))
+        .fetch_optional(self.inner.store.read())
+        .await?;
         let key = key.flatten();
         Ok(key
-            .map(|k| store::array("agent key", &k))
+            .map(|k| qorgan_store::array("agent key", &k))
             .transpose()?
             .map(PublicKey))
     }
@@ -438,7 +441,7 @@ impl Registry {
             }
             _ => "SELECT spool_key_wrapped FROM epochs WHERE attempt_id = $1 AND epoch = $2",
         };
-        let wrapped: Vec<u8> = sqlx::query_scalar(sql)
+        let wrapped: Vec<u8> = qorgan_store::query_scalar(sql)
             .bind(attempt.to_string())
             .bind(i64::from(epoch.0))
             .fetch_one(self.inner.store.read())
@@ -458,7 +461,7 @@ async fn choose_test(
         return Ok(None);
     }
     // Read where it is written: a test that is replaced in between is given to nobody.
-    let test: Option<String> = sqlx::query_scalar(
+    let test: Option<String> = qorgan_store::query_scalar(
         "SELECT id FROM tests WHERE exam_id = $1 AND replaced_ms IS NULL \
          ORDER BY language = $2 DESC, created_ms DESC LIMIT 1",
     )
@@ -472,13 +475,13 @@ async fn choose_test(
             "the exam has no test yet",
         ));
     };
-    sqlx::query("UPDATE attempts SET test_id = $2, language = $3 WHERE id = $1")
+    qorgan_store::query("UPDATE attempts SET test_id = $2, language = $3 WHERE id = $1")
         .bind(state.facts.attempt.to_string())
         .bind(&test)
         .bind(language)
         .execute(&mut *change.tx)
         .await?;
-    Ok(Some(store::id(&test)?))
+    Ok(Some(qorgan_store::id(&test)?))
 }
 
 /// Fixes what is watched for, as sitting and admission say at the first check-in: what the candidate
@@ -488,7 +491,7 @@ async fn fix_watch(
     state: &CellState,
 ) -> Result<(WatchPolicy, Vec<Allowance>), RegistryError> {
     let attempt = state.facts.attempt.to_string();
-    let row = sqlx::query(
+    let row = qorgan_store::query(
         "SELECT a.watch, d.allowances FROM attempts a LEFT JOIN admissions d \
          ON d.sitting_id = a.sitting_id AND d.person_id = a.person_id WHERE a.id = $1",
     )
@@ -500,7 +503,7 @@ async fn fix_watch(
         what: "watch policy",
         source,
     })?;
-    sqlx::query("UPDATE attempts SET watch = $2 WHERE id = $1 AND watch IS NULL")
+    qorgan_store::query("UPDATE attempts SET watch = $2 WHERE id = $1 AND watch IS NULL")
         .bind(&attempt)
         .bind(text)
         .execute(&mut *change.tx)

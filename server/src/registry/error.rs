@@ -8,7 +8,7 @@ use qorgan_protocol::crypto::StatementError;
 use qorgan_protocol::wire::{Problem, ProblemCode};
 use qorgan_signing::{KeyError, SealError};
 
-use crate::store::StoreError;
+use qorgan_store::StoreError;
 
 /// Says why the registry refuses or fails.
 #[derive(Debug, thiserror::Error)]
@@ -86,8 +86,8 @@ impl RegistryError {
     }
 }
 
-impl From<sqlx::Error> for RegistryError {
-    fn from(error: sqlx::Error) -> Self {
+impl From<qorgan_store::SqlError> for RegistryError {
+    fn from(error: qorgan_store::SqlError) -> Self {
         Self::Store(StoreError::Sql(error))
     }
 }

@@ -21,7 +21,7 @@ use super::change::Change;
 use super::error::RegistryError;
 use super::quota::Kept;
 use super::staff::Deed;
-use crate::store::{Store, StoreError};
+use qorgan_store::{Store, StoreError};
 
 /// Names a document that a candidate showed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,7 +151,7 @@ impl Registry {
         let sealed = state
             .key
             .seal(document_place(attempt).as_bytes(), document)?;
-        sqlx::query(
+        qorgan_store::query(
             "INSERT INTO identity_documents (institution_id, attempt_id, at_ms, sealed) \
              VALUES ($1, $2, $3, $4)",
         )
@@ -184,7 +184,7 @@ impl Registry {
         attempt: AttemptId,
         document: DocumentId,
     ) -> Result<Option<Vec<u8>>, RegistryError> {
-        let sealed: Option<Vec<u8>> = sqlx::query_scalar(
+        let sealed: Option<Vec<u8>> = qorgan_store::query_scalar(
             "SELECT sealed FROM identity_documents WHERE attempt_id = $1 AND id = $2",
         )
         .bind(attempt.to_string())
@@ -257,7 +257,7 @@ impl Registry {
         let attempt = state.facts.attempt;
         let place = reason_place(attempt);
         let seal = |reason: &str| state.key.seal(place.as_bytes(), reason.as_bytes());
-        sqlx::query(
+        qorgan_store::query(
             "INSERT INTO identity_decisions (institution_id, attempt_id, epoch, at_ms, person_id, \
              decision, reason) VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )
@@ -318,10 +318,10 @@ async fn may_be_approved(
 }
 
 async fn newest_document(
-    from: impl sqlx::Executor<'_, Database = sqlx::Sqlite>,
+    from: impl Into<qorgan_store::Target<'_>>,
     attempt: AttemptId,
 ) -> Result<Option<DocumentId>, RegistryError> {
-    let newest: Option<i64> = sqlx::query_scalar(
+    let newest: Option<i64> = qorgan_store::query_scalar(
         "SELECT id FROM identity_documents WHERE attempt_id = $1 ORDER BY id DESC LIMIT 1",
     )
     .bind(attempt.to_string())
@@ -349,7 +349,7 @@ pub(super) async fn newest_reason(
     key: &SecretKey,
     attempt: AttemptId,
 ) -> Result<Option<String>, RegistryError> {
-    let sealed: Option<Option<Vec<u8>>> = sqlx::query_scalar(
+    let sealed: Option<Option<Vec<u8>>> = qorgan_store::query_scalar(
         "SELECT reason FROM identity_decisions WHERE attempt_id = $1 ORDER BY id DESC LIMIT 1",
     )
     .bind(attempt.to_string())

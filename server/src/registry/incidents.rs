@@ -19,7 +19,7 @@ use super::Registry;
 use super::cell::CellState;
 use super::change::Change;
 use super::error::RegistryError;
-use crate::store::StoreError;
+use qorgan_store::StoreError;
 
 /// How far the events of an epoch were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +72,7 @@ impl Registry {
         attempt: AttemptId,
         epoch: Epoch,
     ) -> Result<EventsRead, RegistryError> {
-        let next: Option<Option<i64>> = sqlx::query_scalar(READ_SQL)
+        let next: Option<Option<i64>> = qorgan_store::query_scalar(READ_SQL)
             .bind(attempt.to_string())
             .bind(i64::from(epoch.0))
             .fetch_optional(self.inner.store.read())
@@ -169,7 +169,7 @@ async fn read_in(
     attempt: AttemptId,
     epoch: Epoch,
 ) -> Result<EventsRead, RegistryError> {
-    let next: Option<Option<i64>> = sqlx::query_scalar(READ_SQL)
+    let next: Option<Option<i64>> = qorgan_store::query_scalar(READ_SQL)
         .bind(attempt.to_string())
         .bind(i64::from(epoch.0))
         .fetch_optional(&mut *change.tx)
@@ -183,7 +183,7 @@ async fn write_read(
     next: ChunkSeq,
 ) -> Result<(), RegistryError> {
     let corrupt = |_large| StoreError::Corrupt { what: "chunk" };
-    sqlx::query(
+    qorgan_store::query(
         "INSERT INTO events_read (attempt_id, epoch, next) VALUES ($1, $2, $3) \
          ON CONFLICT (attempt_id, epoch) DO UPDATE SET next = excluded.next",
     )

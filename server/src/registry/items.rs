@@ -11,7 +11,7 @@ use super::Registry;
 use super::binding::Caller;
 use super::cell::{Cell, CellState};
 use super::error::RegistryError;
-use crate::store::content;
+use qorgan_store::content;
 
 impl Registry {
     /// Returns every item's place.
@@ -133,10 +133,11 @@ impl Registry {
         let at = self.inner.clock.wall();
         let ends = at.after(lease.left(self.inner.clock.now()));
         let mut tx = self.inner.store.begin().await?;
-        sqlx::query(
+        qorgan_store::query(
             "INSERT INTO item_fetches (attempt_id, epoch, position, minute, institution_id, \
              person_id, item_id, at_ms, lease_ends_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
-             ON CONFLICT (attempt_id, epoch, position, minute) DO UPDATE SET fetches = fetches + 1",
+             ON CONFLICT (attempt_id, epoch, position, minute) \
+             DO UPDATE SET fetches = item_fetches.fetches + 1",
         )
         .bind(state.facts.attempt.to_string())
         .bind(i64::from(state.epoch.0))

@@ -9,7 +9,7 @@ use qorgan_protocol::time::{Now, WallTime};
 use super::Registry;
 use super::cell::CellState;
 use super::error::RegistryError;
-use crate::store::{StoreError, WriteTx};
+use qorgan_store::{StoreError, WriteTx};
 
 impl Registry {
     /// Returns how long after a lease a response of this attempt still counts by itself.
@@ -48,9 +48,9 @@ impl Registry {
     ) -> Result<(), StoreError> {
         let attempt = state.facts.attempt.to_string();
         if let Some(ended) = change.ended {
-            sqlx::query(
-                "UPDATE lease_spans SET ended_ms = MAX($2, began_ms) \
-                 WHERE attempt_id = $1 AND ended_ms IS NULL",
+            qorgan_store::query(
+                "UPDATE lease_spans SET ended_ms = CASE WHEN $2 > began_ms THEN $2 \
+                 ELSE began_ms END WHERE attempt_id = $1 AND ended_ms IS NULL",
             )
             .bind(&attempt)
             .bind(ended.unix_ms())
@@ -61,14 +61,14 @@ impl Registry {
             return Ok(());
         };
         // A span that a crash left open ended when it was last known to be valid.
-        sqlx::query(
+        qorgan_store::query(
             "UPDATE lease_spans SET ended_ms = seen_ms \
              WHERE attempt_id = $1 AND ended_ms IS NULL",
         )
         .bind(&attempt)
         .execute(&mut **tx)
         .await?;
-        sqlx::query(
+        qorgan_store::query(
             "INSERT INTO lease_spans (institution_id, attempt_id, epoch, began_ms, seen_ms) \
              VALUES ($1, $2, $3, $4, $4)",
         )
@@ -88,10 +88,12 @@ pub(super) async fn write_seen(
     attempt: AttemptId,
     wall: WallTime,
 ) -> Result<(), StoreError> {
-    sqlx::query("UPDATE lease_spans SET seen_ms = $2 WHERE attempt_id = $1 AND ended_ms IS NULL")
-        .bind(attempt.to_string())
-        .bind(wall.unix_ms())
-        .execute(&mut **tx)
-        .await?;
+    qorgan_store::query(
+        "UPDATE lease_spans SET seen_ms = $2 WHERE attempt_id = $1 AND ended_ms IS NULL",
+    )
+    .bind(attempt.to_string())
+    .bind(wall.unix_ms())
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }

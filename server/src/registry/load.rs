@@ -14,8 +14,7 @@ use qorgan_protocol::ids::{AttemptId, BootId, Epoch};
 use qorgan_protocol::incident::{Allowance, IncidentKind, WatchPolicy};
 use qorgan_protocol::time::WallTime;
 use qorgan_protocol::wire::{IdentityState, ProblemCode};
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use qorgan_store::Row;
 use tokio::sync::{Mutex, broadcast, watch};
 
 use super::cell::{
@@ -27,8 +26,8 @@ use super::error::RegistryError;
 use super::presence::Presence;
 use super::quota::CheckIns;
 use super::refresh::AdmissionFacts;
-use crate::keys::ServerKeys;
-use crate::store::{self, Store, StoreError};
+use qorgan_base::keys::ServerKeys;
+use qorgan_store::{Store, StoreError};
 
 const ATTEMPT_SQL: &str = "SELECT a.*, s.exam_id, s.opens_ms, s.closes_ms, s.duration_ms, s.policy, \
     s.bandwidth, s.deny_processes, s.allow_processes, e.title, \
@@ -52,12 +51,12 @@ pub(crate) async fn cell(
     attempt: AttemptId,
     at: Moment,
 ) -> Result<Cell, RegistryError> {
-    let row = sqlx::query(ATTEMPT_SQL)
+    let row = qorgan_store::query(ATTEMPT_SQL)
         .bind(attempt.to_string())
         .fetch_optional(store.read())
         .await?
         .ok_or_else(|| RegistryError::refuse(ProblemCode::NotFound, "no such attempt"))?;
-    let policy: GatePolicy = store::json("gate policy", row.try_get("policy")?)?;
+    let policy: GatePolicy = qorgan_store::json("gate policy", &row.get::<String>("policy")?)?;
     let facts = facts(&row, attempt, &policy)?;
     let accommodation_ms = u64::from(facts.accommodation.extra_minutes) * 60_000;
     let allowed = unsigned(&row, "duration_ms")?
@@ -68,22 +67,22 @@ pub(crate) async fn cell(
     let identity_reason = super::identity::newest_reason(store, &key, attempt).await?;
     let epoch = epoch(&row)?;
     let open_incidents = open_incidents(store, (attempt, epoch), &row).await?;
-    let hand_raised: bool = row.try_get("hand_raised")?;
+    let hand_raised: bool = row.get("hand_raised")?;
     let messages = unsigned(&row, "messages")?;
     let moves_open = unsigned(&row, "moves_open")?;
-    let leased: Option<i64> = row.try_get("leased_ms")?;
+    let leased: Option<i64> = row.get("leased_ms")?;
     let leased = leased.map(WallTime::from_unix_ms);
     let leases = LeaseRecord::restored(policy.grace.network(), leased);
     let pace = ItemPace::restored(policy.pace, seen_items(store, attempt).await?, at.now);
     let gate = StartGate::new(policy, memory, at);
     let shown = CellState::shown_of(&gate, at.now, (hand_raised, messages, epoch, moves_open));
-    let test: Option<String> = row.try_get("test_id")?;
+    let test: Option<String> = row.get("test_id")?;
     let version = u64::try_from(at.wall.unix_ms()).unwrap_or_default();
     let state = CellState {
         binding: binding(&row)?,
         instance: instance(&row)?,
-        test: test.as_deref().map(store::id).transpose()?,
-        language: row.try_get("language")?,
+        test: test.as_deref().map(qorgan_store::id).transpose()?,
+        language: row.get("language")?,
         journal_next: unsigned(&row, "journal_next")?,
         freshness_key: freshness_key(store, keys, attempt, epoch).await?,
         identity_reason,
@@ -103,7 +102,7 @@ pub(crate) async fn cell(
         recorded_us: 0,
         backlog: Backlog::default(),
         open_incidents,
-        machine: store::json("machine", row.try_get("machine")?)?,
+        machine: qorgan_store::json("machine", &row.get::<String>("machine")?)?,
         presence: Presence::default(),
         check_ins: CheckIns::default(),
         saved: memory,
@@ -119,11 +118,11 @@ pub(crate) async fn cell(
 }
 
 fn key(
-    row: &SqliteRow,
+    row: &Row,
     keys: &ServerKeys,
     attempt: AttemptId,
 ) -> Result<qorgan_signing::SecretKey, RegistryError> {
-    let wrapped: Vec<u8> = row.try_get("key_wrapped")?;
+    let wrapped: Vec<u8> = row.get("key_wrapped")?;
     if wrapped.is_empty() {
         let detail = "the recording was deleted";
         return Err(RegistryError::refuse(ProblemCode::NotFound, detail));
@@ -133,11 +132,12 @@ fn key(
 
 /// Returns the places of the items that left already.
 async fn seen_items(store: &Store, attempt: AttemptId) -> Result<BTreeSet<u16>, RegistryError> {
-    let places: Vec<i64> =
-        sqlx::query_scalar("SELECT DISTINCT position FROM item_fetches WHERE attempt_id = $1")
-            .bind(attempt.to_string())
-            .fetch_all(store.read())
-            .await?;
+    let places: Vec<i64> = qorgan_store::query_scalar(
+        "SELECT DISTINCT position FROM item_fetches WHERE attempt_id = $1",
+    )
+    .bind(attempt.to_string())
+    .fetch_all(store.read())
+    .await?;
     Ok(places
         .into_iter()
         .filter_map(|place| u16::try_from(place).ok())
@@ -145,17 +145,17 @@ async fn seen_items(store: &Store, attempt: AttemptId) -> Result<BTreeSet<u16>, 
 }
 
 fn facts(
-    row: &SqliteRow,
+    row: &Row,
     attempt: AttemptId,
     policy: &GatePolicy,
 ) -> Result<AttemptFacts, RegistryError> {
-    let text = |column: &str| row.try_get::<String, _>(column);
+    let text = |column: &str| row.get::<String>(column);
     let office = AdmissionFacts::read(row)?;
     let (watch, _granted) = watch(row, policy)?;
     Ok(AttemptFacts {
         attempt,
-        person: store::id(&text("person_id")?)?,
-        exam: store::id(&text("exam_id")?)?,
+        person: qorgan_store::id(&text("person_id")?)?,
+        exam: qorgan_store::id(&text("exam_id")?)?,
         title: text("title")?,
         opens: office.opens,
         closes: office.closes,
@@ -164,36 +164,42 @@ fn facts(
         accommodation: office.accommodation,
         watch,
         bandwidth: text("bandwidth")?,
-        deny_processes: store::json("process list", row.try_get("deny_processes")?)?,
-        allow_processes: store::json("process list", row.try_get("allow_processes")?)?,
+        deny_processes: qorgan_store::json("process list", &row.get::<String>("deny_processes")?)?,
+        allow_processes: qorgan_store::json(
+            "process list",
+            &row.get::<String>("allow_processes")?,
+        )?,
     })
 }
 
 /// Reads what is watched for in an attempt, as it was fixed at check-in or as it would be now, and
 /// what the candidate is granted.
 pub(super) fn watch(
-    row: &SqliteRow,
+    row: &Row,
     policy: &GatePolicy,
 ) -> Result<(WatchPolicy, Vec<Allowance>), RegistryError> {
-    let granted: Option<&str> = row.try_get("allowances")?;
-    let allowances: Vec<Allowance> = store::json("allowances", granted.unwrap_or("[]"))?;
-    let fixed: Option<&str> = row.try_get("watch")?;
+    let granted: Option<String> = row.get("allowances")?;
+    let allowances: Vec<Allowance> =
+        qorgan_store::json("allowances", granted.as_deref().unwrap_or("[]"))?;
+    let fixed: Option<String> = row.get("watch")?;
     let watch = match fixed {
-        Some(fixed) => store::json("watch policy", fixed)?,
+        Some(fixed) => qorgan_store::json("watch policy", &fixed)?,
         None => policy.watch.clone().granting(&allowances),
     };
     Ok((watch, allowances))
 }
 
-fn memory(row: &SqliteRow, allowed: Duration) -> Result<GateMemory, RegistryError> {
-    let held: Option<&str> = row.try_get("held")?;
-    let held: Option<PauseCause> = held.map(|text| store::json("cause", text)).transpose()?;
-    let phase: AttemptPhase = store::json("phase", row.try_get("phase")?)?;
-    let identity: IdentityState = store::json(
+fn memory(row: &Row, allowed: Duration) -> Result<GateMemory, RegistryError> {
+    let held: Option<String> = row.get("held")?;
+    let held: Option<PauseCause> = held
+        .map(|text| qorgan_store::json("cause", &text))
+        .transpose()?;
+    let phase: AttemptPhase = qorgan_store::json("phase", &row.get::<String>("phase")?)?;
+    let identity: IdentityState = qorgan_store::json(
         "identity state",
-        &format!("\"{}\"", row.try_get::<String, _>("identity")?),
+        &format!("\"{}\"", row.get::<String>("identity")?),
     )?;
-    let credited_by = store::json("credited pause", row.try_get("credited_by")?)?;
+    let credited_by = qorgan_store::json("credited pause", &row.get::<String>("credited_by")?)?;
     Ok(GateMemory {
         phase,
         allowed,
@@ -201,26 +207,28 @@ fn memory(row: &SqliteRow, allowed: Duration) -> Result<GateMemory, RegistryErro
         credited: Duration::from_millis(unsigned(row, "credited_ms")?),
         credited_by: CreditedPause::from_ms(&credited_by),
         identity,
-        proctor_opened: row.try_get("proctor_opened")?,
+        proctor_opened: row.get("proctor_opened")?,
         held,
     })
 }
 
-fn binding(row: &SqliteRow) -> Result<Option<Binding>, RegistryError> {
-    let device_key: Option<Vec<u8>> = row.try_get("device_key")?;
-    let boot: Option<Vec<u8>> = row.try_get("boot")?;
+fn binding(row: &Row) -> Result<Option<Binding>, RegistryError> {
+    let device_key: Option<Vec<u8>> = row.get("device_key")?;
+    let boot: Option<Vec<u8>> = row.get("boot")?;
     let (Some(device_key), Some(boot)) = (device_key, boot) else {
         return Ok(None);
     };
     Ok(Some(Binding {
-        device_key: PublicKey(store::array("device key", &device_key)?),
-        boot: BootId(store::array("boot id", &boot)?),
+        device_key: PublicKey(qorgan_store::array("device key", &device_key)?),
+        boot: BootId(qorgan_store::array("boot id", &boot)?),
     }))
 }
 
-fn instance(row: &SqliteRow) -> Result<Option<[u8; 16]>, RegistryError> {
-    let bytes: Option<Vec<u8>> = row.try_get("instance")?;
-    Ok(bytes.map(|b| store::array("instance", &b)).transpose()?)
+fn instance(row: &Row) -> Result<Option<[u8; 16]>, RegistryError> {
+    let bytes: Option<Vec<u8>> = row.get("instance")?;
+    Ok(bytes
+        .map(|b| qorgan_store::array("instance", &b))
+        .transpose()?)
 }
 
 /// Reads the key of the freshness codes of an epoch.
@@ -230,7 +238,7 @@ pub(crate) async fn freshness_key(
     attempt: AttemptId,
     epoch: Epoch,
 ) -> Result<Option<[u8; 32]>, RegistryError> {
-    let wrapped: Option<Vec<u8>> = sqlx::query_scalar(
+    let wrapped: Option<Vec<u8>> = qorgan_store::query_scalar(
         "SELECT freshness_key_wrapped FROM epochs WHERE attempt_id = $1 AND epoch = $2",
     )
     .bind(attempt.to_string())
@@ -247,16 +255,16 @@ pub(crate) fn epoch_place(what: &str, attempt: AttemptId, epoch: Epoch) -> Strin
     format!("{what}:{attempt}:{epoch}")
 }
 
-pub(crate) fn unsigned(row: &SqliteRow, column: &str) -> Result<u64, RegistryError> {
-    let value: i64 = row.try_get(column)?;
+pub(crate) fn unsigned(row: &Row, column: &str) -> Result<u64, RegistryError> {
+    let value: i64 = row.get(column)?;
     let corrupt = |_negative| StoreError::Corrupt { what: "number" };
     Ok(u64::try_from(value).map_err(corrupt)?)
 }
 
-fn epoch(row: &SqliteRow) -> Result<Epoch, RegistryError> {
+fn epoch(row: &Row) -> Result<Epoch, RegistryError> {
     let corrupt = |_wide| StoreError::Corrupt { what: "epoch" };
     Ok(Epoch(
-        u32::try_from(row.try_get::<i64, _>("epoch")?).map_err(corrupt)?,
+        u32::try_from(row.get::<i64>("epoch")?).map_err(corrupt)?,
     ))
 }
 
@@ -265,11 +273,11 @@ fn epoch(row: &SqliteRow) -> Result<Epoch, RegistryError> {
 async fn open_incidents(
     store: &Store,
     (attempt, epoch): (AttemptId, Epoch),
-    saved: &SqliteRow,
+    saved: &Row,
 ) -> Result<OpenIncidents, RegistryError> {
     let corrupt = |what| StoreError::Corrupt { what };
-    let saved: i64 = saved.try_get("saved_ms")?;
-    let rows = sqlx::query(
+    let saved: i64 = saved.get("saved_ms")?;
+    let rows = qorgan_store::query(
         "SELECT id, kind, stream, observations, detector, began_ms FROM incidents \
          WHERE attempt_id = $1 AND epoch = $2 AND ended_ms IS NULL ORDER BY began_ms, id",
     )
@@ -279,11 +287,11 @@ async fn open_incidents(
     .await?;
     let mut open = OpenIncidents::new();
     for row in rows {
-        let kind = IncidentKind::from_word(row.try_get("kind")?)
+        let kind = IncidentKind::from_word(&row.get::<String>("kind")?)
             .ok_or_else(|| corrupt("incident kind"))?;
-        let stream: Option<&str> = row.try_get("stream")?;
-        let stream = stream.map(|word| StreamId::from_word(word).ok_or_else(|| corrupt("stream")));
-        let witness = match row.try_get::<&str, _>("detector")? {
+        let stream: Option<String> = row.get("stream")?;
+        let stream = stream.map(|word| StreamId::from_word(&word).ok_or_else(|| corrupt("stream")));
+        let witness = match row.get::<String>("detector")?.as_str() {
             SERVER => Witness::Server,
             _ => Witness::Machine,
         };
@@ -292,11 +300,11 @@ async fn open_incidents(
             stream: stream.transpose()?,
             witness,
         };
-        let observations = u32::try_from(row.try_get::<i64, _>("observations")?);
+        let observations = u32::try_from(row.get::<i64>("observations")?);
         let incident = OpenIncident {
-            id: store::id(row.try_get("id")?)?,
+            id: row.get("id")?,
             observations: observations.map_err(|_wide| corrupt("observations"))?,
-            last: WallTime::from_unix_ms(row.try_get::<i64, _>("began_ms")?.max(saved)),
+            last: WallTime::from_unix_ms(row.get::<i64>("began_ms")?.max(saved)),
         };
         open.insert(key, incident);
     }

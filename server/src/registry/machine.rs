@@ -28,7 +28,7 @@ use super::error::RegistryError;
 use super::quota::Kept;
 use super::save::Settlement;
 use super::staff::Deed;
-use crate::store::StoreError;
+use qorgan_store::StoreError;
 
 /// Where the check of the machine stands that an attempt is bound to.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -147,7 +147,7 @@ impl Registry {
         })?;
         let mut standing = state.machine.clone();
         standing.take(judgement);
-        sqlx::query(
+        qorgan_store::query(
             "INSERT INTO system_checks (institution_id, attempt_id, epoch, at_ms, lines, faults) \
              VALUES ($1, $2, $3, $4, $5, $6)",
         )
@@ -159,7 +159,7 @@ impl Registry {
         .bind(words(&judgement.faults, "\n"))
         .execute(&mut *change.tx)
         .await?;
-        sqlx::query("UPDATE attempts SET machine = $2 WHERE id = $1")
+        qorgan_store::query("UPDATE attempts SET machine = $2 WHERE id = $1")
             .bind(&attempt)
             .bind(standing.to_json()?)
             .execute(&mut *change.tx)
@@ -186,7 +186,7 @@ impl Registry {
         let mut standing = state.machine.clone();
         standing.accepted.clone_from(&standing.to_decide);
         let mut tx = self.inner.store.begin().await?;
-        sqlx::query("UPDATE attempts SET machine = $2 WHERE id = $1")
+        qorgan_store::query("UPDATE attempts SET machine = $2 WHERE id = $1")
             .bind(attempt.to_string())
             .bind(standing.to_json()?)
             .execute(&mut *tx)
@@ -252,7 +252,7 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         let client_us = event.at.since_origin().as_micros();
         let at = change.bounded(when(event, now));
-        sqlx::query(
+        qorgan_store::query(
             "INSERT INTO client_events (institution_id, attempt_id, epoch, kind, at_ms, \
              client_at_us, detail) VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )

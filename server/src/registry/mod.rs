@@ -39,11 +39,11 @@ use qorgan_protocol::attempt::{GateInput, Moment, Randomness};
 use qorgan_protocol::ids::AttemptId;
 use tokio::sync::broadcast;
 
-use crate::config::Config;
-use crate::keys::ServerKeys;
 use crate::state::ServerClock;
-use crate::store::Store;
 use cell::{Cell, CellState};
+use qorgan_base::config::Config;
+use qorgan_base::keys::ServerKeys;
+use qorgan_store::Store;
 
 pub use agent::FreshnessExpected;
 pub use binding::{Caller, MoveRequest};

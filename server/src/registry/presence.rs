@@ -13,15 +13,14 @@ use qorgan_protocol::incident::IncidentKind;
 use qorgan_protocol::time::WallTime;
 use qorgan_protocol::wire::ProblemCode;
 use qorgan_signing::SecretKey;
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use qorgan_store::Row;
 
 use super::Registry;
 use super::binding::Caller;
 use super::cell::{Cell, CellState};
 use super::change::{Change, SERVER};
 use super::error::RegistryError;
-use crate::store::StoreError;
+use qorgan_store::StoreError;
 
 /// Which program spoke.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -314,7 +313,7 @@ impl Registry {
             if is_new {
                 kept.row = self.insert_place(&mut change, state, &kept).await?;
             } else if is_old {
-                sqlx::query("UPDATE attempt_addresses SET last_ms = $2 WHERE id = $1")
+                qorgan_store::query("UPDATE attempt_addresses SET last_ms = $2 WHERE id = $1")
                     .bind(kept.row)
                     .bind(ms)
                     .execute(&mut *change.tx)
@@ -344,7 +343,7 @@ impl Registry {
         let sealed = state
             .key
             .seal(place.as_bytes(), heard.address.to_string().as_bytes())?;
-        let row: i64 = sqlx::query_scalar(
+        let row: i64 = qorgan_store::query_scalar(
             "INSERT INTO attempt_addresses (institution_id, attempt_id, program, sealed, first_ms, \
              last_ms) VALUES ($1, $2, $3, $4, $5, $5) RETURNING id",
         )
@@ -392,8 +391,8 @@ impl Registry {
         address_lines(attempt, &key, &rows)
     }
 
-    async fn address_rows(&self, attempt: AttemptId) -> Result<Vec<SqliteRow>, RegistryError> {
-        let rows = sqlx::query(
+    async fn address_rows(&self, attempt: AttemptId) -> Result<Vec<Row>, RegistryError> {
+        let rows = qorgan_store::query(
             "SELECT id, program, sealed, first_ms, last_ms FROM attempt_addresses \
              WHERE attempt_id = $1 ORDER BY id LIMIT 64",
         )
@@ -421,20 +420,20 @@ pub(crate) struct AddressLine {
 fn address_lines(
     attempt: AttemptId,
     key: &SecretKey,
-    rows: &[SqliteRow],
+    rows: &[Row],
 ) -> Result<Vec<AddressLine>, RegistryError> {
     let place = address_place(attempt);
     let mut lines = Vec::with_capacity(rows.len());
     for row in rows {
-        let sealed: Vec<u8> = row.try_get("sealed")?;
+        let sealed: Vec<u8> = row.get("sealed")?;
         let plain = key.open(place.as_bytes(), &sealed)?;
         lines.push(AddressLine {
-            row: row.try_get("id")?,
-            program: row.try_get("program")?,
+            row: row.get("id")?,
+            program: row.get("program")?,
             address: String::from_utf8(plain)
                 .map_err(|_bad| StoreError::Corrupt { what: "address" })?,
-            first: WallTime::from_unix_ms(row.try_get("first_ms")?),
-            last: WallTime::from_unix_ms(row.try_get("last_ms")?),
+            first: WallTime::from_unix_ms(row.get("first_ms")?),
+            last: WallTime::from_unix_ms(row.get("last_ms")?),
         });
     }
     Ok(lines)

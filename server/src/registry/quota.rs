@@ -13,8 +13,8 @@ use super::binding::Caller;
 use super::cell::CellState;
 use super::change::Change;
 use super::error::RegistryError;
-use crate::rate::Rate;
-use crate::store::StoreError;
+use qorgan_base::rate::Rate;
+use qorgan_store::StoreError;
 
 /// How many bytes the recording of an attempt may bring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,8 +172,8 @@ impl Registry {
         key: PublicKey,
     ) -> Result<(), RegistryError> {
         let (attempt, epoch) = (state.facts.attempt, state.epoch);
-        let (keys, known): (i64, i64) = sqlx::query_as(
-            "SELECT COUNT(*), COALESCE(SUM(key = $3), 0) FROM agent_certificates \
+        let (keys, known): (i64, i64) = qorgan_store::query_as(
+            "SELECT COUNT(*), COUNT(CASE WHEN key = $3 THEN 1 END) FROM agent_certificates \
              WHERE attempt_id = $1 AND epoch = $2",
         )
         .bind(attempt.to_string())
@@ -202,7 +202,7 @@ impl Registry {
         change: &mut Change<'_>,
         kept: Kept,
     ) -> Result<bool, RegistryError> {
-        let rows: i64 = sqlx::query_scalar(kept.sql())
+        let rows: i64 = qorgan_store::query_scalar(kept.sql())
             .bind(change.attempt().to_string())
             .fetch_one(&mut *change.tx)
             .await?;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use qorgan_protocol::ids::{AttemptId, Epoch};
 use qorgan_protocol::wire::{Hex, StoredResponses};
-use sqlx::Row as _;
 
 use super::Registry;
 use super::binding::Caller;
@@ -15,7 +14,7 @@ use super::responses::stored_place;
 /// The newest entry of each item: a later machine's before an earlier one's, then by place.
 const NEWEST_SQL: &str = "SELECT epoch, seq, sealed FROM (SELECT epoch, seq, sealed, \
     ROW_NUMBER() OVER (PARTITION BY item_id ORDER BY epoch DESC, seq DESC) AS turn \
-    FROM responses WHERE attempt_id = $1) WHERE turn = 1 ORDER BY epoch, seq";
+    FROM responses WHERE attempt_id = $1) AS entries WHERE turn = 1 ORDER BY epoch, seq";
 
 impl Registry {
     /// Returns the newest stored response of each item, of every epoch.
@@ -34,7 +33,7 @@ impl Registry {
         self.leased_test(attempt, caller).await?;
         let cell = self.cell(attempt).await?;
         let key = Arc::clone(&cell.state.lock().await.key);
-        let rows = sqlx::query(NEWEST_SQL)
+        let rows = qorgan_store::query(NEWEST_SQL)
             .bind(attempt.to_string())
             .fetch_all(self.inner.store.read())
             .await?;
@@ -42,7 +41,7 @@ impl Registry {
         for row in rows {
             let epoch = u32::try_from(unsigned(&row, "epoch")?).unwrap_or_default();
             let place = stored_place(attempt, Epoch(epoch), unsigned(&row, "seq")?);
-            let sealed: Vec<u8> = row.try_get("sealed")?;
+            let sealed: Vec<u8> = row.get("sealed")?;
             entries.push(Hex(key.open(place.as_bytes(), &sealed)?));
         }
         Ok(StoredResponses { entries })

@@ -13,15 +13,14 @@ use qorgan_protocol::ids::AttemptId;
 use qorgan_protocol::incident::{Allowance, WatchPolicy};
 use qorgan_protocol::time::WallTime;
 use qorgan_protocol::wire::{Accommodation, MessageFrom};
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use qorgan_store::Row;
 
 use super::Registry;
 use super::cell::{Cell, CellState};
 use super::error::RegistryError;
 use super::save::Settlement;
 use crate::console::Language;
-use crate::store::{self, StoreError};
+use qorgan_store::StoreError;
 
 /// Reads what an office says of attempts.
 macro_rules! said_sql {
@@ -50,17 +49,18 @@ pub(super) struct AdmissionFacts {
 
 impl AdmissionFacts {
     /// Reads them from a row of `said_sql` or of a whole attempt.
-    pub(super) fn read(row: &SqliteRow) -> Result<Self, RegistryError> {
-        let extra: Option<i64> = row.try_get("extra_minutes")?;
-        let granted: Option<&str> = row.try_get("allowances")?;
-        let allowances: Vec<Allowance> = store::json("allowances", granted.unwrap_or("[]"))?;
-        let admitted: Option<bool> = row.try_get("admitted")?;
-        let reason: Option<String> = row.try_get("reason")?;
-        let accessibility: Option<bool> = row.try_get("accessibility")?;
-        let fixed: Option<&str> = row.try_get("watch")?;
+    pub(super) fn read(row: &Row) -> Result<Self, RegistryError> {
+        let extra: Option<i64> = row.get("extra_minutes")?;
+        let granted: Option<String> = row.get("allowances")?;
+        let allowances: Vec<Allowance> =
+            qorgan_store::json("allowances", granted.as_deref().unwrap_or("[]"))?;
+        let admitted: Option<bool> = row.get("admitted")?;
+        let reason: Option<String> = row.get("reason")?;
+        let accessibility: Option<bool> = row.get("accessibility")?;
+        let fixed: Option<String> = row.get("watch")?;
         Ok(Self {
-            opens: WallTime::from_unix_ms(row.try_get("opens_ms")?),
-            closes: WallTime::from_unix_ms(row.try_get("closes_ms")?),
+            opens: WallTime::from_unix_ms(row.get("opens_ms")?),
+            closes: WallTime::from_unix_ms(row.get("closes_ms")?),
             admitted: admitted.unwrap_or(false),
             reason: reason.unwrap_or_default(),
             accommodation: Accommodation {
@@ -84,7 +84,7 @@ impl Registry {
         cell: &Cell,
         state: &mut CellState,
     ) -> Result<(), RegistryError> {
-        let row = sqlx::query(said_sql!("a.id = $1"))
+        let row = qorgan_store::query(said_sql!("a.id = $1"))
             .bind(state.facts.attempt.to_string())
             .fetch_one(self.inner.store.read())
             .await?;
@@ -95,7 +95,7 @@ impl Registry {
     /// Returns the number of the newest change of an admission.
     pub(super) async fn admissions_version(&self) -> Result<i64, RegistryError> {
         let version: Option<i64> =
-            sqlx::query_scalar("SELECT MAX(version) FROM admission_versions")
+            qorgan_store::query_scalar("SELECT MAX(version) FROM admission_versions")
                 .fetch_one(self.inner.store.read())
                 .await?;
         Ok(version.unwrap_or_default())
@@ -111,23 +111,23 @@ impl Registry {
         if newest <= seen {
             return Ok(newest);
         }
-        let rows = sqlx::query(said_sql!("d.version > $1"))
+        let rows = qorgan_store::query(said_sql!("d.version > $1"))
             .bind(seen)
             .fetch_all(self.inner.store.read())
             .await?;
         for row in rows {
             if let Err(error) = self.refresh_row(&row).await {
                 // One attempt that cannot be read or stored keeps no other from its change.
-                let attempt = row.try_get::<String, _>("id").unwrap_or_default();
+                let attempt = row.get::<String>("id").unwrap_or_default();
                 tracing::error!(attempt, %error, "A changed admission was not taken over");
             }
         }
         Ok(newest)
     }
 
-    async fn refresh_row(&self, row: &SqliteRow) -> Result<(), RegistryError> {
-        let id: String = row.try_get("id")?;
-        let attempt: AttemptId = store::id(&id)?;
+    async fn refresh_row(&self, row: &Row) -> Result<(), RegistryError> {
+        let id: String = row.get("id")?;
+        let attempt: AttemptId = qorgan_store::id(&id)?;
         let Some(cell) = self.cells().get(&attempt).map(std::sync::Arc::clone) else {
             return Ok(());
         };

@@ -21,7 +21,7 @@ use super::change::{Change, SERVER};
 use super::error::RegistryError;
 use super::sealing::refuse_while_sealing;
 use super::submission::{Standing, late_delivery, out_of_order, signed};
-use crate::store::list;
+use qorgan_store::list;
 
 /// An entry that was read, with its canonical bytes.
 struct Parsed {
@@ -154,9 +154,9 @@ impl Registry {
             return Ok(());
         }
         let seqs: Vec<i64> = entries.iter().map(|one| signed(one.entry.seq.0)).collect();
-        let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(
+        let rows: Vec<(i64, Vec<u8>)> = qorgan_store::query_as(
             "SELECT seq, hash FROM responses WHERE attempt_id = $1 AND epoch = $2 \
-             AND seq IN (SELECT value FROM json_each($3))",
+             AND seq IN (SELECT CAST(value AS BIGINT) FROM json_each($3))",
         )
         .bind(state.facts.attempt.to_string())
         .bind(i64::from(state.epoch.0))
@@ -239,7 +239,7 @@ impl Registry {
         let entry = &arrived.parsed.entry;
         let place = stored_place(entry.attempt, entry.epoch, entry.seq.0);
         let sealed = state.key.seal(place.as_bytes(), &arrived.parsed.bytes)?;
-        sqlx::query(
+        qorgan_store::query(
             "INSERT INTO responses (attempt_id, epoch, seq, institution_id, item_id, sealed, hash, \
              lease_left_ms, after_lease, received_ms, received_phase, mark, late_ms) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",

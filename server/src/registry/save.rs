@@ -17,7 +17,7 @@ use super::change::{Change, Ended};
 use super::command::AgentCommand;
 use super::error::RegistryError;
 use super::leases::write_seen;
-use crate::store::{StoreError, WriteTx};
+use qorgan_store::{StoreError, WriteTx};
 
 /// What a gate says after an input, with what follows from it for the record of leases. Nothing of it
 /// holds before it is stored.
@@ -69,7 +69,7 @@ impl Settlement {
         attempt: AttemptId,
     ) -> Result<(), StoreError> {
         let memory = &self.memory;
-        sqlx::query(
+        qorgan_store::query(
             "UPDATE attempts SET spent_ms = $2, credited_ms = $3, credited_by = $4, saved_ms = $5 \
              WHERE id = $1",
         )
@@ -84,11 +84,7 @@ impl Settlement {
     }
 
     /// Notes that a valid lease is valid now, which is its end should the server crash.
-    async fn write_seen(
-        &self,
-        tx: &mut WriteTx,
-        attempt: AttemptId,
-    ) -> Result<(), StoreError> {
+    async fn write_seen(&self, tx: &mut WriteTx, attempt: AttemptId) -> Result<(), StoreError> {
         if !self.leases.valid(self.at.now) {
             return Ok(());
         }
@@ -325,7 +321,7 @@ pub(super) async fn write_memory(
     let identity = serde_json::to_string(&memory.identity).map_err(|e| json("identity", e))?;
     let credited_by = credited_by(memory)?;
     let extra = millis(memory.allowed).saturating_sub(base_ms(state));
-    sqlx::query(
+    qorgan_store::query(
         "UPDATE attempts SET phase = $2, phase_word = $3, identity = $4, proctor_opened = $5, \
          held = $6, spent_ms = $7, credited_ms = $8, saved_ms = $9, extra_ms = extra_ms + $10, \
          credited_by = $11 \
@@ -372,7 +368,7 @@ async fn write_phase(
         what: "phase",
         source,
     })?;
-    sqlx::query(
+    qorgan_store::query(
         "INSERT INTO phase_changes (institution_id, attempt_id, at_ms, phase) \
          VALUES ($1, $2, $3, $4)",
     )
@@ -382,7 +378,7 @@ async fn write_phase(
     .bind(text)
     .execute(&mut **tx)
     .await?;
-    sqlx::query("UPDATE attempts SET phase_since_ms = $2 WHERE id = $1")
+    qorgan_store::query("UPDATE attempts SET phase_since_ms = $2 WHERE id = $1")
         .bind(&attempt)
         .bind(wall.unix_ms())
         .execute(&mut **tx)
@@ -405,13 +401,13 @@ async fn write_phase(
         | AttemptPhase::Paused { .. }
         | AttemptPhase::Sealed { .. } => return Ok(()),
     };
-    sqlx::query(sql)
+    qorgan_store::query(sql)
         .bind(&attempt)
         .bind(wall.unix_ms())
         .execute(&mut **tx)
         .await?;
     let keep_ms = i64::from(registry.inner.config.exam.retention_days).saturating_mul(DAY_MS);
-    sqlx::query("UPDATE attempts SET retention_until_ms = ended_ms + $2 WHERE id = $1")
+    qorgan_store::query("UPDATE attempts SET retention_until_ms = ended_ms + $2 WHERE id = $1")
         .bind(&attempt)
         .bind(keep_ms)
         .execute(&mut **tx)

@@ -48,7 +48,7 @@ impl Registry {
     /// Tells whether the manifest is signed and in the log, whatever the phase says after a crash.
     async fn has_leaf(&self, attempt: AttemptId) -> Result<bool, RegistryError> {
         let leaves: i64 =
-            sqlx::query_scalar("SELECT COUNT(*) FROM log_leaves WHERE attempt_id = $1")
+            qorgan_store::query_scalar("SELECT COUNT(*) FROM log_leaves WHERE attempt_id = $1")
                 .bind(attempt.to_string())
                 .fetch_one(self.inner.store.read())
                 .await?;

@@ -9,8 +9,7 @@ use qorgan_protocol::incident::IncidentKind;
 use qorgan_protocol::time::WallTime;
 use qorgan_protocol::wire::{GateLine, IdentityState, MessageFrom, ProblemCode};
 use qorgan_server_core::login::fold_search;
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use qorgan_store::Row;
 
 use super::Registry;
 use super::cell::{Cell, CellState};
@@ -20,8 +19,8 @@ use super::error::RegistryError;
 use super::load::unsigned;
 use super::view::whole_ms;
 use crate::console::Language;
-use crate::store::assigned::Scope;
-use crate::store::{self, StoreError, WriteTx, audit};
+use qorgan_store::assigned::Scope;
+use qorgan_store::{StoreError, WriteTx, audit};
 
 /// One attempt on the board.
 #[derive(Debug, Clone, PartialEq)]
@@ -131,35 +130,36 @@ macro_rules! board_sql {
              FROM (SELECT a.id AS chosen FROM attempts a JOIN sittings s ON s.id = a.sitting_id \
                 JOIN people p ON p.id = a.person_id WHERE ",
             $which,
-            " ORDER BY s.opens_ms DESC, p.folded, a.number, a.id LIMIT $4 OFFSET $5) \
+            " ORDER BY s.opens_ms DESC, p.folded NULLS FIRST, a.number, a.id \
+                LIMIT $4 OFFSET $5) AS lines \
              JOIN attempts a ON a.id = chosen JOIN sittings s ON s.id = a.sitting_id \
              JOIN exams e ON e.id = s.exam_id JOIN people p ON p.id = a.person_id \
              LEFT JOIN admissions d ON d.sitting_id = a.sitting_id AND d.person_id = a.person_id \
              LEFT JOIN incidents n ON n.id = (SELECT i.id FROM incidents i \
-                WHERE i.attempt_id = a.id AND i.counts = 1 ORDER BY i.began_ms DESC LIMIT 1) \
-             ORDER BY s.opens_ms DESC, p.folded, a.number, a.id"
+                WHERE i.attempt_id = a.id AND i.counts = 1 ORDER BY i.began_ms DESC, i.id DESC LIMIT 1) \
+             ORDER BY s.opens_ms DESC, p.folded NULLS FIRST, a.number, a.id"
         )
     };
 }
 
 const SITTING_SQL: &str = board_sql!(
-    "a.sitting_id = $1 AND ($2 IS NULL OR EXISTS (SELECT 1 FROM sitting_proctors g \
+    "a.sitting_id = $1 AND (CAST($2 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM sitting_proctors g \
      WHERE g.sitting_id = a.sitting_id AND g.person_id = $2)) \
      AND ($3 = '' OR instr(p.folded, $3) > 0)"
 );
 const UNDER_WAY_SQL: &str = board_sql!(
     "a.phase_word IN ('check_in', 'ready', 'running', 'paused') \
-     AND ($1 IS NULL OR a.sitting_id = $1) \
-     AND ($2 IS NULL OR EXISTS (SELECT 1 FROM sitting_proctors g \
+     AND (CAST($1 AS TEXT) IS NULL OR a.sitting_id = $1) \
+     AND (CAST($2 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM sitting_proctors g \
      WHERE g.sitting_id = a.sitting_id AND g.person_id = $2)) \
      AND ($3 = '' OR instr(p.folded, $3) > 0)"
 );
 const ALL_SQL: &str = board_sql!(
-    "$1 IS NULL AND ($2 IS NULL OR EXISTS (SELECT 1 FROM sitting_proctors g \
+    "CAST($1 AS TEXT) IS NULL AND (CAST($2 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM sitting_proctors g \
      WHERE g.sitting_id = a.sitting_id AND g.person_id = $2)) \
      AND ($3 = '' OR instr(p.folded, $3) > 0)"
 );
-const ONE_SQL: &str = board_sql!("a.id = $1 AND $2 IS NULL AND $3 = ''");
+const ONE_SQL: &str = board_sql!("a.id = $1 AND CAST($2 AS TEXT) IS NULL AND $3 = ''");
 
 impl Registry {
     /// Returns a page of attempts and where each stands, newest sitting first (SOP 9).
@@ -173,7 +173,7 @@ impl Registry {
             BoardOf::UnderWay(sitting) => (UNDER_WAY_SQL, sitting),
             BoardOf::All => (ALL_SQL, None),
         };
-        let rows = sqlx::query(sql)
+        let rows = qorgan_store::query(sql)
             .bind(sitting.map(|sitting| sitting.to_string()))
             .bind(query.scope.proctor())
             .bind(fold_search(&query.named))
@@ -196,7 +196,7 @@ impl Registry {
     /// # Errors
     /// The database failed.
     pub async fn phases(&self, sitting: SittingId) -> Result<BTreeMap<String, u64>, RegistryError> {
-        let rows: Vec<(String, i64)> = sqlx::query_as(
+        let rows: Vec<(String, i64)> = qorgan_store::query_as(
             "SELECT phase_word, COUNT(*) FROM attempts WHERE sitting_id = $1 GROUP BY phase_word",
         )
         .bind(sitting.to_string())
@@ -211,7 +211,7 @@ impl Registry {
     /// # Errors
     /// `NotFound`, or the database failed.
     pub async fn board_line(&self, attempt: AttemptId) -> Result<BoardLine, RegistryError> {
-        let row = sqlx::query(ONE_SQL)
+        let row = qorgan_store::query(ONE_SQL)
             .bind(attempt.to_string())
             .bind(None::<String>)
             .bind("")
@@ -367,34 +367,34 @@ pub(super) struct Deed<'a> {
     pub(super) reason: &'a str,
 }
 
-fn line(row: &SqliteRow, now: WallTime) -> Result<BoardLine, RegistryError> {
-    let id = |column: &str| row.try_get::<String, _>(column);
-    let time = |column: &str| -> Result<Option<WallTime>, sqlx::Error> {
-        let ms: Option<i64> = row.try_get(column)?;
+fn line(row: &Row, now: WallTime) -> Result<BoardLine, RegistryError> {
+    let id = |column: &str| row.get::<String>(column);
+    let time = |column: &str| -> Result<Option<WallTime>, qorgan_store::SqlError> {
+        let ms: Option<i64> = row.get(column)?;
         Ok(ms.map(WallTime::from_unix_ms))
     };
-    let phase: AttemptPhase = store::json("phase", row.try_get("phase")?)?;
-    let closes = WallTime::from_unix_ms(row.try_get("closes_ms")?);
+    let phase: AttemptPhase = qorgan_store::json("phase", &row.get::<String>("phase")?)?;
+    let closes = WallTime::from_unix_ms(row.get("closes_ms")?);
     let allowed = unsigned(row, "duration_ms")?
         .saturating_add(unsigned(row, "extra_ms")?)
         .saturating_add(unsigned(row, "extra_minutes")?.saturating_mul(60_000));
     Ok(BoardLine {
-        attempt: store::id(&id("id")?)?,
-        sitting: store::id(&id("sitting_id")?)?,
-        exam: store::id(&id("exam_id")?)?,
-        exam_title: row.try_get("title")?,
-        person: store::id(&id("person_id")?)?,
-        candidate: row.try_get("display_name")?,
-        login: row.try_get("login")?,
+        attempt: qorgan_store::id(&id("id")?)?,
+        sitting: qorgan_store::id(&id("sitting_id")?)?,
+        exam: qorgan_store::id(&id("exam_id")?)?,
+        exam_title: row.get("title")?,
+        person: qorgan_store::id(&id("person_id")?)?,
+        candidate: row.get("display_name")?,
+        login: row.get("login")?,
         phase,
-        since: WallTime::from_unix_ms(row.try_get("phase_since_ms")?),
+        since: WallTime::from_unix_ms(row.get("phase_since_ms")?),
         check_in: time("check_in_ms")?,
         started: time("started_ms")?,
         ended: time("ended_ms")?,
         absent: matches!(phase, AttemptPhase::Scheduled) && now > closes,
-        identity: store::json("identity state", &format!("\"{}\"", id("identity")?))?,
-        hand_raised: row.try_get("hand_raised")?,
-        late: row.try_get("late")?,
+        identity: qorgan_store::json("identity state", &format!("\"{}\"", id("identity")?))?,
+        hand_raised: row.get("hand_raised")?,
+        late: row.get("late")?,
         incidents: unsigned(row, "incidents")?,
         unreviewed: unsigned(row, "unreviewed")?,
         moves_open: unsigned(row, "moves_open")?,
@@ -407,13 +407,13 @@ fn line(row: &SqliteRow, now: WallTime) -> Result<BoardLine, RegistryError> {
     })
 }
 
-fn newest(row: &SqliteRow) -> Result<Option<NewestIncident>, RegistryError> {
-    let kind: Option<String> = row.try_get("newest_kind")?;
+fn newest(row: &Row) -> Result<Option<NewestIncident>, RegistryError> {
+    let kind: Option<String> = row.get("newest_kind")?;
     kind.map(|kind| {
         Ok(NewestIncident {
             kind,
-            severity: row.try_get("newest_severity")?,
-            began_ms: row.try_get("newest_ms")?,
+            severity: row.get("newest_severity")?,
+            began_ms: row.get("newest_ms")?,
         })
     })
     .transpose()

@@ -124,7 +124,7 @@ impl Registry {
         let standing = self.submitted_standing(state).await?;
         let wall = self.inner.clock.wall();
         let mut change = Change::begin(self, state, state.epoch, wall).await?;
-        let late = sqlx::query_scalar("SELECT late FROM attempts WHERE id = $1")
+        let late = qorgan_store::query_scalar("SELECT late FROM attempts WHERE id = $1")
             .bind(state.facts.attempt.to_string())
             .fetch_one(&mut *change.tx)
             .await?;
@@ -152,7 +152,7 @@ impl Registry {
             self.confirm(change, state, state.journal_next).await?;
             return Ok(false);
         }
-        sqlx::query("UPDATE attempts SET late = 1 WHERE id = $1")
+        qorgan_store::query("UPDATE attempts SET late = 1 WHERE id = $1")
             .bind(state.facts.attempt.to_string())
             .execute(&mut *change.tx)
             .await?;
@@ -169,7 +169,7 @@ impl Registry {
         if !state.leases.in_time(self.inner.clock.now()) || state.sealing {
             return Ok(());
         }
-        sqlx::query(
+        qorgan_store::query(
             "UPDATE responses SET confirmed_ms = $4 WHERE attempt_id = $1 AND epoch = $2 \
              AND seq <= $3 AND mark IN ('after_cover', 'after_end') AND confirmed_ms IS NULL",
         )
@@ -192,7 +192,7 @@ impl Registry {
     ) -> Result<SignedHex, RegistryError> {
         let attempt = state.facts.attempt.to_string();
         let (epoch, next) = (i64::from(state.epoch.0), signed(standing.next));
-        let made: Option<(Vec<u8>, Vec<u8>)> = sqlx::query_as(
+        let made: Option<(Vec<u8>, Vec<u8>)> = qorgan_store::query_as(
             "SELECT bytes, signature FROM response_receipts WHERE attempt_id = $1 AND epoch = $2 \
              AND next = $3 AND submitted = $4",
         )
@@ -215,7 +215,7 @@ impl Registry {
             submitted: standing.submitted,
             at,
         })?;
-        sqlx::query(
+        qorgan_store::query(
             "INSERT INTO response_receipts (attempt_id, epoch, next, submitted, institution_id, \
              bytes, signature, at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
@@ -237,7 +237,7 @@ impl Registry {
         &self,
         state: &CellState,
     ) -> Result<bool, RegistryError> {
-        let count: i64 = sqlx::query_scalar(
+        let count: i64 = qorgan_store::query_scalar(
             "SELECT COUNT(*) FROM response_receipts WHERE attempt_id = $1 AND submitted = 1",
         )
         .bind(state.facts.attempt.to_string())

@@ -13,7 +13,7 @@ use super::change::{Change, is_stale};
 use super::error::RegistryError;
 use super::refresh::told;
 use super::save::Settlement;
-use crate::store::{StoreError, WriteTx};
+use qorgan_store::{StoreError, WriteTx};
 
 impl Registry {
     /// Ticks every live attempt until `stop` is done; reads those that ran before a restart first.
@@ -62,14 +62,14 @@ impl Registry {
 
     /// Reads every attempt that is under way, so that it is covered and its deadline kept.
     async fn load_live(&self) -> Result<(), RegistryError> {
-        let ids: Vec<String> = sqlx::query_scalar(
+        let ids: Vec<String> = qorgan_store::query_scalar(
             "SELECT id FROM attempts WHERE phase_word IN ('check_in', 'ready', 'running', 'paused')",
         )
         .fetch_all(self.inner.store.read())
         .await?;
         let mut cells = Vec::with_capacity(ids.len());
         for id in ids {
-            let attempt = crate::store::id(&id)?;
+            let attempt = qorgan_store::id(&id)?;
             match self.cell(attempt).await {
                 Ok(cell) => cells.push(cell),
                 Err(error) => {
@@ -167,24 +167,30 @@ impl Registry {
             }
             Err(Unstored::OneOf(_error)) => {
                 for one in ticked {
-                    self.store_alone(one).await;
+                    if !self.store_alone(one).await {
+                        // The next tick says the others again.
+                        break;
+                    }
                 }
             }
         }
     }
 
-    async fn store_alone(&self, one: Ticked<'_>) {
-        match self.write_together(core::slice::from_ref(&one)).await {
+    /// Stores one tick; tells whether the database takes anything at all.
+    async fn store_alone(&self, one: Ticked<'_>) -> bool {
+        let (takes, error) = match self.write_together(core::slice::from_ref(&one)).await {
             Ok(mut opens) => {
                 if let Some(open) = opens.pop() {
                     self.let_hold(one, open);
                 }
+                return true;
             }
-            Err(Unstored::Database(error) | Unstored::OneOf(error)) => {
-                let attempt = one.state.facts.attempt;
-                tracing::error!(%attempt, %error, "An attempt's state could not be stored");
-            }
-        }
+            Err(Unstored::Database(error)) => (false, error),
+            Err(Unstored::OneOf(error)) => (true, error),
+        };
+        let attempt = one.state.facts.attempt;
+        tracing::error!(%attempt, %error, "An attempt's state could not be stored");
+        takes
     }
 
     fn let_hold(&self, mut one: Ticked<'_>, open: OpenIncidents) {

@@ -9,13 +9,12 @@ use qorgan_protocol::time::WallTime;
 use qorgan_protocol::wire::{
     AttemptView, ConnectionTime, FreshnessView, Hex, LeaseView, Message, MessageFrom, ProblemCode,
 };
-use sqlx::Row as _;
 
 use super::Registry;
 use super::binding::Caller;
 use super::cell::CellState;
 use super::error::RegistryError;
-use crate::store::{self, StoreError};
+use qorgan_store::StoreError;
 
 impl Registry {
     /// Returns the view once its version is newer than `after`, or after `wait`.
@@ -148,7 +147,7 @@ impl Registry {
         if state.messages == 0 {
             return Ok(Vec::new());
         }
-        let rows = sqlx::query(
+        let rows = qorgan_store::query(
             "SELECT id, sender, at_ms, sealed FROM messages WHERE attempt_id = $1 \
              ORDER BY at_ms DESC, id DESC LIMIT 50",
         )
@@ -157,18 +156,18 @@ impl Registry {
         .await?;
         let mut messages = Vec::with_capacity(rows.len());
         for row in rows.iter().rev() {
-            let id: String = row.try_get("id")?;
-            let sealed: Vec<u8> = row.try_get("sealed")?;
+            let id: String = row.get("id")?;
+            let sealed: Vec<u8> = row.get("sealed")?;
             let place = super::candidate::message_place(&id);
             let plain = state.key.open(place.as_bytes(), &sealed)?;
-            let from = match row.try_get::<String, _>("sender")?.as_str() {
+            let from = match row.get::<String>("sender")?.as_str() {
                 "proctor" => MessageFrom::Proctor,
                 _ => MessageFrom::Candidate,
             };
             messages.push(Message {
-                id: store::id(&id)?,
+                id: qorgan_store::id(&id)?,
                 from,
-                at: WallTime::from_unix_ms(row.try_get("at_ms")?),
+                at: WallTime::from_unix_ms(row.get("at_ms")?),
                 text: String::from_utf8(plain)
                     .map_err(|_bad| StoreError::Corrupt { what: "message" })?,
             });

@@ -6,11 +6,11 @@ use qorgan_protocol::wire::Accommodation;
 use qorgan_server_core::sitting::SittingSettings;
 
 use super::*;
-use crate::config::Config;
 use crate::registry::{BoardOf, BoardQuery};
-use crate::store::assigned::Scope;
-use crate::store::exams::{self, Admission, NewExam, NewSitting};
-use crate::store::people::{self, NewPerson};
+use qorgan_base::config::Config;
+use qorgan_store::assigned::Scope;
+use qorgan_store::exams::{self, Admission, NewExam, NewSitting};
+use qorgan_store::people::{self, NewPerson};
 
 struct World {
     state: AppState,
@@ -82,7 +82,7 @@ impl World {
             .expect("stored");
         let phase = AttemptPhase::Void { since: at };
         let term = at.unix_ms() + term_days * 24 * 3_600_000;
-        sqlx::query(
+        qorgan_store::query(
             "UPDATE attempts SET phase = $2, phase_word = 'void', retention_until_ms = $3 \
              WHERE id = $1",
         )
@@ -108,11 +108,13 @@ impl World {
     }
 
     async fn logged(&self, attempt: AttemptId) -> Vec<(String, String, String)> {
-        sqlx::query_as("SELECT action, actor, detail FROM audit_log WHERE subject = $1 ORDER BY id")
-            .bind(attempt.to_string())
-            .fetch_all(self.state.store.read())
-            .await
-            .expect("readable")
+        qorgan_store::query_as(
+            "SELECT action, actor, detail FROM audit_log WHERE subject = $1 ORDER BY id",
+        )
+        .bind(attempt.to_string())
+        .fetch_all(self.state.store.read())
+        .await
+        .expect("readable")
     }
 }
 
@@ -219,7 +221,7 @@ async fn an_attempt_that_is_not_over_is_not_deleted() {
     let world = World::start().await;
     let attempt = world.ended("runs", -1).await;
     let mut tx = world.state.store.begin().await.expect("a writer");
-    sqlx::query("UPDATE attempts SET phase_word = 'running' WHERE id = $1")
+    qorgan_store::query("UPDATE attempts SET phase_word = 'running' WHERE id = $1")
         .bind(attempt.to_string())
         .execute(&mut *tx)
         .await
@@ -264,7 +266,7 @@ async fn a_destroyed_key_leaves_the_rotation_and_lists_working() {
         .expect("the other opens");
     let key_file = state.config.key_file(&state.data);
     let places: (&Path, &Path) = (&state.data, &key_file);
-    crate::rotation::rotate(places, (&state.store, &state.keys), None)
+    qorgan_store::rotation::rotate(places, (&state.store, &state.keys), None)
         .await
         .expect("wrapped anew");
 }

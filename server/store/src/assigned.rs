@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use qorgan_protocol::ids::{AttemptId, PersonId, SittingId};
 use qorgan_protocol::time::WallTime;
 use qorgan_server_core::login::fold_login;
-use sqlx::Row as _;
 
-use super::{Store, StoreError, WriteTx, audit, id};
-use crate::keys::ServerKeys;
+use crate::audit;
+use crate::sql::WriteTx;
+use crate::store::{Store, StoreError, id};
+use qorgan_base::keys::ServerKeys;
 
 /// What a member of staff is shown of sittings and attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub enum Scope {
 
 impl Scope {
     /// Returns the proctor for SQL; NULL sees all.
-    pub(crate) fn proctor(self) -> Option<String> {
+    pub fn proctor(self) -> Option<String> {
         match self {
             Self::All => None,
             Self::Proctor(person) => Some(person.to_string()),
@@ -31,7 +32,7 @@ impl Scope {
 
 /// What a path names that belongs to a sitting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Named<'a> {
+pub enum Named<'a> {
     /// A sitting.
     Sitting(&'a str),
     /// An attempt.
@@ -44,7 +45,7 @@ pub(crate) enum Named<'a> {
 ///
 /// # Errors
 /// The database failed.
-pub(crate) async fn is_assigned(
+pub async fn is_assigned(
     store: &Store,
     person: PersonId,
     named: Named<'_>,
@@ -66,7 +67,7 @@ pub(crate) async fn is_assigned(
             of,
         ),
     };
-    let count: i64 = sqlx::query_scalar(sql)
+    let count: i64 = crate::sql::query_scalar(sql)
         .bind(of)
         .bind(person.to_string())
         .fetch_one(store.read())
@@ -78,11 +79,8 @@ pub(crate) async fn is_assigned(
 ///
 /// # Errors
 /// The database failed.
-pub(crate) async fn watched(
-    store: &Store,
-    person: PersonId,
-) -> Result<BTreeSet<AttemptId>, StoreError> {
-    let rows: Vec<String> = sqlx::query_scalar(
+pub async fn watched(store: &Store, person: PersonId) -> Result<BTreeSet<AttemptId>, StoreError> {
+    let rows: Vec<String> = crate::sql::query_scalar(
         "SELECT a.id FROM attempts a JOIN sitting_proctors g ON g.sitting_id = a.sitting_id \
          WHERE g.person_id = $1 AND a.phase_word IN ('check_in', 'ready', 'running', 'paused')",
     )
@@ -106,8 +104,8 @@ pub enum AssignError {
     Store(#[from] StoreError),
 }
 
-impl From<sqlx::Error> for AssignError {
-    fn from(error: sqlx::Error) -> Self {
+impl From<crate::sql::SqlError> for AssignError {
+    fn from(error: crate::sql::SqlError) -> Self {
         Self::Store(StoreError::Sql(error))
     }
 }
@@ -125,7 +123,7 @@ pub async fn assign(
 ) -> Result<PersonId, AssignError> {
     let institution = keys.institution();
     let sitting = sitting.to_string();
-    let known: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM sittings WHERE id = $1")
+    let known: i64 = crate::sql::query_scalar("SELECT COUNT(*) FROM sittings WHERE id = $1")
         .bind(&sitting)
         .fetch_one(&mut **tx)
         .await?;
@@ -133,9 +131,9 @@ pub async fn assign(
         return Err(AssignError::NoSitting);
     }
     // One who lost the role can still be withdrawn.
-    let person: Option<String> = sqlx::query_scalar(
+    let person: Option<String> = crate::sql::query_scalar(
         "SELECT p.id FROM people p WHERE p.login = $1 AND (EXISTS (SELECT 1 FROM staff_roles r \
-         WHERE r.person_id = p.id AND r.role = 'proctor') OR NOT $2)",
+         WHERE r.person_id = p.id AND r.role = 'proctor') OR CAST($2 AS BIGINT) = 0)",
     )
     .bind(fold_login(login))
     .bind(assigned)
@@ -154,7 +152,7 @@ pub async fn assign(
             "proctor_withdrawn",
         )
     };
-    let query = sqlx::query(sql).bind(&sitting).bind(&person);
+    let query = crate::sql::query(sql).bind(&sitting).bind(&person);
     let query = if assigned {
         query
             .bind(institution.to_string())
@@ -178,22 +176,23 @@ pub async fn assign(
 
 /// Proctors of a sitting and those who could be: login and name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Proctors {
-    pub(crate) assigned: Vec<(String, String)>,
-    pub(crate) others: Vec<(String, String)>,
+pub struct Proctors {
+    pub assigned: Vec<(String, String)>,
+    pub others: Vec<(String, String)>,
 }
 
 /// Returns the proctors of a sitting, and every other proctor.
 ///
 /// # Errors
 /// The database failed.
-pub(crate) async fn proctors(store: &Store, sitting: SittingId) -> Result<Proctors, StoreError> {
-    let rows = sqlx::query(
-        "SELECT p.login, p.display_name, g.person_id IS NOT NULL AS assigned FROM people p \
+pub async fn proctors(store: &Store, sitting: SittingId) -> Result<Proctors, StoreError> {
+    let rows = crate::sql::query(
+        "SELECT p.login, p.display_name, CAST(CASE WHEN g.person_id IS NOT NULL \
+         THEN 1 ELSE 0 END AS BIGINT) AS assigned FROM people p \
          LEFT JOIN sitting_proctors g ON g.person_id = p.id AND g.sitting_id = $1 \
          WHERE g.person_id IS NOT NULL OR EXISTS (SELECT 1 FROM staff_roles r \
          WHERE r.person_id = p.id AND r.role = 'proctor') \
-         ORDER BY assigned DESC, p.folded, p.login LIMIT $2",
+         ORDER BY assigned DESC, p.folded NULLS FIRST, p.login LIMIT $2",
     )
     .bind(sitting.to_string())
     .bind(PROCTORS_MAX)
@@ -201,8 +200,8 @@ pub(crate) async fn proctors(store: &Store, sitting: SittingId) -> Result<Procto
     .await?;
     let mut proctors = Proctors::default();
     for row in rows {
-        let one = (row.try_get("login")?, row.try_get("display_name")?);
-        if row.try_get("assigned")? {
+        let one = (row.get("login")?, row.get("display_name")?);
+        if row.get("assigned")? {
             proctors.assigned.push(one);
         } else {
             proctors.others.push(one);

@@ -7,13 +7,14 @@
 //!   write the whole database can chain it anew; a head that was noted elsewhere then tells
 //!   (`audit verify --head`).
 
+use crate::sql::Target;
 use qorgan_protocol::crypto::{Hasher as _, Sha256};
 use qorgan_protocol::ids::InstitutionId;
 use qorgan_protocol::time::WallTime;
 use qorgan_signing::Ring;
-use sqlx::{Executor, Sqlite};
 
-use super::{Store, StoreError, WriteTx};
+use crate::sql::WriteTx;
+use crate::store::{Store, StoreError};
 
 /// One line of the audit log; no names, no content.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +34,7 @@ pub struct Entry<'a> {
 }
 
 /// An entry as it is stored, without its own hash.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
     /// Its number, rising.
     pub id: i64,
@@ -54,6 +55,18 @@ pub struct Stored {
     /// Its own hash.
     pub hash: Option<Vec<u8>>,
 }
+
+crate::from_row!(Stored {
+    id,
+    institution_id,
+    at_ms,
+    actor,
+    action,
+    subject,
+    detail,
+    prev,
+    hash,
+});
 
 impl Stored {
     /// Returns the hash of this entry after the one whose hash is `prev`: SHA-256 over the label, the
@@ -89,7 +102,7 @@ pub async fn write(tx: &mut WriteTx, entry: &Entry<'_>) -> Result<(), StoreError
     let (entries, prev) = head(&mut **tx)
         .await?
         .unwrap_or_else(|| (0, BEFORE_ALL.to_vec()));
-    let last: Option<i64> = sqlx::query_scalar("SELECT MAX(id) FROM audit_log")
+    let last: Option<i64> = crate::sql::query_scalar("SELECT MAX(id) FROM audit_log")
         .fetch_one(&mut **tx)
         .await?;
     let stored = Stored {
@@ -104,7 +117,7 @@ pub async fn write(tx: &mut WriteTx, entry: &Entry<'_>) -> Result<(), StoreError
         hash: None,
     };
     let hash = stored.chained(&prev);
-    sqlx::query(
+    crate::sql::query(
         "INSERT INTO audit_log (id, institution_id, at_ms, actor, action, subject, detail, prev, \
          hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
@@ -127,11 +140,9 @@ pub async fn write(tx: &mut WriteTx, entry: &Entry<'_>) -> Result<(), StoreError
     .await
 }
 
-async fn head(
-    from: impl Executor<'_, Database = Sqlite>,
-) -> Result<Option<(i64, Vec<u8>)>, StoreError> {
+async fn head(from: impl Into<Target<'_>>) -> Result<Option<(i64, Vec<u8>)>, StoreError> {
     let sql = "SELECT entries, hash FROM audit_head WHERE id = 1";
-    Ok(sqlx::query_as(sql).fetch_optional(from).await?)
+    Ok(crate::sql::query_as(sql).fetch_optional(from).await?)
 }
 
 async fn put_head(
@@ -139,7 +150,7 @@ async fn put_head(
     institution: &str,
     (entries, hash): (i64, &Sha256),
 ) -> Result<(), StoreError> {
-    sqlx::query(
+    crate::sql::query(
         "INSERT INTO audit_head (id, institution_id, entries, hash) VALUES (1, $1, $2, $3) \
          ON CONFLICT (id) DO UPDATE SET entries = excluded.entries, hash = excluded.hash",
     )
@@ -152,7 +163,7 @@ async fn put_head(
 }
 
 /// Chains the entries from before there was a chain, once.
-pub(super) async fn chain_old(store: &Store) -> Result<(), StoreError> {
+pub(crate) async fn chain_old(store: &Store) -> Result<(), StoreError> {
     let mut tx = store.begin().await?;
     if head(&mut *tx).await?.is_some() {
         // What has no hash now was put in past the server: it stays so, and verification tells.
@@ -167,7 +178,7 @@ pub(super) async fn chain_old(store: &Store) -> Result<(), StoreError> {
         }
         for one in page {
             let hash = one.chained(&prev.0);
-            sqlx::query("UPDATE audit_log SET prev = $2, hash = $3 WHERE id = $1")
+            crate::sql::query("UPDATE audit_log SET prev = $2, hash = $3 WHERE id = $1")
                 .bind(one.id)
                 .bind(prev.0.as_slice())
                 .bind(hash.0.as_slice())
@@ -184,12 +195,12 @@ pub(super) async fn chain_old(store: &Store) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn page(
-    from: impl Executor<'_, Database = Sqlite>,
-    after: i64,
-) -> Result<Vec<Stored>, StoreError> {
+async fn page(from: impl Into<Target<'_>>, after: i64) -> Result<Vec<Stored>, StoreError> {
     let sql = "SELECT * FROM audit_log WHERE id > $1 ORDER BY id LIMIT 1000";
-    Ok(sqlx::query_as(sql).bind(after).fetch_all(from).await?)
+    Ok(crate::sql::query_as(sql)
+        .bind(after)
+        .fetch_all(from)
+        .await?)
 }
 
 /// What a verification of the chain found.
@@ -217,12 +228,12 @@ pub enum Chain {
 /// The database failed.
 pub async fn verify(store: &Store, noted: Option<Sha256>) -> Result<Chain, StoreError> {
     // One reading transaction, so that the head is that of the entries.
-    let mut tx = store.read().begin().await?;
-    let head = head(&mut *tx).await?;
+    let mut tx = store.snapshot().await?;
+    let head = head(&mut tx).await?;
     let (mut entries, mut prev, mut last) = (0, Sha256(BEFORE_ALL), 0);
     let mut met = noted.is_none_or(|noted| noted == prev);
     loop {
-        let page = page(&mut *tx, last).await?;
+        let page = page(&mut tx, last).await?;
         if page.is_empty() {
             break;
         }
@@ -273,8 +284,8 @@ pub async fn list(
     subject: Option<&str>,
     limit: u32,
 ) -> Result<Vec<Stored>, StoreError> {
-    let rows = sqlx::query_as(
-        "SELECT * FROM audit_log WHERE id < $1 AND ($2 IS NULL OR subject = $2) \
+    let rows = crate::sql::query_as(
+        "SELECT * FROM audit_log WHERE id < $1 AND (CAST($2 AS TEXT) IS NULL OR subject = $2) \
          ORDER BY id DESC LIMIT $3",
     )
     .bind(before.unwrap_or(i64::MAX))
@@ -296,17 +307,22 @@ mod tests {
     use super::*;
 
     async fn store(folder: &std::path::Path) -> Store {
-        Store::open(&folder.join("qorgan.db")).await.expect("opens")
+        let file = folder.join("qorgan.db");
+        crate::open(&qorgan_base::config::Location::File(file))
+            .await
+            .expect("opens")
     }
 
     async fn log(store: &Store, count: i64) {
         let institution = InstitutionId::new(WallTime::from_unix_ms(1), [1; 10]);
         let mut tx = store.begin().await.expect("a writer");
-        sqlx::query("INSERT OR IGNORE INTO institutions (id, created_ms) VALUES ($1, 1)")
-            .bind(institution.to_string())
-            .execute(&mut *tx)
-            .await
-            .expect("stored");
+        crate::sql::query(
+            "INSERT INTO institutions (id, created_ms) VALUES ($1, 1) ON CONFLICT DO NOTHING",
+        )
+        .bind(institution.to_string())
+        .execute(&mut *tx)
+        .await
+        .expect("stored");
         for number in 0..count {
             let entry = Entry {
                 institution,
@@ -321,9 +337,9 @@ mod tests {
         tx.commit().await.expect("stored");
     }
 
-    async fn do_sql(store: &Store, sql: &'static str) -> Result<(), sqlx::Error> {
+    async fn do_sql(store: &Store, sql: &'static str) -> Result<(), crate::sql::SqlError> {
         let mut tx = store.begin().await.expect("a writer");
-        sqlx::raw_sql(sql).execute(&mut *tx).await?;
+        crate::sql::script(sql).execute(&mut *tx).await?;
         tx.commit().await
     }
 
@@ -337,8 +353,8 @@ mod tests {
             ("DELETE FROM audit_log WHERE id > 6;", 7),
             ("DELETE FROM audit_log;", 1),
             (
-                "INSERT INTO audit_log (institution_id, at_ms, actor, action, subject) \
-                 SELECT institution_id, 1, 'x', 'y', 'z' FROM audit_log LIMIT 1;",
+                "INSERT INTO audit_log (id, institution_id, at_ms, actor, action, subject) \
+                 SELECT 9, institution_id, 1, 'x', 'y', 'z' FROM audit_log LIMIT 1;",
                 9,
             ),
             (

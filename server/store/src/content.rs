@@ -8,14 +8,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::sql::Target;
 use qorgan_protocol::assessment::{AssessmentItem, AssessmentTest};
 use qorgan_protocol::ids::{ExamId, InstitutionId, ItemId, PictureId, TestId};
 use qorgan_protocol::time::WallTime;
 use qorgan_signing::SecretKey;
-use sqlx::{Executor, Row as _, Sqlite};
 
-use super::{Store, StoreError, WriteTx, id};
-use crate::keys::ServerKeys;
+use crate::sql::WriteTx;
+use crate::store::{Store, StoreError, id};
+use qorgan_base::keys::ServerKeys;
 
 /// A test that is sealed under its exam's key and not stored yet.
 pub struct SealedTest {
@@ -47,8 +48,8 @@ pub enum PutTestError {
     Store(#[from] StoreError),
 }
 
-impl From<sqlx::Error> for PutTestError {
-    fn from(error: sqlx::Error) -> Self {
+impl From<crate::sql::SqlError> for PutTestError {
+    fn from(error: crate::sql::SqlError) -> Self {
         Self::Store(StoreError::Sql(error))
     }
 }
@@ -111,11 +112,11 @@ fn seal_under(
 /// # Errors
 /// The database failed.
 pub async fn test_in_force(
-    from: impl Executor<'_, Database = Sqlite>,
+    from: impl Into<Target<'_>>,
     exam: ExamId,
     language: &str,
 ) -> Result<Option<TestId>, StoreError> {
-    let found: Option<String> = sqlx::query_scalar(
+    let found: Option<String> = crate::sql::query_scalar(
         "SELECT id FROM tests WHERE exam_id = $1 AND language = $2 AND replaced_ms IS NULL",
     )
     .bind(exam.to_string())
@@ -140,13 +141,13 @@ pub async fn put_test(
     }
     let (institution, exam) = (test.institution.to_string(), test.exam);
     if let Some(replaced) = replaces {
-        sqlx::query("UPDATE tests SET replaced_ms = $2 WHERE id = $1")
+        crate::sql::query("UPDATE tests SET replaced_ms = $2 WHERE id = $1")
             .bind(replaced.to_string())
             .bind(at.unix_ms())
             .execute(&mut **tx)
             .await?;
     }
-    sqlx::query(
+    crate::sql::query(
         "INSERT INTO tests (id, institution_id, exam_id, language, title, items, created_ms) \
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
     )
@@ -168,7 +169,7 @@ async fn put_contents(
     institution: &str,
 ) -> Result<(), PutTestError> {
     for (position, (item, sealed)) in (1_i64..).zip(&test.items) {
-        sqlx::query(
+        crate::sql::query(
             "INSERT INTO items (id, institution_id, test_id, position, sealed) \
              VALUES ($1, $2, $3, $4, $5)",
         )
@@ -181,7 +182,7 @@ async fn put_contents(
         .await?;
     }
     for (picture, media_type, sealed) in &test.pictures {
-        sqlx::query(
+        crate::sql::query(
             "INSERT INTO pictures (id, institution_id, test_id, media_type, sealed) \
              VALUES ($1, $2, $3, $4, $5)",
         )
@@ -201,16 +202,14 @@ async fn put_contents(
 /// # Errors
 /// The database failed.
 pub async fn slots(store: &Store, test: TestId) -> Result<Vec<(u16, ItemId)>, StoreError> {
-    let rows = sqlx::query("SELECT position, id FROM items WHERE test_id = $1 ORDER BY position")
-        .bind(test.to_string())
-        .fetch_all(store.read())
-        .await?;
+    let rows =
+        crate::sql::query("SELECT position, id FROM items WHERE test_id = $1 ORDER BY position")
+            .bind(test.to_string())
+            .fetch_all(store.read())
+            .await?;
     let mut slots = Vec::with_capacity(rows.len());
     for row in rows {
-        slots.push((
-            row.try_get::<u16, _>("position")?,
-            id(&row.try_get::<String, _>("id")?)?,
-        ));
+        slots.push((row.get::<u16>("position")?, id(&row.get::<String>("id")?)?));
     }
     Ok(slots)
 }
@@ -227,7 +226,7 @@ pub async fn item(
     position: u16,
 ) -> Result<Option<AssessmentItem>, StoreError> {
     let sealed: Option<Vec<u8>> =
-        sqlx::query_scalar("SELECT sealed FROM items WHERE test_id = $1 AND position = $2")
+        crate::sql::query_scalar("SELECT sealed FROM items WHERE test_id = $1 AND position = $2")
             .bind(test.to_string())
             .bind(i64::from(position))
             .fetch_optional(store.read())
@@ -249,12 +248,12 @@ pub async fn items_by_id(
     (exam, test): (ExamId, TestId),
     wanted: &BTreeSet<ItemId>,
 ) -> Result<BTreeMap<ItemId, AssessmentItem>, StoreError> {
-    let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(
+    let rows: Vec<(i64, Vec<u8>)> = crate::sql::query_as(
         "SELECT position, sealed FROM items WHERE test_id = $1 \
          AND id IN (SELECT value FROM json_each($2))",
     )
     .bind(test.to_string())
-    .bind(super::list("items", wanted)?)
+    .bind(crate::store::list("items", wanted)?)
     .fetch_all(store.read())
     .await?;
     if rows.is_empty() {
@@ -296,28 +295,29 @@ pub async fn picture(
     test: TestId,
     picture: PictureId,
 ) -> Result<Option<(String, Vec<u8>)>, StoreError> {
-    let row = sqlx::query("SELECT media_type, sealed FROM pictures WHERE test_id = $1 AND id = $2")
-        .bind(test.to_string())
-        .bind(picture.to_string())
-        .fetch_optional(store.read())
-        .await?;
+    let row =
+        crate::sql::query("SELECT media_type, sealed FROM pictures WHERE test_id = $1 AND id = $2")
+            .bind(test.to_string())
+            .bind(picture.to_string())
+            .fetch_optional(store.read())
+            .await?;
     let Some(row) = row else {
         return Ok(None);
     };
     let key = exam_key(store.read(), keys, exam).await?;
     let place = picture_place(exam, test, picture);
     let plain = key
-        .open(place.as_bytes(), &row.try_get::<Vec<u8>, _>("sealed")?)
+        .open(place.as_bytes(), &row.get::<Vec<u8>>("sealed")?)
         .map_err(|source| sealed_error("picture", source))?;
-    Ok(Some((row.try_get("media_type")?, plain)))
+    Ok(Some((row.get("media_type")?, plain)))
 }
 
 async fn exam_key(
-    executor: impl Executor<'_, Database = Sqlite>,
+    executor: impl Into<Target<'_>>,
     keys: &ServerKeys,
     exam: ExamId,
 ) -> Result<SecretKey, StoreError> {
-    let wrapped: Vec<u8> = sqlx::query_scalar("SELECT key_wrapped FROM exams WHERE id = $1")
+    let wrapped: Vec<u8> = crate::sql::query_scalar("SELECT key_wrapped FROM exams WHERE id = $1")
         .bind(exam.to_string())
         .fetch_one(executor)
         .await?;

@@ -9,8 +9,9 @@ use qorgan_server_core::login::fold_login;
 use qorgan_server_core::sitting::SittingSettings;
 use qorgan_signing::SecretKey;
 
-use super::{StoreError, WriteTx, id};
-use crate::keys::ServerKeys;
+use crate::sql::WriteTx;
+use crate::store::{StoreError, id};
+use qorgan_base::keys::ServerKeys;
 
 /// A new exam.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +64,7 @@ pub async fn create_exam(
 ) -> Result<ExamId, StoreError> {
     let id = ExamId::new(at, random()?);
     let wrapped = wrapped_key(keys, &format!("exam:{id}"))?;
-    sqlx::query(
+    crate::sql::query(
         "INSERT INTO exams (id, institution_id, title, discipline, discipline_code, key_wrapped, \
          created_ms) VALUES ($1, $2, $3, $4, $5, $6, $7)",
     )
@@ -93,7 +94,7 @@ pub async fn create_sitting(
     let id = SittingId::new(at, random()?);
     let settings = &sitting.settings;
     let policy = to_json("gate policy", &settings.policy)?;
-    sqlx::query(
+    crate::sql::query(
         "INSERT INTO sittings (id, institution_id, exam_id, opens_ms, closes_ms, duration_ms, \
          policy, bandwidth, deny_processes, allow_processes, created_ms) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
@@ -128,7 +129,7 @@ pub async fn admit(
     let allowances = to_json("allowances", &admission.accommodation.allowances)?;
     let institution = keys.institution().to_string();
     let (sitting, person) = (admission.sitting.to_string(), admission.person.to_string());
-    sqlx::query(
+    crate::sql::query(
         "INSERT INTO admissions (sitting_id, person_id, institution_id, admitted, reason, \
          extra_minutes, accessibility, changed_ms, allowances) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
@@ -148,7 +149,7 @@ pub async fn admit(
     .bind(allowances)
     .execute(&mut **tx)
     .await?;
-    let known: Option<String> = sqlx::query_scalar(
+    let known: Option<String> = crate::sql::query_scalar(
         "SELECT id FROM attempts WHERE sitting_id = $1 AND person_id = $2 \
          ORDER BY number DESC LIMIT 1",
     )
@@ -171,14 +172,14 @@ pub async fn allowances(
     sitting: SittingId,
     person: PersonId,
 ) -> Result<Option<Vec<Allowance>>, StoreError> {
-    let text: Option<String> = sqlx::query_scalar(
+    let text: Option<String> = crate::sql::query_scalar(
         "SELECT allowances FROM admissions WHERE sitting_id = $1 AND person_id = $2",
     )
     .bind(sitting.to_string())
     .bind(person.to_string())
     .fetch_optional(&mut **tx)
     .await?;
-    text.map(|text| super::json("allowances", &text))
+    text.map(|text| crate::store::json("allowances", &text))
         .transpose()
 }
 
@@ -196,8 +197,8 @@ pub enum GrantError {
     Store(#[from] StoreError),
 }
 
-impl From<sqlx::Error> for GrantError {
-    fn from(error: sqlx::Error) -> Self {
+impl From<crate::sql::SqlError> for GrantError {
+    fn from(error: crate::sql::SqlError) -> Self {
         Self::Store(StoreError::Sql(error))
     }
 }
@@ -212,7 +213,7 @@ pub async fn grant(
     (sitting, login): (SittingId, &str),
     allowances: &[Allowance],
 ) -> Result<PersonId, GrantError> {
-    let found: Option<(String, i64)> = sqlx::query_as(
+    let found: Option<(String, i64)> = crate::sql::query_as(
         "SELECT p.id, (SELECT COUNT(*) FROM attempts a WHERE a.sitting_id = d.sitting_id \
          AND a.person_id = d.person_id AND a.watch IS NOT NULL AND a.phase_word <> 'void') \
          FROM admissions d JOIN people p ON p.id = d.person_id \
@@ -226,7 +227,7 @@ pub async fn grant(
     if checked_in > 0 {
         return Err(GrantError::CheckedIn);
     }
-    sqlx::query(
+    crate::sql::query(
         "UPDATE admissions SET allowances = $3, changed_ms = $4 \
          WHERE sitting_id = $1 AND person_id = $2",
     )
@@ -252,7 +253,7 @@ pub async fn create_attempt(
 ) -> Result<AttemptId, StoreError> {
     let id = AttemptId::new(at, random()?);
     let phase = AttemptPhase::Scheduled;
-    sqlx::query(
+    crate::sql::query(
         "INSERT INTO attempts (id, institution_id, sitting_id, person_id, number, phase, \
          phase_word, phase_since_ms, key_wrapped, created_ms) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
@@ -277,14 +278,15 @@ pub async fn create_attempt(
 /// # Errors
 /// The database failed, or the key does not open.
 pub async fn attempt_key(
-    store: &super::Store,
+    store: &crate::store::Store,
     keys: &ServerKeys,
     attempt: AttemptId,
 ) -> Result<SecretKey, StoreError> {
-    let wrapped: Vec<u8> = sqlx::query_scalar("SELECT key_wrapped FROM attempts WHERE id = $1")
-        .bind(attempt.to_string())
-        .fetch_one(store.read())
-        .await?;
+    let wrapped: Vec<u8> =
+        crate::sql::query_scalar("SELECT key_wrapped FROM attempts WHERE id = $1")
+            .bind(attempt.to_string())
+            .fetch_one(store.read())
+            .await?;
     keys.unwrap(&format!("attempt:{attempt}"), &wrapped)
         .map_err(|source| StoreError::Sealed {
             what: "attempt key",
@@ -309,7 +311,7 @@ fn to_json<T: serde::Serialize>(what: &'static str, value: &T) -> Result<String,
 ///
 /// # Errors
 /// Where the system gives none.
-pub(super) fn random<const N: usize>() -> Result<[u8; N], StoreError> {
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], StoreError> {
     qorgan_signing::random().map_err(|_none| StoreError::Sealed {
         what: "identifier",
         source: qorgan_signing::SealError::NoRandomness,

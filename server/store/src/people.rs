@@ -1,12 +1,13 @@
 //! People and their roles.
 
+use crate::sql::Target;
 use qorgan_protocol::ids::PersonId;
 use qorgan_protocol::time::WallTime;
 use qorgan_server_core::login::{compose, fold_login, fold_search};
-use sqlx::{Executor, Sqlite};
 
-use super::{Store, StoreError, WriteTx, id};
-use crate::keys::ServerKeys;
+use crate::sql::WriteTx;
+use crate::store::{Store, StoreError, id};
+use qorgan_base::keys::ServerKeys;
 
 /// A person to be added.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -35,8 +36,8 @@ pub async fn put_person(
     at: WallTime,
     person: &NewPerson,
 ) -> Result<PersonId, StoreError> {
-    let new = PersonId::new(at, super::exams::random()?);
-    let known: String = sqlx::query_scalar(
+    let new = PersonId::new(at, crate::exams::random()?);
+    let known: String = crate::sql::query_scalar(
         "INSERT INTO people (id, institution_id, login, display_name, language, external_id, unit, \
          email, created_ms, folded) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
          ON CONFLICT (institution_id, login) DO UPDATE SET display_name = excluded.display_name, \
@@ -65,27 +66,31 @@ fn folded(name: &str, login: &str) -> String {
 
 /// Folds names and logins from before they were kept folded as now. A login whose folded form
 /// somebody else has stays as it is.
-pub(super) async fn fold_old(store: &Store) -> Result<(), StoreError> {
+pub(crate) async fn fold_old(store: &Store) -> Result<(), StoreError> {
     loop {
         let sql = "SELECT id, display_name, login FROM people WHERE folded IS NULL LIMIT 1000";
         let rows: Vec<(String, String, String)> =
-            sqlx::query_as(sql).fetch_all(store.read()).await?;
+            crate::sql::query_as(sql).fetch_all(store.read()).await?;
         if rows.is_empty() {
             return Ok(());
         }
         let mut tx = store.begin().await?;
         for (person, name, login) in rows {
-            sqlx::query("UPDATE people SET folded = $2 WHERE id = $1")
+            crate::sql::query("UPDATE people SET folded = $2 WHERE id = $1")
                 .bind(&person)
                 .bind(folded(&name, &login))
                 .execute(&mut *tx)
                 .await?;
             let login = fold_login(&login);
-            sqlx::query("UPDATE OR IGNORE people SET login = $2 WHERE id = $1 AND login <> $2")
-                .bind(&person)
-                .bind(login)
-                .execute(&mut *tx)
-                .await?;
+            crate::sql::query(
+                "UPDATE people SET login = $2 WHERE id = $1 AND login <> $2 \
+                 AND NOT EXISTS (SELECT 1 FROM people o \
+                 WHERE o.institution_id = people.institution_id AND o.login = $2)",
+            )
+            .bind(&person)
+            .bind(login)
+            .execute(&mut *tx)
+            .await?;
         }
         tx.commit().await?;
     }
@@ -96,10 +101,10 @@ pub(super) async fn fold_old(store: &Store) -> Result<(), StoreError> {
 /// # Errors
 /// The database failed.
 pub async fn by_login(
-    from: impl Executor<'_, Database = Sqlite>,
+    from: impl Into<Target<'_>>,
     login: &str,
 ) -> Result<Option<PersonId>, StoreError> {
-    let known: Option<String> = sqlx::query_scalar("SELECT id FROM people WHERE login = $1")
+    let known: Option<String> = crate::sql::query_scalar("SELECT id FROM people WHERE login = $1")
         .bind(fold_login(login))
         .fetch_optional(from)
         .await?;
@@ -113,10 +118,11 @@ pub async fn by_login(
 pub async fn add_role(
     tx: &mut WriteTx,
     keys: &ServerKeys,
+    at: WallTime,
     person: PersonId,
     role: &str,
 ) -> Result<(), StoreError> {
-    let added = sqlx::query(
+    let added = crate::sql::query(
         "INSERT INTO staff_roles (person_id, institution_id, role) VALUES ($1, $2, $3) \
          ON CONFLICT DO NOTHING",
     )
@@ -127,11 +133,12 @@ pub async fn add_role(
     .await?;
     if added.rows_affected() > 0 {
         // Other rights, other sessions: what was signed in before knows nothing of them.
-        sqlx::query(
-            "UPDATE tokens SET ended_ms = CAST(unixepoch('subsec') * 1000 AS INTEGER) \
+        crate::sql::query(
+            "UPDATE tokens SET ended_ms = $2 \
              WHERE person_id = $1 AND ended_ms IS NULL AND kind IN ('client', 'staff')",
         )
         .bind(person.to_string())
+        .bind(at.unix_ms())
         .execute(&mut **tx)
         .await?;
     }
@@ -159,7 +166,7 @@ pub async fn put_photo(
     person: PersonId,
     sealed: &[u8],
 ) -> Result<(), StoreError> {
-    sqlx::query("UPDATE people SET photo_sealed = $2 WHERE id = $1")
+    crate::sql::query("UPDATE people SET photo_sealed = $2 WHERE id = $1")
         .bind(person.to_string())
         .bind(sealed)
         .execute(&mut **tx)
@@ -177,7 +184,7 @@ pub async fn photo(
     person: PersonId,
 ) -> Result<Option<Vec<u8>>, StoreError> {
     let sealed: Option<Option<Vec<u8>>> =
-        sqlx::query_scalar("SELECT photo_sealed FROM people WHERE id = $1")
+        crate::sql::query_scalar("SELECT photo_sealed FROM people WHERE id = $1")
             .bind(person.to_string())
             .fetch_optional(store.read())
             .await?;

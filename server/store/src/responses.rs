@@ -1,18 +1,20 @@
 //! Late responses and what people decided on them.
 
+use crate::sql::Row;
 use qorgan_protocol::attempt::{ResponseMark, Standing};
 use qorgan_protocol::ids::{AttemptId, Epoch, InstitutionId, ItemId, PersonId};
 use qorgan_protocol::time::WallTime;
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 
-use super::{Store, StoreError, WriteTx, audit, id};
+use crate::audit;
+use crate::sql::WriteTx;
+use crate::store::{Store, StoreError, id};
 
 /// Late entries with the newest decision on each; `$1` is the attempt.
 const LATE_SQL: &str = "SELECT r.epoch, r.seq, r.item_id, r.received_ms, r.received_phase, r.mark, \
     r.late_ms, r.lease_left_ms, r.confirmed_ms, d.counts, d.reason, d.decided_by, d.decided_ms, \
-    EXISTS (SELECT 1 FROM responses n WHERE n.attempt_id = r.attempt_id \
-        AND n.item_id = r.item_id AND (n.epoch, n.seq) > (r.epoch, r.seq)) AS replaced \
+    CAST(CASE WHEN EXISTS (SELECT 1 FROM responses n WHERE n.attempt_id = r.attempt_id \
+        AND n.item_id = r.item_id AND (n.epoch, n.seq) > (r.epoch, r.seq)) \
+        THEN 1 ELSE 0 END AS BIGINT) AS replaced \
     FROM responses r LEFT JOIN response_decisions d ON d.id = (SELECT MAX(o.id) \
         FROM response_decisions o WHERE o.attempt_id = r.attempt_id AND o.epoch = r.epoch \
         AND o.seq = r.seq) \
@@ -89,7 +91,7 @@ pub async fn late(
     attempt: AttemptId,
     (offset, limit): (u32, u32),
 ) -> Result<Vec<LateResponse>, StoreError> {
-    let rows = sqlx::query(LATE_SQL)
+    let rows = crate::sql::query(LATE_SQL)
         .bind(attempt.to_string())
         .bind(i64::from(limit))
         .bind(i64::from(offset))
@@ -103,14 +105,14 @@ pub async fn late(
 /// # Errors
 /// The database failed.
 pub async fn late_counts(store: &Store, attempt: AttemptId) -> Result<(i64, i64), StoreError> {
-    let all = sqlx::query_scalar(
+    let all = crate::sql::query_scalar(
         "SELECT COUNT(*) FROM responses WHERE attempt_id = $1 AND mark != 'in_time'",
     )
     .bind(attempt.to_string())
     .fetch_one(store.read())
     .await?;
     let waiting =
-        sqlx::query_scalar("SELECT COUNT(*) FROM responses_waiting WHERE attempt_id = $1")
+        crate::sql::query_scalar("SELECT COUNT(*) FROM responses_waiting WHERE attempt_id = $1")
             .bind(attempt.to_string())
             .fetch_one(store.read())
             .await?;
@@ -164,7 +166,7 @@ pub async fn decide(
         Which::One { epoch, seq } => (DECIDE_ONE_SQL, Some((epoch, seq))),
         Which::Waiting { .. } => (DECIDE_WAITING_SQL, None),
     };
-    let mut query = sqlx::query(sql)
+    let mut query = crate::sql::query(sql)
         .bind(decision.attempt.to_string())
         .bind(institution.to_string())
         .bind(decision.counts)
@@ -201,15 +203,15 @@ pub async fn decide(
     Ok(entries)
 }
 
-fn read(row: &SqliteRow) -> Result<LateResponse, StoreError> {
+fn read(row: &Row) -> Result<LateResponse, StoreError> {
     let corrupt = || StoreError::Corrupt { what: "response" };
-    let number = |column: &str| -> Result<i64, StoreError> { Ok(row.try_get(column)?) };
-    let counts: Option<bool> = row.try_get("counts")?;
+    let number = |column: &str| -> Result<i64, StoreError> { Ok(row.get(column)?) };
+    let counts: Option<bool> = row.get("counts")?;
     let decision = match counts {
         Some(counts) => Some(Decision {
             counts,
-            reason: row.try_get("reason")?,
-            by: id(&row.try_get::<String, _>("decided_by")?)?,
+            reason: row.get("reason")?,
+            by: id(&row.get::<String>("decided_by")?)?,
             at_ms: number("decided_ms")?,
         }),
         None => None,
@@ -217,14 +219,14 @@ fn read(row: &SqliteRow) -> Result<LateResponse, StoreError> {
     Ok(LateResponse {
         epoch: Epoch(u32::try_from(number("epoch")?).map_err(|_large| corrupt())?),
         seq: u64::try_from(number("seq")?).map_err(|_negative| corrupt())?,
-        item: id(&row.try_get::<String, _>("item_id")?)?,
+        item: id(&row.get::<String>("item_id")?)?,
         received_ms: number("received_ms")?,
-        received_phase: row.try_get("received_phase")?,
-        mark: ResponseMark::from_word(row.try_get("mark")?).ok_or_else(corrupt)?,
-        late_ms: row.try_get("late_ms")?,
+        received_phase: row.get("received_phase")?,
+        mark: ResponseMark::from_word(&row.get::<String>("mark")?).ok_or_else(corrupt)?,
+        late_ms: row.get("late_ms")?,
         lease_left_ms: number("lease_left_ms")?,
-        confirmed_ms: row.try_get("confirmed_ms")?,
-        replaced: row.try_get("replaced")?,
+        confirmed_ms: row.get("confirmed_ms")?,
+        replaced: row.get("replaced")?,
         decision,
     })
 }

@@ -13,10 +13,11 @@ use qorgan_protocol::crypto::Hasher as _;
 use qorgan_protocol::ids::InstitutionId;
 use qorgan_signing::{Ring, SealError, SecretKey};
 
-use crate::keys::{
+use crate::sql::WriteTx;
+use crate::store::{Store, StoreError};
+use qorgan_base::keys::{
     KeysError, ServerKeys, file_error, key_file_of, place_of, read_kek, read_sealed, write_private,
 };
-use crate::store::{Store, StoreError, WriteTx};
 
 /// Says why the key-encryption key cannot be rotated.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +28,12 @@ pub enum RotationError {
     /// A key cannot be used.
     #[error(transparent)]
     Keys(#[from] KeysError),
+    /// The database belongs to another data folder.
+    #[error(
+        "the database is sealed under another key-encryption key: it belongs to another data folder, \
+         or to an older key of this one"
+    )]
+    AnotherFolder,
     /// Something sealed does not open.
     #[error("{place} does not open")]
     Sealed {
@@ -41,15 +48,15 @@ pub enum RotationError {
     Store(#[from] StoreError),
 }
 
-impl From<sqlx::Error> for RotationError {
-    fn from(error: sqlx::Error) -> Self {
+impl From<crate::sql::SqlError> for RotationError {
+    fn from(error: crate::sql::SqlError) -> Self {
         Self::Store(StoreError::Sql(error))
     }
 }
 
 /// One step of a rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
+pub enum Step {
     /// The new key is written beside the old.
     WriteKey,
     /// A private key is written beside itself, sealed under the new key.
@@ -65,7 +72,7 @@ pub(crate) enum Step {
 }
 
 /// Every step, in order.
-pub(crate) const STEPS: [Step; 10] = [
+pub const STEPS: [Step; 10] = [
     Step::WriteKey,
     Step::WriteFile("sign.pk8"),
     Step::WriteFile("ca.pk8"),
@@ -83,7 +90,7 @@ pub(crate) const STEPS: [Step; 10] = [
 ///
 /// # Errors
 /// Names what failed; running it again mends it.
-pub(crate) async fn rotate(
+pub async fn rotate(
     (data, key_file): (&Path, &Path),
     (store, keys): (&Store, &ServerKeys),
     until: Option<Step>,
@@ -119,7 +126,7 @@ pub(crate) async fn rotate(
 ///
 /// # Errors
 /// Where a file or the database cannot be used.
-pub(crate) async fn settle(
+pub async fn settle(
     (data, key_file): (&Path, &Path),
     store: &Store,
     institution: InstitutionId,
@@ -130,7 +137,7 @@ pub(crate) async fn settle(
         return Ok(());
     };
     let check: Option<Vec<u8>> =
-        sqlx::query_scalar("SELECT sealed FROM key_checks WHERE institution_id = $1")
+        crate::sql::query_scalar("SELECT sealed FROM key_checks WHERE institution_id = $1")
             .bind(institution.to_string())
             .fetch_optional(store.read())
             .await?;
@@ -197,7 +204,7 @@ async fn commit(store: &Store, keys: &ServerKeys, new: &SecretKey) -> Result<(),
     let check = new
         .seal(CHECK_PLACE, b"")
         .map_err(|source| sealed("the check", source))?;
-    sqlx::query(
+    crate::sql::query(
         "INSERT INTO key_checks (institution_id, sealed) VALUES ($1, $2) \
          ON CONFLICT (institution_id) DO UPDATE SET sealed = excluded.sealed",
     )
@@ -209,23 +216,53 @@ async fn commit(store: &Store, keys: &ServerKeys, new: &SecretKey) -> Result<(),
     Ok(tx.commit().await?)
 }
 
+/// Tells whether a database is of this data folder: what the first start wrote into it opens with this
+/// key-encryption key alone.
+///
+/// # Errors
+/// It is another folder's, or the database failed.
+pub async fn confirm(store: &Store, keys: &ServerKeys) -> Result<(), RotationError> {
+    let check = keys
+        .kek()
+        .seal(CHECK_PLACE, b"")
+        .map_err(|source| sealed("the check", source))?;
+    let mut tx = store.begin().await?;
+    crate::sql::query(
+        "INSERT INTO key_checks (institution_id, sealed) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+    )
+    .bind(keys.institution())
+    .bind(check)
+    .execute(&mut *tx)
+    .await?;
+    let kept: Vec<u8> =
+        crate::sql::query_scalar("SELECT sealed FROM key_checks WHERE institution_id = $1")
+            .bind(keys.institution())
+            .fetch_one(&mut *tx)
+            .await?;
+    tx.commit().await?;
+    match keys.kek().open(CHECK_PLACE, &kept) {
+        Ok(_empty) => Ok(()),
+        Err(_another) => Err(RotationError::AnotherFolder),
+    }
+}
+
 async fn rewrap(
     tx: &mut WriteTx,
     keys: &ServerKeys,
     new: &SecretKey,
     wrapped: Wrapped,
 ) -> Result<(), RotationError> {
-    let mut last = i64::MIN;
+    let mut last = String::new();
     loop {
-        let rows: Vec<(i64, String, Vec<u8>)> = sqlx::query_as(wrapped.select)
-            .bind(last)
+        let rows: Vec<(String, Vec<u8>)> = crate::sql::query_as(wrapped.select)
+            .bind(&last)
             .fetch_all(&mut **tx)
             .await?;
-        let Some((newest, _, _)) = rows.last() else {
+        let Some((newest, _)) = rows.last() else {
             return Ok(());
         };
-        last = *newest;
-        for (row, name, bytes) in rows {
+        last.clone_from(newest);
+        for (name, bytes) in rows {
             let place = format!("{}:{name}", wrapped.place);
             let plain = keys
                 .open(&place, &bytes)
@@ -233,8 +270,8 @@ async fn rewrap(
             let again = new
                 .seal(place.as_bytes(), &plain)
                 .map_err(|source| sealed(&place, source))?;
-            sqlx::query(wrapped.update)
-                .bind(row)
+            crate::sql::query(wrapped.update)
+                .bind(name)
                 .bind(again)
                 .execute(&mut **tx)
                 .await?;
@@ -258,8 +295,8 @@ fn with_suffix(file: &Path, suffix: &str) -> PathBuf {
 
 const CHECK_PLACE: &[u8] = b"key check";
 
-/// One column that the key-encryption key seals: how to read it on from a row, how to write it, its
-/// place.
+/// One column that the key-encryption key seals: how to read it on from a row's name, how to write
+/// it, its place. An epoch's name begins with its attempt, which has 36 letters.
 #[derive(Debug, Clone, Copy)]
 struct Wrapped {
     select: &'static str,
@@ -270,51 +307,57 @@ struct Wrapped {
 /// Everything that the key-encryption key seals; a key that was destroyed is empty.
 const WRAPPED: [Wrapped; 8] = [
     Wrapped {
-        select: "SELECT rowid, id, key_wrapped FROM exams \
-                 WHERE rowid > $1 ORDER BY rowid LIMIT 64",
-        update: "UPDATE exams SET key_wrapped = $2 WHERE rowid = $1",
+        select: "SELECT id, key_wrapped FROM exams \
+                 WHERE id > $1 ORDER BY id LIMIT 64",
+        update: "UPDATE exams SET key_wrapped = $2 WHERE id = $1",
         place: "exam",
     },
     Wrapped {
-        select: "SELECT rowid, id, key_wrapped FROM attempts \
-                 WHERE key_wrapped <> x'' AND rowid > $1 ORDER BY rowid LIMIT 64",
-        update: "UPDATE attempts SET key_wrapped = $2 WHERE rowid = $1",
+        select: "SELECT id, key_wrapped FROM attempts \
+                 WHERE length(key_wrapped) > 0 AND id > $1 ORDER BY id LIMIT 64",
+        update: "UPDATE attempts SET key_wrapped = $2 WHERE id = $1",
         place: "attempt",
     },
     Wrapped {
-        select: "SELECT rowid, attempt_id || ':e' || epoch, journal_key_wrapped FROM epochs \
-                 WHERE journal_key_wrapped <> x'' AND rowid > $1 ORDER BY rowid LIMIT 64",
-        update: "UPDATE epochs SET journal_key_wrapped = $2 WHERE rowid = $1",
+        select: "SELECT attempt_id || ':e' || epoch AS name, journal_key_wrapped FROM epochs \
+                 WHERE length(journal_key_wrapped) > 0 AND attempt_id >= substr($1, 1, 36) \
+                 AND attempt_id || ':e' || epoch > $1 ORDER BY attempt_id, name LIMIT 64",
+        update: "UPDATE epochs SET journal_key_wrapped = $2 \
+                 WHERE attempt_id = substr($1, 1, 36) AND attempt_id || ':e' || epoch = $1",
         place: "journal",
     },
     Wrapped {
-        select: "SELECT rowid, attempt_id || ':e' || epoch, freshness_key_wrapped FROM epochs \
-                 WHERE freshness_key_wrapped <> x'' AND rowid > $1 ORDER BY rowid LIMIT 64",
-        update: "UPDATE epochs SET freshness_key_wrapped = $2 WHERE rowid = $1",
+        select: "SELECT attempt_id || ':e' || epoch AS name, freshness_key_wrapped FROM epochs \
+                 WHERE length(freshness_key_wrapped) > 0 AND attempt_id >= substr($1, 1, 36) \
+                 AND attempt_id || ':e' || epoch > $1 ORDER BY attempt_id, name LIMIT 64",
+        update: "UPDATE epochs SET freshness_key_wrapped = $2 \
+                 WHERE attempt_id = substr($1, 1, 36) AND attempt_id || ':e' || epoch = $1",
         place: "freshness",
     },
     Wrapped {
-        select: "SELECT rowid, attempt_id || ':e' || epoch, spool_key_wrapped FROM epochs \
-                 WHERE spool_key_wrapped <> x'' AND rowid > $1 ORDER BY rowid LIMIT 64",
-        update: "UPDATE epochs SET spool_key_wrapped = $2 WHERE rowid = $1",
+        select: "SELECT attempt_id || ':e' || epoch AS name, spool_key_wrapped FROM epochs \
+                 WHERE length(spool_key_wrapped) > 0 AND attempt_id >= substr($1, 1, 36) \
+                 AND attempt_id || ':e' || epoch > $1 ORDER BY attempt_id, name LIMIT 64",
+        update: "UPDATE epochs SET spool_key_wrapped = $2 \
+                 WHERE attempt_id = substr($1, 1, 36) AND attempt_id || ':e' || epoch = $1",
         place: "spool",
     },
     Wrapped {
-        select: "SELECT rowid, person_id, totp_sealed FROM credentials \
-                 WHERE totp_sealed IS NOT NULL AND rowid > $1 ORDER BY rowid LIMIT 64",
-        update: "UPDATE credentials SET totp_sealed = $2 WHERE rowid = $1",
+        select: "SELECT person_id, totp_sealed FROM credentials \
+                 WHERE totp_sealed IS NOT NULL AND person_id > $1 ORDER BY person_id LIMIT 64",
+        update: "UPDATE credentials SET totp_sealed = $2 WHERE person_id = $1",
         place: "totp",
     },
     Wrapped {
-        select: "SELECT rowid, id, photo_sealed FROM people \
-                 WHERE photo_sealed IS NOT NULL AND rowid > $1 ORDER BY rowid LIMIT 64",
-        update: "UPDATE people SET photo_sealed = $2 WHERE rowid = $1",
+        select: "SELECT id, photo_sealed FROM people \
+                 WHERE photo_sealed IS NOT NULL AND id > $1 ORDER BY id LIMIT 64",
+        update: "UPDATE people SET photo_sealed = $2 WHERE id = $1",
         place: "photo",
     },
     Wrapped {
-        select: "SELECT rowid, id, pdf_sealed FROM acts \
-                 WHERE rowid > $1 ORDER BY rowid LIMIT 64",
-        update: "UPDATE acts SET pdf_sealed = $2 WHERE rowid = $1",
+        select: "SELECT id, pdf_sealed FROM acts \
+                 WHERE id > $1 ORDER BY id LIMIT 64",
+        update: "UPDATE acts SET pdf_sealed = $2 WHERE id = $1",
         place: "act",
     },
 ];
@@ -323,30 +366,42 @@ const WRAPPED: [Wrapped; 8] = [
 mod tests {
     use std::fs;
 
+    use qorgan_base::config::{Config, DatabaseUrl};
+    use qorgan_base::tls::open_keys;
+    use qorgan_protocol::time::WallTime;
+
     use super::*;
-    use crate::config::Config;
-    use crate::state::AppState;
-    use crate::store::exams::{self, NewExam};
+    use crate::exams::{self, NewExam};
+
+    /// A data folder in use, and its database.
+    struct Opened {
+        data: PathBuf,
+        config: Config,
+        store: Store,
+        keys: ServerKeys,
+    }
 
     #[tokio::test]
     async fn a_rotation_that_is_cut_after_any_step_is_mended_by_running_it_again() {
-        for cut in STEPS {
+        let urls = STEPS.map(|step| (step, None)).into_iter();
+        let on_postgres = STEPS.map(|step| (step, Some(postgres(step))));
+        for (cut, url) in urls.chain(on_postgres) {
             let folder = tempfile::tempdir().expect("a temporary folder");
             let data = folder.path().join("data");
-            let state = open(&data).await;
+            let state = open(&data, url.as_ref()).await;
             let exam = exam(&state).await;
             let public = state.keys.public_key();
             let first = fs::read_to_string(folder.path().join("data.kek")).expect("a key");
             turn(&state, Some(cut)).await;
             state.store.close().await;
 
-            let state = open(&data).await;
+            let state = open(&data, url.as_ref()).await;
             assert_opens(&state, &exam).await;
             assert_eq!(state.keys.public_key(), public, "{cut:?}");
             turn(&state, None).await;
             state.store.close().await;
 
-            let state = open(&data).await;
+            let state = open(&data, url.as_ref()).await;
             assert_opens(&state, &exam).await;
             assert_eq!(state.keys.public_key(), public, "{cut:?}");
             let kek = fs::read_to_string(folder.path().join("data.kek")).expect("a key");
@@ -360,28 +415,30 @@ mod tests {
     async fn a_new_key_that_was_cut_while_it_was_written_is_none() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let data = folder.path().join("data");
-        let state = open(&data).await;
+        let state = open(&data, None).await;
         let exam = exam(&state).await;
         state.store.close().await;
         fs::write(folder.path().join("data.kek.next"), "12ab").expect("written");
 
-        let state = open(&data).await;
+        let state = open(&data, None).await;
         assert_opens(&state, &exam).await;
         turn(&state, None).await;
         state.store.close().await;
-        assert_opens(&open(&data).await, &exam).await;
+        assert_opens(&open(&data, None).await, &exam).await;
     }
 
     #[tokio::test]
     async fn every_column_that_the_key_seals_is_wrapped_anew() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let state = open(&folder.path().join("data")).await;
-        let columns: Vec<(String, String)> = sqlx::query_as(
+        let schema = crate::sql::Database::open_file(&folder.path().join("schema.db"))
+            .await
+            .expect("a new file");
+        let columns: Vec<(String, String)> = crate::sql::query_as(
             "SELECT m.name, c.name FROM sqlite_master m, pragma_table_info(m.name) c \
              WHERE m.type = 'table' AND (c.name LIKE '%\\_wrapped' ESCAPE '\\' \
              OR c.name LIKE '%\\_sealed' ESCAPE '\\')",
         )
-        .fetch_all(state.store.read())
+        .fetch_all(schema.read())
         .await
         .expect("the schema reads");
         assert_eq!(columns.len(), WRAPPED.len(), "{columns:?}");
@@ -394,38 +451,63 @@ mod tests {
         }
     }
 
-    async fn open(data: &Path) -> AppState {
-        AppState::open(data, Config::default())
-            .await
-            .expect("the folder opens")
+    fn postgres(step: Step) -> DatabaseUrl {
+        let place = STEPS.iter().position(|one| *one == step).expect("a step");
+        let url = qorgan_tests::postgres::database(&format!("rotation_{place}"));
+        url.expect("a PostgreSQL").parse().expect("a URL")
     }
 
-    async fn turn(state: &AppState, until: Option<Step>) {
+    async fn open(data: &Path, url: Option<&DatabaseUrl>) -> Opened {
+        let config = Config {
+            database: url.cloned().unwrap_or_default(),
+            ..Config::default()
+        };
+        qorgan_base::platform::private_folders(data).expect("a folder");
+        let store = crate::open(&config.database(data)).await.expect("it opens");
+        let institution = InstitutionId::new(WallTime::from_unix_ms(1), [1; 10]);
+        let mut tx = store.begin().await.expect("a writer");
+        let put = "INSERT INTO institutions (id, created_ms) VALUES ($1, $2) \
+                   ON CONFLICT DO NOTHING";
+        let put = crate::sql::query(put).bind(institution).bind(1_i64);
+        put.execute(&mut *tx).await.expect("stored");
+        tx.commit().await.expect("stored");
+        let settled = settle((data, &config.key_file(data)), &store, institution).await;
+        settled.expect("finished");
+        Opened {
+            data: data.to_path_buf(),
+            keys: open_keys(data, &config, institution).expect("the keys open"),
+            config,
+            store,
+        }
+    }
+
+    async fn turn(state: &Opened, until: Option<Step>) {
         let key_file = state.config.key_file(&state.data);
         rotate((&state.data, &key_file), (&state.store, &state.keys), until)
             .await
             .expect("wrapped anew");
     }
 
-    async fn exam(state: &AppState) -> String {
+    async fn exam(state: &Opened) -> String {
         let exam = NewExam {
             title: "t".to_owned(),
             discipline: "d".to_owned(),
             discipline_code: String::new(),
         };
         let mut tx = state.store.begin().await.expect("a writer");
-        let at = state.clock.wall();
+        let at = WallTime::from_unix_ms(2);
         let id = exams::create_exam(&mut tx, &state.keys, at, &exam).await;
         tx.commit().await.expect("stored");
         id.expect("stored").to_string()
     }
 
-    async fn assert_opens(state: &AppState, exam: &str) {
-        let wrapped: Vec<u8> = sqlx::query_scalar("SELECT key_wrapped FROM exams WHERE id = $1")
-            .bind(exam)
-            .fetch_one(state.store.read())
-            .await
-            .expect("stored");
+    async fn assert_opens(state: &Opened, exam: &str) {
+        let wrapped: Vec<u8> =
+            crate::sql::query_scalar("SELECT key_wrapped FROM exams WHERE id = $1")
+                .bind(exam)
+                .fetch_one(state.store.read())
+                .await
+                .expect("stored");
         state
             .keys
             .unwrap(&format!("exam:{exam}"), &wrapped)

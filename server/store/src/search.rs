@@ -5,24 +5,24 @@
 
 use qorgan_server_core::login::fold_search;
 
-use super::{Store, StoreError, list};
+use crate::store::{Store, StoreError, list};
 
 /// What somebody typed into a search for people, as statements take it.
 #[derive(Debug, Default)]
-pub(crate) struct Search {
+pub struct Search {
     folded: String,
 }
 
 impl Search {
     /// Reads what was typed; blanks alone find everybody.
-    pub(crate) fn read(typed: &str) -> Self {
+    pub fn read(typed: &str) -> Self {
         Self {
             folded: fold_search(typed),
         }
     }
 
     /// Returns what `people.folded` must hold; empty for everybody.
-    pub(crate) fn folded(&self) -> &str {
+    pub fn folded(&self) -> &str {
         &self.folded
     }
 
@@ -30,7 +30,7 @@ impl Search {
     ///
     /// # Errors
     /// The database failed.
-    pub(crate) async fn groups(&self, store: &Store) -> Result<String, StoreError> {
+    pub async fn groups(&self, store: &Store) -> Result<String, StoreError> {
         self.holding(store, GROUPS_SQL).await
     }
 
@@ -38,14 +38,16 @@ impl Search {
     ///
     /// # Errors
     /// The database failed.
-    pub(crate) async fn titles(&self, store: &Store) -> Result<String, StoreError> {
+    pub async fn titles(&self, store: &Store) -> Result<String, StoreError> {
         self.holding(store, TITLES_SQL).await
     }
 
     async fn holding(&self, store: &Store, sql: &'static str) -> Result<String, StoreError> {
         let mut holding: Vec<String> = Vec::new();
         if !self.folded.is_empty() {
-            holding = sqlx::query_scalar(sql).fetch_all(store.read()).await?;
+            holding = crate::sql::query_scalar(sql)
+                .fetch_all(store.read())
+                .await?;
             holding.retain(|text| fold_search(text).contains(&self.folded));
         }
         list("list of what a search finds", &holding)

@@ -4,32 +4,22 @@
 //! * Every change goes through [`Store::begin`]; a transaction that is dropped is rolled back.
 //! * Identifiers are stored as UUID texts, times as UTC in milliseconds.
 
-pub mod assigned;
-pub mod audit;
-pub mod content;
-pub mod exams;
-pub mod people;
-pub mod responses;
-pub(crate) mod search;
-
-use std::path::Path;
 use std::str::FromStr;
-use std::time::Duration;
 
 use qorgan_protocol::ids::IdError;
 use serde::de::DeserializeOwned;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Sqlite, SqlitePool, Transaction};
+
+use crate::sql::{Connection, Database, Readers, SqlError, WriteTx};
 
 /// Says why the database failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// SQLite refused.
-    #[error("the database failed")]
-    Sql(#[from] sqlx::Error),
-    /// The schema cannot be brought up to date.
-    #[error("the database's schema cannot be brought up to date")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The database refused.
+    #[error(transparent)]
+    Sql(#[from] SqlError),
+    /// The database's file cannot be made.
+    #[error("the database's file cannot be made")]
+    File(#[source] std::io::Error),
     /// A stored identifier does not read back.
     #[error("a stored identifier does not read back")]
     Id(#[from] IdError),
@@ -65,54 +55,16 @@ pub enum StoreError {
     },
 }
 
-/// An open write transaction; [`Transaction::commit`] keeps it, dropping rolls it back.
-pub type WriteTx = Transaction<'static, Sqlite>;
-
 /// The database.
 #[derive(Debug, Clone)]
 pub struct Store {
-    writer: SqlitePool,
-    readers: SqlitePool,
+    database: Database,
 }
 
 impl Store {
-    /// Opens the database at `path`, making it where it is missing, and brings it up to date.
-    ///
-    /// # Errors
-    /// Where SQLite refuses or a migration fails.
-    pub async fn open(path: &Path) -> Result<Self, StoreError> {
-        // SQLite gives its journals the database's mode; an empty file is a new database.
-        match crate::platform::new_private_file(path) {
-            // Closed before SQLite opens it: closing any descriptor of a file gives up this process's
-            // locks on it, and another program would then delete the journal of a running server.
-            Ok(file) => drop(file),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(sqlx::Error::Io(error).into()),
-        }
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            // What is deleted is overwritten, so that a copy of the file does not hold it.
-            .pragma("secure_delete", "ON")
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(Duration::from_secs(10));
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_with(options.clone())
-            .await?;
-        sqlx::migrate!("./migrations").run(&writer).await?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS_MAX)
-            .connect_with(options.read_only(true))
-            .await?;
-        let store = Self { writer, readers };
-        audit::chain_old(&store).await?;
-        people::fold_old(&store).await?;
-        Ok(store)
+    /// Wraps an open database.
+    pub(crate) const fn of(database: Database) -> Self {
+        Self { database }
     }
 
     /// Begins the one write transaction; others wait.
@@ -120,13 +72,27 @@ impl Store {
     /// # Errors
     /// Where SQLite refuses, or another process holds the database longer than ten seconds.
     pub async fn begin(&self) -> Result<WriteTx, StoreError> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+        Ok(self.database.begin().await?)
     }
 
     /// Returns the readers.
     #[must_use]
-    pub const fn read(&self) -> &SqlitePool {
-        &self.readers
+    pub const fn read(&self) -> &Readers {
+        self.database.read()
+    }
+
+    /// Begins a read transaction in which the database stands still.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn snapshot(&self) -> Result<Connection, StoreError> {
+        Ok(self.database.snapshot().await?)
+    }
+
+    /// Returns the database itself, for copies.
+    #[must_use]
+    pub const fn database(&self) -> &Database {
+        &self.database
     }
 
     /// Writes what was committed to the main file and empties the journal beside it, so that what was
@@ -135,16 +101,12 @@ impl Store {
     /// # Errors
     /// Where SQLite refuses. Readers of older states keep the journal; the next call empties it.
     pub async fn empty_journal(&self) -> Result<(), StoreError> {
-        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
-            .execute(&self.writer)
-            .await?;
-        Ok(())
+        Ok(self.database.empty_journal().await?)
     }
 
     /// Writes everything to the main file and closes the database.
     pub async fn close(&self) {
-        self.readers.close().await;
-        self.writer.close().await;
+        self.database.close().await;
     }
 }
 
@@ -179,5 +141,3 @@ pub fn list<T: serde::Serialize>(what: &'static str, members: &T) -> Result<Stri
 pub fn array<const N: usize>(what: &'static str, bytes: &[u8]) -> Result<[u8; N], StoreError> {
     <[u8; N]>::try_from(bytes).map_err(|_len| StoreError::Corrupt { what })
 }
-
-const READERS_MAX: u32 = 8; // full: a read waits for its turn

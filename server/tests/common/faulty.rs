@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use qorgan_server::recordings::{DiskFiles, Files};
+use qorgan_recordings::{DiskFiles, Files};
 
 /// What fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,22 +9,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use qorgan_base::config::Config;
 use qorgan_protocol::attempt::{AttemptPhase, GatePolicy};
 use qorgan_protocol::crypto::{Hasher as _, PublicKey, SignedBytes, Signer as _};
 use qorgan_protocol::evidence::{AttemptKeyCertificate, AttemptRole};
 use qorgan_protocol::ids::{AttemptId, BootId, Epoch, InstitutionId};
 use qorgan_protocol::time::WallTime;
 use qorgan_protocol::wire::Accommodation;
+use qorgan_recordings::{Files, Recordings};
 use qorgan_server::auth::StaffRole;
-use qorgan_server::config::Config;
 use qorgan_server::http::{Bound, serve};
-use qorgan_server::recordings::{Files, Recordings};
 use qorgan_server::state::AppState;
-use qorgan_server::store::assigned::assign;
-use qorgan_server::store::exams::{self, Admission, NewExam, NewSitting};
-use qorgan_server::store::people::{self, NewPerson};
 use qorgan_server_core::sitting::SittingSettings;
 use qorgan_signing::{Keys, Ring};
+use qorgan_store::assigned::assign;
+use qorgan_store::exams::{self, Admission, NewExam, NewSitting};
+use qorgan_store::people::{self, NewPerson};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use tokio_rustls::TlsConnector;
@@ -122,7 +122,7 @@ impl Server {
     pub(crate) async fn staff(&self, login: &str, role: StaffRole) -> String {
         let token = self.stranger(login, role).await;
         if role == StaffRole::Proctor {
-            let sittings: Vec<String> = sqlx::query_scalar("SELECT id FROM sittings")
+            let sittings: Vec<String> = qorgan_store::query_scalar("SELECT id FROM sittings")
                 .fetch_all(self.state.store.read())
                 .await
                 .expect("sittings");
@@ -249,7 +249,7 @@ impl Server {
 
     async fn bind(
         &self,
-        tx: &mut qorgan_server::store::WriteTx,
+        tx: &mut qorgan_store::WriteTx,
         attempt: AttemptId,
         key: PublicKey,
         (token, person): (&str, &str),
@@ -258,7 +258,7 @@ impl Server {
         let now = state.clock.wall();
         let institution = state.institution().to_string();
         let phase = AttemptPhase::Ready { since: now };
-        sqlx::query(
+        qorgan_store::query(
             "UPDATE attempts SET phase = $2, phase_word = 'ready', epoch = 1, device_key = $3, \
              boot = $4 WHERE id = $1",
         )
@@ -274,7 +274,7 @@ impl Server {
             let place = format!("{what}:{attempt}:{}", Epoch::FIRST);
             state.keys.wrap(&place, &key).expect("random bytes")
         };
-        sqlx::query(
+        qorgan_store::query(
             "INSERT INTO epochs (attempt_id, epoch, institution_id, device_key, boot, \
              journal_key_wrapped, freshness_key_wrapped, spool_key_wrapped, began_ms) \
              VALUES ($1, 1, $2, $3, $4, $5, $6, $7, $8)",
@@ -291,7 +291,7 @@ impl Server {
         .await
         .expect("an epoch");
         let certificate = certified(state, attempt, key, now);
-        sqlx::query(
+        qorgan_store::query(
             "UPDATE epochs SET agent_key = $2, agent_certificate = $3, agent_signature = $4 \
              WHERE attempt_id = $1",
         )
@@ -302,7 +302,7 @@ impl Server {
         .execute(&mut **tx)
         .await
         .expect("enrolled");
-        sqlx::query(
+        qorgan_store::query(
             "INSERT INTO tokens (hash, institution_id, kind, person_id, attempt_id, epoch, \
              created_ms, expires_ms) VALUES ($1, $2, 'agent', $3, $4, 1, $5, $6)",
         )

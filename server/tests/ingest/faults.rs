@@ -10,8 +10,8 @@ use qorgan_protocol::evidence::StreamId;
 use qorgan_protocol::ids::{AttemptId, Epoch};
 use qorgan_protocol::incident::Observation;
 use qorgan_protocol::link::RefusalReason;
+use qorgan_recordings::RecordingError;
 use qorgan_server::evidence::{ScoredInputs, export, seal};
-use qorgan_server::recordings::RecordingError;
 use qorgan_server::registry::AgentCommand;
 
 use super::common::faulty::{Fails, Faulty};
@@ -151,8 +151,8 @@ async fn incidents_come_from_what_is_stored_once_each_whenever_the_server_fails(
     change(&server, "ALTER TABLE elsewhere RENAME TO incidents").await;
     for _ in 0..3 {
         agent.settle().await;
-        let kept: i64 = sqlx::query_scalar(
-            "SELECT SUM(observations) FROM incidents WHERE kind = 'another_voice'",
+        let kept: i64 = qorgan_store::query_scalar(
+            "SELECT CAST(SUM(observations) AS BIGINT) FROM incidents WHERE kind = 'another_voice'",
         )
         .fetch_one(server.state.store.read())
         .await
@@ -189,7 +189,10 @@ async fn a_link_that_lost_commands_ends_and_is_made_anew() {
 
 async fn change(server: &Server, sql: &'static str) {
     let mut tx = server.state.store.begin().await.expect("a transaction");
-    sqlx::query(sql).execute(&mut *tx).await.expect("changed");
+    qorgan_store::query(sql)
+        .execute(&mut *tx)
+        .await
+        .expect("changed");
     tx.commit().await.expect("committed");
 }
 

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub use sections::{
-    Bandwidth, ExamDefaults, InstitutionSettings, Limits, PasswordCost, SignInSettings, Texts,
-    TimeZoneName, TlsFiles,
+    Bandwidth, DatabaseUrl, DatabaseUrlError, ExamDefaults, InstitutionSettings, Limits,
+    PasswordCost, SignInSettings, Texts, TimeZoneName, TlsFiles,
 };
 
 /// Says why settings cannot be used.
@@ -36,6 +36,15 @@ pub enum ConfigError {
     },
 }
 
+/// Where a database is.
+#[derive(Debug, Clone)]
+pub enum Location {
+    /// SQLite, in a file.
+    File(PathBuf),
+    /// PostgreSQL, at a URL.
+    Url(DatabaseUrl),
+}
+
 /// Everything that can be set.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -49,6 +58,8 @@ pub struct Config {
     pub public_address: String,
     /// The key-encryption key's file; empty takes `DIRNAME.kek` beside the data folder.
     pub key_file: PathBuf,
+    /// PostgreSQL's URL; empty takes SQLite, in the data folder.
+    pub database: DatabaseUrl,
     /// Addresses of proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
     /// Own certificate files.
@@ -74,6 +85,7 @@ impl Default for Config {
             host_names: Vec::new(),
             public_address: String::new(),
             key_file: PathBuf::new(),
+            database: DatabaseUrl::default(),
             trusted_proxies: Vec::new(),
             tls: TlsFiles::default(),
             institution: InstitutionSettings::default(),
@@ -129,6 +141,16 @@ impl Config {
         Self::parse(path, &text)
     }
 
+    /// Returns where the database of a data folder is.
+    #[must_use]
+    pub fn database(&self, data: &Path) -> Location {
+        if self.database.is_empty() {
+            Location::File(data.join(DATABASE_FILE))
+        } else {
+            Location::Url(self.database.clone())
+        }
+    }
+
     /// Returns the key-encryption key's file for a data folder.
     #[must_use]
     pub fn key_file(&self, data: &Path) -> PathBuf {
@@ -142,6 +164,9 @@ impl Config {
         }
     }
 }
+
+/// SQLite's file in a data folder.
+pub const DATABASE_FILE: &str = "qorgan.db";
 
 #[cfg(test)]
 mod tests {
@@ -189,6 +214,20 @@ mod tests {
             let text = format!("[passwords]\n{good}\n");
             Config::parse(Path::new("c.toml"), &text).expect(good);
         }
+    }
+
+    #[test]
+    fn a_database_is_named_by_a_url_that_is_never_printed() {
+        let good = "database = \"postgres://qorgan:secret@db.example/qorgan\"\n";
+        let config = Config::parse(Path::new("c.toml"), good).expect("a URL");
+        assert!(!format!("{config:?}").contains("secret"), "{config:?}");
+        let location = config.database(Path::new("/srv/qorgan"));
+        assert!(!format!("{location:?}").contains("secret"), "{location:?}");
+
+        let bad = "database = \"mysql://qorgan:secret@db.example/qorgan\"\n";
+        let error = Config::parse(Path::new("c.toml"), bad).expect_err("another database");
+        assert!(error.to_string().contains("postgres://"), "{error}");
+        assert!(!error.to_string().contains("secret"), "{error}");
     }
 
     #[test]

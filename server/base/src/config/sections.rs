@@ -39,6 +39,83 @@ impl TryFrom<String> for TimeZoneName {
     }
 }
 
+/// The URL of a PostgreSQL database, or nothing. It may hold a password, so nothing prints it.
+#[derive(Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(try_from = "String")]
+pub struct DatabaseUrl(String);
+
+/// Says that a text names no PostgreSQL database. The text is not repeated: it may hold a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no PostgreSQL database is named (expected postgres://USER@HOST/DATABASE; the password can stand \
+     in PGPASSWORD or in the file ~/.pgpass)"
+)]
+pub struct DatabaseUrlError;
+
+impl DatabaseUrl {
+    /// Tells whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns the text, to be given to the database alone.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.is_empty() {
+            "none"
+        } else {
+            "postgres://…"
+        })
+    }
+}
+
+impl std::str::FromStr for DatabaseUrl {
+    type Err = DatabaseUrlError;
+
+    fn from_str(text: &str) -> Result<Self, DatabaseUrlError> {
+        let known = ["postgres://", "postgresql://"];
+        let parameters = text.split_once('?').map_or("", |(_, rest)| rest);
+        let mut parameters = parameters.split('&').filter(|pair| !pair.is_empty());
+        let are_known = parameters.all(|pair| {
+            let name = pair.split('=').next().unwrap_or_default();
+            PARAMETERS.contains(&name)
+        });
+        if text.is_empty() || known.iter().any(|start| text.starts_with(start)) && are_known {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(DatabaseUrlError)
+        }
+    }
+}
+
+/// What may stand behind a URL's `?`; anything else would be printed by the database's library.
+const PARAMETERS: [&str; 9] = [
+    "dbname",
+    "host",
+    "password",
+    "port",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "user",
+];
+
+impl TryFrom<String> for DatabaseUrl {
+    type Error = DatabaseUrlError;
+
+    fn try_from(text: String) -> Result<Self, DatabaseUrlError> {
+        text.parse()
+    }
+}
+
 /// Who holds the exams.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -6,10 +6,10 @@ use std::net::TcpListener;
 use std::path::Path;
 
 /// Leaves the file to the folder's access list.
-pub(crate) fn owner_only(_options: &mut OpenOptions) {}
+pub fn owner_only(_options: &mut OpenOptions) {}
 
 /// Returns none: how full the disk is is not asked here.
-pub(crate) fn disk_space(_folder: &Path) -> Option<(u64, u64)> {
+pub fn disk_space(_folder: &Path) -> Option<(u64, u64)> {
     None
 }
 
@@ -17,29 +17,29 @@ pub(crate) fn disk_space(_folder: &Path) -> Option<(u64, u64)> {
 pub(crate) fn owner_only_folders(_builder: &mut DirBuilder) {}
 
 /// Does nothing: there is no mask.
-pub(crate) fn private_umask() {}
+pub fn private_umask() {}
 
 /// Leaves the access list as it is.
-pub(crate) fn close_to_others(_path: &Path) -> io::Result<bool> {
+pub fn close_to_others(_path: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
 /// Returns none: nothing hands sockets over here.
-pub(crate) fn inherited_listener() -> io::Result<Option<TcpListener>> {
+pub fn inherited_listener() -> io::Result<Option<TcpListener>> {
     Ok(None)
 }
 
 /// Never resolves: Ctrl+C alone stops the process.
-pub(crate) async fn terminate() {
+pub async fn terminate() {
     std::future::pending::<()>().await;
 }
 
 /// Returns none: open files are not bounded by number.
-pub(crate) fn open_files() -> Option<(u64, u64)> {
+pub fn open_files() -> Option<(u64, u64)> {
     None
 }
 
 /// Has nothing to raise.
-pub(crate) fn raise_open_files() -> io::Result<()> {
+pub fn raise_open_files() -> io::Result<()> {
     Ok(())
 }

@@ -4,6 +4,6 @@ use std::fs::File;
 use std::path::Path;
 
 /// Syncs the file system that `root` lies on; false where that did not work.
-pub(crate) fn sync_all_at_once(root: &Path) -> bool {
+pub fn sync_all_at_once(root: &Path) -> bool {
     File::open(root).is_ok_and(|folder| rustix::fs::syncfs(&folder).is_ok())
 }

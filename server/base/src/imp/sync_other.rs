@@ -3,6 +3,6 @@
 use std::path::Path;
 
 /// Returns false: files are synced one by one.
-pub(crate) fn sync_all_at_once(_root: &Path) -> bool {
+pub fn sync_all_at_once(_root: &Path) -> bool {
     false
 }

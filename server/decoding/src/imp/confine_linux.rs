@@ -35,7 +35,10 @@ pub(crate) fn confine() -> io::Result<()> {
 }
 
 /// Returns the program that runs here, by a name that holds when its file is replaced meanwhile.
-pub(crate) fn own_program() -> io::Result<PathBuf> {
+///
+/// # Errors
+/// The system does not tell.
+pub fn own_program() -> io::Result<PathBuf> {
     Ok(PathBuf::from("/proc/self/exe"))
 }
 

@@ -9,6 +9,9 @@ pub(crate) fn confine() -> io::Result<()> {
 }
 
 /// Returns the program that runs here.
-pub(crate) fn own_program() -> io::Result<PathBuf> {
+///
+/// # Errors
+/// The system does not tell.
+pub fn own_program() -> io::Result<PathBuf> {
     std::env::current_exe()
 }

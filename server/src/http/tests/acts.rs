@@ -13,7 +13,10 @@ use crate::registry::ControlAction;
 
 async fn execute(world: &World, sql: &'static str) {
     let mut tx = world.state.store.begin().await.expect("a writer");
-    sqlx::query(sql).execute(&mut *tx).await.expect("changed");
+    qorgan_store::query(sql)
+        .execute(&mut *tx)
+        .await
+        .expect("changed");
     tx.commit().await.expect("changed");
 }
 
@@ -38,8 +41,10 @@ async fn reviewed(world: &World) -> (AttemptId, PersonId) {
     .await;
     execute(
         world,
-        "INSERT OR REPLACE INTO reviews (attempt_id, institution_id, verdict, finished_ms) \
-         SELECT id, institution_id, 'violation', 1700000000000 FROM attempts",
+        "INSERT INTO reviews (attempt_id, institution_id, verdict, finished_ms) \
+         SELECT id, institution_id, 'violation', 1700000000000 FROM attempts WHERE 1 = 1 \
+         ON CONFLICT (attempt_id) DO UPDATE SET verdict = excluded.verdict, \
+         finished_ms = excluded.finished_ms",
     )
     .await;
     (attempt, proctor)
@@ -59,7 +64,7 @@ async fn an_act_against_a_review_that_was_taken_up_again_is_refused() {
     .await;
     let refused = register_prepared(&world.state, attempt, set.expect("set")).await;
     assert!(matches!(refused, Err(ActError::NoViolation)), "{refused:?}");
-    let acts: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM acts")
+    let acts: i64 = qorgan_store::query_scalar("SELECT COUNT(*) FROM acts")
         .fetch_one(world.state.store.read())
         .await
         .expect("read");

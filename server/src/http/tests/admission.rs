@@ -9,7 +9,10 @@ use qorgan_protocol::ids::AttemptId;
 /// Changes admissions as another process does: nobody tells the server.
 async fn change(world: &World, sql: &'static str) {
     let mut tx = world.state.store.begin().await.expect("a writer");
-    sqlx::query(sql).execute(&mut *tx).await.expect("changed");
+    qorgan_store::query(sql)
+        .execute(&mut *tx)
+        .await
+        .expect("changed");
     tx.commit().await.expect("stored");
 }
 

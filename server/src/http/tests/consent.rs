@@ -33,7 +33,7 @@ async fn a_changed_consent_is_shown_again_and_recorded_beside_the_old_one() {
     let device = Device::new();
     let client = world.at_the_gate(&device, "a", attempt).await;
     let mut tx = world.state.store.begin().await.expect("a writer");
-    sqlx::query("UPDATE consents SET version = 'before'")
+    qorgan_store::query("UPDATE consents SET version = 'before'")
         .execute(&mut *tx)
         .await
         .expect("an older text");
@@ -48,7 +48,7 @@ async fn a_changed_consent_is_shown_again_and_recorded_beside_the_old_one() {
 }
 
 async fn recorded(world: &World) -> Vec<bool> {
-    sqlx::query_scalar("SELECT agreed FROM consents ORDER BY id")
+    qorgan_store::query_scalar("SELECT agreed FROM consents ORDER BY id")
         .fetch_all(world.state.store.read())
         .await
         .expect("readable")

@@ -79,7 +79,7 @@ async fn a_document_is_kept_sealed_with_the_attempts_key_and_the_newest_is_shown
     let newest = newest.expect("readable").expect("two were shown");
     let kept = registry.identity_document(attempt, newest).await;
     assert_eq!(kept.expect("opens"), Some(jpeg(1_000)));
-    let stored: Vec<Vec<u8>> = sqlx::query_scalar("SELECT sealed FROM identity_documents")
+    let stored: Vec<Vec<u8>> = qorgan_store::query_scalar("SELECT sealed FROM identity_documents")
         .fetch_all(world.state.store.read())
         .await
         .expect("read");
@@ -168,7 +168,7 @@ async fn a_showing_that_is_not_kept_moves_no_step() {
     let refused = registry.decide_identity(attempt, refuse, proctor, "dark");
     refused.await.expect("refused");
     let mut tx = world.state.store.begin().await.expect("a writer");
-    sqlx::query(
+    qorgan_store::query(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 39) \
          INSERT INTO identity_documents (institution_id, attempt_id, at_ms, sealed) \
          SELECT institution_id, attempt_id, at_ms, sealed FROM identity_documents, n",

@@ -52,7 +52,7 @@ async fn credit_that_is_used_up_is_told_and_outlives_a_restart() {
     let (_client, _agent) = world.running(&device, "pauses", attempt).await;
     let kind = IncidentKind::PauseTooLong.word();
     let told = async || {
-        let count: i64 = sqlx::query_scalar(
+        let count: i64 = qorgan_store::query_scalar(
             "SELECT COUNT(*) FROM incidents WHERE attempt_id = $1 AND kind = $2",
         )
         .bind(attempt.to_string())
@@ -68,16 +68,20 @@ async fn credit_that_is_used_up_is_told_and_outlives_a_restart() {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     let world = world.restart().await;
-    let credited: String = sqlx::query_scalar("SELECT credited_by FROM attempts WHERE id = $1")
-        .bind(attempt.to_string())
-        .fetch_one(world.state.store.read())
-        .await
-        .expect("readable");
+    let credited: String =
+        qorgan_store::query_scalar("SELECT credited_by FROM attempts WHERE id = $1")
+            .bind(attempt.to_string())
+            .fetch_one(world.state.store.read())
+            .await
+            .expect("readable");
     assert!(credited.contains("300"), "{credited}");
 }
 
 async fn change(world: &World, sql: &'static str) {
     let mut tx = world.state.store.begin().await.expect("a writer");
-    sqlx::query(sql).execute(&mut *tx).await.expect("changed");
+    qorgan_store::query(sql)
+        .execute(&mut *tx)
+        .await
+        .expect("changed");
     tx.commit().await.expect("stored");
 }

@@ -24,13 +24,13 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::config::Config;
 use crate::http::{Bound, ServeError, serve};
 use crate::registry::IdentityDecision;
 use crate::state::AppState;
-use crate::store::exams::{Admission, NewExam, NewSitting};
-use crate::store::people::NewPerson;
-use crate::store::{content, exams, people};
+use qorgan_base::config::Config;
+use qorgan_store::exams::{Admission, NewExam, NewSitting};
+use qorgan_store::people::NewPerson;
+use qorgan_store::{content, exams, people};
 
 pub(super) use super::client::{Client, checked, target};
 
@@ -509,7 +509,7 @@ pub(super) fn test(at: WallTime) -> AssessmentTest {
 
 /// Returns the one number that a statement counts.
 pub(super) async fn number(world: &World, sql: &'static str) -> i64 {
-    let read = sqlx::query_scalar(sql).fetch_one(world.state.store.read());
+    let read = qorgan_store::query_scalar(sql).fetch_one(world.state.store.read());
     read.await.expect("readable")
 }
 

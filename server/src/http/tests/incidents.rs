@@ -16,12 +16,12 @@ use serde_json::json;
 
 use super::harness::{AGENT_CLOCK_AHEAD, Client, Device, SCREEN, World};
 use crate::registry::{AgentCommand, AgentKey, ControlAction, EventsRead};
-use crate::store::exams::{self, GrantError};
+use qorgan_store::exams::{self, GrantError};
 
 type Row = (String, Option<String>, i64);
 
 async fn incidents(world: &World, kind: IncidentKind) -> Vec<Row> {
-    sqlx::query_as(
+    qorgan_store::query_as(
         "SELECT detector, stream, observations FROM incidents WHERE kind = $1 ORDER BY began_ms, id",
     )
     .bind(kind.word())
@@ -75,7 +75,10 @@ async fn checked_in_long_ago(world: &World) {
 
 async fn execute(world: &World, sql: &'static str) {
     let mut tx = world.state.store.begin().await.expect("a writer");
-    sqlx::query(sql).execute(&mut *tx).await.expect("changed");
+    qorgan_store::query(sql)
+        .execute(&mut *tx)
+        .await
+        .expect("changed");
     tx.commit().await.expect("changed");
 }
 
@@ -109,7 +112,7 @@ async fn where_a_window_stands_is_added_to_what_was_told_of_it() {
         told(&world, attempt, vec![seen]).await;
     }
     let details: Vec<String> =
-        sqlx::query_scalar("SELECT detail FROM incidents WHERE kind = 'foreign_window'")
+        qorgan_store::query_scalar("SELECT detail FROM incidents WHERE kind = 'foreign_window'")
             .fetch_all(world.state.store.read())
             .await
             .expect("read");
@@ -151,7 +154,7 @@ async fn what_lies_apart_in_time_stays_apart() {
 }
 
 async fn counted(world: &World, counts: bool) -> Vec<String> {
-    sqlx::query_scalar("SELECT kind FROM incidents WHERE counts = $1 ORDER BY kind")
+    qorgan_store::query_scalar("SELECT kind FROM incidents WHERE counts = $1 ORDER BY kind")
         .bind(counts)
         .fetch_all(world.state.store.read())
         .await
@@ -239,7 +242,7 @@ async fn the_candidate_is_told_before_consent_and_what_was_told_stays() {
     let refused = grant(&world, sitting, &[]).await;
     assert!(matches!(refused, Err(GrantError::CheckedIn)), "{refused:?}");
     let mut tx = world.state.store.begin().await.expect("a writer");
-    sqlx::query("UPDATE admissions SET allowances = '[]'")
+    qorgan_store::query("UPDATE admissions SET allowances = '[]'")
         .execute(&mut *tx)
         .await
         .expect("changed");
@@ -260,7 +263,7 @@ async fn nobody_is_granted_anything_who_is_not_on_the_list() {
 }
 
 async fn when(world: &World, kind: IncidentKind) -> Vec<(i64, Option<i64>, i64)> {
-    sqlx::query_as(
+    qorgan_store::query_as(
         "SELECT began_ms, ended_ms, observations FROM incidents WHERE kind = $1 ORDER BY began_ms",
     )
     .bind(kind.word())
@@ -327,12 +330,12 @@ async fn no_time_that_a_machine_says_lies_outside_its_epoch() {
     let switch = when(&world, IncidentKind::WindowSwitch).await;
     assert!(near(switch[0].0, began), "{switch:?}");
     assert!(near(when(&world, kind).await[0].0, after));
-    let us: i64 = sqlx::query_scalar("SELECT MAX(began_us) FROM incidents")
+    let us: i64 = qorgan_store::query_scalar("SELECT MAX(began_us) FROM incidents")
         .fetch_one(world.state.store.read())
         .await
         .expect("read");
     assert!(us <= 1_000_000_000, "{us}");
-    let at: i64 = sqlx::query_scalar("SELECT at_ms FROM client_events")
+    let at: i64 = qorgan_store::query_scalar("SELECT at_ms FROM client_events")
         .fetch_one(world.state.store.read())
         .await
         .expect("read");
@@ -367,7 +370,7 @@ async fn an_agent_neither_ends_nor_joins_what_the_server_saw() {
         ..said.clone()
     };
     told(&world, attempt, vec![ends.clone(), said, ends]).await;
-    let rows: Vec<(String, Option<i64>, i64)> = sqlx::query_as(
+    let rows: Vec<(String, Option<i64>, i64)> = qorgan_store::query_as(
         "SELECT detector, ended_ms, observations FROM incidents WHERE kind = 'second_machine' \
          ORDER BY detector",
     )
@@ -420,8 +423,9 @@ async fn incidents_of_one_attempt_have_a_bound_that_is_told() {
         &world,
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 999) \
          INSERT INTO incidents (id, institution_id, attempt_id, kind, severity, began_ms, ended_ms, \
-         detector) SELECT printf('0190163d-8694-739b-aea5-%012x', i), institution_id, attempts.id, \
-         'whisper', 0.3, saved_ms, saved_ms, 'whisper/1' FROM attempts, n",
+         detector) SELECT '0190163d-8694-739b-aea5-' || substr(CAST(1000000000000 + i AS TEXT), 2), \
+         institution_id, attempts.id, 'whisper', 0.3, saved_ms, saved_ms, 'whisper/1' \
+         FROM attempts, n",
     )
     .await;
     for kind in [
@@ -451,7 +455,8 @@ async fn rows_of_the_server_take_no_room_of_the_detectors_and_skip_no_notice() {
         format!(
             "WITH RECURSIVE n(i) AS (SELECT {first} UNION ALL SELECT i + 1 FROM n WHERE i < {last}) \
              INSERT INTO incidents (id, institution_id, attempt_id, kind, severity, began_ms, \
-             ended_ms, detector) SELECT printf('0190163d-8694-739b-aea5-%012x', i), \
+             ended_ms, detector) \
+             SELECT '0190163d-8694-739b-aea5-' || substr(CAST(1000000000000 + i AS TEXT), 2), \
              institution_id, attempts.id, 'whisper', 0.3, saved_ms, saved_ms, '{detector}' \
              FROM attempts, n"
         )
@@ -475,8 +480,8 @@ async fn messages_of_one_attempt_have_a_bound_that_is_told() {
         &world,
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 299) \
          INSERT INTO messages (id, institution_id, attempt_id, sender, at_ms, sealed) \
-         SELECT printf('0190163d-8694-739b-aea5-%012x', i), institution_id, attempts.id, \
-         'candidate', 0, x'' FROM attempts, n",
+         SELECT '0190163d-8694-739b-aea5-' || substr(CAST(1000000000000 + i AS TEXT), 2), \
+         institution_id, attempts.id, 'candidate', 0, CAST('' AS BLOB) FROM attempts, n",
     )
     .await;
     let message = json!({ "text": "help" });
@@ -526,7 +531,7 @@ async fn an_epoch_has_few_agents_keys_and_the_one_too_many_is_told_to_wait() {
         );
     }
     enrol(3).await.expect("known");
-    let keys: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM agent_certificates")
+    let keys: i64 = qorgan_store::query_scalar("SELECT COUNT(*) FROM agent_certificates")
         .fetch_one(world.state.store.read())
         .await
         .expect("read");
@@ -558,7 +563,7 @@ async fn a_phase_that_cannot_be_stored_does_not_hold_and_is_not_lost() {
         .expect("stored");
     let (phase, _) = registry.standing(attempt).await.expect("known");
     assert!(matches!(phase, AttemptPhase::Terminated { .. }));
-    let ended: (i64, i64) = sqlx::query_as(
+    let ended: (i64, i64) = qorgan_store::query_as(
         "SELECT (SELECT COUNT(*) FROM phase_changes WHERE phase LIKE '%terminated%'), \
          COUNT(ended_ms) FROM attempts",
     )

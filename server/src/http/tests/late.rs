@@ -10,13 +10,12 @@ use qorgan_protocol::evidence::side_log::{
 };
 use qorgan_protocol::ids::{AttemptId, Epoch};
 use serde_json::{Value, json};
-use sqlx::Row as _;
 
-use super::harness::{Agent, Client, Device, Journal, World, entries, item_id, number};
+use super::harness::{Agent, Client, Device, Journal, World, checked, entries, item_id, number};
 use crate::auth::cookie;
 use crate::evidence::{ScoredInputs, export, seal};
-use crate::store::assigned::assign;
-use crate::store::responses::late_counts;
+use qorgan_store::assigned::assign;
+use qorgan_store::responses::late_counts;
 
 #[tokio::test]
 async fn what_comes_while_covered_is_marked_whatever_the_client_says_of_its_lease() {
@@ -152,8 +151,8 @@ async fn new_items_leave_at_the_policys_pace_and_each_is_on_record() {
     agent.alive(&world).await;
     assert_eq!(client.get(attempt, "items/1").await.0, 200);
 
-    let fetched: Vec<(i64, i64)> = sqlx::query_as(
-        "SELECT position, SUM(fetches) FROM item_fetches WHERE attempt_id = $1 \
+    let fetched: Vec<(i64, i64)> = qorgan_store::query_as(
+        "SELECT position, CAST(SUM(fetches) AS BIGINT) FROM item_fetches WHERE attempt_id = $1 \
          AND lease_ends_ms > at_ms GROUP BY position ORDER BY position",
     )
     .bind(attempt.to_string())
@@ -220,7 +219,7 @@ async fn no_receipt_is_made_for_what_the_manifest_does_not_hold() {
         .await
         .expect("exported");
     let newest: i64 =
-        sqlx::query_scalar("SELECT MAX(next) FROM response_receipts WHERE attempt_id = $1")
+        qorgan_store::query_scalar("SELECT MAX(next) FROM response_receipts WHERE attempt_id = $1")
             .bind(attempt.to_string())
             .fetch_one(world.state.store.read())
             .await
@@ -273,7 +272,7 @@ async fn a_person_decides_with_a_reason_and_the_export_carries_it() {
     let none = decide("There is no such entry", "9", "yes");
     assert_eq!(console(&world, &token, attempt, Some(none)).await.0, 404);
 
-    let logged: i64 = sqlx::query_scalar(
+    let logged: i64 = qorgan_store::query_scalar(
         "SELECT COUNT(*) FROM audit_log WHERE action = 'late_responses_decided'",
     )
     .fetch_one(world.state.store.read())
@@ -296,14 +295,13 @@ async fn a_person_decides_with_a_reason_and_the_export_carries_it() {
 }
 
 #[tokio::test]
-async fn a_lease_is_known_to_be_valid_however_often_a_candidate_answers() {
+async fn a_lease_is_known_to_be_valid_however_often_a_machine_is_checked() {
     let (world, attempt, client, agent) = sitting().await;
-    let mut journal = Journal::new(attempt, Epoch(1));
-    for answer in ["A", "B", "A", "B", "A", "B"] {
+    for _ in 0..6 {
         world.state.clock.skip(Duration::from_secs(3));
         agent.alive(&world).await;
-        let entry = journal.add(item_id(1), answer, 3_000);
-        post(&client, attempt, &entry).await;
+        let told = client.post(attempt, "system-check", &checked(&[])).await;
+        assert_eq!(told.0, 204);
         world.state.registry.tick_all().await;
 
         let seen = "SELECT seen_ms FROM lease_spans WHERE ended_ms IS NULL";
@@ -402,13 +400,18 @@ async fn post(client: &Client, attempt: AttemptId, entry: &[u8]) {
 }
 
 async fn mark(world: &World, attempt: AttemptId, seq: i64) -> (String, Option<i64>) {
-    let row = sqlx::query("SELECT mark, late_ms FROM responses WHERE attempt_id = $1 AND seq = $2")
-        .bind(attempt.to_string())
-        .bind(seq)
-        .fetch_one(world.state.store.read())
-        .await
-        .expect("stored");
-    (row.get("mark"), row.get("late_ms"))
+    let row = qorgan_store::query(
+        "SELECT mark, late_ms FROM responses WHERE attempt_id = $1 AND seq = $2",
+    )
+    .bind(attempt.to_string())
+    .bind(seq)
+    .fetch_one(world.state.store.read())
+    .await
+    .expect("stored");
+    (
+        row.get("mark").expect("a word"),
+        row.get("late_ms").expect("a time"),
+    )
 }
 
 async fn counts(world: &World, attempt: AttemptId) -> (i64, i64) {
@@ -418,7 +421,7 @@ async fn counts(world: &World, attempt: AttemptId) -> (i64, i64) {
 }
 
 async fn receipts(world: &World, attempt: AttemptId) -> i64 {
-    sqlx::query_scalar("SELECT COUNT(*) FROM response_receipts WHERE attempt_id = $1")
+    qorgan_store::query_scalar("SELECT COUNT(*) FROM response_receipts WHERE attempt_id = $1")
         .bind(attempt.to_string())
         .fetch_one(world.state.store.read())
         .await
@@ -426,7 +429,7 @@ async fn receipts(world: &World, attempt: AttemptId) -> i64 {
 }
 
 async fn late_incidents(world: &World, attempt: AttemptId) -> i64 {
-    sqlx::query_scalar(
+    qorgan_store::query_scalar(
         "SELECT COUNT(*) FROM incidents WHERE attempt_id = $1 AND kind = 'late_responses'",
     )
     .bind(attempt.to_string())
@@ -437,11 +440,12 @@ async fn late_incidents(world: &World, attempt: AttemptId) -> i64 {
 
 /// Assigns the proctor to the attempt's sitting.
 pub(super) async fn assign_proctor(world: &World, attempt: AttemptId) {
-    let sitting: String = sqlx::query_scalar("SELECT sitting_id FROM attempts WHERE id = $1")
-        .bind(attempt.to_string())
-        .fetch_one(world.state.store.read())
-        .await
-        .expect("readable");
+    let sitting: String =
+        qorgan_store::query_scalar("SELECT sitting_id FROM attempts WHERE id = $1")
+            .bind(attempt.to_string())
+            .fetch_one(world.state.store.read())
+            .await
+            .expect("readable");
     let whom = (sitting.parse().expect("an identifier"), "p");
     let by = (world.state.clock.wall(), "test");
     let mut tx = world.state.store.begin().await.expect("a writer");

@@ -21,7 +21,7 @@ async fn at_the_check(world: &World, policy: GatePolicy) -> (AttemptId, Client) 
 
 async fn graded(world: &World, kind: IncidentKind) -> Vec<(f64, String)> {
     let sql = "SELECT severity, detail FROM incidents WHERE kind = $1 ORDER BY began_ms, id";
-    sqlx::query_as(sql)
+    qorgan_store::query_as(sql)
         .bind(kind.word())
         .fetch_all(world.state.store.read())
         .await
@@ -66,7 +66,7 @@ async fn a_check_out_of_all_bounds_is_refused_and_stores_nothing() {
         let body = json!({ "lines": lines });
         assert_eq!(client.post(attempt, "system-check", &body).await.0, wanted);
     }
-    let stored: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM system_checks")
+    let stored: i64 = qorgan_store::query_scalar("SELECT COUNT(*) FROM system_checks")
         .fetch_one(world.state.store.read())
         .await
         .expect("read");
@@ -122,11 +122,12 @@ async fn a_virtual_machine_waits_for_a_proctor_who_decides_with_a_reason() {
     assert_eq!(status, 200, "{view}");
     let again = registry.accept_machine(attempt, proctor, "twice").await;
     again.expect_err("nothing waits");
-    let logged: String =
-        sqlx::query_scalar("SELECT detail FROM audit_log WHERE action = 'machine_accepted'")
-            .fetch_one(world.state.store.read())
-            .await
-            .expect("logged");
+    let logged: String = qorgan_store::query_scalar(
+        "SELECT detail FROM audit_log WHERE action = 'machine_accepted'",
+    )
+    .fetch_one(world.state.store.read())
+    .await
+    .expect("logged");
     assert_eq!(logged, "virtual_machine: known laptop");
 }
 
@@ -222,7 +223,7 @@ async fn a_flood_of_events_is_kept_to_a_bound_and_told_of() {
         INSERT INTO client_events (institution_id, attempt_id, epoch, kind, at_ms, client_at_us, \
         detail) SELECT a.institution_id, a.id, 1, 'focus_back', 0, 0, '' FROM attempts a, n";
     let mut tx = world.state.store.begin().await.expect("a writer");
-    sqlx::query(earlier)
+    qorgan_store::query(earlier)
         .execute(&mut *tx)
         .await
         .expect("stored");
@@ -230,7 +231,7 @@ async fn a_flood_of_events_is_kept_to_a_bound_and_told_of() {
     for _ in 0..3 {
         assert_eq!(client.post(attempt, "events", &body).await.0, 204);
     }
-    let stored: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM client_events")
+    let stored: i64 = qorgan_store::query_scalar("SELECT COUNT(*) FROM client_events")
         .fetch_one(world.state.store.read())
         .await
         .expect("read");
@@ -317,12 +318,13 @@ async fn a_signed_request_that_comes_twice_is_told_of() {
 }
 
 async fn caller_of(world: &World, attempt: AttemptId) -> crate::registry::Caller {
-    let row: (String, Vec<u8>, Vec<u8>, Vec<u8>) =
-        sqlx::query_as("SELECT person_id, device_key, boot, instance FROM attempts WHERE id = $1")
-            .bind(attempt.to_string())
-            .fetch_one(world.state.store.read())
-            .await
-            .expect("read");
+    let row: (String, Vec<u8>, Vec<u8>, Vec<u8>) = qorgan_store::query_as(
+        "SELECT person_id, device_key, boot, instance FROM attempts WHERE id = $1",
+    )
+    .bind(attempt.to_string())
+    .fetch_one(world.state.store.read())
+    .await
+    .expect("read");
     crate::registry::Caller {
         person: row.0.parse().expect("an id"),
         device_key: qorgan_protocol::crypto::PublicKey(row.1.try_into().expect("a key")),
@@ -387,25 +389,18 @@ async fn an_identity_refused_in_the_exam_covers_tells_why_and_leads_on() {
     assert_eq!(view["identity_reason"], json!("turn to the window"));
 
     let words: Vec<String> =
-        sqlx::query_scalar("SELECT decision FROM identity_decisions ORDER BY id")
+        qorgan_store::query_scalar("SELECT decision FROM identity_decisions ORDER BY id")
             .fetch_all(world.state.store.read())
             .await
             .expect("read");
-    let wanted = [
-        "shown",
-        "refused",
-        "shown",
-        "approved",
-        "refused",
-        "taken_back",
-        "asked",
-    ];
-    assert_eq!(words, wanted);
-    let reason: Vec<u8> =
-        sqlx::query_scalar("SELECT reason FROM identity_decisions WHERE decision = 'asked'")
-            .fetch_one(world.state.store.read())
-            .await
-            .expect("read");
+    let wanted = "shown refused shown approved refused taken_back asked";
+    assert_eq!(words.join(" "), wanted);
+    let reason: Vec<u8> = qorgan_store::query_scalar(
+        "SELECT reason FROM identity_decisions WHERE decision = 'asked'",
+    )
+    .fetch_one(world.state.store.read())
+    .await
+    .expect("read");
     assert!(!reason.windows(6).any(|window| window == b"window"));
 }
 
@@ -420,7 +415,7 @@ async fn an_identity_that_is_shown_too_often_is_refused_whole_and_people_are_tol
     decide(IdentityDecision::AskAgain).await.expect("asked");
     let mut tx = world.state.store.begin().await.expect("a writer");
     // It was shown once at check-in.
-    sqlx::query(
+    qorgan_store::query(
         "WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 100) \
          INSERT INTO identity_decisions (institution_id, attempt_id, epoch, at_ms, decision) \
          SELECT institution_id, id, 1, 1, 'shown' FROM attempts, n WHERE id = $1",

@@ -13,7 +13,7 @@ use crate::console::{
     read_people_list,
 };
 use crate::registry::ControlAction;
-use crate::store::{content, id};
+use qorgan_store::{content, id};
 
 /// Runs `work` while somebody else has the writer, until it waits; then they change the database.
 async fn while_changed<T>(
@@ -26,7 +26,7 @@ async fn while_changed<T>(
     let waits = tokio::time::timeout(Duration::from_millis(500), &mut work).await;
     assert!(waits.is_err(), "the writer is taken");
     for sql in changes {
-        let done = sqlx::query(*sql).execute(&mut *theirs).await;
+        let done = qorgan_store::query(*sql).execute(&mut *theirs).await;
         assert!(done.expect("changed").rows_affected() > 0, "{sql}");
     }
     theirs.commit().await.expect("changed");
@@ -45,7 +45,7 @@ async fn flagged(world: &World) -> (AttemptId, PersonId, IncidentId) {
         done.await.expect("flagged and ended");
     }
     let incident: String =
-        sqlx::query_scalar("SELECT id FROM incidents WHERE kind = 'proctor_flag'")
+        qorgan_store::query_scalar("SELECT id FROM incidents WHERE kind = 'proctor_flag'")
             .fetch_one(world.state.store.read())
             .await
             .expect("one");
@@ -62,7 +62,7 @@ fn judged(world: &World, by: PersonId, verdict: IncidentVerdict) -> Judgement {
 }
 
 async fn verdict(world: &World) -> Option<String> {
-    sqlx::query_scalar("SELECT verdict FROM reviews")
+    qorgan_store::query_scalar("SELECT verdict FROM reviews")
         .fetch_optional(world.state.store.read())
         .await
         .expect("readable")
@@ -129,7 +129,7 @@ fn refusal<T: core::fmt::Debug>(done: Result<T, ReviewError>) -> ReviewRefused {
 
 async fn the_exam(world: &World) -> ExamId {
     world.candidate("a", GatePolicy::remote()).await;
-    let exam: String = sqlx::query_scalar("SELECT id FROM exams")
+    let exam: String = qorgan_store::query_scalar("SELECT id FROM exams")
         .fetch_one(world.state.store.read())
         .await
         .expect("one");
@@ -161,7 +161,7 @@ async fn a_test_that_was_checked_against_an_older_one_replaces_no_newer_one() {
     assert!(matches!(refused, Err(ImportError::Outdated)), "{refused:?}");
     assert_ne!(newer, before);
     assert_eq!(in_force(&world, exam).await, newer);
-    let tests: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM tests")
+    let tests: i64 = qorgan_store::query_scalar("SELECT COUNT(*) FROM tests")
         .fetch_one(world.state.store.read())
         .await
         .expect("readable");
@@ -196,7 +196,7 @@ async fn a_list_of_people_keeps_what_others_changed_while_it_was_hashed() {
     assert_eq!(done.expect("applied").codes.len(), 1);
     // The code is over, so the next list hands out another.
     let mut tx = world.state.store.begin().await.expect("a writer");
-    sqlx::query("UPDATE credentials SET code_until_ms = 1")
+    qorgan_store::query("UPDATE credentials SET code_until_ms = 1")
         .execute(&mut *tx)
         .await
         .expect("changed");
@@ -219,7 +219,7 @@ async fn a_list_of_people_keeps_what_others_changed_while_it_was_hashed() {
     let sql = "SELECT p.email, d.group_name, c.password_hash FROM people p \
         JOIN person_details d ON d.person_id = p.id JOIN credentials c ON c.person_id = p.id \
         WHERE p.login = 'b'";
-    let kept: (String, String, String) = sqlx::query_as(sql)
+    let kept: (String, String, String) = qorgan_store::query_as(sql)
         .fetch_one(world.state.store.read())
         .await
         .expect("readable");

@@ -2,6 +2,7 @@
 
 mod acts;
 mod admission;
+mod broken;
 mod client;
 mod consent;
 mod content;

@@ -14,7 +14,7 @@ async fn import(world: &World, text: &str) -> PeopleReport {
 async fn on_file(world: &World, login: &str) -> (String, String, String, String, String) {
     let sql = "SELECT p.display_name, p.language, p.unit, p.email, d.group_name FROM people p \
         JOIN person_details d ON d.person_id = p.id WHERE p.login = $1";
-    let row = sqlx::query_as(sql).bind(login);
+    let row = qorgan_store::query_as(sql).bind(login);
     row.fetch_one(world.state.store.read())
         .await
         .expect("on file")
@@ -77,7 +77,7 @@ async fn a_thousand_people_get_codes_that_are_hashed_cheaply_and_the_progress_is
     assert_eq!(written.load(Ordering::Relaxed), 1_000);
     let codes: std::collections::BTreeSet<_> = report.codes.iter().map(|one| &one.2).collect();
     assert_eq!(codes.len(), 1_000);
-    let hashes = sqlx::query_scalar("SELECT password_hash FROM credentials");
+    let hashes = qorgan_store::query_scalar("SELECT password_hash FROM credentials");
     let hashes: Vec<String> = hashes
         .fetch_all(world.state.store.read())
         .await

@@ -9,8 +9,8 @@ use super::staff::proctor;
 use crate::auth::cookie;
 use crate::console::{apply_people, read_people_list};
 use crate::registry::{BoardOf, BoardQuery};
-use crate::store::assigned::{Scope, assign};
-use crate::store::people::{NewPerson, put_person};
+use qorgan_store::assigned::{Scope, assign};
+use qorgan_store::people::{NewPerson, put_person};
 
 /// As a system that takes letters apart writes it.
 const APART: &str = "И\u{306}ылдырым  Ғалия";
@@ -39,7 +39,7 @@ async fn galiya(world: &World) {
     let ended = "UPDATE attempts SET phase_word = 'submitted', check_in_ms = 1, submitted_ms = 2 \
         WHERE id = $1";
     let mut tx = world.state.store.begin().await.expect("a writer");
-    let ended = sqlx::query(ended).bind(attempt.to_string());
+    let ended = qorgan_store::query(ended).bind(attempt.to_string());
     ended.execute(&mut *tx).await.expect("ended");
     tx.commit().await.expect("stored");
 }
@@ -67,7 +67,7 @@ async fn the_board_finds_a_name_in_whatever_form_and_case_it_is_typed() {
         assert_eq!(lines.expect("readable").len(), found, "{typed}");
     }
     let stored: String =
-        sqlx::query_scalar("SELECT display_name FROM people WHERE login = 'галия-1'")
+        qorgan_store::query_scalar("SELECT display_name FROM people WHERE login = 'галия-1'")
             .fetch_one(world.state.store.read())
             .await
             .expect("stored");
@@ -82,7 +82,7 @@ async fn the_reviews_find_name_group_and_exam_in_whatever_case_they_are_typed() 
     let world = World::start().await;
     galiya(&world).await;
     let (token, _csrf) = proctor(&world).await;
-    let sitting: String = sqlx::query_scalar("SELECT id FROM sittings")
+    let sitting: String = qorgan_store::query_scalar("SELECT id FROM sittings")
         .fetch_one(world.state.store.read())
         .await
         .expect("stored");
@@ -111,8 +111,9 @@ async fn the_reviews_find_name_group_and_exam_in_whatever_case_they_are_typed() 
         let page = response.text().await.expect("a page");
         assert_eq!(page.contains("Ғалия"), is_found, "{typed}");
     }
-    let names =
-        sqlx::query("UPDATE people SET folded = NULL, login = 'ГАЛИЯ-1' WHERE login = 'галия-1'");
+    let names = qorgan_store::query(
+        "UPDATE people SET folded = NULL, login = 'ГАЛИЯ-1' WHERE login = 'галия-1'",
+    );
     let mut tx = world.state.store.begin().await.expect("a writer");
     names.execute(&mut *tx).await.expect("unfolded");
     tx.commit().await.expect("stored");
@@ -120,7 +121,7 @@ async fn the_reviews_find_name_group_and_exam_in_whatever_case_they_are_typed() 
     let world = world.restart().await;
 
     let folded: (String, String) =
-        sqlx::query_as("SELECT folded, login FROM people WHERE folded LIKE '%галия-1'")
+        qorgan_store::query_as("SELECT folded, login FROM people WHERE folded LIKE '%галия-1'")
             .fetch_one(world.state.store.read())
             .await
             .expect("folded again");

@@ -52,10 +52,10 @@ async fn more_responses_than_are_kept_are_refused_and_people_are_told_once() {
         ..Journal::new(attempt, Epoch(1))
     };
     let mut tx = world.state.store.begin().await.expect("a writer");
-    sqlx::query(
+    qorgan_store::query(
         "INSERT INTO responses (attempt_id, epoch, seq, institution_id, item_id, sealed, hash, \
          lease_left_ms, after_lease, received_ms, received_phase) \
-         SELECT id, 1, 49999, institution_id, $2, x'00', $3, 0, 0, 1, 'running' \
+         SELECT id, 1, 49999, institution_id, $2, CAST('0' AS BLOB), $3, 0, 0, 1, 'running' \
          FROM attempts WHERE id = $1",
     )
     .bind(attempt.to_string())
@@ -140,18 +140,20 @@ async fn responses_after_the_leases_end_are_kept_and_marked() {
             .0,
         200
     );
-    let marked: (i64, bool) =
-        sqlx::query_as("SELECT lease_left_ms, after_lease FROM responses WHERE attempt_id = $1")
-            .bind(attempt.to_string())
-            .fetch_one(world.state.store.read())
-            .await
-            .expect("stored");
+    let marked: (i64, bool) = qorgan_store::query_as(
+        "SELECT lease_left_ms, after_lease FROM responses WHERE attempt_id = $1",
+    )
+    .bind(attempt.to_string())
+    .fetch_one(world.state.store.read())
+    .await
+    .expect("stored");
     assert_eq!(marked, (-2_500, true));
-    let kinds: Vec<String> = sqlx::query_scalar("SELECT kind FROM incidents WHERE attempt_id = $1")
-        .bind(attempt.to_string())
-        .fetch_all(world.state.store.read())
-        .await
-        .expect("readable");
+    let kinds: Vec<String> =
+        qorgan_store::query_scalar("SELECT kind FROM incidents WHERE attempt_id = $1")
+            .bind(attempt.to_string())
+            .fetch_all(world.state.store.read())
+            .await
+            .expect("readable");
     assert!(kinds.contains(&"late_responses".to_owned()));
 }
 

@@ -5,6 +5,7 @@ use qorgan_protocol::ids::{AttemptId, PersonId};
 use qorgan_protocol::incident::{IncidentKind, Sensitivity};
 use qorgan_server_core::review::{ReviewRefused, ReviewVerdict};
 
+use super::broken::{broken, mended};
 use super::harness::{Device, World};
 use super::late::{asked, assign_proctor};
 use crate::console::{ReviewError, finish_review};
@@ -43,23 +44,17 @@ async fn seen_late(
 }
 
 async fn review(world: &World) -> Review {
-    sqlx::query_as("SELECT verdict, finished_ms, reopened_from FROM reviews")
+    qorgan_store::query_as("SELECT verdict, finished_ms, reopened_from FROM reviews")
         .fetch_one(world.state.store.read())
         .await
         .expect("one")
 }
 
 async fn reopened(world: &World) -> Vec<(String, String)> {
-    sqlx::query_as("SELECT actor, detail FROM audit_log WHERE action = 'review_reopened'")
+    qorgan_store::query_as("SELECT actor, detail FROM audit_log WHERE action = 'review_reopened'")
         .fetch_all(world.state.store.read())
         .await
         .expect("readable")
-}
-
-async fn execute(world: &World, sql: &'static str) {
-    let mut tx = world.state.store.begin().await.expect("a writer");
-    sqlx::query(sql).execute(&mut *tx).await.expect("changed");
-    tx.commit().await.expect("changed");
 }
 
 #[tokio::test]
@@ -105,23 +100,19 @@ async fn an_incident_that_cannot_open_the_review_is_not_stored_either() {
     finish(&world, attempt, proctor)
         .await
         .expect("nothing seen");
-    execute(
-        &world,
-        "CREATE TRIGGER broken BEFORE INSERT ON audit_log WHEN NEW.action = 'review_reopened' \
-         BEGIN SELECT RAISE(ABORT, 'broken'); END",
-    )
-    .await;
+    let when = "BEFORE INSERT ON audit_log WHEN NEW.action = 'review_reopened'";
+    broken(&world, when).await;
 
     let seen = seen_late(&world, attempt, IncidentKind::Tampering).await;
     seen.expect_err("the log fails");
     assert_eq!(review(&world).await.0, "passed");
-    let stored: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM incidents")
+    let stored: i64 = qorgan_store::query_scalar("SELECT COUNT(*) FROM incidents")
         .fetch_one(world.state.store.read())
         .await
         .expect("readable");
     assert_eq!(stored, 0);
 
-    execute(&world, "DROP TRIGGER broken").await;
+    mended(&world).await;
     let seen = seen_late(&world, attempt, IncidentKind::Tampering).await;
     seen.expect("stored");
     assert_eq!(review(&world).await.0, "not_reviewed");

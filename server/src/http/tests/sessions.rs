@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 
 use super::harness::{Client, Device, PASSWORD, World};
 use crate::auth::{AuthError, Proctor, StaffRole, StaffSession};
-use crate::store::people::{self, NewPerson};
+use qorgan_store::people::{self, NewPerson};
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const NEW: &str = "a long new password";
@@ -164,7 +164,7 @@ async fn a_session_has_an_absolute_end_however_much_it_is_used() {
         let state = world.state.clone();
         async move {
             let mut tx = state.store.begin().await.expect("a writer");
-            sqlx::query("UPDATE tokens SET created_ms = $2 WHERE kind = $1")
+            qorgan_store::query("UPDATE tokens SET created_ms = $2 WHERE kind = $1")
                 .bind(kind)
                 .bind(at)
                 .execute(&mut *tx)
@@ -201,15 +201,17 @@ async fn tokens_that_are_over_for_a_day_are_deleted_so_many_at_a_time() {
         (now + day, Some(now - day / 2), 3),
     ] {
         let mut tx = world.state.store.begin().await.expect("a writer");
-        sqlx::query(
-            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $3) \
+        qorgan_store::query(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n \
+             WHERE i < CAST($3 AS BIGINT)) \
              INSERT INTO tokens (hash, institution_id, kind, person_id, created_ms, expires_ms, \
-             ended_ms) SELECT randomblob(32), t.institution_id, 'staff', t.person_id, 1, $1, $2 \
-             FROM n, (SELECT * FROM tokens LIMIT 1) t",
+             ended_ms) SELECT CAST($4 || i AS BLOB), t.institution_id, 'staff', t.person_id, 1, \
+             $1, $2 FROM n, (SELECT * FROM tokens LIMIT 1) t",
         )
         .bind(expires)
         .bind(ended)
         .bind(many)
+        .bind(format!("{expires} {many} "))
         .execute(&mut *tx)
         .await
         .expect("stored");
@@ -222,7 +224,7 @@ async fn tokens_that_are_over_for_a_day_are_deleted_so_many_at_a_time() {
     // The server's own deleter may have been there too.
     assert!(deleted.iter().all(|one| *one <= 500), "{deleted:?}");
     assert_eq!(deleted.last(), Some(&0));
-    let left: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM tokens")
+    let left: i64 = qorgan_store::query_scalar("SELECT COUNT(*) FROM tokens")
         .fetch_one(world.state.store.read())
         .await
         .expect("readable");
@@ -256,7 +258,7 @@ async fn a_code_that_was_handed_out_is_over_in_time_and_says_so() {
     let world = World::start().await;
     let once = added(&world, "p").await;
     let mut tx = world.state.store.begin().await.expect("a writer");
-    sqlx::query("UPDATE credentials SET code_until_ms = 1")
+    qorgan_store::query("UPDATE credentials SET code_until_ms = 1")
         .execute(&mut *tx)
         .await
         .expect("changed");
@@ -268,7 +270,7 @@ async fn a_code_that_was_handed_out_is_over_in_time_and_says_so() {
     assert!(matches!(wrong, Err(AuthError::WrongPassword)), "{wrong:?}");
     let again = auth.reset("p").await.expect("a new one");
     signed_in(&world, "p", &again.password).await;
-    let until: Option<i64> = sqlx::query_scalar("SELECT code_until_ms FROM credentials")
+    let until: Option<i64> = qorgan_store::query_scalar("SELECT code_until_ms FROM credentials")
         .fetch_one(world.state.store.read())
         .await
         .expect("readable");

@@ -10,8 +10,8 @@ use crate::auth::{
 };
 use crate::registry::{BoardOf, BoardQuery};
 use crate::state::AppState;
-use crate::store::assigned::Scope;
-use crate::store::people::NewPerson;
+use qorgan_store::assigned::Scope;
+use qorgan_store::people::NewPerson;
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -99,7 +99,7 @@ async fn a_reset_ends_the_accounts_tokens_and_stands_in_the_log() {
         .await;
     assert!(signed.expect("the new password").must_change);
     let logged: i64 =
-        sqlx::query_scalar("SELECT COUNT(*) FROM audit_log WHERE action = 'account_reset'")
+        qorgan_store::query_scalar("SELECT COUNT(*) FROM audit_log WHERE action = 'account_reset'")
             .fetch_one(world.state.store.read())
             .await
             .expect("readable");
@@ -213,13 +213,8 @@ pub(super) async fn proctor(world: &World) -> (String, String) {
         matches!(again, Err(AuthError::WrongPassword)),
         "a code is good once"
     );
-    let csrf: String = sqlx::query_scalar(
-        "SELECT csrf FROM tokens WHERE kind = 'staff' ORDER BY created_ms DESC, rowid DESC",
-    )
-    .fetch_one(world.state.store.read())
-    .await
-    .expect("stored");
-    (signed.token, csrf)
+    let session = auth.session_of(&signed.token).await.expect("signed in");
+    (signed.token, session.csrf)
 }
 
 /// Pages that admit by type, without TLS: only what the extractors say is looked at.

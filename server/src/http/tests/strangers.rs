@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::harness::{Device, PASSWORD, World, sign_in_body};
 use crate::auth::{AuthError, StaffRole};
-use crate::store::people::NewPerson;
+use qorgan_store::people::NewPerson;
 
 const NEW: &str = "a long new password";
 
@@ -25,11 +25,12 @@ async fn the_second_factor_cannot_be_guessed_by_who_knows_the_password() {
     assert!(statuses[tries..].iter().all(|status| *status == 429));
     let (_status, wait) = post_form(&world, "p", NEW, "000000").await;
     assert!(wait.is_some_and(|seconds| (1..=900).contains(&seconds)));
-    let told: i64 =
-        sqlx::query_scalar("SELECT COUNT(*) FROM audit_log WHERE action = 'second_factor_guessed'")
-            .fetch_one(world.state.store.read())
-            .await
-            .expect("readable");
+    let told: i64 = qorgan_store::query_scalar(
+        "SELECT COUNT(*) FROM audit_log WHERE action = 'second_factor_guessed'",
+    )
+    .fetch_one(world.state.store.read())
+    .await
+    .expect("readable");
     assert_eq!(told, 1, "it stands in the log, once");
 }
 
@@ -160,6 +161,19 @@ async fn what_is_longer_than_any_login_or_password_is_refused_before_any_work() 
 }
 
 #[tokio::test]
+async fn a_nul_is_a_bad_request_and_no_fault_of_the_database() {
+    let world = World::start().await;
+    let (status, problem) = post(&world, &json!({ "login": "a\0b" })).await;
+    assert_eq!((status, &problem["code"]), (400, &json!("bad_request")));
+    let told = problem["detail"].as_str().unwrap_or_default();
+    assert!(told.contains("U+0000"), "{told}");
+    assert_eq!(post_form(&world, "a\0b", PASSWORD, "").await.0, 400);
+    let address = format!("{}/verify/a%00b", world.origin);
+    let reply = world.http.get(address).send().await.expect("answered");
+    assert_eq!(reply.status().as_u16(), 400);
+}
+
+#[tokio::test]
 async fn a_login_is_one_however_it_is_written() {
     let world = World::start().await;
     world.person("Aset.K").await;
@@ -177,10 +191,11 @@ async fn an_account_of_staff_gets_no_candidates_token_and_the_api_tells_nothing_
         let (status, problem) = world.try_sign_in(&Device::new(), "p", password).await;
         assert_eq!((status, &problem["code"]), (401, &json!("wrong_password")));
     }
-    let tokens: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM tokens WHERE kind = 'client'")
-        .fetch_one(world.state.store.read())
-        .await
-        .expect("readable");
+    let tokens: i64 =
+        qorgan_store::query_scalar("SELECT COUNT(*) FROM tokens WHERE kind = 'client'")
+            .fetch_one(world.state.store.read())
+            .await
+            .expect("readable");
     assert_eq!(tokens, 0);
 }
 

@@ -7,24 +7,9 @@ use qorgan_protocol::ids::{AttemptId, Epoch};
 use qorgan_protocol::time::Now;
 use serde_json::json;
 
+use super::broken::{broken, mended};
 use super::harness::{Device, Journal, World, entries, item_id, number, quick};
 use crate::registry::{ControlAction, IdentityDecision};
-
-/// Has the database refuse what `when` names, until [`mended`].
-async fn broken(world: &World, when: &str) {
-    let sql = format!("CREATE TRIGGER broken {when} BEGIN SELECT RAISE(ABORT, 'broken'); END");
-    execute(world, sql.leak()).await;
-}
-
-async fn mended(world: &World) {
-    execute(world, "DROP TRIGGER broken").await;
-}
-
-async fn execute(world: &World, sql: &'static str) {
-    let mut tx = world.state.store.begin().await.expect("a writer");
-    sqlx::query(sql).execute(&mut *tx).await.expect("changed");
-    tx.commit().await.expect("changed");
-}
 
 async fn standing(world: &World, attempt: AttemptId) -> (AttemptPhase, Epoch) {
     let standing = world.state.registry.standing(attempt).await;
@@ -69,7 +54,7 @@ async fn a_move_that_cannot_be_stored_whole_moves_nothing_and_one_that_can_is_lo
     moved.expect("it waits");
     assert_eq!(standing(&world, attempt).await.1, Epoch(2));
     let told = "SELECT COUNT(*) FROM audit_log WHERE action = 'move_approved' AND actor = \
-        (SELECT id FROM people WHERE login = 'proctor') AND subject = (SELECT id FROM attempts)";
+        (SELECT id FROM people WHERE login = 'proctor') AND subject IN (SELECT id FROM attempts)";
     assert_eq!(number(&world, told).await, 1);
     let again = registry.approve_move(attempt, request, true, proctor).await;
     again.expect_err("it is decided");
@@ -102,7 +87,7 @@ async fn a_submission_without_its_receipt_submits_nothing_and_a_receipt_is_made_
 
     broken(
         &world,
-        "BEFORE INSERT ON response_receipts WHEN NEW.submitted",
+        "BEFORE INSERT ON response_receipts WHEN NEW.submitted = 1",
     )
     .await;
     assert_eq!(client.post(attempt, "submit", &submit).await.0, 503);

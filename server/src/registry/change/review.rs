@@ -5,7 +5,7 @@ use qorgan_protocol::incident::IncidentKind;
 
 use super::super::error::RegistryError;
 use super::Change;
-use crate::store::audit;
+use qorgan_store::audit;
 
 impl Change<'_> {
     /// Takes a finished review up again for an incident that this change raises; nobody has seen it.
@@ -15,7 +15,7 @@ impl Change<'_> {
         incident: IncidentId,
     ) -> Result<(), RegistryError> {
         let attempt = self.attempt().to_string();
-        let finished: Option<String> = sqlx::query_scalar(
+        let finished: Option<String> = qorgan_store::query_scalar(
             "SELECT verdict FROM reviews WHERE attempt_id = $1 AND verdict != 'not_reviewed'",
         )
         .bind(&attempt)
@@ -24,7 +24,7 @@ impl Change<'_> {
         let Some(verdict) = finished else {
             return Ok(());
         };
-        sqlx::query(
+        qorgan_store::query(
             "UPDATE reviews SET verdict = 'not_reviewed', finished_by = NULL, finished_ms = NULL, \
              reopened_ms = $2, reopened_from = $3 WHERE attempt_id = $1",
         )

@@ -59,7 +59,7 @@ impl Change<'_> {
             ),
             Witness::Server => format!("{most} incidents that the server saw are kept"),
         };
-        let told = sqlx::query(
+        let told = qorgan_store::query(
             "UPDATE incidents SET observations = observations + 1, ended_ms = $4 \
              WHERE attempt_id = $1 AND detector = $2 AND detail = $3",
         )
@@ -85,7 +85,7 @@ impl Change<'_> {
         if let Some(rows) = self.rows {
             return Ok(rows);
         }
-        let (server, all): (i64, i64) = sqlx::query_as(
+        let (server, all): (i64, i64) = qorgan_store::query_as(
             "SELECT COUNT(*) FILTER (WHERE detector = $2), COUNT(*) FROM incidents \
              WHERE attempt_id = $1",
         )
