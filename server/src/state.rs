@@ -45,6 +45,9 @@ pub enum StartError {
         /// The database in use.
         file: PathBuf,
     },
+    /// The database and the data folder do not belong together.
+    #[error(transparent)]
+    Unconfirmed(qorgan_store::rotation::RotationError),
     /// A rotation of the key-encryption key that was cut cannot be finished.
     #[error("a rotation of the key-encryption key that was cut cannot be finished")]
     Rotation(#[from] qorgan_store::rotation::RotationError),
@@ -157,7 +160,8 @@ impl AppState {
         let key_file = config.key_file(data);
         qorgan_store::rotation::settle((data, &key_file), &store, institution).await?;
         let keys = Arc::new(qorgan_base::tls::open_keys(data, &config, institution)?);
-        qorgan_store::rotation::confirm(&store, &keys).await?;
+        let confirmed = qorgan_store::rotation::confirm(&store, &keys).await;
+        confirmed.map_err(StartError::Unconfirmed)?;
         let config = Arc::new(config);
         let registry = Registry::new(store.clone(), Arc::clone(&keys), clock, Arc::clone(&config));
         let auth = Auth::new(store.clone(), Arc::clone(&keys), clock, Arc::clone(&config));

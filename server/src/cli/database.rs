@@ -53,6 +53,7 @@ impl Copy {
             .await
             .context("--from cannot be opened")?;
         let to = open_database(&to).await.context("--to cannot be opened")?;
+        let _held = [from.hold().await?, to.hold().await?];
         let moved = qorgan_store::copy(&from, &to).await?;
         for one in &moved {
             say(&format!(

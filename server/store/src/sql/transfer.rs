@@ -60,13 +60,13 @@ pub struct Moved {
     pub hash: Sha256,
 }
 
-/// Copies every row of `from` to `to`, in one transaction, and reads it back.
+/// Copies every row of `from` to `to`, in one transaction, and reads it back. What is written to `from`
+/// meanwhile is not in it: whoever moves holds both ([`Database::hold`]).
 ///
 /// # Errors
-/// A server runs on either, `to` has rows, a database failed, or what was written reads back otherwise; nothing is kept.
+/// `to` has rows, a database failed, or what was written reads back otherwise; nothing is kept.
 pub async fn copy(from: &Database, to: &Database) -> Result<Vec<Moved>, TransferError> {
     let tables = tables(&Database::open_memory().await?).await?;
-    let _held = [from.hold().await?, to.hold().await?];
     let mut source = from.snapshot().await?;
     let mut target = to.begin().await?;
     for table in &tables {
