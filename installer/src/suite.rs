@@ -272,7 +272,7 @@ fn browser_tests() -> Line {
 }
 
 /// Modules of the server whose tests open a database.
-const ON_DATABASE: [&str; 9] = [
+const ON_DATABASE: [&str; 8] = [
     "acts::",
     "auth::",
     "backup::",
