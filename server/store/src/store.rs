@@ -1,8 +1,4 @@
-//! The database: SQLite, one writer with `BEGIN IMMEDIATE`, readers that never wait for it.
-//!
-//! # Invariants
-//! * Every change goes through [`Store::begin`]; a transaction that is dropped is rolled back.
-//! * Identifiers are stored as UUID texts, times as UTC in milliseconds.
+//! An institution's database as the rest of the server holds it, and how stored texts read back.
 
 use std::str::FromStr;
 
@@ -70,7 +66,7 @@ impl Store {
     /// Begins the one write transaction; others wait.
     ///
     /// # Errors
-    /// Where SQLite refuses, or another process holds the database longer than ten seconds.
+    /// The database refused, or another program writes for longer than ten seconds.
     pub async fn begin(&self) -> Result<WriteTx, StoreError> {
         Ok(self.database.begin().await?)
     }
@@ -95,11 +91,10 @@ impl Store {
         &self.database
     }
 
-    /// Writes what was committed to the main file and empties the journal beside it, so that what was
-    /// deleted is in neither.
+    /// Has what was deleted leave the files; see [`Database::empty_journal`].
     ///
     /// # Errors
-    /// Where SQLite refuses. Readers of older states keep the journal; the next call empties it.
+    /// The database refused.
     pub async fn empty_journal(&self) -> Result<(), StoreError> {
         Ok(self.database.empty_journal().await?)
     }
