@@ -35,15 +35,16 @@ pub enum StartError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Another database is in use.
+    /// The keys of an institution are here, and the database is empty.
     #[error(
-        "the database that is named is empty, but {} holds the institution; move it first: \
-         `qorgan-server database copy --from {} --to URL`, then put the file away",
-        file.display(), file.display()
+        "{} holds the keys of an institution, but its database is empty: nothing was changed. Restore the \
+         newest backup, or name the database in use (`--database`, or `database` in config.toml). To move \
+         an institution into an empty database: `qorgan-server database copy`",
+        data.display()
     )]
-    LeftBehind {
-        /// The database in use.
-        file: PathBuf,
+    Empty {
+        /// The data folder.
+        data: PathBuf,
     },
     /// The database and the data folder do not belong together.
     #[error(transparent)]
@@ -155,7 +156,7 @@ impl AppState {
         #[cfg(test)]
         let config = on_postgres(data, config);
         let store = qorgan_store::open(&config.database(data)).await?;
-        not_left_behind(&store, data, &config).await?;
+        not_emptied(&store, data).await?;
         let institution = institution(&store, clock).await?;
         let key_file = config.key_file(data);
         qorgan_store::rotation::settle((data, &key_file), &store, institution).await?;
@@ -200,10 +201,10 @@ impl AppState {
     }
 }
 
-/// Refuses an empty database beside a data folder whose own one is in use: its attempts would seem gone.
-async fn not_left_behind(store: &Store, data: &Path, config: &Config) -> Result<(), StartError> {
-    let file = data.join(DATABASE_FILE);
-    if config.database.is_empty() || !file.is_file() {
+/// Refuses an empty database beside keys in use: a lost database would seem a new institution.
+async fn not_emptied(store: &Store, data: &Path) -> Result<(), StartError> {
+    // The keys are made after the institution stands in the database.
+    if !data.join("sign.pk8").is_file() {
         return Ok(());
     }
     let known: i64 = qorgan_store::query_scalar("SELECT COUNT(*) FROM institutions")
@@ -211,7 +212,8 @@ async fn not_left_behind(store: &Store, data: &Path, config: &Config) -> Result<
         .await
         .map_err(StoreError::from)?;
     if known == 0 {
-        return Err(StartError::LeftBehind { file });
+        let data = data.to_path_buf();
+        return Err(StartError::Empty { data });
     }
     Ok(())
 }

@@ -50,6 +50,12 @@ pub enum KeysError {
         #[source]
         source: std::io::Error,
     },
+    /// The data folder is in use.
+    #[error("a server runs on the data folder, or its keys are being rotated ({path} is locked)")]
+    Running {
+        /// The file by which it is held.
+        path: PathBuf,
+    },
     /// A sealed key does not open.
     #[error("{what} does not open with this key-encryption key")]
     DoesNotOpen {
@@ -285,8 +291,10 @@ pub fn hold(data: &Path) -> Result<fs::File, KeysError> {
     let file = options
         .open(&path)
         .map_err(|source| file_error(&path, source))?;
-    file.try_lock()
-        .map_err(|error| file_error(&path, error.into()))?;
+    file.try_lock().map_err(|error| match error {
+        fs::TryLockError::WouldBlock => KeysError::Running { path: path.clone() },
+        fs::TryLockError::Error(source) => file_error(&path, source),
+    })?;
     Ok(file)
 }
 

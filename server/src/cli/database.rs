@@ -67,6 +67,10 @@ impl Copy {
             "{} tables copied and read back: counts and hashes are the same",
             moved.len()
         ));
+        say(
+            "Now name the new database in config.toml (`database = …`), for the server and every \
+             command, and put the old one away: what is written to it is lost.",
+        );
         from.close().await;
         to.close().await;
         Ok(())

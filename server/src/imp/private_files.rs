@@ -74,6 +74,27 @@ async fn what_is_open_to_others_at_the_start_is_closed() {
     }
 }
 
+#[tokio::test]
+async fn a_lost_database_makes_no_new_institution_of_the_old_keys() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let state = AppState::open(&data, Config::default())
+        .await
+        .expect("a new folder");
+    let on_postgres = state.store.read().is_postgres();
+    state.store.close().await;
+    if on_postgres {
+        return;
+    }
+    fs::remove_file(data.join("qorgan.db")).expect("it was there");
+
+    for _again in 0..2 {
+        let refused = AppState::open(&data, Config::default()).await;
+        let told = refused.expect_err("the database is empty").to_string();
+        assert!(told.contains("Restore"), "{told}");
+    }
+}
+
 #[test]
 fn a_private_file_that_is_written_again_is_closed_to_others() {
     let folder = tempfile::tempdir().expect("a folder");

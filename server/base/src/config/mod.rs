@@ -224,6 +224,8 @@ mod tests {
         let location = config.database(Path::new("/srv/qorgan"));
         assert!(!format!("{location:?}").contains("secret"), "{location:?}");
 
+        let unnamed = "database = \"postgres://qorgan@db.example:5432\"\n";
+        Config::parse(Path::new("c.toml"), unnamed).expect_err("no database is named");
         let bad = "database = \"mysql://qorgan:secret@db.example/qorgan\"\n";
         let error = Config::parse(Path::new("c.toml"), bad).expect_err("another database");
         assert!(error.to_string().contains("postgres://"), "{error}");

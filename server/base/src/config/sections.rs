@@ -87,7 +87,13 @@ impl std::str::FromStr for DatabaseUrl {
             let name = pair.split('=').next().unwrap_or_default();
             PARAMETERS.contains(&name)
         });
-        if text.is_empty() || known.iter().any(|start| text.starts_with(start)) && are_known {
+        let address = known.iter().find_map(|start| text.strip_prefix(start));
+        let names = address.is_some_and(|address| {
+            let address = address.split('?').next().unwrap_or_default();
+            let name = address.split_once('/').map_or("", |(_, name)| name);
+            !name.is_empty() || text.contains("dbname=")
+        });
+        if text.is_empty() || names && are_known {
             Ok(Self(text.to_owned()))
         } else {
             Err(DatabaseUrlError)
