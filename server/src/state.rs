@@ -11,7 +11,7 @@ use crate::auth::Auth;
 use crate::http::Connections;
 use crate::live::LiveHub;
 use crate::registry::Registry;
-use qorgan_base::config::{Config, DATABASE_FILE};
+use qorgan_base::config::Config;
 use qorgan_base::keys::{KeysError, ServerKeys};
 use qorgan_decoding::Decoders;
 use qorgan_recordings::{RecordingError, Recordings};
@@ -249,7 +249,7 @@ fn on_postgres(data: &Path, mut config: Config) -> Config {
 
     let wanted = std::env::var_os("QORGAN_TEST_DATABASE").is_some_and(|word| word == "postgres");
     // A backup is SQLite, whatever it was made of.
-    let backup = data.join(DATABASE_FILE).is_file();
+    let backup = data.join(qorgan_base::config::DATABASE_FILE).is_file();
     if wanted && !backup && config.database.is_empty() {
         let mut hash = DefaultHasher::new();
         data.hash(&mut hash);
