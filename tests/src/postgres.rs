@@ -44,8 +44,11 @@ struct Server {
 impl Server {
     fn start() -> Result<Self> {
         let programs = programs()?;
-        // For its owner alone; the script removes it.
-        let folder = tempfile::Builder::new().prefix("qorgan-pg-").tempdir()?;
+        // For its owner alone; the script removes it. A socket's path must be short, and its folder open
+        // to a user who is not root.
+        let folder = tempfile::Builder::new()
+            .prefix("qorgan-pg-")
+            .tempdir_in("/tmp")?;
         let folder = folder.keep();
         let mut command = Command::new("sh");
         if is_root()? {
