@@ -156,8 +156,7 @@ impl AppState {
         #[cfg(test)]
         let config = on_postgres(data, config);
         let store = qorgan_store::open(&config.database(data)).await?;
-        not_emptied(&store, data).await?;
-        let institution = institution(&store, clock).await?;
+        let institution = institution(&store, data, clock).await?;
         let key_file = config.key_file(data);
         qorgan_store::rotation::settle((data, &key_file), &store, institution).await?;
         let keys = Arc::new(qorgan_base::tls::open_keys(data, &config, institution)?);
@@ -201,33 +200,26 @@ impl AppState {
     }
 }
 
-/// Refuses an empty database beside keys in use: a lost database would seem a new institution.
-async fn not_emptied(store: &Store, data: &Path) -> Result<(), StartError> {
-    // The keys are made after the institution stands in the database.
-    if !data.join("sign.pk8").is_file() {
-        return Ok(());
+/// Returns the institution, which the first start makes. An empty database beside keys in use is refused:
+/// a lost one would seem a new institution.
+async fn institution(
+    store: &Store,
+    data: &Path,
+    clock: ServerClock,
+) -> Result<InstitutionId, StartError> {
+    // Looked at first: keys are made after the institution stands in the database.
+    let keys_are_there = data.join("sign.pk8").is_file();
+    if let Some(id) = known(store.read()).await? {
+        return Ok(id);
     }
-    let known: i64 = qorgan_store::query_scalar("SELECT COUNT(*) FROM institutions")
-        .fetch_one(store.read())
-        .await
-        .map_err(StoreError::from)?;
-    if known == 0 {
+    if keys_are_there {
         let data = data.to_path_buf();
         return Err(StartError::Empty { data });
     }
-    Ok(())
-}
-
-async fn institution(store: &Store, clock: ServerClock) -> Result<InstitutionId, StartError> {
     // In the writer's turn: of two first starts one makes the institution.
     let mut tx = store.begin().await?;
-    let known: Option<String> =
-        qorgan_store::query_scalar("SELECT id FROM institutions ORDER BY id LIMIT 1")
-            .fetch_optional(&mut *tx)
-            .await
-            .map_err(StoreError::from)?;
-    if let Some(text) = known {
-        return Ok(qorgan_store::id(&text)?);
+    if let Some(id) = known(&mut *tx).await? {
+        return Ok(id);
     }
     let random = qorgan_signing::random().map_err(KeysError::from)?;
     let id = InstitutionId::new(clock.wall(), random);
@@ -239,6 +231,14 @@ async fn institution(store: &Store, clock: ServerClock) -> Result<InstitutionId,
         .map_err(StoreError::from)?;
     tx.commit().await.map_err(StoreError::from)?;
     Ok(id)
+}
+
+async fn known(
+    from: impl Into<qorgan_store::Target<'_>>,
+) -> Result<Option<InstitutionId>, StoreError> {
+    let sql = "SELECT id FROM institutions ORDER BY id LIMIT 1";
+    let known = qorgan_store::query_scalar(sql);
+    Ok(known.fetch_optional(from).await?)
 }
 
 /// Lets the tests run on PostgreSQL where `QORGAN_TEST_DATABASE` says so: each data folder then

@@ -13,7 +13,7 @@ use qorgan_protocol::crypto::Hasher as _;
 use qorgan_protocol::ids::InstitutionId;
 use qorgan_signing::{Ring, SealError, SecretKey};
 
-use crate::sql::WriteTx;
+use crate::sql::{Target, WriteTx};
 use crate::store::{Store, StoreError};
 use qorgan_base::keys::{
     KeysError, ServerKeys, file_error, key_file_of, place_of, read_kek, read_sealed, write_private,
@@ -136,11 +136,7 @@ pub async fn settle(
     let Some(new) = read_kek(&places.next_key()).ok() else {
         return Ok(());
     };
-    let check: Option<Vec<u8>> =
-        crate::sql::query_scalar("SELECT sealed FROM key_checks WHERE institution_id = $1")
-            .bind(institution.to_string())
-            .fetch_optional(store.read())
-            .await?;
+    let check = key_check(store.read(), institution).await?;
     let switched = check.is_some_and(|sealed| new.open(CHECK_PLACE, &sealed).is_ok());
     if !switched {
         return Ok(());
@@ -222,6 +218,28 @@ async fn commit(store: &Store, keys: &ServerKeys, new: &SecretKey) -> Result<(),
 /// # Errors
 /// It is another folder's, or the database failed.
 pub async fn confirm(store: &Store, keys: &ServerKeys) -> Result<(), RotationError> {
+    let kept = match key_check(store.read(), keys.institution()).await? {
+        Some(kept) => kept,
+        None => put_key_check(store, keys).await?,
+    };
+    match keys.kek().open(CHECK_PLACE, &kept) {
+        Ok(_empty) => Ok(()),
+        Err(_another) => Err(RotationError::AnotherFolder),
+    }
+}
+
+/// Returns what opens with the database's key-encryption key alone, where a start wrote it.
+async fn key_check(
+    from: impl Into<Target<'_>>,
+    institution: InstitutionId,
+) -> Result<Option<Vec<u8>>, RotationError> {
+    let sql = "SELECT sealed FROM key_checks WHERE institution_id = $1";
+    let check = crate::sql::query_scalar(sql).bind(institution);
+    Ok(check.fetch_optional(from).await?)
+}
+
+/// Writes the check at the first start; returns the one that is kept, of two starts at once the first.
+async fn put_key_check(store: &Store, keys: &ServerKeys) -> Result<Vec<u8>, RotationError> {
     let check = keys
         .kek()
         .seal(CHECK_PLACE, b"")
@@ -231,19 +249,12 @@ pub async fn confirm(store: &Store, keys: &ServerKeys) -> Result<(), RotationErr
         "INSERT INTO key_checks (institution_id, sealed) VALUES ($1, $2) ON CONFLICT DO NOTHING",
     )
     .bind(keys.institution())
-    .bind(check)
+    .bind(&check)
     .execute(&mut *tx)
     .await?;
-    let kept: Vec<u8> =
-        crate::sql::query_scalar("SELECT sealed FROM key_checks WHERE institution_id = $1")
-            .bind(keys.institution())
-            .fetch_one(&mut *tx)
-            .await?;
+    let kept = key_check(&mut *tx, keys.institution()).await?;
     tx.commit().await?;
-    match keys.kek().open(CHECK_PLACE, &kept) {
-        Ok(_empty) => Ok(()),
-        Err(_another) => Err(RotationError::AnotherFolder),
-    }
+    Ok(kept.unwrap_or(check))
 }
 
 async fn rewrap(

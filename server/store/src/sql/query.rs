@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::marker::PhantomData;
 
 use sqlx::query::Query as Bound;
-use sqlx::{AssertSqlSafe, Encode, IntoArguments, PgConnection, PgPool, Postgres, Sqlite};
+use sqlx::{AssertSqlSafe, Encode, IntoArguments, PgConnection, PgPool};
 use sqlx::{SqliteConnection, SqlitePool, Type};
 
 use super::error::SqlError;
@@ -256,6 +256,3 @@ where
     }
     query
 }
-
-const _: fn(Bound<'static, Sqlite, sqlx::sqlite::SqliteArguments>) = drop;
-const _: fn(Bound<'static, Postgres, sqlx::postgres::PgArguments>) = drop;
